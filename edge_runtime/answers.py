@@ -1,0 +1,137 @@
+"""What `edge-rnn predict` says of each window, as a line of text or of JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edge_runtime.classifier import Classifier, Prediction
+from edge_runtime.errors import InputError
+from edge_runtime.windows import parse_line, read_windows
+
+STANDARD_INPUT = "-"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One window's answer: the best classes with their probabilities, or what was wrong with it."""
+
+    source: str
+    """The file, or STANDARD_INPUT."""
+    position: int
+    """Index of the window in the file from 0, or the line's number from 1."""
+    alone: bool
+    """Whether the file holds this window only."""
+    ranking: tuple[tuple[str, float], ...] = ()
+    """Label and probability, the best first."""
+    logits: tuple[float, ...] = ()
+    error: str | None = None
+
+    @property
+    def from_line(self) -> bool:
+        """Whether the window came on a line of standard input."""
+        return self.source == STANDARD_INPUT
+
+    @property
+    def failed(self) -> bool:
+        """Whether the window could not be classified."""
+        return self.error is not None
+
+    def __str__(self) -> str:
+        """`digit.png: 7 (99.8 %), 9 (0.1 %)`"""
+        name = self.source if self.alone else f"{self.source}[{self.position}]"
+        classes = ", ".join(f"{label} ({100 * p:.1f} %)" for label, p in self.ranking)
+        return f"{name}: {self.error or classes}"
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        place = "line" if self.from_line else "index"
+        record: dict[str, Any] = {"input": self.source, place: self.position}
+        if self.failed:
+            record["error"] = self.error
+        else:
+            record["label"] = self.ranking[0][0]
+            record["probability"] = self.ranking[0][1]
+            record["top"] = [{"label": label, "probability": p} for label, p in self.ranking]
+            record["logits"] = list(self.logits)
+        return json.dumps(record)
+
+
+def answer_inputs(
+    model: str,
+    inputs: Sequence[str],
+    *,
+    lines: Iterable[str] = (),
+    indices: Sequence[int] = (),
+    top: int = 1,
+    invert: bool = False,
+    engine: str = "auto",
+    threads: int = 1,
+) -> Iterator[Answer]:
+    """Classify `inputs` with the model file: paths (see windows.read_windows), or "-" for `lines`.
+
+    Raises what Classifier, `answer_file` and `answer_lines` raise, and InputError for `top` below 1.
+    """
+    if top < 1:
+        raise InputError(f"--top is {top}: expected at least 1")
+    with Classifier(model, engine=engine, threads=threads) as classifier:
+        for name in inputs:
+            if name == STANDARD_INPUT:
+                yield from answer_lines(classifier, lines, top=top)
+            else:
+                yield from answer_file(classifier, name, indices=indices, top=top, invert=invert)
+
+
+def answer_file(
+    classifier: Classifier,
+    path: str,
+    *,
+    indices: Sequence[int] = (),
+    top: int = 1,
+    invert: bool = False,
+) -> Iterator[Answer]:
+    """Answers for the windows of one file, or for those at `indices` (from 0).
+
+    Raises InputError or DataError naming the file.
+    """
+    spec = classifier.spec
+    windows = read_windows(path, spec.steps, spec.features, invert=invert)
+    for index in indices:
+        if not 0 <= index < len(windows):
+            raise InputError(f"{path}: --index is {index}: the file has windows 0 to {len(windows) - 1}")
+    for index in indices or range(len(windows)):
+        try:
+            prediction = classifier.predict(windows[index])
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        assert isinstance(prediction, Prediction)
+        yield _answer(path, index, len(windows) == 1, prediction, top)
+
+
+def answer_lines(classifier: Classifier, lines: Iterable[str], *, top: int = 1) -> Iterator[Answer]:
+    """An answer for every line with a window on it, in order; a bad line is answered with its error."""
+    spec = classifier.spec
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            prediction = classifier.predict(parse_line(line, spec.steps, spec.features))
+        except InputError as error:
+            yield Answer(STANDARD_INPUT, number, False, error=str(error))
+            continue
+        assert isinstance(prediction, Prediction)
+        yield _answer(STANDARD_INPUT, number, False, prediction, top)
+
+
+def _answer(source: str, position: int, alone: bool, prediction: Prediction, top: int) -> Answer:
+    order = prediction.probabilities.argsort()[::-1][:top]
+    labels, probabilities = prediction.labels, prediction.probabilities
+    return Answer(
+        source,
+        position,
+        alone,
+        ranking=tuple((labels[k], float(probabilities[k])) for k in order),
+        logits=tuple(float(value) for value in prediction.logits),
+    )

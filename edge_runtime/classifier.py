@@ -1,0 +1,149 @@
+"""The classifier: raw windows in, labels, probabilities and logits out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.engine import choose_engine, open_interpreter
+from edge_runtime.errors import EngineError, ModelError
+from edge_runtime.metadata import Metadata, read_model
+from edge_runtime.normalization import checked_windows
+from edge_runtime.quantization import dequantize, quantize
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the model says of one window."""
+
+    label: str
+    index: int
+    """Position of `label` among the model's labels."""
+    probabilities: NDArray[np.float32]
+    """Softmax of the logits, float32 `[classes]`, in the order of the labels."""
+    logits: NDArray[np.float32]
+    """The network's output before softmax, float32 `[classes]`."""
+    labels: tuple[str, ...]
+    """The names of all classes."""
+
+
+class Classifier:
+    """A converted model, loaded into a TFLite engine.
+
+        with Classifier("mnist-int8.tflite") as classifier:
+            print(classifier.predict(window).label)
+
+    `path`: a file written by `edge-rnn convert`. `threads`: of the engine. `engine`: "auto" (the
+    fastest installed), "ai-edge-litert" or "tflite-runtime". One instance serves one thread at a
+    time. Raises ModelError for a file that cannot be used and EngineError when no engine is there or
+    the engine refuses the model.
+    """
+
+    def __init__(self, path: str | Path, *, threads: int = 1, engine: str = "auto") -> None:
+        self._open(path, engine=engine, threads=threads, kernels="default")
+
+    @classmethod
+    def with_kernels(cls, path: str | Path, *, engine: str, kernels: str) -> Classifier:
+        """A classifier on a given implementation of the operators, for proofs (see engine.KERNELS)."""
+        classifier = cls.__new__(cls)
+        classifier._open(path, engine=engine, threads=1, kernels=kernels)
+        return classifier
+
+    def _open(self, path: str | Path, *, engine: str, threads: int, kernels: str) -> None:
+        flatbuffer, self.metadata = read_model(path)
+        self.path = str(path)
+        self.engine = choose_engine(engine)
+        try:
+            self._interpreter: Any = open_interpreter(
+                flatbuffer, engine=self.engine, threads=threads, kernels=kernels
+            )
+        except EngineError as error:
+            raise EngineError(f"{path}: {error}") from error
+        self._input = self._interpreter.get_input_details()[0]
+        self._output = self._interpreter.get_output_details()[0]
+        self._check_shapes()
+
+    def _check_shapes(self) -> None:
+        expected_input = [1, self.metadata.steps, self.metadata.features]
+        expected_output = [1, len(self.labels)]
+        found_input, found_output = list(self._input["shape"]), list(self._output["shape"])
+        if found_input != expected_input or found_output != expected_output:
+            raise ModelError(
+                f"{self.path}: metadata and model disagree: expected input {expected_input} and "
+                f"output {expected_output}, found {found_input} and {found_output}"
+            )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes' names, in the order of the logits."""
+        return self.metadata.labels
+
+    @property
+    def spec(self) -> Metadata:
+        """Everything the file says of itself."""
+        return self.metadata
+
+    def predict(self, windows: Any) -> Prediction | list[Prediction]:
+        """Classify raw windows, in the unit of the training data (MNIST: 0 to 255).
+
+        `windows`: uint8 or float, `[steps, features]` for one Prediction, or
+        `[N, steps, features]` for a list of N. Raises InputError for a wrong shape or dtype, NaN or
+        infinity, and EngineError when the engine fails.
+        """
+        batch = self.logits(windows)
+        predictions = [self._prediction(logits) for logits in batch]
+        return predictions[0] if np.ndim(windows) == 2 else predictions
+
+    def logits(self, windows: Any) -> NDArray[np.float32]:
+        """The logits of raw windows, float32 `[N, classes]` (N = 1 for a single window).
+
+        Takes and raises what `predict` does.
+        """
+        batch = checked_windows(windows, self.metadata.steps, self.metadata.features)
+        result = np.empty((len(batch), len(self.labels)), np.float32)
+        for row, window in zip(result, batch):
+            row[:] = self._run(self.metadata.normalization.apply(window))
+        return result
+
+    def _run(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._interpreter is None:
+            raise EngineError(f"{self.path}: the classifier is closed")
+        tensor: NDArray[Any] = window
+        if self._input["dtype"] is not np.float32:
+            scale, zero_point = self._input["quantization"]
+            tensor = quantize(window, scale, zero_point, self._input["dtype"])
+        try:
+            self._interpreter.set_tensor(self._input["index"], tensor[np.newaxis])
+            self._interpreter.invoke()
+            output = self._interpreter.get_tensor(self._output["index"])[0]
+        except (RuntimeError, ValueError) as error:
+            raise EngineError(f"{self.path}: {self.engine} failed: {error}") from error
+        if self._output["dtype"] is not np.float32:
+            output = dequantize(output, *self._output["quantization"])
+        return np.asarray(output, np.float32)
+
+    def _prediction(self, logits: NDArray[np.float32]) -> Prediction:
+        index = int(logits.argmax())
+        exponentials = np.exp(logits - logits[index])
+        probabilities = exponentials / exponentials.sum()
+        return Prediction(self.labels[index], index, probabilities, logits, self.labels)
+
+    def close(self) -> None:
+        """Free the interpreter. A closed classifier answers EngineError; closing twice is fine."""
+        self._interpreter = None
+
+    def __enter__(self) -> Classifier:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,64 @@
+"""The console script `edge-rnn`: a click group that loads a subcommand only when it is needed.
+
+The runtime's own commands are listed here; other packages add theirs through entry points of the
+group `edge_rnn.commands`. An entry point must be importable with click alone: what its command needs
+is imported when the command runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_runtime import __version__
+from edge_runtime.errors import EdgeRnnError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+COMMANDS = {"predict": "edge_runtime.commands.predict:predict"}
+"""The runtime's own commands -> module:function. Entry points are searched only for other names."""
+
+ENTRY_POINT_GROUP = "edge_rnn.commands"
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    from importlib import metadata
+
+    if sys.version_info >= (3, 10):
+        return {point.name: point for point in metadata.entry_points(group=ENTRY_POINT_GROUP)}
+    return {point.name: point for point in metadata.entry_points().get(ENTRY_POINT_GROUP, [])}
+
+
+class LazyGroup(click.Group):
+    """Finds subcommands by name, imports the one asked for, and turns our errors into exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command's name, sorted."""
+        return sorted({*COMMANDS, *_entry_points()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command, or None when there is none of that name."""
+        if cmd_name in COMMANDS:
+            module, _, function = COMMANDS[cmd_name].partition(":")
+            command: click.Command = getattr(import_module(module), function)
+            return command
+        point = _entry_points().get(cmd_name)
+        return None if point is None else point.load()
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an EdgeRnnError becomes one line on standard error and its exit code."""
+        try:
+            return super().invoke(ctx)
+        except EdgeRnnError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edge-rnn")
+def main() -> None:
+    """Train an LSTM sequence classifier, convert it to an unrolled TFLite model, run it on a device."""

@@ -1,0 +1,50 @@
+"""The command `edge-rnn predict`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+@click.command()
+@click.argument("model", type=click.Path())
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--index", "indices", type=int, multiple=True, help="Only this window of a file.")
+@click.option("--top", default=1, show_default=True, help="How many classes to show.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per window.")
+@click.option("--invert", is_flag=True, help="Swap dark and light: for a dark digit on light paper.")
+@click.option("--engine", default="auto", show_default=True, help="TFLite engine to use.")
+@click.option("--threads", default=1, show_default=True, help="Threads of the engine.")
+def predict(
+    model: str,
+    inputs: tuple[str, ...],
+    indices: tuple[int, ...],
+    top: int,
+    as_json: bool,
+    invert: bool,
+    engine: str,
+    threads: int,
+) -> None:
+    """Classify windows with a converted model.
+
+    INPUT is an image (PNG, JPEG), .npy, .npz, an IDX file, .csv, or - for one window per line on
+    standard input, answered line by line in JSON.
+    """
+    from edge_runtime.answers import answer_inputs
+
+    failed = False
+    for answer in answer_inputs(
+        model,
+        inputs,
+        lines=sys.stdin,
+        indices=indices,
+        top=top,
+        invert=invert,
+        engine=engine,
+        threads=threads,
+    ):
+        failed |= answer.failed
+        click.echo(answer.to_json() if as_json or answer.from_line else answer)
+    if failed:
+        raise SystemExit(2)

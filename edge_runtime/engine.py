@@ -1,0 +1,84 @@
+"""Which TFLite engine runs the model, and how it is opened."""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib import import_module
+from typing import Any
+
+from edge_runtime.errors import EngineError
+
+ENGINES = {
+    "ai-edge-litert": "ai_edge_litert",
+    "tflite-runtime": "tflite_runtime",
+}
+"""Distribution name -> package, the fastest first (docs/format.md and the README give figures)."""
+
+KERNELS = {
+    "default": "AUTO",
+    "no-xnnpack": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+    "reference": "BUILTIN_REF",
+}
+"""Which implementation of the operators -> name in the engine's OpResolverType."""
+
+
+def installed_engines() -> tuple[str, ...]:
+    """Names of the engines that are installed, the fastest first. Imports none of them."""
+    return tuple(name for name, package in ENGINES.items() if importlib.util.find_spec(package))
+
+
+def engine_version(name: str) -> str:
+    """The version of the installed engine `name`, e.g. "2.14.0"."""
+    from importlib.metadata import version
+
+    return version(name)
+
+
+def choose_engine(name: str = "auto") -> str:
+    """The engine to use: `name` itself, or for "auto" the fastest installed one.
+
+    Raises EngineError when it is unknown or not installed.
+    """
+    installed = installed_engines()
+    if name == "auto":
+        if not installed:
+            raise EngineError(
+                "no TFLite engine is installed: pip install tflite-runtime (CPython 3.9 to 3.11 "
+                "on Linux) or pip install ai-edge-litert"
+            )
+        return installed[0]
+    if name not in ENGINES:
+        raise EngineError(f"unknown engine {name!r}: choose auto, {' or '.join(ENGINES)}")
+    if name not in installed:
+        raise EngineError(f"the engine {name} is not installed: pip install {name}")
+    return name
+
+
+def open_interpreter(
+    flatbuffer: bytes, *, engine: str = "auto", threads: int = 1, kernels: str = "default"
+) -> Any:
+    """An interpreter of the installed engine with the model loaded and its tensors allocated.
+
+    `kernels`: "default" (XNNPACK where the engine has it), "no-xnnpack" or "reference".
+    Raises EngineError when the engine is missing, cannot be imported, or refuses the model.
+    """
+    name = choose_engine(engine)
+    if not isinstance(threads, int) or threads < 1:
+        raise EngineError(f"threads is {threads!r}: expected a whole number of at least 1")
+    try:
+        module = import_module(f"{ENGINES[name]}.interpreter")
+    except Exception as error:  # an engine built for another numpy, glibc or CPU
+        raise EngineError(f"the engine {name} cannot be imported: {_first_line(error)}") from error
+    resolver = getattr(module.OpResolverType, KERNELS[kernels])
+    try:
+        interpreter = module.Interpreter(
+            model_content=flatbuffer, num_threads=threads, experimental_op_resolver_type=resolver
+        )
+        interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        raise EngineError(f"{name} refuses the model: {_first_line(error)}") from error
+    return interpreter
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,0 +1,61 @@
+"""Every error that edge-rnn raises on purpose. Imports nothing heavy.
+
+    EdgeRnnError
+    |-- InputError         a window, or a file of windows, that cannot be classified (also a ValueError)
+    |-- ModelError         a file that is no model, is damaged, or lacks edge-rnn's metadata
+    |-- EngineError        no TFLite engine, or the engine refuses or fails on the model
+    |-- DataError          a data set or a run directory that cannot be used
+    |-- MissingExtraError  a package is not installed; names the extra that brings it
+    `-- ParityError        the converted model disagrees with the full model; carries the report
+
+Each message is one sentence that names the file or option, what was expected and what was found.
+The command line prints it and exits with `exit_code`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_runtime.parity_report import ParityReport
+
+
+class EdgeRnnError(Exception):
+    """Base of all of them. `exit_code` is what the command line returns."""
+
+    exit_code = 2
+
+
+class InputError(EdgeRnnError, ValueError):
+    """A window, or a file of windows, that cannot be classified."""
+
+
+class ModelError(EdgeRnnError):
+    """A file that is no model, is truncated or damaged, or lacks edge-rnn's metadata."""
+
+
+class EngineError(EdgeRnnError):
+    """No TFLite engine is installed, or the engine refuses or fails on the model."""
+
+
+class DataError(EdgeRnnError):
+    """A data set or a run directory that cannot be used."""
+
+
+class MissingExtraError(EdgeRnnError):
+    """A package that this command needs is not installed."""
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs {package}, which is not installed: pip install 'edge-rnn[{extra}]'"
+        )
+
+
+class ParityError(EdgeRnnError):
+    """The converted model disagrees with the full model by more than the budget allows."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, report: ParityReport) -> None:
+        super().__init__(message)
+        self.report = report

@@ -1,0 +1,144 @@
+"""What a model file says of itself: the read side of the contract in docs/format.md.
+
+A model file is a TFLite FlatBuffer with a ZIP archive appended, TFLite's own convention for
+associated files: every TFLite interpreter loads it, every ZIP reader lists it. The archive holds
+`labels.txt` (one label a line) and `edge_rnn.json` (everything else).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge_runtime.errors import ModelError
+from edge_runtime.normalization import Normalization
+from edge_runtime.parity_report import ParityReport
+
+FORMAT_VERSION = 1
+"""The version this package writes, and the newest one it reads; docs/format.md says when it rises."""
+
+RECORD_NAME = "edge_rnn.json"
+LABELS_NAME = "labels.txt"
+
+FILE_IDENTIFIER = b"TFL3"
+"""Bytes 4 to 8 of every TFLite FlatBuffer (schema.fbs: file_identifier)."""
+
+DESCRIPTION = "made by edge-rnn"
+"""The FlatBuffer's description. It lies in the first bytes, so a cut file is still known as ours."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The record a model file carries. Shapes count windows as `[steps, features]`."""
+
+    steps: int
+    features: int
+    labels: tuple[str, ...]
+    normalization: Normalization
+    precision: str
+    """Arithmetic of the file: float32, float16, dynamic or int8."""
+    target: str
+    """The engine the file was made for; `any` means every supported one."""
+    flatbuffer_bytes: int
+    flatbuffer_sha256: str
+    source: dict[str, str] = field(default_factory=dict)
+    """Where the weights come from: SHA-256 of the full model, data set name and digest."""
+    tools: dict[str, str] = field(default_factory=dict)
+    """Versions of the programs that made the file."""
+    parity: ParityReport | None = None
+    """The proof: how the file agreed with the full model when it was made."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of `edge_rnn.json`; the labels are not in it, they have a file of their own."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "steps": self.steps,
+            "features": self.features,
+            "normalization": self.normalization.to_json(),
+            "precision": self.precision,
+            "target": self.target,
+            "flatbuffer": {"bytes": self.flatbuffer_bytes, "sha256": self.flatbuffer_sha256},
+            "source": self.source,
+            "tools": self.tools,
+            "parity": self.parity.to_json() if self.parity else None,
+        }
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any], labels: tuple[str, ...]) -> Metadata:
+        """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError on anything else."""
+        parity = record["parity"]
+        return cls(
+            steps=int(record["steps"]),
+            features=int(record["features"]),
+            labels=labels,
+            normalization=Normalization.from_json(record["normalization"]),
+            precision=str(record["precision"]),
+            target=str(record["target"]),
+            flatbuffer_bytes=int(record["flatbuffer"]["bytes"]),
+            flatbuffer_sha256=str(record["flatbuffer"]["sha256"]),
+            source=dict(record["source"]),
+            tools=dict(record["tools"]),
+            parity=None if parity is None else ParityReport.from_json(parity),
+        )
+
+
+def read_model(path: str | Path) -> tuple[bytes, Metadata]:
+    """The FlatBuffer (bytes, without the archive) and the metadata of the model file `path`.
+
+    The FlatBuffer is checked against the recorded SHA-256, so a damaged model never reaches an
+    engine. Raises ModelError when the file cannot be read, is no TFLite model, is cut short or
+    damaged, carries no edge-rnn metadata, or carries a newer format version.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot read the model file: {error.strerror}") from None
+    if data[4:8] != FILE_IDENTIFIER:
+        raise ModelError(
+            f"{path}: not a TFLite model (expected the identifier 'TFL3' at byte 4, "
+            f"found {data[4:8]!r} in a file of {len(data)} bytes)"
+        )
+    metadata = _read_archive(data, path)
+    flatbuffer = data[: metadata.flatbuffer_bytes]
+    if hashlib.sha256(flatbuffer).hexdigest() != metadata.flatbuffer_sha256:
+        raise ModelError(
+            f"{path}: damaged: the model's bytes do not match the SHA-256 recorded in the file "
+            "(copy or convert it again)"
+        )
+    return flatbuffer, metadata
+
+
+def _read_archive(data: bytes, path: str | Path) -> Metadata:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            record = json.loads(archive.read(RECORD_NAME))
+            labels = tuple(archive.read(LABELS_NAME).decode("utf-8").split("\n"))
+    except (zipfile.BadZipFile, KeyError):
+        if DESCRIPTION.encode() in data[:256]:
+            raise ModelError(
+                f"{path}: cut short or damaged: the metadata that 'edge-rnn convert' appends "
+                "is missing (copy or convert it again)"
+            ) from None
+        raise ModelError(
+            f"{path}: a TFLite model without edge-rnn metadata: expected a file written by "
+            f"'edge-rnn convert', with {RECORD_NAME} in the ZIP archive at its end"
+        ) from None
+    except Exception as error:  # zlib.error, JSONDecodeError, UnicodeDecodeError, NotImplementedError
+        raise ModelError(f"{path}: damaged metadata: {error}") from None
+    version = record.get("format_version") if isinstance(record, dict) else None
+    if not isinstance(version, int) or version < 1:
+        raise ModelError(f"{path}: damaged metadata: format_version is {version!r}")
+    if version > FORMAT_VERSION:
+        raise ModelError(
+            f"{path}: written in format version {version}, this edge-rnn reads up to "
+            f"{FORMAT_VERSION}: pip install --upgrade edge-rnn"
+        )
+    try:
+        return Metadata.from_json(record, labels)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: damaged metadata: {RECORD_NAME} lacks or misstates {error}") from None

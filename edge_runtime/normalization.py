@@ -1,0 +1,71 @@
+"""What happens to a raw window before the network sees it, in training and on the device alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """normalized = (raw - mean) / std, in float32.
+
+    `mean` and `std` hold one value for all features, or one value per feature. `dtype` is that of the
+    raw training windows ("uint8" or "float32"): it tells in which unit a raw window is expected.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    dtype: str = "float32"
+
+    def apply(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+        """Normalize raw windows `[..., features]` (any real dtype) to float32 of the same shape."""
+        mean = np.asarray(self.mean, np.float32)
+        std = np.asarray(self.std, np.float32)
+        return (raw.astype(np.float32) - mean) / std
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; `from_json` reads it back."""
+        return {"mean": list(self.mean), "std": list(self.std), "dtype": self.dtype}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Normalization:
+        """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError on anything else."""
+        return cls(
+            tuple(float(value) for value in record["mean"]),
+            tuple(float(value) for value in record["std"]),
+            str(record["dtype"]),
+        )
+
+
+def checked_windows(windows: Any, steps: int, features: int) -> NDArray[Any]:
+    """Raw windows as `[N, steps, features]`, dtype uint8 or floating.
+
+    `windows` is anything numpy takes, of shape `[steps, features]` or `[N, steps, features]`.
+    Raises InputError for another shape or dtype, and for NaN or infinity.
+    """
+    try:
+        array = np.asarray(windows)
+    except ValueError as error:  # ragged nested lists
+        raise InputError(
+            f"the window is no rectangular array of numbers: expected {steps} rows of "
+            f"{features} values ({error})"
+        ) from None
+    if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
+        raise InputError(
+            f"the window has dtype {array.dtype}: expected uint8 or a floating dtype "
+            "(convert with .astype)"
+        )
+    if array.ndim not in (2, 3) or array.shape[-2:] != (steps, features):
+        raise InputError(
+            f"the window has shape {list(array.shape)}: expected [{steps}, {features}] "
+            f"or [N, {steps}, {features}]"
+        )
+    if array.dtype != np.uint8 and not np.isfinite(array).all():
+        raise InputError("the window holds NaN or infinity: expected finite numbers")
+    return array if array.ndim == 3 else array[np.newaxis]

@@ -1,0 +1,166 @@
+"""A training run on disk: what `train` writes and `convert` reads.
+
+model.keras     the full model
+run.json        how it came about (RunRecord)
+history.csv     loss and accuracy while it trained
+training.png    the same as a picture
+windows.npz     the raw windows that conversion needs: a stratified sample of the training split for
+                calibration, and the whole test split for the proof; so the data set itself is not
+                needed again
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.errors import DataError
+from edge_runtime.normalization import Normalization
+
+MODEL = "model.keras"
+RECORD = "run.json"
+HISTORY = "history.csv"
+CURVES = "training.png"
+WINDOWS = "windows.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledWindows:
+    """Raw windows `x` `[N, steps, features]` (uint8 or float32) with class indices `y` `[N]` (int64)."""
+
+    x: NDArray[Any]
+    y: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, indices: NDArray[np.int64]) -> LabelledWindows:
+        """The windows at these positions."""
+        return LabelledWindows(self.x[indices], self.y[indices])
+
+    def stratified_sample(self, count: int, seed: int) -> LabelledWindows:
+        """`count` windows with the classes in the proportions found here, chosen by `seed`.
+
+        All of them, in a seeded order, when `count` is not smaller than their number. Any first part
+        of the sample is nearly stratified too: the classes are interleaved.
+        """
+        order = np.random.default_rng(seed).permutation(len(self.y))
+        rank = np.empty(len(order))
+        for label in np.unique(self.y):
+            members = order[self.y[order] == label]
+            # Spread each class evenly over 0..1; sorting by that rank interleaves the classes.
+            rank[members] = (np.arange(len(members)) + 0.5) / len(members)
+        return self.take(np.argsort(rank, kind="stable")[:count])
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The content of run.json."""
+
+    dataset: dict[str, Any]
+    """name, digest (SHA-256 of all windows and labels) and the sizes of the splits."""
+    steps: int
+    features: int
+    labels: tuple[str, ...]
+    normalization: Normalization
+    hyperparameters: dict[str, Any]
+    seed: int
+    versions: dict[str, str]
+    metrics: dict[str, float]
+    """Final loss and accuracy on the validation and test splits, accuracy as a fraction."""
+    model_sha256: str
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; `from_json` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> RunRecord:
+        """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError on anything else."""
+        values = {item.name: record[item.name] for item in fields(cls)}
+        values["labels"] = tuple(record["labels"])
+        values["normalization"] = Normalization.from_json(record["normalization"])
+        return cls(**values)
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write run.json."""
+    (folder / RECORD).write_text(json.dumps(record.to_json(), indent=2) + "\n", "utf-8")
+
+
+def write_windows(folder: Path, *, calibration: LabelledWindows, test: LabelledWindows) -> None:
+    """Write windows.npz."""
+    np.savez_compressed(
+        folder / WINDOWS,
+        calibration_x=calibration.x,
+        calibration_y=calibration.y,
+        test_x=test.x,
+        test_y=test.y,
+    )
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory that has been opened: its record read, its model checked against the record."""
+
+    path: Path
+    record: RunRecord
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """Read `path`/run.json. Raises DataError when the directory is no run, or was changed."""
+        folder = Path(path)
+        try:
+            record = RunRecord.from_json(json.loads((folder / RECORD).read_text("utf-8")))
+        except FileNotFoundError:
+            raise DataError(
+                f"{path}: not a run directory: expected {RECORD}, as 'edge-rnn train --out' writes it"
+            ) from None
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{folder / RECORD}: not a run record: {error!r}") from None
+        run = cls(folder, record)
+        run._check_model()
+        return run
+
+    def _check_model(self) -> None:
+        try:
+            found = file_sha256(self.model)
+        except OSError as error:
+            raise DataError(f"{self.model}: cannot read the model: {error.strerror}") from None
+        if found != self.record.model_sha256:
+            raise DataError(
+                f"{self.model}: not the model that {RECORD} describes: expected SHA-256 "
+                f"{self.record.model_sha256[:12]}..., found {found[:12]}... (train it again)"
+            )
+
+    @property
+    def model(self) -> Path:
+        """The Keras model file."""
+        return self.path / MODEL
+
+    def calibration_windows(self) -> LabelledWindows:
+        """Windows of the training split, kept for calibration."""
+        return self._windows("calibration")
+
+    def test_windows(self) -> LabelledWindows:
+        """The whole test split."""
+        return self._windows("test")
+
+    def _windows(self, split: str) -> LabelledWindows:
+        path = self.path / WINDOWS
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return LabelledWindows(archive[f"{split}_x"], archive[f"{split}_y"])
+        except Exception as error:  # zipfile, zlib and numpy each raise their own kinds
+            raise DataError(f"{path}: cannot read the {split} windows: {error}") from None

@@ -1,0 +1,122 @@
+"""Reads raw windows from files: images, .npy, .npz, IDX, CSV, and lines of text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.errors import InputError
+from edge_runtime.extras import import_extra
+from edge_runtime.idx import looks_like_idx, read_idx
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def read_windows(path: str | Path, steps: int, features: int, *, invert: bool = False) -> NDArray[Any]:
+    """The windows in a file, `[N, steps, features]`, in the file's own dtype and unit.
+
+    PNG and JPEG are turned to gray and resized to `steps` rows of `features` pixels (uint8);
+    `invert` swaps dark and light (uint8 only). `.npy` and `.npz` (its only array, or `x`) hold
+    `[steps, features]` or `[N, steps, features]`. IDX files hold images. CSV holds `steps` rows a
+    window, or one window a row. Raises InputError or DataError naming the file.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise InputError(f"{path}: no such file")
+    windows = _reader(file)(file, steps, features)
+    if invert:
+        if windows.dtype != np.uint8:
+            raise InputError(f"{path}: --invert needs uint8 pixels, found {windows.dtype}")
+        windows = 255 - windows
+    return windows
+
+
+def parse_line(line: str, steps: int, features: int) -> NDArray[np.float64]:
+    """One window from one line: a JSON array (nested or flat), or numbers apart by comma or space.
+
+    Returns `[steps, features]`. Raises InputError saying what was expected and found.
+    """
+    text = line.strip()
+    try:
+        values = json.loads(text) if text.startswith("[") else text.replace(",", " ").split()
+        flat = np.asarray(values, np.float64)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"not a window of numbers: {error}") from None
+    return _reshaped(flat, steps, features, "the line")
+
+
+def _reader(file: Path) -> Callable[[Path, int, int], NDArray[Any]]:
+    suffix = file.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return _image
+    if suffix in (".npy", ".npz"):
+        return _numpy
+    if suffix == ".csv":
+        return _csv
+    if looks_like_idx(file):
+        return lambda path, steps, features: read_idx(path, 3)
+    raise InputError(
+        f"{file}: unknown kind of input: expected .png, .jpg, .jpeg, .npy, .npz, .csv, an IDX file "
+        "(*-ubyte, *.idx, also with .gz) or - for standard input"
+    )
+
+
+def _image(file: Path, steps: int, features: int) -> NDArray[np.uint8]:
+    pillow = import_extra("PIL.Image", package="Pillow", extra="images", what=f"reading {file}")
+    try:
+        with pillow.open(file) as image:
+            gray = image.convert("L").resize((features, steps), pillow.Resampling.LANCZOS)
+    except Exception as error:  # Pillow raises many kinds, DecompressionBombError among them
+        raise InputError(f"{file}: cannot read the image: {error}") from None
+    return np.asarray(gray, np.uint8)[np.newaxis]
+
+
+def _numpy(file: Path, steps: int, features: int) -> NDArray[Any]:
+    try:
+        content = np.load(file, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            array = content
+        else:
+            with content:
+                array = content[_only_array(content.files, file)]
+    except InputError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy each raise their own kinds
+        raise InputError(f"{file}: cannot read the array: {error}") from None
+    return array[np.newaxis] if array.ndim == 2 else array
+
+
+def _only_array(names: list[str], file: Path) -> str:
+    if len(names) == 1:
+        return names[0]
+    if "x" in names:
+        return "x"
+    raise InputError(f"{file}: expected one array or one named x, found {', '.join(names) or 'none'}")
+
+
+def _csv(file: Path, steps: int, features: int) -> NDArray[np.float64]:
+    try:
+        rows = np.loadtxt(file, delimiter=",", ndmin=2, encoding="utf-8")
+    except (ValueError, OSError) as error:
+        raise InputError(f"{file}: cannot read the numbers: {error}") from None
+    if rows.shape[1] == features and len(rows) % steps == 0 and len(rows):
+        return rows.reshape(-1, steps, features)
+    if rows.shape[1] == steps * features:
+        return rows.reshape(-1, steps, features)
+    raise InputError(
+        f"{file}: {rows.shape[0]} rows of {rows.shape[1]} columns: expected a multiple of {steps} "
+        f"rows of {features}, or rows of {steps * features}"
+    )
+
+
+def _reshaped(array: NDArray[np.float64], steps: int, features: int, what: str) -> NDArray[np.float64]:
+    if array.shape not in ((steps, features), (steps * features,)):
+        raise InputError(
+            f"{what} holds an array of shape {list(array.shape)}: expected [{steps}, {features}] "
+            f"or [{steps * features}]"
+        )
+    return array.reshape(steps, features)
