@@ -1,0 +1,227 @@
+"""Data sets by name or path: mnist, digits, IDX files, .npz."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.errors import DataError
+from edge_runtime.extras import import_extra
+from edge_runtime.idx import looks_like_idx, read_idx
+from edge_runtime.normalization import Normalization
+from edge_runtime.run_directory import LabelledWindows
+from train.mnist import find_mnist
+
+TEST_FRACTION = 0.2
+"""Part of a data set without a test split of its own that becomes one."""
+
+DIGITS_TEST_WINDOWS = 1000
+"""Of the 1,797 digits, so that a conversion can be proven on a thousand held-out windows."""
+
+SPLIT_SEED = 0
+"""The split is part of the data set: the same for every run, whatever the run's seed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Raw windows in two splits. The test split chooses nothing."""
+
+    name: str
+    train: LabelledWindows
+    test: LabelledWindows
+    labels: tuple[str, ...]
+    image: bool
+    """Whether a window is a picture, read row by row: moving it by a pixel keeps its meaning."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over shapes, dtypes and bytes of both splits."""
+        digest = hashlib.sha256()
+        for array in (self.train.x, self.train.y, self.test.x, self.test.y):
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def normalization(self) -> Normalization:
+        """uint8 windows are divided by 255; others are brought to mean 0 and standard deviation 1,
+        feature by feature, as measured on the training split."""
+        if self.train.x.dtype == np.uint8:
+            return Normalization((0.0,), (255.0,), "uint8")
+        flat = self.train.x.reshape(-1, self.train.x.shape[-1]).astype(np.float64)
+        mean, std = flat.mean(axis=0), flat.std(axis=0)
+        std[std == 0] = 1.0  # a constant feature carries nothing; keep it finite
+        return Normalization(_float32(mean), _float32(std))
+
+
+def load_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
+    """`mnist`, `digits`, or a path to IDX files or to an `.npz`.
+
+    `data_dir`: where `mnist` is looked for first. Raises DataError naming the file at fault.
+    """
+    if name == "mnist":
+        return _idx_directory(find_mnist(data_dir), "mnist")
+    if name == "digits":
+        return _digits()
+    path = Path(name)
+    if path.is_dir():
+        return _idx_directory(path, str(path))
+    if path.suffix == ".npz":
+        return _npz(path)
+    if path.is_file() and looks_like_idx(path):
+        return _idx_pair(path)
+    raise DataError(
+        f"{name}: not a data set: expected mnist, digits, a folder of IDX files, an IDX file of "
+        "images, or an .npz file"
+    )
+
+
+def _digits() -> Dataset:
+    """scikit-learn's 1,797 handwritten digits of 8x8 pixels, enlarged to 28x28 (bicubic)."""
+    sklearn = import_extra(
+        "sklearn.datasets", package="scikit-learn", extra="workstation", what="the data set digits"
+    )
+    image = import_extra("PIL.Image", package="Pillow", extra="workstation", what="the data set digits")
+    source = sklearn.load_digits()
+    pixels = np.rint(source.images * (255 / 16)).astype(np.uint8)
+    enlarged = [image.fromarray(p).resize((28, 28), image.Resampling.BICUBIC) for p in pixels]
+    windows = LabelledWindows(np.stack(enlarged), source.target.astype(np.int64))
+    return _split(windows, "digits", _digit_labels(10), image=True, test=DIGITS_TEST_WINDOWS)
+
+
+def _idx_directory(folder: Path, name: str) -> Dataset:
+    """MNIST's four file names, plain or gzip, in one folder."""
+    train, test = (
+        _idx_windows(
+            _idx_file(folder, f"{part}-images-idx3-ubyte"),
+            _idx_file(folder, f"{part}-labels-idx1-ubyte"),
+        )
+        for part in ("train", "t10k")
+    )
+    if train.x.shape[1:] != test.x.shape[1:]:
+        raise DataError(
+            f"{folder}: the test images are {list(test.x.shape[1:])}, "
+            f"the training images {list(train.x.shape[1:])}: expected the same"
+        )
+    classes = int(max(train.y.max(), test.y.max())) + 1
+    _check_labels(train.y, classes, folder)
+    return Dataset(name, train, test, _digit_labels(classes), image=True)
+
+
+def _idx_file(folder: Path, name: str) -> Path:
+    for candidate in (folder / name, folder / f"{name}.gz"):
+        if candidate.is_file():
+            return candidate
+    raise DataError(f"{folder}: no {name} and no {name}.gz: expected MNIST's four IDX files")
+
+
+def _idx_pair(images: Path) -> Dataset:
+    """One file of images; its labels are beside it, with `labels-idx1` for `images-idx3` in the name."""
+    labels = images.with_name(images.name.replace("images-idx3", "labels-idx1"))
+    if labels == images or not labels.is_file():
+        raise DataError(
+            f"{images}: no labels beside it: expected a name with 'images-idx3-ubyte' and a file "
+            "of the same name with 'labels-idx1-ubyte'"
+        )
+    windows = _idx_windows(images, labels)
+    classes = int(windows.y.max()) + 1
+    _check_labels(windows.y, classes, labels)
+    return _split(windows, str(images), _digit_labels(classes), image=True)
+
+
+def _idx_windows(images: Path, labels: Path) -> LabelledWindows:
+    x, y = read_idx(images, 3), read_idx(labels, 1)
+    if len(x) != len(y):
+        raise DataError(f"{labels}: {len(y)} labels for the {len(x)} images in {images.name}")
+    return LabelledWindows(x, y.astype(np.int64))
+
+
+def _npz(path: Path) -> Dataset:
+    """`x` `[N, steps, features]`, `y` `[N]` of class indices, and optionally `labels`."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            content = {name: archive[name] for name in archive.files}
+    except Exception as error:  # zipfile, zlib and numpy each raise their own kinds
+        raise DataError(f"{path}: cannot read the .npz file: {error}") from None
+    missing = [name for name in ("x", "y") if name not in content]
+    if missing:
+        raise DataError(
+            f"{path}: no array named {' and '.join(missing)}: expected x [N, steps, features] and "
+            f"y [N], found {', '.join(content) or 'nothing'}"
+        )
+    x, y = _npz_x(content["x"], path), _npz_y(content["y"], len(content["x"]), path)
+    labels = tuple(str(label) for label in content.get("labels", ()))
+    classes = len(labels) or int(y.max()) + 1
+    _check_labels(y, classes, path)
+    windows = LabelledWindows(x, y)
+    return _split(windows, str(path), labels or _digit_labels(classes), image=False)
+
+
+def _npz_x(x: NDArray[Any], path: Path) -> NDArray[Any]:
+    if x.ndim != 3 or 0 in x.shape:
+        raise DataError(
+            f"{path}: x has shape {list(x.shape)}: expected [N, steps, features], none of them 0"
+        )
+    if x.dtype == np.uint8:
+        return x
+    if x.dtype.kind not in "fiu":
+        raise DataError(f"{path}: x has dtype {x.dtype}: expected uint8, an integer or a float")
+    converted = x.astype(np.float32)
+    if not np.isfinite(converted).all():
+        raise DataError(f"{path}: x holds NaN or infinity: expected finite numbers")
+    return converted
+
+
+def _npz_y(y: NDArray[Any], count: int, path: Path) -> NDArray[np.int64]:
+    if y.shape != (count,):
+        raise DataError(f"{path}: y has shape {list(y.shape)}: expected [{count}], one label a window")
+    if y.dtype.kind not in "iu":
+        raise DataError(f"{path}: y has dtype {y.dtype}: expected integer class indices")
+    return y.astype(np.int64)
+
+
+def _check_labels(y: NDArray[np.int64], classes: int, path: Path) -> None:
+    if y.min() < 0 or y.max() >= classes:
+        raise DataError(
+            f"{path}: class indices from {y.min()} to {y.max()}: expected 0 to {classes - 1}"
+        )
+    if classes < 2:
+        raise DataError(f"{path}: every window has the same class: expected at least two")
+    counts = np.bincount(y, minlength=classes)
+    if counts.min() < 3:
+        raise DataError(
+            f"{path}: class {int(counts.argmin())} has {counts.min()} windows: expected at least 3, "
+            "one each for training, validation and test"
+        )
+
+
+def _split(
+    windows: LabelledWindows,
+    name: str,
+    labels: tuple[str, ...],
+    *,
+    image: bool,
+    test: int | None = None,
+) -> Dataset:
+    """A stratified test split, the same for every run."""
+    shuffled = windows.stratified_sample(len(windows), SPLIT_SEED)
+    count = test or max(1, round(TEST_FRACTION * len(windows)))
+    return Dataset(
+        name,
+        train=LabelledWindows(shuffled.x[count:], shuffled.y[count:]),
+        test=LabelledWindows(shuffled.x[:count], shuffled.y[:count]),
+        labels=labels,
+        image=image,
+    )
+
+
+def _digit_labels(classes: int) -> tuple[str, ...]:
+    return tuple(str(index) for index in range(classes))
+
+
+def _float32(values: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(float(np.float32(value)) for value in values)

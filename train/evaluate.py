@@ -1,0 +1,89 @@
+"""Measures a run on its test split: accuracy, confusion matrix, one window with its prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.errors import DataError
+from edge_runtime.run_directory import Run
+from train.fit import EVALUATION_BATCH, load_tensorflow
+from train.pictures import plot_confusion, plot_window
+
+CONFUSION_PICTURE = "confusion.png"
+EXAMPLE_PICTURE = "example.png"
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The result on the whole test split, and of one window of it."""
+
+    accuracy: float
+    """Fraction of the test windows whose class is predicted."""
+    confusion: NDArray[np.int64]
+    """`[classes, classes]`: rows are the actual classes, columns the predicted ones."""
+    labels: tuple[str, ...]
+    index: int
+    """Position of the example in the test split."""
+    logits: NDArray[np.float32]
+    """The example's, `[classes]`."""
+    actual: str
+    predicted: str
+    pictures: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        """Accuracy, confusion matrix as a table, and the example."""
+        width = max(6, *(len(label) + 1 for label in self.labels))
+        rows = [
+            f"{label:>{width}}" + "".join(f"{count:>{width}}" for count in row)
+            for label, row in zip(self.labels, self.confusion)
+        ]
+        logits = " ".join(f"{value:.2f}" for value in self.logits)
+        return "\n".join(
+            [
+                f"test accuracy: {100 * self.accuracy:.2f} % of {self.confusion.sum():,} windows",
+                "confusion matrix (rows: actual, columns: predicted)",
+                " " * width + "".join(f"{label:>{width}}" for label in self.labels),
+                *rows,
+                f"test window {self.index}: expected {self.actual}, predicted {self.predicted}",
+                f"  logits: {logits}",
+                *(f"picture: {path}" for path in self.pictures),
+            ]
+        )
+
+
+def evaluate_run(run_directory: str | Path, index: int = 0) -> Evaluation:
+    """Evaluate the run's model on its test split and write the pictures into the run directory.
+
+    `index`: the test window shown as example. Raises DataError for a directory that is no run or an
+    index out of range, MissingExtraError without TensorFlow.
+    """
+    run = Run.open(run_directory)
+    test = run.test_windows()
+    if not 0 <= index < len(test):
+        raise DataError(f"--index is {index}: the test split has windows 0 to {len(test) - 1}")
+    model = load_tensorflow().keras.models.load_model(run.model)
+    normalized = run.record.normalization.apply(test.x)
+    logits = np.asarray(model.predict(normalized, batch_size=EVALUATION_BATCH, verbose=0))
+    predicted = logits.argmax(axis=1)
+    labels = run.record.labels
+    confusion = np.zeros((len(labels), len(labels)), np.int64)
+    np.add.at(confusion, (test.y, predicted), 1)
+    actual_label, predicted_label = labels[test.y[index]], labels[predicted[index]]
+    pictures = (run.path / CONFUSION_PICTURE, run.path / EXAMPLE_PICTURE)
+    plot_confusion(confusion, labels, pictures[0])
+    title = f"expected {actual_label}, predicted {predicted_label}"
+    plot_window(test.x[index], title, pictures[1])
+    return Evaluation(
+        accuracy=float((predicted == test.y).mean()),
+        confusion=confusion,
+        labels=labels,
+        index=index,
+        logits=logits[index],
+        actual=actual_label,
+        predicted=predicted_label,
+        pictures=pictures,
+    )

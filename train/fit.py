@@ -1,0 +1,218 @@
+"""Trains a model on a data set and writes the run directory."""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+import shutil
+import tempfile
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import edge_runtime
+from edge_runtime import run_directory
+from edge_runtime.errors import DataError
+from edge_runtime.extras import import_extra
+from edge_runtime.run_directory import LabelledWindows, RunRecord
+from train.datasets import Dataset
+from train.hyperparameters import Hyperparameters
+from train.model import build_model
+from train.pictures import plot_history
+
+CLIP_NORM = 1.0
+"""Largest norm of a gradient: keeps the high first learning rate from derailing the LSTM."""
+
+REPORTS = 20
+"""Validation is measured this many times along the run, at least 100 iterations apart."""
+
+CALIBRATION_POOL = 5000
+"""Training windows kept in the run directory for calibration."""
+
+IMAGE_SHIFT = 2
+"""Default of Hyperparameters.shift for image data sets."""
+
+EVALUATION_BATCH = 1000  # windows
+
+
+def train_run(
+    dataset: Dataset,
+    out: str | Path,
+    hyperparameters: Hyperparameters | None = None,
+    *,
+    quiet: bool = False,
+    overwrite: bool = False,
+) -> RunRecord:
+    """Train and write the run directory `out`; returns its record.
+
+    `quiet` prints one line per report instead of a progress bar. `overwrite` replaces an earlier run;
+    nothing but a run is ever replaced. The directory appears whole, when training has ended. With the
+    same arguments on the same machine the weights are the same. Raises DataError when `out` is taken,
+    MissingExtraError without TensorFlow.
+    """
+    target = Path(out)
+    _check_target(target, overwrite)
+    tensorflow = load_tensorflow()
+    chosen = _resolved(hyperparameters or Hyperparameters(), dataset)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        record = _train_into(temporary, tensorflow, dataset, chosen, quiet)
+        temporary.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return record
+
+
+def load_tensorflow() -> Any:
+    """TensorFlow, without its start-up messages. Raises MissingExtraError."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    return import_extra("tensorflow", package="tensorflow", extra="workstation", what="edge-rnn train")
+
+
+def _check_target(target: Path, overwrite: bool) -> None:
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not (target / run_directory.RECORD).is_file():
+        raise DataError(f"{target}: exists and is no run directory: choose another --out")
+    if not overwrite:
+        raise DataError(f"{target}: holds a run already: choose another --out, or pass --overwrite")
+
+
+def _resolved(hyperparameters: Hyperparameters, dataset: Dataset) -> Hyperparameters:
+    """With the data set's own default for what was left open."""
+    if hyperparameters.shift is not None:
+        return hyperparameters
+    return replace(hyperparameters, shift=IMAGE_SHIFT if dataset.image else 0)
+
+
+def _train_into(
+    folder: Path, tensorflow: Any, dataset: Dataset, chosen: Hyperparameters, quiet: bool
+) -> RunRecord:
+    keras = tensorflow.keras
+    keras.utils.set_random_seed(chosen.seed)
+    tensorflow.config.experimental.enable_op_determinism()
+    train, validation = _validation_split(dataset.train, chosen)
+    _, steps, features = train.x.shape
+    model = build_model(
+        keras, steps=steps, features=features, units=chosen.units, classes=len(dataset.labels)
+    )
+    normalization = dataset.normalization()
+    held_back = (normalization.apply(validation.x), validation.y)
+    batches = _batches(tensorflow, normalization.apply(train.x), train.y, chosen)
+    history = _fit(keras, model, batches, held_back, chosen, quiet)
+    model.save(folder / run_directory.MODEL)
+    _write_history(folder, history)
+    pool = train.stratified_sample(CALIBRATION_POOL, chosen.seed)
+    run_directory.write_windows(folder, calibration=pool, test=dataset.test)
+    settings = asdict(chosen)
+    record = RunRecord(
+        dataset={
+            "name": dataset.name,
+            "digest": dataset.digest,
+            "train": len(train),
+            "validation": len(validation),
+            "test": len(dataset.test),
+        },
+        steps=steps,
+        features=features,
+        labels=dataset.labels,
+        normalization=normalization,
+        seed=settings.pop("seed"),
+        hyperparameters=settings,
+        versions=_versions(),
+        metrics={
+            **_metrics(model, "validation", held_back[0], held_back[1]),
+            **_metrics(model, "test", normalization.apply(dataset.test.x), dataset.test.y),
+        },
+        model_sha256=run_directory.file_sha256(folder / run_directory.MODEL),
+    )
+    run_directory.write_record(folder, record)
+    return record
+
+
+def _validation_split(
+    windows: LabelledWindows, chosen: Hyperparameters
+) -> tuple[LabelledWindows, LabelledWindows]:
+    """Training and validation windows, stratified."""
+    shuffled = windows.stratified_sample(len(windows), chosen.seed)
+    count = max(1, round(chosen.validation_fraction * len(windows)))
+    held_back = np.arange(count)
+    return shuffled.take(np.arange(count, len(windows))), shuffled.take(held_back)
+
+
+def _batches(
+    tensorflow: Any, x: NDArray[np.float32], y: NDArray[np.int64], chosen: Hyperparameters
+) -> Any:
+    """An endless tf.data.Dataset of (windows, labels), reshuffled in every pass."""
+    data = tensorflow.data.Dataset.from_tensor_slices((x, y))
+    data = data.shuffle(len(x), seed=chosen.seed).repeat().batch(chosen.batch_size)
+    if chosen.shift:
+        data = data.map(lambda windows, labels: (_shifted(tensorflow, windows, chosen), labels))
+    return data.prefetch(2)
+
+
+def _shifted(tensorflow: Any, windows: Any, chosen: Hyperparameters) -> Any:
+    """The batch, moved by one random number of steps and features, 0 where nothing was."""
+    shift, (_, steps, features) = chosen.shift or 0, windows.shape
+    padded = tensorflow.pad(windows, [[0, 0], [shift, shift], [shift, shift]])
+    start = tensorflow.random.uniform([2], 0, 2 * shift + 1, tensorflow.int32, seed=chosen.seed)
+    return padded[:, start[0] : start[0] + steps, start[1] : start[1] + features]
+
+
+def _fit(
+    keras: Any,
+    model: Any,
+    batches: Any,
+    validation: tuple[NDArray[np.float32], NDArray[np.int64]],
+    chosen: Hyperparameters,
+    quiet: bool,
+) -> dict[str, list[float]]:
+    """Train; returns Keras's history: name of the metric -> one value per report."""
+    reports = min(REPORTS, max(1, chosen.iterations // 100))
+    each = -(-chosen.iterations // reports)
+    schedule = keras.optimizers.schedules.CosineDecay(chosen.learning_rate, each * reports)
+    model.compile(
+        optimizer=keras.optimizers.Adam(schedule, clipnorm=CLIP_NORM),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    history = model.fit(
+        batches,
+        steps_per_epoch=each,
+        epochs=reports,
+        validation_data=validation,
+        validation_batch_size=EVALUATION_BATCH,
+        verbose=2 if quiet else 1,
+    ).history
+    return {"iteration": [each * (k + 1) for k in range(reports)], **history}
+
+
+def _metrics(model: Any, split: str, x: NDArray[np.float32], y: NDArray[np.int64]) -> dict[str, float]:
+    loss, accuracy = model.evaluate(x, y, batch_size=EVALUATION_BATCH, verbose=0)
+    return {f"{split}_loss": float(loss), f"{split}_accuracy": float(accuracy)}
+
+
+def _write_history(folder: Path, history: dict[str, list[float]]) -> None:
+    with open(folder / run_directory.HISTORY, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(history)
+        writer.writerows(zip(*history.values()))
+    plot_history(history, folder / run_directory.CURVES)
+
+
+def _versions() -> dict[str, str]:
+    packages = ("tensorflow", "keras", "numpy")
+    return {
+        "edge-rnn": edge_runtime.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+    }

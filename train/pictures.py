@@ -1,0 +1,68 @@
+"""Pictures of a run: training curves, confusion matrix, one window with its prediction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.extras import import_extra
+
+DPI = 120
+
+
+def plot_history(history: dict[str, list[float]], path: Path) -> None:
+    """Loss and accuracy over iterations, training and validation, as a PNG."""
+    figure, axes = _subplots(1, 2, (10, 4))
+    for axis, metric in zip(axes, ("loss", "accuracy")):
+        axis.plot(history["iteration"], history[metric], marker=".", label="training")
+        axis.plot(history["iteration"], history[f"val_{metric}"], marker=".", label="validation")
+        axis.set_xlabel("iteration")
+        axis.set_title(metric)
+        axis.grid(alpha=0.3)
+        axis.legend()
+    axes[0].set_yscale("log")
+    figure.savefig(path, dpi=DPI)
+
+
+def plot_confusion(matrix: NDArray[np.int64], labels: tuple[str, ...], path: Path) -> None:
+    """The confusion matrix `[classes, classes]` (rows: actual, columns: predicted) as a PNG."""
+    size = max(5.0, 0.55 * len(labels) + 1)
+    figure, axis = _subplots(1, 1, (size, size))
+    # Mistakes are few: on a logarithmic scale a single one is still seen.
+    axis.imshow(np.log1p(matrix), cmap="Blues")
+    dark = np.log1p(matrix) > np.log1p(matrix.max()) / 2
+    for (row, column), count in np.ndenumerate(matrix):
+        if count:
+            color = "white" if dark[row, column] else "black"
+            axis.text(column, row, str(count), ha="center", va="center", color=color, fontsize=8)
+    axis.set_xticks(range(len(labels)), labels)
+    axis.set_yticks(range(len(labels)), labels)
+    axis.set_xlabel("predicted")
+    axis.set_ylabel("actual")
+    figure.savefig(path, dpi=DPI)
+
+
+def plot_window(window: NDArray[Any], title: str, path: Path) -> None:
+    """One raw window `[steps, features]`, steps downwards, as a PNG."""
+    figure, axis = _subplots(1, 1, (4, 4))
+    axis.imshow(window, cmap="gray", aspect="equal" if _square(window) else "auto")
+    axis.set_xlabel("feature")
+    axis.set_ylabel("step")
+    axis.set_title(title)
+    figure.savefig(path, dpi=DPI)
+
+
+def _square(window: NDArray[Any]) -> bool:
+    return window.shape[0] == window.shape[1]
+
+
+def _subplots(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
+    """A figure that needs no screen, and its axes."""
+    figures = import_extra(
+        "matplotlib.figure", package="matplotlib", extra="workstation", what="a picture"
+    )
+    figure = figures.Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(rows, columns)
