@@ -1,0 +1,56 @@
+"""Compiles a trained LSTM classifier to an unrolled, quantized TFLite file and proves it.
+
+    from convert import convert_run
+
+    conversion = convert_run("runs/mnist", "mnist-int8.tflite", precision="int8")
+    print(conversion.report)
+
+Importing this package loads neither TensorFlow nor numpy: public names are loaded on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from convert.compile import compile_network
+    from convert.from_keras import network_from_keras
+    from convert.network import Dense, Lstm, Network
+    from convert.pipeline import Conversion, convert_each, convert_run
+    from convert.precision import PRECISIONS
+    from convert.target import TARGETS
+
+_HOMES = {
+    "Conversion": "convert.pipeline",
+    "Dense": "convert.network",
+    "Lstm": "convert.network",
+    "Network": "convert.network",
+    "PRECISIONS": "convert.precision",
+    "TARGETS": "convert.target",
+    "compile_network": "convert.compile",
+    "convert_each": "convert.pipeline",
+    "convert_run": "convert.pipeline",
+    "network_from_keras": "convert.from_keras",
+}
+
+__all__ = [
+    "PRECISIONS",
+    "TARGETS",
+    "Conversion",
+    "Dense",
+    "Lstm",
+    "Network",
+    "compile_network",
+    "convert_each",
+    "convert_run",
+    "network_from_keras",
+]
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module 'convert' has no attribute {name!r}") from None
+    return getattr(import_module(home), name)

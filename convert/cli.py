@@ -1,0 +1,57 @@
+"""The command `edge-rnn convert`. Importable with click alone."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path())
+@click.option(
+    "--precision",
+    default="int8",
+    show_default=True,
+    help="float32, float16, dynamic, int8, or all for every one of them.",
+)
+@click.option(
+    "--out",
+    type=click.Path(),
+    help="File to write; with --precision all the folder. Default: RUN/NAME-PRECISION.tflite.",
+)
+@click.option(
+    "--target",
+    default="any",
+    show_default=True,
+    help="Engine of the device: any, tflite-runtime-2.14 or litert-2.1.",
+)
+@click.option("--calibration-samples", default=500, show_default=True, help="Training windows used.")
+@click.option("--calibration-seed", default=0, show_default=True, help="Chooses those windows.")
+@click.option("--parity-windows", default=10_000, show_default=True, help="Test windows compared.")
+@click.option("--min-agreement", type=float, help="Parity budget: least agreement, 0 to 1.")
+@click.option("--max-logit-difference", type=float, help="Parity budget: largest difference.")
+def convert(
+    run: str,
+    precision: str,
+    out: str | None,
+    target: str,
+    min_agreement: float | None,
+    max_logit_difference: float | None,
+    **options: int,
+) -> None:
+    """Convert a run to an unrolled TFLite model and prove it against the full model."""
+    from convert.pipeline import convert_each, output_files
+
+    outputs = output_files(run, precision, out)
+    failed = False
+    for result in convert_each(
+        run,
+        outputs,
+        target=target,
+        min_agreement=min_agreement,
+        max_logit_difference=max_logit_difference,
+        **options,
+    ):
+        click.echo(result)
+        failed |= not result
+    if failed:
+        raise SystemExit(1)

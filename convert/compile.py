@@ -1,0 +1,47 @@
+"""Network -> bytes of a TFLite FlatBuffer: the compiler's stages in order. Loads no TensorFlow."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.calibrate import calibrate
+from convert.flatbuffer import serialize
+from convert.graph import Graph
+from convert.int8_ranges import int8_quantizations
+from convert.network import Network
+from convert.precision import precision_named
+from convert.quantize import to_dynamic, to_float16, to_int8
+from convert.rounding import second_moments
+from convert.target import target_named
+from convert.unroll import unroll
+
+
+def compile_network(
+    network: Network, windows: NDArray[np.float32], *, precision: str, target: str = "any"
+) -> bytes:
+    """The FlatBuffer of `network` in `precision`, for the engines of `target`.
+
+    `windows`: normalized calibration windows, float32 `[N, steps, features]`, of the training split;
+    float32 and float16 do not look at them. The same arguments give the same bytes. Raises InputError
+    for an unknown precision or target.
+    """
+    return serialize(lower(network, windows, precision=precision, target=target))
+
+
+def lower(
+    network: Network, windows: NDArray[np.float32], *, precision: str, target: str = "any"
+) -> Graph:
+    """The graph that `compile_network` writes; takes and raises the same."""
+    name, engines = precision_named(precision).name, target_named(target)
+    graph = unroll(network)
+    if name == "float16":
+        return to_float16(graph)
+    if name == "dynamic":
+        moments = second_moments(graph, windows)
+        return to_dynamic(graph, moments, per_channel=engines.per_channel_dynamic)
+    if name == "int8":
+        ranges = calibrate(graph, windows)
+        quantizations = int8_quantizations(graph, ranges, windows)
+        return to_int8(graph, second_moments(graph, windows), quantizations)
+    return graph

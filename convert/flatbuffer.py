@@ -1,0 +1,258 @@
+"""Graph -> TFLite FlatBuffer, through the official schema classes. The only module that knows them.
+
+Small by sharing: every constant is stored once, identical shape vectors and quantization tables are
+written once and referenced again, and the most frequent opcode has index 0, which FlatBuffers do not
+store. Constants are aligned to 16 bytes, as the engines' vector loads want it.
+
+Source of layout and op versions: tensorflow/lite/schema/schema.fbs and
+tensorflow/lite/tools/versioning/op_version.cc.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Callable
+
+import flatbuffers
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.graph import Graph, Op, Operator, Quantization, Tensor
+from edge_runtime.metadata import DESCRIPTION, FILE_IDENTIFIER
+
+SCHEMA_VERSION = 3
+DATA_ALIGNMENT = 16  # bytes; schema.fbs: Buffer.data (force_align: 16)
+SIGNATURE = "serving_default"
+
+
+def serialize(graph: Graph) -> bytes:
+    """The model file's bytes. The same graph gives the same bytes."""
+    return _Writer(graph).write()
+
+
+def op_version(graph: Graph, operator: Operator) -> int:
+    """The lowest version of the operator that describes this use of it."""
+    tensors = [graph.tensors[name] for name in (*operator.inputs, *operator.outputs)]
+    if operator.op is Op.FULLY_CONNECTED:
+        return _fully_connected_version(tensors[0], tensors[1])
+    if operator.op is Op.DEQUANTIZE:
+        return 3 if tensors[0].dtype == np.float16 else 2
+    if tensors[-1].dtype != np.int8:
+        return 1
+    return 3 if operator.op is Op.MUL and _rescale(tensors) >= 1 else 2
+
+
+def _fully_connected_version(source: Tensor, weights: Tensor) -> int:
+    if weights.dtype != np.int8:
+        return 1
+    if source.dtype == np.int8:
+        return 4
+    return 12 if weights.quantization and weights.quantization.per_channel else 9
+
+
+def _rescale(tensors: list[Tensor]) -> float:
+    scales = [tensor.quantization.scale[0] for tensor in tensors if tensor.quantization]
+    return scales[0] * scales[1] / scales[2]
+
+
+class _Writer:
+    """Writes one graph. FlatBuffers grow from the back: children are written before parents."""
+
+    def __init__(self, graph: Graph) -> None:
+        # Imported here: the class costs a quarter of a second to load, and only conversion needs it.
+        from ai_edge_litert import schema_py_generated as schema
+
+        self.schema: Any = schema
+        self.graph = graph
+        self.builder = flatbuffers.Builder(1 << 18)
+        self.shared: dict[tuple[str, Any], int] = {}
+        self.tensor_index = {name: index for index, name in enumerate(graph.tensors)}
+        uses = Counter(self._opcode(operator) for operator in graph.operators)
+        self.opcodes = [code for code, _ in uses.most_common()]
+
+    def _opcode(self, operator: Operator) -> tuple[Op, int]:
+        return operator.op, op_version(self.graph, operator)
+
+    def write(self) -> bytes:
+        """Write the tables in order and finish the buffer."""
+        builder, schema = self.builder, self.schema
+        buffers = self._buffers()
+        subgraph = self._subgraph()
+        opcodes = self._opcode_tables()
+        signature = self._signature()
+        description = builder.CreateString(DESCRIPTION)
+        schema.ModelStart(builder)
+        schema.ModelAddVersion(builder, SCHEMA_VERSION)
+        schema.ModelAddOperatorCodes(builder, opcodes)
+        schema.ModelAddSubgraphs(builder, subgraph)
+        schema.ModelAddDescription(builder, description)
+        schema.ModelAddBuffers(builder, buffers)
+        schema.ModelAddSignatureDefs(builder, signature)
+        builder.Finish(schema.ModelEnd(builder), file_identifier=FILE_IDENTIFIER)
+        return bytes(builder.Output())
+
+    def _buffers(self) -> int:
+        """Buffer 0 is empty, for tensors without data; then one buffer per constant."""
+        tables = []
+        for constant in self.graph.constants():
+            vector = self._bytes(constant.values)
+            self.schema.BufferStart(self.builder)
+            self.schema.BufferAddData(self.builder, vector)
+            tables.append(self.schema.BufferEnd(self.builder))
+        self.schema.BufferStart(self.builder)
+        empty = self.schema.BufferEnd(self.builder)
+        return self._offsets([empty, *tables])
+
+    def _bytes(self, data: NDArray[Any]) -> int:
+        raw = np.ascontiguousarray(data).tobytes()
+        self.builder.StartVector(1, len(raw), DATA_ALIGNMENT)
+        head = self.builder.head - len(raw)
+        self.builder.head = head
+        self.builder.Bytes[head : head + len(raw)] = raw
+        return int(self.builder.EndVector())
+
+    def _subgraph(self) -> int:
+        builder, schema, graph = self.builder, self.schema, self.graph
+        buffer_of = {tensor.name: k for k, tensor in enumerate(graph.constants(), start=1)}
+        tensors = self._offsets(
+            [self._tensor(tensor, buffer_of.get(name, 0)) for name, tensor in graph.tensors.items()]
+        )
+        operators = self._offsets([self._operator(operator) for operator in graph.operators])
+        inputs, outputs = self._indices((graph.input,)), self._indices((graph.output,))
+        schema.SubGraphStart(builder)
+        schema.SubGraphAddTensors(builder, tensors)
+        schema.SubGraphAddInputs(builder, inputs)
+        schema.SubGraphAddOutputs(builder, outputs)
+        schema.SubGraphAddOperators(builder, operators)
+        return self._offsets([schema.SubGraphEnd(builder)])
+
+    def _tensor(self, tensor: Tensor, buffer: int) -> int:
+        builder, schema = self.builder, self.schema
+        shape = self._int_vector(tensor.shape)
+        quantization = self._quantization(tensor.quantization) if tensor.quantization else None
+        name = builder.CreateString(tensor.name)
+        schema.TensorStart(builder)
+        schema.TensorAddShape(builder, shape)
+        schema.TensorAddType(builder, getattr(schema.TensorType, tensor.dtype.name.upper()))
+        schema.TensorAddBuffer(builder, buffer)
+        schema.TensorAddName(builder, name)
+        if quantization is not None:
+            schema.TensorAddQuantization(builder, quantization)
+        return int(schema.TensorEnd(builder))
+
+    def _quantization(self, quantization: Quantization) -> int:
+        def write() -> int:
+            builder, schema = self.builder, self.schema
+            scale = builder.CreateNumpyVector(np.asarray(quantization.scale, np.float32))
+            # The loaders demand as many zero_points as scales.
+            zero_point = self._long_vector((quantization.zero_point,) * len(quantization.scale))
+            schema.QuantizationParametersStart(builder)
+            schema.QuantizationParametersAddScale(builder, scale)
+            schema.QuantizationParametersAddZeroPoint(builder, zero_point)
+            return int(schema.QuantizationParametersEnd(builder))
+
+        return self._once("quantization", quantization, write)
+
+    def _operator(self, operator: Operator) -> int:
+        builder, schema = self.builder, self.schema
+        inputs = self._indices(operator.inputs)
+        outputs = self._indices(operator.outputs)
+        kind, options = self._options(operator)
+        schema.OperatorStart(builder)
+        schema.OperatorAddOpcodeIndex(builder, self.opcodes.index(self._opcode(operator)))
+        schema.OperatorAddInputs(builder, inputs)
+        schema.OperatorAddOutputs(builder, outputs)
+        if kind:
+            schema.OperatorAddBuiltinOptionsType(builder, kind)
+            schema.OperatorAddBuiltinOptions(builder, options)
+        return int(schema.OperatorEnd(builder))
+
+    def _options(self, operator: Operator) -> tuple[int, int]:
+        """The union's type and the offset of the options table; LOGISTIC and TANH have none."""
+        if operator.op not in _OPTIONS:
+            return 0, 0
+        name, fields_of = _OPTIONS[operator.op]
+        fields = tuple(fields_of(self.graph, operator).items())
+
+        def write() -> int:
+            getattr(self.schema, f"{name}Start")(self.builder)
+            for field, value in fields:
+                getattr(self.schema, f"{name}Add{field}")(self.builder, value)
+            return int(getattr(self.schema, f"{name}End")(self.builder))
+
+        return getattr(self.schema.BuiltinOptions, name), self._once(name, fields, write)
+
+    def _opcode_tables(self) -> int:
+        builder, schema = self.builder, self.schema
+        tables = []
+        for op, version in self.opcodes:
+            code = getattr(schema.BuiltinOperator, op.value)
+            schema.OperatorCodeStart(builder)
+            # Readers of schema version 3a and older look at the deprecated byte.
+            schema.OperatorCodeAddDeprecatedBuiltinCode(builder, code)
+            schema.OperatorCodeAddVersion(builder, version)
+            schema.OperatorCodeAddBuiltinCode(builder, code)
+            tables.append(schema.OperatorCodeEnd(builder))
+        return self._offsets(tables)
+
+    def _signature(self) -> int:
+        """Names input and output, for readers that call by signature instead of by index."""
+        builder, schema, graph = self.builder, self.schema, self.graph
+        ends = []
+        for name in (graph.input, graph.output):
+            text = builder.CreateString(name)
+            schema.TensorMapStart(builder)
+            schema.TensorMapAddName(builder, text)
+            schema.TensorMapAddTensorIndex(builder, self.tensor_index[name])
+            ends.append(self._offsets([schema.TensorMapEnd(builder)]))
+        key = builder.CreateString(SIGNATURE)
+        schema.SignatureDefStart(builder)
+        schema.SignatureDefAddInputs(builder, ends[0])
+        schema.SignatureDefAddOutputs(builder, ends[1])
+        schema.SignatureDefAddSignatureKey(builder, key)
+        return self._offsets([schema.SignatureDefEnd(builder)])
+
+    def _once(self, kind: str, content: Any, write: Callable[[], int]) -> int:
+        """The offset of a vector or table with this content, written on first use."""
+        key = (kind, content)
+        if key not in self.shared:
+            self.shared[key] = write()
+        return self.shared[key]
+
+    def _indices(self, names: tuple[str, ...]) -> int:
+        return self._int_vector(tuple(self.tensor_index[name] for name in names))
+
+    def _int_vector(self, values: tuple[int, ...]) -> int:
+        array = np.asarray(values, np.int32)
+        return self._once("int32", values, lambda: int(self.builder.CreateNumpyVector(array)))
+
+    def _long_vector(self, values: tuple[int, ...]) -> int:
+        array = np.asarray(values, np.int64)
+        return self._once("int64", values, lambda: int(self.builder.CreateNumpyVector(array)))
+
+    def _offsets(self, offsets: list[int]) -> int:
+        self.builder.StartVector(4, len(offsets), 4)
+        for offset in reversed(offsets):
+            self.builder.PrependUOffsetTRelative(offset)
+        return int(self.builder.EndVector())
+
+
+def _fully_connected_options(graph: Graph, operator: Operator) -> dict[str, int]:
+    source, weights = (graph.tensors[name] for name in operator.inputs[:2])
+    hybrid = source.dtype == np.float32 and weights.dtype == np.int8
+    return {"AsymmetricQuantizeInputs": 1} if hybrid else {}
+
+
+_OPTIONS: dict[Op, tuple[str, Callable[[Graph, Operator], dict[str, Any]]]] = {
+    Op.ADD: ("AddOptions", lambda graph, operator: {}),
+    Op.CONCATENATION: ("ConcatenationOptions", lambda graph, operator: {"Axis": operator.axis}),
+    Op.DEQUANTIZE: ("DequantizeOptions", lambda graph, operator: {}),
+    Op.FULLY_CONNECTED: ("FullyConnectedOptions", _fully_connected_options),
+    Op.MUL: ("MulOptions", lambda graph, operator: {}),
+    Op.SPLIT: ("SplitOptions", lambda graph, operator: {"NumSplits": len(operator.outputs)}),
+    Op.SUB: ("SubOptions", lambda graph, operator: {}),
+    Op.UNPACK: (
+        "UnpackOptions",
+        lambda graph, operator: {"Num": len(operator.outputs), "Axis": operator.axis},
+    ),
+}

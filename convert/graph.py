@@ -1,0 +1,142 @@
+"""The intermediate form: tensors and operators, as a TFLite subgraph has them, in execution order.
+
+A Graph is float or quantized; the stages in between are functions from Graph to Graph. Tensors are
+known by their unique names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FLOAT32: np.dtype[Any] = np.dtype(np.float32)
+
+
+class Op(str, Enum):
+    """The operators in use, by their names in TFLite's schema (BuiltinOperator)."""
+
+    ADD = "ADD"
+    CONCATENATION = "CONCATENATION"
+    DEQUANTIZE = "DEQUANTIZE"
+    FULLY_CONNECTED = "FULLY_CONNECTED"
+    LOGISTIC = "LOGISTIC"
+    MUL = "MUL"
+    SPLIT = "SPLIT"
+    SUB = "SUB"
+    TANH = "TANH"
+    UNPACK = "UNPACK"
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """real = scale * (q - zero_point): one scale for the tensor, or one for each index of axis 0."""
+
+    scale: tuple[float, ...]
+    zero_point: int = 0
+
+    @property
+    def per_channel(self) -> bool:
+        """Whether every index of axis 0 has a scale of its own."""
+        return len(self.scale) > 1
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """A tensor of the graph; `data` is set for constants only. Activations have batch size 1."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any] = FLOAT32
+    data: NDArray[Any] | None = None
+    quantization: Quantization | None = None
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """The data of a constant. Raises ValueError for an activation."""
+        if self.data is None:
+            raise ValueError(f"{self.name} is no constant")
+        return self.data
+
+    @property
+    def affine(self) -> Quantization:
+        """The quantization of a quantized tensor. Raises ValueError for a float one."""
+        if self.quantization is None:
+            raise ValueError(f"{self.name} is not quantized")
+        return self.quantization
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator, its inputs in TFLite's order (SPLIT: the axis first, then the value).
+
+    `axis` counts the batch dimension; CONCATENATION, SPLIT and UNPACK have it.
+    """
+
+    op: Op
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    axis: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Operators in execution order over named tensors; one input `[1, steps, features]`, one output."""
+
+    tensors: dict[str, Tensor]
+    operators: tuple[Operator, ...]
+    input: str
+    output: str
+
+    def constants(self) -> list[Tensor]:
+        """The tensors that carry data."""
+        return [tensor for tensor in self.tensors.values() if tensor.data is not None]
+
+
+@dataclass
+class GraphBuilder:
+    """Collects tensors and operators; every method returns the name of what it made."""
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    operators: list[Operator] = field(default_factory=list)
+
+    def activation(self, name: str, shape: tuple[int, ...]) -> str:
+        """Declare a float tensor computed at run time."""
+        return self.tensor(Tensor(name, shape))
+
+    def constant(self, name: str, data: NDArray[Any]) -> str:
+        """Declare a constant."""
+        return self.tensor(Tensor(name, data.shape, data.dtype, data))
+
+    def tensor(self, tensor: Tensor) -> str:
+        """Add a tensor; names are unique."""
+        if tensor.name in self.tensors:
+            raise ValueError(f"two tensors are named {tensor.name}")
+        self.tensors[tensor.name] = tensor
+        return tensor.name
+
+    def operator(
+        self,
+        op: Op,
+        inputs: list[str],
+        output: str,
+        shape: tuple[int, ...],
+        axis: int | None = None,
+    ) -> str:
+        """Add an operator with one output of the given shape."""
+        self.operators.append(Operator(op, tuple(inputs), (output,), axis))
+        return self.activation(output, shape)
+
+    def fan_out(
+        self, op: Op, inputs: list[str], outputs: list[str], shape: tuple[int, ...], axis: int
+    ) -> list[str]:
+        """Add an operator (SPLIT, UNPACK) whose outputs all have the same shape."""
+        self.operators.append(Operator(op, tuple(inputs), tuple(outputs), axis))
+        return [self.activation(name, shape) for name in outputs]
+
+    def build(self, graph_input: str, graph_output: str) -> Graph:
+        """The finished graph."""
+        return Graph(self.tensors, tuple(self.operators), graph_input, graph_output)

@@ -1,0 +1,85 @@
+"""Runs a Graph in numpy, for many windows at once: the reference for every tensor, and calibration.
+
+Float operators follow the definition; int8 operators follow TFLite's reference kernels bit for bit
+(see integer_kernels); FULLY_CONNECTED with int8 weights and float activations follows its hybrid
+kernel (see hybrid_kernels).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert import float_kernels, hybrid_kernels, integer_kernels
+from convert.graph import Graph, Op, Operator, Tensor
+
+Array = NDArray[Any]
+Kernel = Callable[[Operator, "list[Tensor]", "list[Array]"], "list[Array]"]
+
+
+Observer = Callable[[Tensor, Array], "Array | None"]
+
+
+def run(graph: Graph, windows: Array, observe: Observer | None = None) -> Array:
+    """The graph's output for `windows` `[N, steps, features]` in the input tensor's dtype.
+
+    `observe` is called with every tensor computed and its values `[N, ...]`, the input included; an
+    array that it returns takes the values' place. Values are freed after their last use, so the call
+    needs little more memory than one step.
+    """
+    last_use = {name: k for k, op in enumerate(graph.operators) for name in op.inputs}
+    values = {constant.name: constant.values for constant in graph.constants()}
+
+    def record(name: str, result: Array) -> None:
+        replaced = observe(graph.tensors[name], result) if observe else None
+        values[name] = result if replaced is None else replaced
+
+    record(graph.input, windows)
+    for k, operator in enumerate(graph.operators):
+        results = apply(graph, operator, [values[name] for name in operator.inputs])
+        for name, result in zip(operator.outputs, results):
+            record(name, result)
+        for name in operator.inputs:
+            if last_use[name] == k:
+                values.pop(name, None)
+    return values[graph.output]
+
+
+def apply(graph: Graph, operator: Operator, inputs: list[Array]) -> list[Array]:
+    """One operator on the values of its inputs, activations with a leading batch axis of any size."""
+    tensors = [graph.tensors[name] for name in (*operator.inputs, *operator.outputs)]
+    return _kernel(operator, tensors)(operator, tensors, inputs)
+
+
+def _kernel(operator: Operator, tensors: list[Tensor]) -> Kernel:
+    if operator.op in _MOVES:
+        return _MOVES[operator.op]
+    if tensors[-1].dtype == np.int8:
+        return integer_kernels.KERNELS[operator.op]
+    if operator.op is Op.FULLY_CONNECTED and tensors[1].dtype == np.int8:
+        return hybrid_kernels.fully_connected
+    return float_kernels.KERNELS[operator.op]
+
+
+def _concatenation(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
+    batch = max(len(value) for value in inputs)
+    wide = [np.broadcast_to(value, (batch, *value.shape[1:])) for value in inputs]
+    return [np.concatenate(wide, axis=operator.axis or 0)]
+
+
+def _split(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
+    return np.split(inputs[1], len(operator.outputs), axis=operator.axis or 0)
+
+
+def _unpack(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
+    return list(np.moveaxis(inputs[0], operator.axis or 0, 0))
+
+
+_MOVES: dict[Op, Kernel] = {
+    Op.CONCATENATION: _concatenation,
+    Op.SPLIT: _split,
+    Op.UNPACK: _unpack,
+}
+"""Operators that only move data: the same for every dtype."""

@@ -1,0 +1,126 @@
+"""The proof: the written file, run in every installed engine, against the full model."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import edge_runtime
+from convert.target import Target
+from edge_runtime.engine import ENGINES, engine_version, installed_engines
+from edge_runtime.errors import EngineError
+from edge_runtime.metadata import read_model
+from edge_runtime.parity_report import EngineParity, ParityBudget, ParityReport
+from edge_runtime.run_directory import LabelledWindows
+
+DECIMALS = 6
+"""Logit differences are recorded to this many decimals."""
+
+
+def prove(
+    model: str | Path,
+    windows: LabelledWindows,
+    full_logits: NDArray[np.float32],
+    *,
+    budget: ParityBudget,
+    target: Target,
+) -> ParityReport:
+    """Run the model file on raw `windows` in every installed engine and compare the logits.
+
+    `full_logits`: float32 `[N, classes]`, the full model's for the same windows. Raises ModelError
+    when the file itself cannot be read; an engine that refuses it or crashes is a line of the report.
+    """
+    _, metadata = read_model(model)
+    installed = installed_engines()
+    return ParityReport(
+        precision=metadata.precision,
+        windows=len(windows),
+        split="test split",
+        full_accuracy=_fraction(full_logits.argmax(axis=1) == windows.y),
+        budget=budget,
+        flatbuffer_bytes=metadata.flatbuffer_bytes,
+        engines=tuple(
+            _compare(Path(model), name, name in target.engines, windows, full_logits)
+            for name in ENGINES
+            if name in installed
+        ),
+        not_proven=tuple(name for name in target.engines if name not in installed),
+    )
+
+
+def _compare(
+    model: Path,
+    engine: str,
+    required: bool,
+    windows: LabelledWindows,
+    full_logits: NDArray[np.float32],
+) -> EngineParity:
+    version = engine_version(engine)
+    try:
+        logits = engine_logits(model, windows.x, engine=engine)
+    except EngineError as error:
+        return EngineParity(engine, version, required, failure=str(error))
+    difference = np.abs(logits.astype(np.float64) - full_logits)
+    predicted = logits.argmax(axis=1)
+    return EngineParity(
+        engine,
+        version,
+        required,
+        accuracy=_fraction(predicted == windows.y),
+        agreement=_fraction(predicted == full_logits.argmax(axis=1)),
+        max_logit_difference=round(float(difference.max()), DECIMALS),
+        mean_logit_difference=round(float(difference.mean()), DECIMALS),
+    )
+
+
+def engine_logits(
+    model: str | Path, windows: NDArray[Any], *, engine: str, kernels: str = "default"
+) -> NDArray[np.float32]:
+    """Logits `[N, classes]` of raw `windows` `[N, steps, features]`, computed in a child process.
+
+    A process of its own, because TensorFlow in the same process breaks tflite-runtime (it fails with
+    "vector::reserve"), and because an engine that crashes must not take the converter with it.
+    Raises EngineError when the engine refuses the model or crashes.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        inputs, outputs = Path(folder, "windows.npy"), Path(folder, "logits.npy")
+        np.save(inputs, windows)
+        command = [
+            sys.executable,
+            "-m",
+            "edge_runtime.worker",
+            str(model),
+            str(inputs),
+            str(outputs),
+        ]
+        command += ["--engine", engine, "--kernels", kernels]
+        result = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
+        if result.returncode != 0:
+            raise EngineError(_failure(engine, result))
+        logits: NDArray[np.float32] = np.load(outputs)
+        return logits
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment, with edge_runtime importable from where it was imported here."""
+    home = str(Path(edge_runtime.__file__).parents[1])
+    path = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([home, path] if path else [home])}
+
+
+def _failure(engine: str, result: subprocess.CompletedProcess[str]) -> str:
+    if result.returncode < 0:
+        return f"{engine} crashed: {signal.Signals(-result.returncode).name}"
+    return next(reversed(result.stderr.strip().splitlines()), f"exit code {result.returncode}")
+
+
+def _fraction(matches: NDArray[np.bool_]) -> float:
+    return float(matches.mean())

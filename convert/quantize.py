@@ -1,0 +1,99 @@
+"""Float Graph -> float16, dynamic or int8 Graph. Decides type, scale and zero_point of every tensor.
+
+float16 stores the matrices in half precision behind one DEQUANTIZE each; dynamic stores them in int8
+and leaves the activations float; int8 makes every tensor an integer, input and output included.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.graph import Graph, Op, Operator, Quantization, Tensor
+from convert.rounding import round_weights
+
+WEIGHT_LIMIT = 127
+"""Weights use -127..127, symmetric (8-bit quantization specification): -128 is left out."""
+
+
+def to_float16(graph: Graph) -> Graph:
+    """Matrices in float16; biases and arithmetic stay float32."""
+    tensors, widened = dict(graph.tensors), []
+    for name in _matrices(graph):
+        data = graph.tensors[name].values
+        stored = f"{name}_f16"
+        tensors[stored] = Tensor(stored, data.shape, np.dtype(np.float16), data.astype(np.float16))
+        tensors[name] = replace(tensors[name], data=None)
+        widened.append(Operator(Op.DEQUANTIZE, (stored,), (name,)))
+    return replace(graph, tensors=tensors, operators=(*widened, *graph.operators))
+
+
+def to_dynamic(graph: Graph, moments: dict[str, NDArray[np.float64]], *, per_channel: bool) -> Graph:
+    """Matrices in int8, one scale per row (`per_channel`) or one per matrix; activations float32.
+
+    `moments`: rounding.second_moments of the graph.
+    """
+    tensors = dict(graph.tensors)
+    tensors.update(_int8_matrices(graph, moments, per_channel=per_channel))
+    return replace(graph, tensors=tensors)
+
+
+def to_int8(
+    graph: Graph, moments: dict[str, NDArray[np.float64]], quantizations: dict[str, Quantization]
+) -> Graph:
+    """Every tensor an integer. `quantizations` holds that of every activation and small constant."""
+    tensors = dict(graph.tensors)
+    tensors.update(_int8_matrices(graph, moments, per_channel=True))
+    for name, quantization in quantizations.items():
+        tensors[name] = _as_int8(tensors[name], quantization)
+    for operator in graph.operators:
+        if operator.op is Op.FULLY_CONNECTED:
+            source, weights, bias = (tensors[name] for name in operator.inputs)
+            tensors[bias.name] = _int32_bias(graph.tensors[bias.name], source, weights)
+    return replace(graph, tensors=tensors)
+
+
+def quantize_matrix(
+    weights: NDArray[np.float32], moments: NDArray[np.float64], *, per_channel: bool
+) -> tuple[NDArray[np.int8], Quantization]:
+    """int8 weights `[outputs, inputs]` and their scales; the largest weight is the largest integer."""
+    largest = np.abs(weights).max(axis=1 if per_channel else None, keepdims=True)
+    scale = (np.where(largest > 0, largest, 1) / WEIGHT_LIMIT).astype(np.float32)
+    q = round_weights(weights, scale.astype(np.float64), moments, WEIGHT_LIMIT)
+    return q, Quantization(tuple(float(value) for value in scale.reshape(-1)))
+
+
+def _int8_matrices(
+    graph: Graph, moments: dict[str, NDArray[np.float64]], *, per_channel: bool
+) -> dict[str, Tensor]:
+    result = {}
+    for name in _matrices(graph):
+        data = graph.tensors[name].values
+        q, quantization = quantize_matrix(data, moments[name], per_channel=per_channel)
+        result[name] = Tensor(name, q.shape, q.dtype, q, quantization)
+    return result
+
+
+def _matrices(graph: Graph) -> list[str]:
+    """Names of the weights of FULLY_CONNECTED, each once."""
+    names = [op.inputs[1] for op in graph.operators if op.op is Op.FULLY_CONNECTED]
+    return list(dict.fromkeys(names))
+
+
+def _as_int8(tensor: Tensor, quantization: Quantization) -> Tensor:
+    data = tensor.data
+    if data is not None:
+        q = np.rint(data / np.float32(quantization.scale[0])) + quantization.zero_point
+        data = np.clip(q, -128, 127).astype(np.int8)
+    return replace(tensor, dtype=np.dtype(np.int8), data=data, quantization=quantization)
+
+
+def _int32_bias(bias: Tensor, source: Tensor, weights: Tensor) -> Tensor:
+    """int32 with scale input x weight, as FULLY_CONNECTED demands."""
+    scale = np.float32(source.affine.scale[0]) * np.array(weights.affine.scale, np.float32)
+    limit = np.iinfo(np.int32)
+    q = np.clip(np.rint(bias.values / scale.astype(np.float64)), limit.min, limit.max)
+    quantization = Quantization(tuple(float(value) for value in scale))
+    return Tensor(bias.name, bias.shape, np.dtype(np.int32), q.astype(np.int32), quantization)
