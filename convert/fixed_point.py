@@ -48,7 +48,7 @@ def rescale(values: NDArray[Any], mantissa: Any, shift: Any) -> Int64:
 
 
 def _doubling_high_multiply(a: NDArray[Any], b: Any) -> Int64:
-    """(a * b) / 2 ** 31, rounded to nearest, ties away from zero, on int32 operands."""
+    """(a * b) / 2 ** 31, rounded to nearest, ties upwards, on int32 operands."""
     product = a.astype(np.int64) * b
     positive = (product + (1 << 30)) >> 31
     negative = -(((1 << 30) - 1 - product) >> 31)

@@ -17,7 +17,7 @@ BATCH = 1000  # windows per call
 
 def load_full_model(path: str | Path) -> Any:
     """The Keras model in the `.keras` file. Raises DataError when Keras cannot read it."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     tensorflow = import_extra(
         "tensorflow", package="tensorflow", extra="workstation", what="edge-rnn convert"
     )

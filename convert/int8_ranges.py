@@ -9,14 +9,15 @@ limit with the smallest logit error on calibration windows is taken.
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convert.calibrate import Range
 from convert.graph import Graph, Op, Quantization, Tensor
-from convert.interpret import run
+from convert.interpret import Observer, run
 from edge_runtime.quantization import dequantize, quantize
 
 LOGISTIC_OUT = Quantization((1 / 256,), -128)
@@ -110,30 +111,32 @@ def _tanh_inputs(graph: Graph) -> set[str]:
     return {name for op in graph.operators if op.op is Op.TANH for name in op.inputs}
 
 
+def state_candidate(
+    ranges: dict[str, Range], names: Iterable[str], limit: float
+) -> dict[str, Quantization]:
+    """The quantization of the tensors `names` by their central ranges, clipped to +-`limit`."""
+    return {
+        name: affine(max(ranges[name].central_low, -limit), min(ranges[name].central_high, limit))
+        for name in names
+    }
+
+
 def _state_quantizations(
     graph: Graph, ranges: dict[str, Range], windows: NDArray[np.float32], done: set[str]
 ) -> dict[str, Quantization]:
     """The cell state and the two products it is the sum of, under the best of STATE_LIMITS."""
     names = [name for name in ranges if name not in done]
+    candidates = [state_candidate(ranges, names, limit) for limit in STATE_LIMITS]
     exact = run(graph, windows)
 
-    def candidate(limit: float) -> dict[str, Quantization]:
-        return {
-            name: affine(max(ranges[name].central_low, -limit), min(ranges[name].central_high, limit))
-            for name in names
-        }
+    def logit_error(candidate: dict[str, Quantization]) -> float:
+        return float(np.mean((run(graph, windows, rounding_observer(candidate)) - exact) ** 2))
 
-    def logit_error(limit: float) -> float:
-        rounded = run(graph, windows, _rounding(candidate(limit)))
-        return float(np.mean((rounded - exact) ** 2))
-
-    return candidate(min(STATE_LIMITS, key=logit_error))
+    return min(candidates, key=logit_error)
 
 
-def _rounding(
-    quantizations: dict[str, Quantization],
-) -> Callable[[Tensor, NDArray[Any]], NDArray[Any] | None]:
-    """An observer that rounds the named tensors to the values their int8 form can hold."""
+def rounding_observer(quantizations: dict[str, Quantization]) -> Observer:
+    """For interpret.run on a float graph: rounds the named tensors to what their int8 form can hold."""
 
     def observe(tensor: Tensor, values: NDArray[Any]) -> NDArray[Any] | None:
         quantization = quantizations.get(tensor.name)

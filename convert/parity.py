@@ -67,7 +67,8 @@ def _compare(
     try:
         logits = engine_logits(model, windows.x, engine=engine)
     except EngineError as error:
-        return EngineParity(engine, version, required, failure=str(error))
+        reason = str(error).split(". ")[0]
+        return EngineParity(engine, version, required, failure=reason)
     difference = np.abs(logits.astype(np.float64) - full_logits)
     predicted = logits.argmax(axis=1)
     return EngineParity(
@@ -104,7 +105,7 @@ def engine_logits(
         command += ["--engine", engine, "--kernels", kernels]
         result = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
         if result.returncode != 0:
-            raise EngineError(_failure(engine, result))
+            raise EngineError(_failure(engine, result).replace(f"{model}: ", ""))
         logits: NDArray[np.float32] = np.load(outputs)
         return logits
 

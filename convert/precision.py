@@ -35,4 +35,4 @@ def precision_named(name: str) -> Precision:
     try:
         return PRECISIONS[name]
     except KeyError:
-        raise InputError(f"unknown precision {name!r}: choose {', '.join(PRECISIONS)}") from None
+        raise InputError(f"unknown precision {name!r}: choose {', '.join(PRECISIONS)} or all") from None

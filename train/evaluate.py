@@ -15,6 +15,7 @@ from train.pictures import plot_confusion, plot_window
 
 CONFUSION_PICTURE = "confusion.png"
 EXAMPLE_PICTURE = "example.png"
+EXAMPLE_WINDOW = "example.npy"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,8 @@ class Evaluation:
     """The example's, `[classes]`."""
     actual: str
     predicted: str
-    pictures: tuple[Path, ...]
+    files: tuple[Path, ...]
+    """What was written: the two pictures and the example as raw window."""
 
     def __str__(self) -> str:
         """Accuracy, confusion matrix as a table, and the example."""
@@ -50,7 +52,7 @@ class Evaluation:
                 *rows,
                 f"test window {self.index}: expected {self.actual}, predicted {self.predicted}",
                 f"  logits: {logits}",
-                *(f"picture: {path}" for path in self.pictures),
+                *(f"written: {path}" for path in self.files),
             ]
         )
 
@@ -58,8 +60,9 @@ class Evaluation:
 def evaluate_run(run_directory: str | Path, index: int = 0) -> Evaluation:
     """Evaluate the run's model on its test split and write the pictures into the run directory.
 
-    `index`: the test window shown as example. Raises DataError for a directory that is no run or an
-    index out of range, MissingExtraError without TensorFlow.
+    `index`: the test window shown as example; it is also saved raw, for `edge-rnn predict`. Raises
+    DataError for a directory that is no run or an index out of range, MissingExtraError without
+    TensorFlow.
     """
     run = Run.open(run_directory)
     test = run.test_windows()
@@ -77,6 +80,7 @@ def evaluate_run(run_directory: str | Path, index: int = 0) -> Evaluation:
     plot_confusion(confusion, labels, pictures[0])
     title = f"expected {actual_label}, predicted {predicted_label}"
     plot_window(test.x[index], title, pictures[1])
+    np.save(run.path / EXAMPLE_WINDOW, test.x[index])
     return Evaluation(
         accuracy=float((predicted == test.y).mean()),
         confusion=confusion,
@@ -85,5 +89,5 @@ def evaluate_run(run_directory: str | Path, index: int = 0) -> Evaluation:
         logits=logits[index],
         actual=actual_label,
         predicted=predicted_label,
-        pictures=pictures,
+        files=(*pictures, run.path / EXAMPLE_WINDOW),
     )

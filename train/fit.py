@@ -74,7 +74,7 @@ def train_run(
 
 def load_tensorflow() -> Any:
     """TensorFlow, without its start-up messages. Raises MissingExtraError."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     return import_extra("tensorflow", package="tensorflow", extra="workstation", what="edge-rnn train")
 
 
@@ -192,6 +192,7 @@ def _fit(
         validation_data=validation,
         validation_batch_size=EVALUATION_BATCH,
         verbose=2 if quiet else 1,
+        shuffle=False,  # the batches are shuffled already
     ).history
     return {"iteration": [each * (k + 1) for k in range(reports)], **history}
 

@@ -1,0 +1,41 @@
+# make demo   trains, converts, predicts and proves on the embedded digits
+# make test   every test
+# make lint   ruff, mypy, import contracts
+# make docs   writes docs/cli.md anew
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUN ?= runs/demo
+
+.PHONY: demo test lint docs clean
+
+$(VENV)/.workstation: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[workstation]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.workstation
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[workstation,dev]'
+	touch $@
+
+demo: $(VENV)/.workstation
+	$(BIN)/edge-rnn train --data digits --preset demo --out $(RUN) --overwrite
+	$(BIN)/edge-rnn evaluate $(RUN)
+	$(BIN)/edge-rnn convert $(RUN) --precision all
+	$(BIN)/edge-rnn predict $(RUN)/demo-int8.tflite $(RUN)/example.npy --top 3
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/write_cli.py --check
+
+docs: $(VENV)/.dev
+	$(BIN)/python docs/write_cli.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,83 @@
+"""The main road on real MNIST, as README's table: train, convert in every precision, prove.
+
+    python benchmarks/road.py --data-dir ../shared/data/mnist
+
+Prints Markdown. Takes some four minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from cpu import cpu_name
+
+from convert.compile import compile_network
+from convert.pipeline import Source, convert_each, output_files
+from train.datasets import load_dataset
+from train.fit import train_run
+from train.hyperparameters import PRESETS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", help="where MNIST's files are")
+    parser.add_argument("--out", help="folder for the runs; default: a temporary one")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(options.out or temporary)
+        print(f"CPU: {cpu_name()}\n")
+        training(folder, options.data_dir)
+        conversion(folder / "default")
+
+
+def training(folder: Path, data_dir: str | None) -> None:
+    dataset = load_dataset("mnist", data_dir)
+    print("| preset | optimizer steps x windows | test accuracy | seconds |")
+    print("| --- | --- | --- | --- |")
+    for name in ("default", "seed"):
+        start = time.perf_counter()
+        record = train_run(dataset, folder / name, PRESETS[name], quiet=True, overwrite=True)
+        seconds = time.perf_counter() - start
+        settings = record.hyperparameters
+        print(
+            f"| {name} | {settings['iterations']} x {settings['batch_size']} "
+            f"| {100 * record.metrics['test_accuracy']:.2f} % | {seconds:.0f} |"
+        )
+
+
+def conversion(run: Path) -> None:
+    source = Source.open(run)
+    print(
+        "\n| precision | engine | file bytes | accuracy | agreement | largest logit difference "
+        "| mean | conversion, ms |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
+    )
+    for result in convert_each(run, output_files(run, "all", None)):
+        report = result.report
+        milliseconds = 1e3 * compile_seconds(source, report.precision)
+        for engine in report.engines:
+            print(
+                f"| {report.precision} | {engine.engine} {engine.version} | {result.file_bytes:,} "
+                f"| {100 * engine.accuracy:.2f} % | {100 * engine.agreement:.2f} % "
+                f"| {engine.max_logit_difference:.5f} | {engine.mean_logit_difference:.5f} "
+                f"| {milliseconds:.0f} |"
+            )
+    print(
+        f"\n{report.windows:,} windows of the test split; full model {100 * report.full_accuracy:.2f} %."
+    )
+
+
+def compile_seconds(source: Source, precision: str, repetitions: int = 3) -> float:
+    times = []
+    for _ in range(repetitions):
+        start = time.perf_counter()
+        compile_network(source.network, source.calibration, precision=precision)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+if __name__ == "__main__":
+    main()

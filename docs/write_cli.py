@@ -1,0 +1,32 @@
+"""Writes docs/cli.md from the commands' own help; `--check` only says whether it is up to date."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from click.testing import CliRunner
+
+from edge_runtime.cli import main
+
+PAGE = Path(__file__).with_name("cli.md")
+
+
+def page() -> str:
+    """The page's text."""
+    names = main.list_commands(click.Context(main))
+    parts = ["# Command line\n\nWritten by `make docs` from the commands' own help.\n"]
+    for arguments in ([], *([name] for name in names)):
+        title = " ".join(["edge-rnn", *arguments])
+        text = CliRunner().invoke(main, [*arguments, "--help"], prog_name="edge-rnn", terminal_width=90)
+        parts.append(f"## {title}\n\n```\n{text.output.rstrip()}\n```\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    if "--check" in sys.argv:
+        sys.exit(
+            None if PAGE.read_text("utf-8") == page() else "docs/cli.md is not up to date: make docs"
+        )
+    PAGE.write_text(page(), "utf-8")

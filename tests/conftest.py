@@ -1,0 +1,126 @@
+"""Shared fixtures: trained runs, the full model's logits, converted files, the command line.
+
+TensorFlow never runs in the test process: in one process with it, tflite-runtime fails.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convert.network import Dense, Lstm, Network
+from edge_runtime.engine import installed_engines
+from edge_runtime.run_directory import Run
+
+ROOT = Path(__file__).parents[1]
+ENGINES = installed_engines()
+SEED = 0
+
+
+def mnist_folder() -> Path | None:
+    """Where MNIST's files are: $EDGE_RNN_DATA, or shared/ beside the project."""
+    for folder in (os.environ.get("EDGE_RNN_DATA"), ROOT.parent / "shared" / "data"):
+        if folder and (Path(folder) / "mnist").is_dir():
+            return Path(folder) / "mnist"
+        if folder and any(Path(folder).glob("train-images-idx3-ubyte*")):
+            return Path(folder)
+    return None
+
+
+def edge_rnn(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
+    """Run the real command in a subprocess."""
+    command = [str(Path(sys.executable).with_name("edge-rnn")), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=900, **options)
+
+
+def succeed(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run, with what the full Keras model says of its test split."""
+
+    path: Path
+    run: Run
+    network: Network
+    full_logits: np.ndarray
+
+
+def _trained(path: Path, *arguments: object) -> Trained:
+    succeed(edge_rnn("train", "--out", path, "--quiet", *arguments))
+    dump = path.with_suffix(".npz")
+    child = [sys.executable, str(ROOT / "tests" / "keras_child.py"), str(path), str(dump)]
+    subprocess.run(child, check=True, capture_output=True, timeout=900)
+    with np.load(dump) as arrays:
+        content = dict(arrays)
+    run = Run.open(path)
+    layers = (
+        Lstm("lstm", content["kernel"], content["recurrent_kernel"], content["bias"]),
+        Dense("logits", content["dense_kernel"], content["dense_bias"]),
+    )
+    network = Network(run.record.steps, run.record.features, layers)
+    return Trained(path, run, network, content["logits"])
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory) -> Trained:
+    """The embedded digits, as `make demo` trains them."""
+    path = tmp_path_factory.mktemp("runs") / "digits"
+    return _trained(path, "--data", "digits", "--preset", "demo", "--seed", SEED)
+
+
+@pytest.fixture(scope="session")
+def mnist_data() -> Path:
+    folder = mnist_folder()
+    if folder is None:
+        pytest.skip("MNIST is not here: set EDGE_RNN_DATA to the folder with its four IDX files")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mnist_run(mnist_data, tmp_path_factory) -> Trained:
+    """Real MNIST with the default hyperparameters."""
+    path = tmp_path_factory.mktemp("runs") / "mnist"
+    return _trained(path, "--data", "mnist", "--data-dir", mnist_data, "--seed", SEED)
+
+
+@pytest.fixture(scope="session", params=["digits", "mnist"])
+def trained(request) -> Trained:
+    """Both runs in turn; MNIST only where its files are."""
+    return request.getfixturevalue(f"{request.param}_run")
+
+
+@pytest.fixture(scope="session")
+def models(trained, tmp_path_factory) -> dict[str, Path]:
+    """Precision -> file of the run `trained`, written by `edge-rnn convert --precision all`."""
+    return convert_all(trained, tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def digits_models(digits_run, tmp_path_factory) -> dict[str, Path]:
+    """Precision -> file of the digits run."""
+    return convert_all(digits_run, tmp_path_factory.mktemp("digits-models"))
+
+
+def convert_all(trained: Trained, folder: Path) -> dict[str, Path]:
+    succeed(edge_rnn("convert", trained.path, "--precision", "all", "--out", folder))
+    names = ("float32", "float16", "dynamic", "int8")
+    return {name: folder / f"{trained.path.name}-{name}.tflite" for name in names}
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory) -> Path:
+    """The distribution, built as for publishing."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
+    (path,) = folder.glob("*.whl")
+    return path

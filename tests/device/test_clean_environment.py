@@ -1,0 +1,97 @@
+"""The wheel without extras, in fresh environments: what a device has, and no more."""
+
+from __future__ import annotations
+
+import glob
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import succeed
+
+VERSIONS = ("3.9", "3.11", "3.12", "3.13")
+
+
+def python(version: str) -> str | None:
+    """An interpreter of that version: the running one, on the path, or under pyenv."""
+    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+        return sys.executable
+    home = Path.home() / ".pyenv" / "versions"
+    installed = sorted(glob.glob(f"{home}/{version}.*/bin/python"))
+    candidates = [*installed, shutil.which(f"python{version}")]
+    for candidate in filter(None, candidates):
+        check = subprocess.run([candidate, "-c", "import venv"], capture_output=True, check=False)
+        if check.returncode == 0:
+            return candidate
+    return None
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def device(request, wheel, tmp_path_factory) -> Path:
+    """A fresh environment with the wheel and its base dependencies; the folder of its programs."""
+    interpreter = python(request.param)
+    if interpreter is None:
+        pytest.skip(f"Python {request.param} is not installed here")
+    folder = tmp_path_factory.mktemp(f"device-{request.param}")
+    subprocess.run([interpreter, "-m", "venv", folder], check=True)
+    pip = [folder / "bin" / "pip", "install", "--quiet", wheel]
+    subprocess.run(pip, check=True, capture_output=True, timeout=600)
+    return folder / "bin"
+
+
+def on_device(device: Path, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [device / "edge-rnn", *map(str, arguments)]
+    environment = {"PATH": str(device), "HOME": str(cwd)}
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=300, check=False
+    )
+
+
+def test_only_what_a_device_needs_is_installed(device):
+    listed = subprocess.run(
+        [device / "pip", "list", "--format", "json"], capture_output=True, check=True
+    )
+    names = {package["name"].lower().replace("_", "-") for package in json.loads(listed.stdout)}
+    engine = {"tflite-runtime"} if "tflite-runtime" in names else {"ai-edge-litert"}
+    assert {"edge-rnn", "numpy", "click"} | engine <= names
+    assert not names & {"tensorflow", "keras", "pillow", "matplotlib", "scikit-learn", "h5py"}
+
+
+def test_every_precision_predicts_real_digits(device, digits_run, digits_models, tmp_path):
+    test = digits_run.run.test_windows()
+    np.save(tmp_path / "digits.npy", test.x[:100])
+    for precision, model in digits_models.items():
+        printed = succeed(on_device(device, "predict", model, "digits.npy", "--json", cwd=tmp_path))
+        logits = np.array([json.loads(line)["logits"] for line in printed.splitlines()])
+        agreement = (logits.argmax(axis=1) == digits_run.full_logits[:100].argmax(axis=1)).mean()
+        assert agreement >= 0.98, precision
+
+
+def test_help_lists_commands_that_are_not_installed_whole(device, tmp_path):
+    words = succeed(on_device(device, "--help", cwd=tmp_path)).split()
+    assert {"convert", "evaluate", "predict", "train"} <= set(words)
+
+
+def test_workstation_commands_name_the_extra_in_one_line(device, digits_run, tmp_path):
+    for arguments in (
+        ("train", "--out", "run", "--data", "digits"),
+        ("convert", digits_run.path),
+        ("evaluate", digits_run.path),
+    ):
+        result = on_device(device, *arguments, cwd=tmp_path)
+        assert result.returncode == 2
+        (line,) = result.stderr.splitlines()
+        assert "pip install 'edge-rnn[workstation]'" in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_image_without_pillow_names_the_extra(device, digits_models, tmp_path):
+    (tmp_path / "digit.png").write_bytes(b"\x89PNG")
+    result = on_device(device, "predict", digits_models["int8"], "digit.png", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "pip install 'edge-rnn[images]'" in result.stderr.splitlines()[-1]

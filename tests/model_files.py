@@ -1,0 +1,34 @@
+"""Model files of small random networks, for tests that need no training."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from convert.compile import compile_network
+from convert.embed import embed
+from edge_runtime.metadata import Metadata
+from edge_runtime.normalization import Normalization
+from tests.networks import random_network, random_windows
+
+
+def metadata_for(flatbuffer: bytes, **changes) -> Metadata:
+    values = {
+        "steps": 5,
+        "features": 3,
+        "labels": ("idle", "walk", "run", "fall"),
+        "normalization": Normalization((10.0, 20.0, 30.0), (2.0, 4.0, 8.0)),
+        "precision": "float32",
+        "target": "any",
+        "flatbuffer_bytes": len(flatbuffer),
+        "flatbuffer_sha256": hashlib.sha256(flatbuffer).hexdigest(),
+    }
+    return Metadata(**{**values, **changes})
+
+
+def write_model(path: Path, precision: str = "float32", **changes) -> Path:
+    """A model of 5 steps, 3 features and 4 classes, with a normalization per feature."""
+    network = random_network()
+    flatbuffer = compile_network(network, random_windows(network), precision=precision)
+    path.write_bytes(embed(flatbuffer, metadata_for(flatbuffer, precision=precision, **changes)))
+    return path

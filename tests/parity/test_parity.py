@@ -1,0 +1,150 @@
+"""The accuracy-parity suite: converted files in every engine against the full Keras model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from convert.compile import lower
+from convert.flatbuffer import serialize
+from convert.interpret import run
+from convert.precision import PRECISIONS
+from convert.unroll import unroll
+from edge_runtime import Classifier
+from edge_runtime.engine import open_interpreter
+from edge_runtime.metadata import read_model
+from edge_runtime.quantization import dequantize, quantize
+from tests.conftest import ENGINES, convert_all
+from tests.engines import invoke
+
+ALLOWED = {
+    "float32": {
+        "UNPACK",
+        "CONCATENATION",
+        "FULLY_CONNECTED",
+        "LOGISTIC",
+        "SPLIT",
+        "SUB",
+        "MUL",
+        "ADD",
+        "TANH",
+    }
+}
+ALLOWED["dynamic"] = ALLOWED["int8"] = ALLOWED["float32"]
+ALLOWED["float16"] = ALLOWED["float32"] | {"DEQUANTIZE"}
+
+
+@pytest.mark.parametrize("kernels", ["default", "no-xnnpack"])
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_agrees_with_the_full_model(trained, models, precision, engine, kernels):
+    test = trained.run.test_windows()
+    with Classifier.with_kernels(models[precision], engine=engine, kernels=kernels) as classifier:
+        logits = classifier.logits(test.x)
+    budget = PRECISIONS[precision].budget
+    agreement = (logits.argmax(axis=1) == trained.full_logits.argmax(axis=1)).mean()
+    difference = np.abs(logits - trained.full_logits)
+    print(f"{len(test)} windows: agreement {agreement:.4%}, max {difference.max():.5f}")
+    assert agreement >= budget.min_agreement
+    if precision == "float32":
+        assert agreement == 1
+        assert difference.max() < 1e-3
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_operators(trained, models, precision):
+    flatbuffer, metadata = read_model(models[precision])
+    model = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
+    names = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
+    assert {names[code.builtinCode] for code in model.operatorCodes} == ALLOWED[precision]
+    (graph,) = model.subgraphs
+    kinds = [names[model.operatorCodes[op.opcodeIndex].builtinCode] for op in graph.operators]
+    assert kinds.count("FULLY_CONNECTED") == metadata.steps + 1
+    kernels = [op.inputs[1] for op, kind in zip(graph.operators, kinds) if kind == "FULLY_CONNECTED"]
+    assert len(set(kernels)) == 2
+    assert kernels.count(kernels[0]) == trained.run.record.steps
+    assert graph.tensors[graph.inputs[0]].shape.tolist() == [1, metadata.steps, metadata.features]
+
+
+def test_int8_is_integer_everywhere(models):
+    flatbuffer, _ = read_model(models["int8"])
+    (graph,) = schema.ModelT.InitFromPackedBuf(flatbuffer, 0).subgraphs
+    types = {tensor.name.decode(): tensor.type for tensor in graph.tensors}
+    integers = {schema.TensorType.INT8, schema.TensorType.INT32}
+    assert set(types.values()) == integers
+    not_int8 = {name for name, kind in types.items() if kind == schema.TensorType.INT32}
+    assert not_int8 == {"bias", "dense_bias", "gate_axis"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_int8_input_and_output_arithmetic_follows_the_files_scales(trained, models, engine):
+    """The classifier must do exactly what the file's own scale and zero_point say."""
+    test = trained.run.test_windows()
+    flatbuffer, metadata = read_model(models["int8"])
+    interpreter = open_interpreter(flatbuffer, engine=engine)
+    (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+    classifier = Classifier(models["int8"], engine=engine)
+    for window in test.x[:50]:
+        normalized = metadata.normalization.apply(window)
+        scale, zero_point = source["quantization"]
+        q = np.clip(np.round(normalized / scale) + zero_point, -128, 127).astype(np.int8)
+        interpreter.set_tensor(source["index"], q[np.newaxis])
+        interpreter.invoke()
+        scale, zero_point = result["quantization"]
+        integers = interpreter.get_tensor(result["index"])[0].astype(np.float64)
+        expected = (integers - zero_point) * scale
+        np.testing.assert_allclose(classifier.logits(window)[0], expected, rtol=1e-6)
+
+
+@pytest.mark.skipif("tflite-runtime" not in ENGINES, reason="tflite-runtime is not installed")
+def test_int8_numpy_run_equals_the_reference_kernels_bit_for_bit(trained, models):
+    graph = lower(trained.network, _calibration(trained), precision="int8")
+    flatbuffer, metadata = read_model(models["int8"])
+    assert serialize(graph) == flatbuffer  # the graph that runs here is the one in the file
+    affine = graph.tensors[graph.input].affine
+    normalized = metadata.normalization.apply(trained.run.test_windows().x[:500])
+    inputs = quantize(normalized, affine.scale[0], affine.zero_point)
+    found = invoke(flatbuffer, inputs, "tflite-runtime", "reference")
+    np.testing.assert_array_equal(found, run(graph, inputs))
+
+
+def test_float_graph_in_numpy_is_the_full_model(trained):
+    test = trained.run.test_windows()
+    normalized = trained.run.record.normalization.apply(test.x[:1000])
+    np.testing.assert_allclose(
+        run(unroll(trained.network), normalized), trained.full_logits[:1000], atol=1e-4
+    )
+
+
+def test_int8_numpy_run_agrees_with_the_full_model(trained):
+    graph = lower(trained.network, _calibration(trained), precision="int8")
+    test = trained.run.test_windows()
+    normalized = trained.run.record.normalization.apply(test.x[:2000])
+    affine = graph.tensors[graph.input].affine
+    output = graph.tensors[graph.output].affine
+    integers = run(graph, quantize(normalized, affine.scale[0], affine.zero_point))
+    logits = dequantize(integers, output.scale[0], output.zero_point)
+    assert (logits.argmax(axis=1) == trained.full_logits[:2000].argmax(axis=1)).mean() >= 0.995
+
+
+def test_openvino_reads_the_float32_file_and_finds_the_same_logits(trained, models, tmp_path):
+    openvino = pytest.importorskip("openvino")
+    flatbuffer, metadata = read_model(models["float32"])
+    bare = tmp_path / "model.tflite"
+    bare.write_bytes(flatbuffer)
+    compiled = openvino.Core().compile_model(str(bare), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    windows = metadata.normalization.apply(trained.run.test_windows().x[:100])
+    found = np.concatenate([compiled(window[np.newaxis])[0] for window in windows])
+    np.testing.assert_allclose(found, trained.full_logits[:100], atol=1e-3)
+
+
+def test_sizes_of_the_canonical_model(mnist_run, tmp_path):
+    files = convert_all(mnist_run, tmp_path)
+    assert files["int8"].stat().st_size <= 125_000
+    assert files["dynamic"].stat().st_size <= 120_000
+
+
+def _calibration(trained) -> np.ndarray:
+    samples = trained.run.calibration_windows().stratified_sample(500, 0)
+    return trained.run.record.normalization.apply(samples.x)

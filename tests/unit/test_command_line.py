@@ -1,0 +1,152 @@
+"""What the command line loads, lists and refuses. Every command runs in a real subprocess."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import convert
+import edge_runtime
+import train
+from edge_runtime import Classifier
+from tests.conftest import ROOT, edge_rnn, succeed
+from tests.model_files import write_model
+from train.hyperparameters import PRESETS, preset
+
+HEAVY = {
+    "numpy",
+    "tensorflow",
+    "keras",
+    "tflite_runtime",
+    "ai_edge_litert",
+    "PIL",
+    "matplotlib",
+    "sklearn",
+}
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_model(tmp_path / "model.tflite")
+
+
+def loaded_by(code: str) -> set[str]:
+    """Top-level modules loaded after running `code` in a fresh interpreter."""
+    program = f"import sys\n{code}\nprint('\\n'.join(sys.modules))"
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in output.stdout.split()}
+
+
+def test_help_lists_everything_and_loads_nothing_heavy():
+    assert {"convert", "evaluate", "predict", "train"} <= set(succeed(edge_rnn("--help")).split())
+    run = "from click.testing import CliRunner; from edge_runtime.cli import main"
+    assert not HEAVY & loaded_by(f"{run}\nassert not CliRunner().invoke(main, ['--help']).exit_code")
+    for name in ("convert", "evaluate", "predict", "train"):
+        succeed(edge_rnn(name, "--help"))
+        code = f"{run}\nassert not CliRunner().invoke(main, ['{name}', '--help']).exit_code"
+        assert not HEAVY & loaded_by(code)
+
+
+@pytest.mark.parametrize("package", ["edge_runtime", "train", "convert"])
+def test_importing_a_package_loads_nothing_heavy(package):
+    assert not HEAVY & loaded_by(f"import {package}")
+
+
+@pytest.mark.parametrize("package", [edge_runtime, train, convert])
+def test_public_names_are_sorted_and_exist(package):
+    names = package.__all__
+    assert names == sorted(names, key=lambda name: (not name.isupper(), name))
+    for name in names:
+        assert getattr(package, name) is not None
+    with pytest.raises(AttributeError):
+        package.no_such_name  # noqa: B018
+
+
+def test_predicting_loads_neither_of_the_other_packages(model):
+    code = f"from edge_runtime import Classifier\nClassifier({str(model)!r}).predict([[1.0, 2, 3]] * 5)"
+    assert not {"train", "convert", "tensorflow", "click", "PIL"} & loaded_by(code)
+
+
+def test_predict_prints_text_and_json(model, tmp_path):
+    windows = np.random.default_rng(0).normal(20, 5, (2, 5, 3))
+    np.save(tmp_path / "w.npy", windows)
+    text = succeed(edge_rnn("predict", model, tmp_path / "w.npy", "--top", 2)).splitlines()
+    assert len(text) == 2
+    assert text[1].startswith(f"{tmp_path}/w.npy[1]: ")
+    assert text[1].count("%") == 2
+    lines = succeed(edge_rnn("predict", model, tmp_path / "w.npy", "--json", "--index", 1))
+    (answer,) = map(json.loads, lines.splitlines())
+    expected = Classifier(model).predict(windows[1])
+    assert answer["label"] == expected.label
+    assert answer["index"] == 1
+    np.testing.assert_allclose(answer["logits"], expected.logits, atol=1e-5)
+
+
+def test_standard_input_is_answered_line_by_line_while_it_is_open(model):
+    """Each answer must arrive before the next line is sent, or a live sensor would never see one."""
+    command = [sys.executable, "-m", "edge_runtime", "predict", str(model), "-"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        answers = []
+        for line in ("20 20 20 " * 5, "not a window", str([[20, 20, 20]] * 5)):
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+            answers.append(json.loads(process.stdout.readline()))
+        process.stdin.close()
+        assert process.wait(timeout=60) == 2  # one line was bad
+    assert answers[0]["label"] == answers[2]["label"]
+    assert [answer["line"] for answer in answers] == [1, 2, 3]
+    assert "not a window of numbers" in answers[1]["error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "absent.tflite", "-"], "absent.tflite: cannot read the model file"),
+        (["predict", "MODEL", "absent.png"], "absent.png: no such file"),
+        (["predict", "MODEL", "-", "--engine", "coral"], "unknown engine 'coral'"),
+        (["predict", "MODEL", "-", "--top", "0"], "--top is 0: expected at least 1"),
+        (["convert", "no-run"], "no-run: not a run directory: expected run.json"),
+        (["convert", "no-run", "--precision", "int7"], "unknown precision 'int7'"),
+        (["convert", "no-run", "--target", "coral"], "unknown target 'coral'"),
+        (["convert", "no-run", "--min-agreement", "99"], "--min-agreement is 99.0: expected 0 to 1"),
+        (["convert", "no-run", "--calibration-samples", "0"], "--calibration-samples is 0"),
+        (["evaluate", "no-run"], "no-run: not a run directory"),
+        (["train", "--out", "r", "--data", "cifar"], "cifar: not a data set"),
+        (["train", "--out", "r", "--preset", "best"], "unknown preset 'best': choose default"),
+        (["train", "--out", "r", "--units", "0"], "--units is 0: expected at least 1"),
+        (["train", "--out", "r", "--learning-rate", "0"], "--learning-rate is 0.0"),
+        (
+            ["train", "--out", "r", "--data", "mnist", "--data-dir", "."],
+            "MNIST's four files are not there",
+        ),
+        (["train", "--out", ".", "--data", "digits"], "exists and is no run directory"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(model, tmp_path, arguments, message):
+    (tmp_path / "something").touch()
+    arguments = [str(model) if argument == "MODEL" else argument for argument in arguments]
+    result = edge_rnn(*arguments, cwd=tmp_path, input="")
+    assert result.returncode == 2
+    (line,) = [text for text in result.stderr.splitlines() if not text.startswith("INFO:")]
+    assert line.startswith("Error: ")
+    assert message in line
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.tflite", "something"]
+
+
+def test_presets_can_be_changed_field_by_field():
+    changed = preset("seed", iterations=7, units=None)
+    assert changed.iterations == 7
+    assert changed.batch_size == PRESETS["seed"].batch_size == 100
+    assert PRESETS["seed"].iterations == 1000
+
+
+def test_import_contracts_hold():
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout

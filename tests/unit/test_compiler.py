@@ -1,0 +1,226 @@
+"""The compiler's stages on small random networks, against the definition and the real engines."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from convert.calibrate import calibrate
+from convert.compile import compile_network, lower
+from convert.flatbuffer import serialize
+from convert.graph import Graph, Op, Operator, Tensor
+from convert.interpret import apply, run
+from convert.quantize import quantize_matrix
+from convert.rounding import second_moments
+from convert.unroll import unroll
+from edge_runtime.errors import InputError
+from edge_runtime.quantization import dequantize, quantize
+from tests.conftest import ENGINES
+from tests.engines import invoke
+from tests.networks import lstm_logits, random_network, random_windows
+
+PRECISIONS = ("float32", "float16", "dynamic", "int8")
+FORBIDDEN = {"WHILE", "IF", "CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CUSTOM"}
+
+
+def integer_windows(graph: Graph, windows: np.ndarray) -> np.ndarray:
+    affine = graph.tensors[graph.input].affine
+    return quantize(windows, affine.scale[0], affine.zero_point)
+
+
+def test_float_graph_equals_the_definition():
+    network = random_network()
+    windows = random_windows(network)
+    np.testing.assert_allclose(run(unroll(network), windows), lstm_logits(network, windows), atol=2e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 9])
+def test_unrolled_to_exactly_steps_recurrent_matmuls(steps):
+    graph = unroll(random_network(steps=steps))
+    kernels = Counter(op.inputs[1] for op in graph.operators if op.op is Op.FULLY_CONNECTED)
+    assert kernels == {"kernel": steps, "dense_kernel": 1}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_file_has_no_forbidden_operator_and_unique_names(precision):
+    network = random_network()
+    flatbuffer = compile_network(network, random_windows(network), precision=precision)
+    model = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
+    names = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
+    assert not FORBIDDEN & {names[code.builtinCode] for code in model.operatorCodes}
+    assert len(model.subgraphs) == 1
+    tensors = [tensor.name.decode() for tensor in model.subgraphs[0].tensors]
+    assert len(set(tensors)) == len(tensors)
+    assert {"gates5", "h5", "window", "logits"} <= set(tensors)
+    assert max(map(len, tensors)) <= 16
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_every_weight_is_in_the_file_once_and_aligned(precision):
+    network = random_network(features=5, units=12)
+    windows = random_windows(network)
+    graph = lower(network, windows, precision=precision)
+    flatbuffer = serialize(graph)
+    for constant in graph.constants():
+        data = constant.values.tobytes()
+        if len(data) > 64:
+            assert flatbuffer.count(data) == 1
+            assert flatbuffer.index(data) % 16 == 0
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_same_arguments_give_the_same_bytes(precision):
+    network = random_network()
+    windows = random_windows(network)
+    first, second = (compile_network(network, windows, precision=precision) for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("kernels", ["default", "no-xnnpack", "reference"])
+@pytest.mark.parametrize("precision", ["float32", "float16", "dynamic"])
+def test_float_activations_equal_the_numpy_run(engine, kernels, precision):
+    network = random_network(features=5, units=12)
+    windows = random_windows(network)
+    graph = lower(network, windows, precision=precision)
+    found = invoke(serialize(graph), windows, engine, kernels)
+    # The hybrid kernels round activations to 8 bits: a last bit of float32 decides a step of 1/127.
+    tolerance = 0.02 if precision == "dynamic" else 1e-5
+    np.testing.assert_allclose(found, run(graph, windows), atol=tolerance)
+
+
+@pytest.mark.skipif("tflite-runtime" not in ENGINES, reason="tflite-runtime is not installed")
+@pytest.mark.parametrize("seed", range(4))
+def test_int8_equals_the_reference_kernels_bit_for_bit(seed):
+    network = random_network(steps=7, features=6, units=20, seed=seed)
+    windows = random_windows(network, 200)
+    graph = lower(network, windows, precision="int8")
+    inputs = integer_windows(graph, windows)
+    found = invoke(serialize(graph), inputs, "tflite-runtime", "reference")
+    np.testing.assert_array_equal(found, run(graph, inputs))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("kernels", ["default", "no-xnnpack", "reference"])
+def test_int8_is_within_one_unit_operator_by_operator(engine, kernels):
+    network = random_network(steps=3, features=6, units=20)
+    windows = random_windows(network, 100)
+    graph = lower(network, windows, precision="int8")
+    inputs = integer_windows(graph, windows)
+    values = {constant.name: constant.values for constant in graph.constants()}
+    run(graph, inputs, lambda tensor, result: values.update({tensor.name: result}))
+    checked = set()
+    for operator in graph.operators:
+        if len(operator.outputs) > 1:  # SPLIT and UNPACK only move bytes; the whole-graph test has them
+            continue
+        for window in range(5):
+            single, source = single_operator(graph, operator, values, window)
+            found = invoke(serialize(single), source, engine, kernels).astype(int)
+            expected = values[operator.outputs[0]][window].astype(int)
+            assert np.abs(found[0] - expected).max() <= 1, operator
+        checked.add(operator.op)
+    assert checked == {
+        Op.ADD,
+        Op.CONCATENATION,
+        Op.FULLY_CONNECTED,
+        Op.LOGISTIC,
+        Op.MUL,
+        Op.SUB,
+        Op.TANH,
+    }
+
+
+def single_operator(graph: Graph, operator: Operator, values: dict, window: int):
+    """A graph of that operator alone, its first activation as input, any other as constant."""
+    first, *others = dict.fromkeys(n for n in operator.inputs if graph.tensors[n].data is None)
+    tensors = {name: graph.tensors[name] for name in (*operator.inputs, *operator.outputs)}
+    for name in others:
+        tensors[name] = replace(tensors[name], data=values[name][window : window + 1])
+    single = Graph(tensors, (operator,), first, operator.outputs[0])
+    return single, values[first][window : window + 1]
+
+
+def test_int8_logits_are_close_to_the_float_graph():
+    network = random_network(steps=10, features=6, units=32)
+    windows = random_windows(network, 500)
+    graph = lower(network, windows, precision="int8")
+    affine = graph.tensors[graph.output].affine
+    found = dequantize(run(graph, integer_windows(graph, windows)), affine.scale[0], affine.zero_point)
+    expected = run(unroll(network), windows)
+    spread = expected.max() - expected.min()
+    assert np.abs(found - expected).mean() < 0.01 * spread
+
+
+def test_calibration_sees_every_activation():
+    network = random_network()
+    windows = random_windows(network)
+    graph = unroll(network)
+    ranges = calibrate(graph, windows)
+    activations = {name for name, tensor in graph.tensors.items() if tensor.data is None}
+    assert set(ranges) == activations
+    assert ranges["window"].low == windows.min()
+    assert ranges["window"].high == windows.max()
+
+
+def test_rounding_by_second_moments_changes_the_outputs_less_than_rounding_to_nearest():
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(500, 4)) @ rng.normal(size=(4, 24))).astype(np.float32)  # correlated
+    weights = rng.normal(size=(16, 24)).astype(np.float32)
+    moments = (x.T @ x / len(x)).astype(np.float64)
+    q, quantization = quantize_matrix(weights, moments, per_channel=True)
+    scale = np.array(quantization.scale)[:, np.newaxis]
+    nearest = np.rint(weights / scale)
+    exact = x @ weights.T
+
+    def error(rounded: np.ndarray) -> float:
+        return float(np.mean((x @ (rounded * scale).T - exact) ** 2))
+
+    assert error(q) < 0.5 * error(nearest)
+    assert np.abs(q).max() == 127
+
+
+def test_second_moments_of_constant_zero_input_still_round():
+    network = random_network()
+    windows = np.zeros((4, network.steps, network.features), np.float32)
+    moments = second_moments(unroll(network), windows)
+    assert np.isfinite(moments["kernel"]).all()
+    compile_network(network, windows, precision="int8")
+    compile_network(network, windows, precision="dynamic")
+
+
+def test_observer_can_replace_values():
+    network = random_network()
+    windows = random_windows(network)
+
+    def zero_h(tensor: Tensor, values: np.ndarray):
+        return np.zeros_like(values) if tensor.name == "h5" else None
+
+    logits = run(unroll(network), windows, zero_h)
+    np.testing.assert_allclose(logits, np.tile(network.layers[1].bias, (len(windows), 1)))
+
+
+def test_unknown_precision_and_target_list_the_choices():
+    network = random_network()
+    windows = random_windows(network)
+    with pytest.raises(InputError, match="int7.*float32, float16, dynamic, int8"):
+        compile_network(network, windows, precision="int7")
+    with pytest.raises(InputError, match="coral.*any, tflite-runtime-2.14, litert-2.1"):
+        compile_network(network, windows, precision="int8", target="coral")
+
+
+def test_compiling_loads_no_tensorflow():
+    assert "tensorflow" not in sys.modules
+    assert "keras" not in sys.modules
+
+
+def test_apply_concatenates_a_constant_with_a_batch():
+    graph = unroll(random_network(features=3, units=8))
+    operator = graph.operators[1]
+    (result,) = apply(graph, operator, [np.ones((5, 3), np.float32), np.zeros((1, 8), np.float32)])
+    assert operator.op is Op.CONCATENATION
+    assert result.shape == (5, 11)

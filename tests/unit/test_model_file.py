@@ -1,0 +1,138 @@
+"""The file contract: what is written, what is read back, what is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+import pytest
+
+from convert.embed import embed
+from edge_runtime.errors import InputError, ModelError
+from edge_runtime.metadata import FORMAT_VERSION, read_model
+from edge_runtime.parity_report import EngineParity, ParityBudget, ParityReport
+from tests.model_files import metadata_for, write_model
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_model(tmp_path / "model.tflite")
+
+
+def test_metadata_is_read_back_as_written(tmp_path):
+    report = ParityReport(
+        "float32",
+        1000,
+        "test split",
+        0.99,
+        ParityBudget(0.9999, 1e-3),
+        4000,
+        (EngineParity("tflite-runtime", "2.14.0", True, None, 0.99, 1.0, 1e-6, 1e-7),),
+        ("ai-edge-litert",),
+    )
+    path = write_model(tmp_path / "m.tflite", parity=report, source={"dataset": "x"}, tools={"t": "1"})
+    flatbuffer, metadata = read_model(path)
+    assert metadata == metadata_for(flatbuffer, parity=report, source={"dataset": "x"}, tools={"t": "1"})
+    assert path.read_bytes().startswith(flatbuffer)
+
+
+def test_zipfile_reads_the_associated_files(model):
+    with zipfile.ZipFile(model) as archive:
+        assert archive.testzip() is None
+        assert archive.read("labels.txt") == b"idle\nwalk\nrun\nfall"
+        record = json.loads(archive.read("edge_rnn.json"))
+    assert record["format_version"] == FORMAT_VERSION == 1
+    assert set(record) == {
+        "features",
+        "flatbuffer",
+        "format_version",
+        "normalization",
+        "parity",
+        "precision",
+        "source",
+        "steps",
+        "target",
+        "tools",
+    }
+
+
+@pytest.mark.parametrize("label", ["", "a\nb"])
+def test_labels_that_labels_txt_cannot_hold_are_refused(label):
+    with pytest.raises(InputError, match="label"):
+        embed(b"", metadata_for(b"", labels=("a", label)))
+
+
+@pytest.mark.parametrize("kept", [0, 3, 100, 5000, -1, -30, -300])
+def test_truncated_file_is_refused(model, kept):
+    model.write_bytes(model.read_bytes()[:kept])
+    with pytest.raises(ModelError, match=r"model\.tflite: (cut short|not a TFLite model)"):
+        read_model(model)
+
+
+def test_every_damaged_byte_is_noticed(model):
+    data = model.read_bytes()
+    sound = read_model(model)
+    for position in range(0, len(data), 97):
+        damaged = bytearray(data)
+        damaged[position] ^= 0x55
+        model.write_bytes(damaged)
+        try:
+            # A ZIP archive has a few bytes that mean nothing (dates, flags): same answer then.
+            assert read_model(model) == sound
+        except ModelError as error:
+            assert str(model) in str(error)
+
+
+def test_flipped_weight_byte_is_named_damage(model):
+    data = bytearray(model.read_bytes())
+    data[len(read_model(model)[0]) // 2] ^= 1
+    model.write_bytes(data)
+    with pytest.raises(ModelError, match="SHA-256"):
+        read_model(model)
+
+
+def test_other_files_are_refused_by_name(tmp_path, model):
+    text = tmp_path / "notes.txt"
+    text.write_text("no model at all")
+    with pytest.raises(ModelError, match=r"notes\.txt: not a TFLite model"):
+        read_model(text)
+    bare = tmp_path / "foreign.tflite"
+    flatbuffer = read_model(model)[0].replace(b"made by edge-rnn", b"made by others..")
+    bare.write_bytes(flatbuffer)
+    with pytest.raises(ModelError, match=r"foreign\.tflite: a TFLite model without edge-rnn metadata"):
+        read_model(bare)
+    with pytest.raises(ModelError, match=r"absent\.tflite: cannot read"):
+        read_model(tmp_path / "absent.tflite")
+    with pytest.raises(ModelError, match="cannot read"):
+        read_model(tmp_path)
+
+
+def _with_record(model, change) -> None:
+    flatbuffer, metadata = read_model(model)
+    record = metadata.to_json()
+    change(record)
+    buffer = io.BytesIO(flatbuffer)
+    buffer.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("labels.txt", "idle\nwalk\nrun\nfall")
+        archive.writestr("edge_rnn.json", json.dumps(record))
+    model.write_bytes(buffer.getvalue())
+
+
+def test_newer_format_version_says_to_upgrade(model):
+    _with_record(model, lambda record: record.update(format_version=FORMAT_VERSION + 1))
+    with pytest.raises(ModelError, match="format version 2, this edge-rnn reads up to 1.*upgrade"):
+        read_model(model)
+
+
+@pytest.mark.parametrize("key", ["steps", "normalization", "flatbuffer", "parity", "format_version"])
+def test_missing_key_is_damaged_metadata(model, key):
+    _with_record(model, lambda record: record.pop(key))
+    with pytest.raises(ModelError, match="damaged metadata"):
+        read_model(model)
+
+
+def test_unknown_key_of_a_later_minor_change_is_ignored(model):
+    _with_record(model, lambda record: record.update(comment="added later"))
+    assert read_model(model)[1].steps == 5

@@ -1,0 +1,64 @@
+"""When a proof counts as passed, and what its record looks like."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from edge_runtime.parity_report import EngineParity, ParityBudget, ParityReport
+
+GOOD = EngineParity("tflite-runtime", "2.14.0", True, None, 0.99, 0.999, 0.5, 0.05)
+BAD = replace(GOOD, engine="ai-edge-litert", agreement=0.98)
+REFUSED = EngineParity("ai-edge-litert", "2.1.6", False, "refuses the model: version 12")
+
+
+def report(*engines, budget=ParityBudget(0.995), not_proven=()) -> ParityReport:
+    return ParityReport("int8", 1000, "test split", 0.991, budget, 120_000, engines, not_proven)
+
+
+@pytest.mark.parametrize(
+    ("engines", "passed"),
+    [
+        ((GOOD,), True),
+        ((GOOD, BAD), False),
+        ((GOOD, replace(BAD, required=False)), False),  # loads and is wrong: never unnoticed
+        ((GOOD, REFUSED), True),
+        ((GOOD, replace(REFUSED, required=True)), False),
+        ((REFUSED,), False),
+        ((), False),
+    ],
+)
+def test_truth(engines, passed):
+    assert bool(report(*engines)) is passed
+
+
+@pytest.mark.parametrize(("limit", "passed"), [(None, True), (0.5, True), (0.4999, False)])
+def test_logit_difference_counts_where_the_budget_limits_it(limit, passed):
+    assert bool(report(GOOD, budget=ParityBudget(0.995, limit))) is passed
+
+
+def test_nan_never_passes():
+    assert not report(replace(GOOD, max_logit_difference=float("nan")), budget=ParityBudget(0.9, 1.0))
+
+
+def test_json_both_ways():
+    original = report(GOOD, REFUSED, budget=ParityBudget(0.995, 1.5), not_proven=("x",))
+    assert ParityReport.from_json(json.loads(json.dumps(original.to_json()))) == original
+
+
+def test_frozen():
+    with pytest.raises(FrozenInstanceError):
+        report(GOOD).windows = 1
+
+
+def test_printed_table_names_what_matters():
+    text = str(report(GOOD, BAD, REFUSED, not_proven=("litert-9",)))
+    assert "1,000 windows (test split)" in text
+    assert "99.90 %" in text
+    assert "below the budget" in text
+    assert "refuses the model: version 12 (not in the target)" in text
+    assert "Not proven on: litert-9" in text
+    assert "FAILED" in text
+    assert "passed" in str(report(GOOD))

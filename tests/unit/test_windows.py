@@ -1,0 +1,115 @@
+"""Reading windows from files and lines."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge_runtime.errors import EdgeRnnError, InputError
+from edge_runtime.windows import parse_line, read_windows
+
+WINDOWS = np.random.default_rng(0).integers(0, 256, (3, 4, 5), dtype=np.uint8)
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+    return header + array.astype(np.uint8).tobytes()
+
+
+def written(path, array):
+    """The array in the format that the suffix says."""
+    writers = {
+        ".npy": lambda: np.save(path, array),
+        ".npz": lambda: np.savez(path, x=array, y=np.zeros(len(array))),
+        ".csv": lambda: np.savetxt(path, array.reshape(-1, 5), delimiter=",", fmt="%d"),
+        ".idx": lambda: path.write_bytes(idx_bytes(array)),
+        ".gz": lambda: path.write_bytes(gzip.compress(idx_bytes(array))),
+    }
+    writers[path.suffix]()
+    return path
+
+
+@pytest.mark.parametrize("name", ["w.npy", "w.npz", "w.csv", "w.idx", "t10k-images-idx3-ubyte.gz"])
+def test_every_format_gives_the_same_windows(tmp_path, name):
+    np.testing.assert_array_equal(read_windows(written(tmp_path / name, WINDOWS), 4, 5), WINDOWS)
+
+
+def test_csv_with_a_window_per_row(tmp_path):
+    path = tmp_path / "rows.csv"
+    np.savetxt(path, WINDOWS.reshape(3, -1), delimiter=",", fmt="%d")
+    np.testing.assert_array_equal(read_windows(path, 4, 5), WINDOWS)
+
+
+def test_single_npy_window_and_npz_with_another_name(tmp_path):
+    np.save(tmp_path / "one.npy", WINDOWS[0])
+    np.testing.assert_array_equal(read_windows(tmp_path / "one.npy", 4, 5), WINDOWS[:1])
+    np.savez(tmp_path / "one.npz", anything=WINDOWS)
+    np.testing.assert_array_equal(read_windows(tmp_path / "one.npz", 4, 5), WINDOWS)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_image_is_turned_gray_resized_and_inverted(tmp_path, suffix):
+    path = tmp_path / f"digit{suffix}"
+    picture = np.zeros((40, 50, 3), np.uint8)
+    picture[:20] = 255  # white above, black below
+    Image.fromarray(picture).save(path)
+    (window,) = read_windows(path, 4, 5)
+    assert window.shape == (4, 5)
+    assert window.dtype == np.uint8
+    assert (window[0] > 240).all()
+    assert (window[-1] < 15).all()
+    (inverted,) = read_windows(path, 4, 5, invert=True)
+    np.testing.assert_array_equal(inverted, 255 - window)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["1,2,3,4,5,6", "1 2 3 4 5 6", " 1, 2, 3, 4, 5, 6\n", "[1,2,3,4,5,6]", "[[1,2,3],[4,5,6]]"],
+)
+def test_lines(line):
+    np.testing.assert_array_equal(parse_line(line, 2, 3), [[1, 2, 3], [4, 5, 6]])
+
+
+@pytest.mark.parametrize("line", ["1,2,3", "a,b", "[1,[2]]", "[[1,2,3]", '{"x": 1}', "[" * 100_000])
+def test_bad_lines_are_typed_errors(line):
+    with pytest.raises(InputError):
+        parse_line(line, 2, 3)
+
+
+def test_pickled_arrays_are_refused(tmp_path):
+    np.save(tmp_path / "evil.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(InputError, match=r"evil\.npy"):
+        read_windows(tmp_path / "evil.npy", 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("broken.npy", b"no numpy"),
+        ("broken.npz", b"PK\x03\x04 but cut"),
+        ("broken.png", b"\x89PNG but cut"),
+        ("broken.csv", b"1,2\n3\n"),
+        ("shape.csv", b"1,2\n3,4\n"),
+        ("empty.csv", b""),
+        ("broken.idx", b"\0\0\x08\x03\0\0"),
+        ("broken-ubyte.gz", b"\x1f\x8b but cut"),
+        ("unknown.wav", b"RIFF"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:loadtxt")
+def test_broken_files_are_named(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(EdgeRnnError, match=name.replace(".", r"\.")):
+        read_windows(path, 4, 5)
+
+
+def test_missing_file_and_inverted_floats(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        read_windows(tmp_path / "absent.png", 4, 5)
+    np.save(tmp_path / "f.npy", WINDOWS.astype(np.float32))
+    with pytest.raises(InputError, match="--invert needs uint8"):
+        read_windows(tmp_path / "f.npy", 4, 5, invert=True)
