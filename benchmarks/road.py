@@ -8,7 +8,9 @@ Prints Markdown. Takes some four minutes on two cores.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -40,7 +42,8 @@ def training(folder: Path, data_dir: str | None) -> None:
     print("| --- | --- | --- | --- |")
     for name in ("default", "seed"):
         start = time.perf_counter()
-        record = train_run(dataset, folder / name, PRESETS[name], quiet=True, overwrite=True)
+        with contextlib.redirect_stdout(sys.stderr):
+            record = train_run(dataset, folder / name, PRESETS[name], quiet=True, overwrite=True)
         seconds = time.perf_counter() - start
         settings = record.hyperparameters
         print(
