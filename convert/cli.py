@@ -24,7 +24,12 @@ import click
     show_default=True,
     help="Engine of the device: any, tflite-runtime-2.14 or litert-2.1.",
 )
-@click.option("--calibration-samples", default=500, show_default=True, help="Training windows used.")
+@click.option(
+    "--calibration-samples",
+    default=500,
+    show_default=True,
+    help="Training windows used, of the up to 5,000 that a run keeps.",
+)
 @click.option("--calibration-seed", default=0, show_default=True, help="Chooses those windows.")
 @click.option("--parity-windows", default=10_000, show_default=True, help="Test windows compared.")
 @click.option("--min-agreement", type=float, help="Parity budget: least agreement, 0 to 1.")

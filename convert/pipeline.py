@@ -147,6 +147,9 @@ def convert_each(
     budgets = {
         name: _budget(precision_named(name), min_agreement, max_logit_difference) for name in outputs
     }
+    for out in outputs.values():
+        if Path(out).is_dir():
+            raise InputError(f"{out}: is a folder: --out names the file to write")
     source = Source.open(run_directory, **options)
     for name, out in outputs.items():
         yield convert_source(source, out, precision=name, target=engines, budget=budgets[name])

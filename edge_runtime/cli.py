@@ -50,12 +50,17 @@ class LazyGroup(click.Group):
         return None if point is None else point.load()
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an EdgeRnnError becomes one line on standard error and its exit code."""
+        """Run the command; an error becomes one line on standard error and an exit code."""
         try:
             return super().invoke(ctx)
         except EdgeRnnError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except BrokenPipeError:
+            raise  # the reader of our output is gone: click ends quietly
+        except OSError as error:
+            click.echo(f"Error: {error.filename or 'the system'}: {error.strerror}", err=True)
+            ctx.exit(EdgeRnnError.exit_code)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -35,23 +35,41 @@ def engine_version(name: str) -> str:
 
 
 def choose_engine(name: str = "auto") -> str:
-    """The engine to use: `name` itself, or for "auto" the fastest installed one.
+    """The engine to use: `name` itself, or for "auto" the fastest that is installed and can be imported.
 
-    Raises EngineError when it is unknown or not installed.
+    Raises EngineError when it is unknown, not installed or, for "auto", when none can be imported.
     """
     installed = installed_engines()
     if name == "auto":
-        if not installed:
-            raise EngineError(
-                "no TFLite engine is installed: pip install tflite-runtime (CPython 3.9 to 3.11 "
-                "on Linux) or pip install ai-edge-litert"
-            )
-        return installed[0]
+        return _first_importable(installed)
     if name not in ENGINES:
         raise EngineError(f"unknown engine {name!r}: choose auto, {' or '.join(ENGINES)}")
     if name not in installed:
         raise EngineError(f"the engine {name} is not installed: pip install {name}")
     return name
+
+
+def _first_importable(installed: tuple[str, ...]) -> str:
+    reasons = []
+    for name in installed:
+        try:
+            _import_engine(name)
+        except EngineError as error:
+            reasons.append(str(error))
+        else:
+            return name
+    raise EngineError(
+        "; ".join(reasons)
+        or "no TFLite engine is installed: pip install tflite-runtime (CPython 3.9 to 3.11 on Linux) "
+        "or pip install ai-edge-litert"
+    )
+
+
+def _import_engine(name: str) -> Any:
+    try:
+        return import_module(f"{ENGINES[name]}.interpreter")
+    except Exception as error:  # an engine built for another numpy, glibc or CPU
+        raise EngineError(f"the engine {name} cannot be imported: {_first_line(error)}") from error
 
 
 def open_interpreter(
@@ -65,10 +83,7 @@ def open_interpreter(
     name = choose_engine(engine)
     if not isinstance(threads, int) or threads < 1:
         raise EngineError(f"threads is {threads!r}: expected a whole number of at least 1")
-    try:
-        module = import_module(f"{ENGINES[name]}.interpreter")
-    except Exception as error:  # an engine built for another numpy, glibc or CPU
-        raise EngineError(f"the engine {name} cannot be imported: {_first_line(error)}") from error
+    module = _import_engine(name)
     resolver = getattr(module.OpResolverType, KERNELS[kernels])
     try:
         interpreter = module.Interpreter(

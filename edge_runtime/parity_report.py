@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+FEW_WINDOWS = 1000
+"""With fewer windows than this the report says how coarse its figures are."""
+
 
 @dataclass(frozen=True)
 class ParityBudget:
@@ -87,6 +90,9 @@ class ParityReport:
             )
             + f": {'passed' if self else 'FAILED'}",
         ]
+        if self.windows < FEW_WINDOWS:
+            one = _percent(1 / self.windows)
+            lines.append(f"  Only {self.windows} windows: one of them is {one} of the agreement")
         if self.not_proven:
             lines.append(f"  Not proven on: {', '.join(self.not_proven)} (not installed here)")
         return "\n".join(lines)

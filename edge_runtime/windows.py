@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any, Callable
 
@@ -28,6 +29,11 @@ def read_windows(path: str | Path, steps: int, features: int, *, invert: bool = 
     if not file.is_file():
         raise InputError(f"{path}: no such file")
     windows = _reader(file)(file, steps, features)
+    if windows.ndim != 3 or windows.shape[1:] != (steps, features):
+        raise InputError(
+            f"{path}: an array of shape {list(windows.shape)}: expected [{steps}, {features}] "
+            f"or [N, {steps}, {features}]"
+        )
     if invert:
         if windows.dtype != np.uint8:
             raise InputError(f"{path}: --invert needs uint8 pixels, found {windows.dtype}")
@@ -100,7 +106,9 @@ def _only_array(names: list[str], file: Path) -> str:
 
 def _csv(file: Path, steps: int, features: int) -> NDArray[np.float64]:
     try:
-        rows = np.loadtxt(file, delimiter=",", ndmin=2, encoding="utf-8")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an empty file, which is refused below
+            rows = np.loadtxt(file, delimiter=",", ndmin=2, encoding="utf-8")
     except (ValueError, OSError) as error:
         raise InputError(f"{file}: cannot read the numbers: {error}") from None
     if rows.shape[1] == features and len(rows) % steps == 0 and len(rows):

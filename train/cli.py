@@ -39,15 +39,17 @@ def train(
     **changes: int | float | None,
 ) -> None:
     """Train an LSTM classifier and write a run directory."""
-    from train.fit import load_tensorflow, train_run
-    from train.hyperparameters import preset as preset_named
+    from train.fit import train_named
 
-    load_tensorflow()
-    from train.datasets import load_dataset
-
-    hyperparameters = preset_named(preset, **changes)
-    dataset = load_dataset(data, data_dir)
-    record = train_run(dataset, out, hyperparameters, quiet=quiet, overwrite=overwrite)
+    record = train_named(
+        data,
+        out,
+        preset=preset,
+        data_dir=data_dir,
+        quiet=quiet,
+        overwrite=overwrite,
+        **changes,
+    )
     click.echo(
         f"{out}: validation accuracy {100 * record.metrics['validation_accuracy']:.2f} %, "
         f"test accuracy {100 * record.metrics['test_accuracy']:.2f} % "

@@ -69,7 +69,7 @@ def load_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
         return _digits()
     path = Path(name)
     if path.is_dir():
-        return _idx_directory(path, str(path))
+        return _idx_directory(path, path.resolve().name)
     if path.suffix == ".npz":
         return _npz(path)
     if path.is_file() and looks_like_idx(path):
@@ -130,7 +130,7 @@ def _idx_pair(images: Path) -> Dataset:
     windows = _idx_windows(images, labels)
     classes = int(windows.y.max()) + 1
     _check_labels(windows.y, classes, labels)
-    return _split(windows, str(images), _digit_labels(classes), image=True)
+    return _split(windows, images.name, _digit_labels(classes), image=True)
 
 
 def _idx_windows(images: Path, labels: Path) -> LabelledWindows:
@@ -158,7 +158,7 @@ def _npz(path: Path) -> Dataset:
     classes = len(labels) or int(y.max()) + 1
     _check_labels(y, classes, path)
     windows = LabelledWindows(x, y)
-    return _split(windows, str(path), labels or _digit_labels(classes), image=False)
+    return _split(windows, path.name, labels or _digit_labels(classes), image=False)
 
 
 def _npz_x(x: NDArray[Any], path: Path) -> NDArray[Any]:

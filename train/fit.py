@@ -20,8 +20,9 @@ from edge_runtime import run_directory
 from edge_runtime.errors import DataError
 from edge_runtime.extras import import_extra
 from edge_runtime.run_directory import LabelledWindows, RunRecord
-from train.datasets import Dataset
+from train.datasets import Dataset, load_dataset
 from train.hyperparameters import Hyperparameters
+from train.hyperparameters import preset as preset_named
 from train.model import build_model
 from train.pictures import plot_history
 
@@ -38,6 +39,26 @@ IMAGE_SHIFT = 2
 """Default of Hyperparameters.shift for image data sets."""
 
 EVALUATION_BATCH = 1000  # windows
+
+
+def train_named(
+    data: str,
+    out: str | Path,
+    *,
+    preset: str = "default",
+    data_dir: str | Path | None = None,
+    quiet: bool = False,
+    overwrite: bool = False,
+    **changes: int | float | None,
+) -> RunRecord:
+    """Train on a data set given by name or path, with a preset and `changes` to its fields.
+
+    Raises what `hyperparameters.preset`, `load_dataset` and `train_run` raise, the cheapest first.
+    """
+    chosen = preset_named(preset, **changes)
+    _check_target(Path(out), overwrite)
+    load_tensorflow()
+    return train_run(load_dataset(data, data_dir), out, chosen, quiet=quiet, overwrite=overwrite)
 
 
 def train_run(

@@ -37,7 +37,7 @@ def predict(
     for answer in answer_inputs(
         model,
         inputs,
-        lines=sys.stdin,
+        lines=(line.decode("utf-8", "replace") for line in sys.stdin.buffer),
         indices=indices,
         top=top,
         invert=invert,

@@ -104,6 +104,16 @@ def test_standard_input_is_answered_line_by_line_while_it_is_open(model):
     assert "not a window of numbers" in answers[1]["error"]
 
 
+def test_bytes_that_are_no_text_are_a_bad_line(model):
+    command = [sys.executable, "-m", "edge_runtime", "predict", str(model), "-"]
+    lines = b"\xff\xfe\x00\n" + b"20 20 20 " * 5
+    result = subprocess.run(command, input=lines, capture_output=True, check=False)
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert "not a window of numbers" in first["error"]
+    assert "label" in second
+    assert b"Traceback" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -126,6 +136,8 @@ def test_standard_input_is_answered_line_by_line_while_it_is_open(model):
             "MNIST's four files are not there",
         ),
         (["train", "--out", ".", "--data", "digits"], "exists and is no run directory"),
+        (["train", "--out", "something/run", "--data", "digits"], "something"),
+        (["convert", "no-run", "--out", "."], ".: is a folder: --out names the file to write"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(model, tmp_path, arguments, message):

@@ -99,12 +99,18 @@ def test_pickled_arrays_are_refused(tmp_path):
         ("unknown.wav", b"RIFF"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:loadtxt")
 def test_broken_files_are_named(tmp_path, name, content):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(EdgeRnnError, match=name.replace(".", r"\.")):
         read_windows(path, 4, 5)
+
+
+@pytest.mark.parametrize("shape", [(), (20,), (3, 5, 4), (1, 3, 4, 5)])
+def test_arrays_of_another_shape_are_named(tmp_path, shape):
+    np.save(tmp_path / "w.npy", np.zeros(shape))
+    with pytest.raises(InputError, match=r"w\.npy: an array of shape .*: expected \[4, 5\]"):
+        read_windows(tmp_path / "w.npy", 4, 5)
 
 
 def test_missing_file_and_inverted_floats(tmp_path):
