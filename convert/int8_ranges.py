@@ -96,8 +96,8 @@ def _shared_quantizations(graph: Graph, ranges: dict[str, Range]) -> dict[str, Q
     names = {name for operator in moved for name in (*operator.inputs, *operator.outputs)}
     window = ranges[graph.input]
     states = {op.inputs[1] for op in moved if op.op is Op.CONCATENATION} & set(ranges)
-    low = min(window.central_low, *(ranges[name].low for name in states))
-    high = max(window.central_high, *(ranges[name].high for name in states))
+    low = min([window.central_low, *(ranges[name].low for name in states)])
+    high = max([window.central_high, *(ranges[name].high for name in states)])
     return dict.fromkeys(names, affine(low, high))
 
 
