@@ -22,7 +22,7 @@ demo: $(VENV)/.workstation
 	$(BIN)/edge-rnn train --data digits --preset demo --out $(RUN) --overwrite
 	$(BIN)/edge-rnn evaluate $(RUN)
 	$(BIN)/edge-rnn convert $(RUN) --precision all
-	$(BIN)/edge-rnn predict $(RUN)/demo-int8.tflite $(RUN)/example.npy --top 3
+	$(BIN)/edge-rnn predict $(RUN)/$(notdir $(RUN))-int8.tflite $(RUN)/example.npy --top 3
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest

@@ -31,7 +31,9 @@ import click
     help="Training windows used, of the up to 5,000 that a run keeps.",
 )
 @click.option("--calibration-seed", default=0, show_default=True, help="Chooses those windows.")
-@click.option("--parity-windows", default=10_000, show_default=True, help="Test windows compared.")
+@click.option(
+    "--parity-windows", default=10_000, show_default=True, help="Test windows compared, at least 1,000."
+)
 @click.option("--min-agreement", type=float, help="Parity budget: least agreement, 0 to 1.")
 @click.option("--max-logit-difference", type=float, help="Parity budget: largest difference.")
 def convert(

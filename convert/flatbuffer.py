@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.graph import Graph, Op, Operator, Quantization, Tensor
-from edge_runtime.extras import import_extra
+from edge_runtime.extras import needs_extra
 from edge_runtime.metadata import DESCRIPTION, FILE_IDENTIFIER
 
 SCHEMA_VERSION = 3
@@ -42,10 +42,6 @@ def op_version(graph: Graph, operator: Operator) -> int:
     return 3 if operator.op is Op.MUL and _rescale(tensors) >= 1 else 2
 
 
-def _import(module: str, package: str) -> Any:
-    return import_extra(module, package=package, extra="workstation", what="edge-rnn convert")
-
-
 def _fully_connected_version(source: Tensor, weights: Tensor) -> int:
     if weights.dtype != np.int8:
         return 1
@@ -63,9 +59,13 @@ class _Writer:
     """Writes one graph. FlatBuffers grow from the back: children are written before parents."""
 
     def __init__(self, graph: Graph) -> None:
-        self.schema = _import("ai_edge_litert.schema_py_generated", "ai-edge-litert")
+        with needs_extra("workstation", "ai-edge-litert", "edge-rnn convert"):
+            from ai_edge_litert import schema_py_generated
+        with needs_extra("workstation", "flatbuffers", "edge-rnn convert"):
+            import flatbuffers
+        self.schema: Any = schema_py_generated
         self.graph = graph
-        self.builder = _import("flatbuffers", "flatbuffers").Builder(1 << 18)
+        self.builder: Any = flatbuffers.Builder(1 << 18)
         self.shared: dict[tuple[str, Any], int] = {}
         self.tensor_index = {name: index for index, name in enumerate(graph.tensors)}
         uses = Counter(self._opcode(operator) for operator in graph.operators)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError
-from edge_runtime.extras import import_extra
+from edge_runtime.extras import needs_extra, quiet_stderr
 
 BATCH = 1000  # windows per call
 
@@ -18,9 +18,8 @@ BATCH = 1000  # windows per call
 def load_full_model(path: str | Path) -> Any:
     """The Keras model in the `.keras` file. Raises DataError when Keras cannot read it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    tensorflow = import_extra(
-        "tensorflow", package="tensorflow", extra="workstation", what="edge-rnn convert"
-    )
+    with needs_extra("workstation", "tensorflow", "edge-rnn convert"), quiet_stderr():
+        import tensorflow
     try:
         return tensorflow.keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises many kinds

@@ -124,7 +124,8 @@ def state_candidate(
 def _state_quantizations(
     graph: Graph, ranges: dict[str, Range], windows: NDArray[np.float32], done: set[str]
 ) -> dict[str, Quantization]:
-    """The cell state and the two products it is the sum of, under the best of STATE_LIMITS."""
+    """What no rule above fixes, under the best of STATE_LIMITS: the cell state, the two products it is
+    the sum of, and the last h, which no concatenation ties to the window."""
     names = [name for name in ranges if name not in done]
     candidates = [state_candidate(ranges, names, limit) for limit in STATE_LIMITS]
     exact = run(graph, windows)

@@ -21,6 +21,10 @@ from edge_runtime.metadata import read_model
 from edge_runtime.parity_report import EngineParity, ParityBudget, ParityReport
 from edge_runtime.run_directory import LabelledWindows
 
+START_SECONDS = 120
+SECONDS_A_WINDOW = 1.0
+"""An engine that takes longer than this has hung; the slowest one seen takes 0.01 s a window."""
+
 DECIMALS = 6
 """Logit differences are recorded to this many decimals."""
 
@@ -103,11 +107,22 @@ def engine_logits(
             str(outputs),
         ]
         command += ["--engine", engine, "--kernels", kernels]
-        result = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
+        seconds = START_SECONDS + SECONDS_A_WINDOW * len(windows)
+        try:
+            result = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                env=_environment(),
+                timeout=seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise EngineError(f"{engine} gave no answer within {seconds:.0f} s") from None
         if result.returncode != 0:
             raise EngineError(_failure(engine, result).replace(f"{model}: ", ""))
         logits: NDArray[np.float32] = np.load(outputs)
-        return logits
+    return logits
 
 
 def _environment() -> dict[str, str]:

@@ -25,7 +25,7 @@ from convert.target import Target, target_named
 from edge_runtime.atomic_file import replacing
 from edge_runtime.errors import InputError, ParityError
 from edge_runtime.metadata import Metadata
-from edge_runtime.parity_report import ParityBudget, ParityReport
+from edge_runtime.parity_report import FEW_WINDOWS, ParityBudget, ParityReport
 from edge_runtime.run_directory import LabelledWindows, Run
 
 CALIBRATION_SAMPLES = 500
@@ -76,16 +76,17 @@ class Source:
         """Read a run directory and compute the full model's logits.
 
         `calibration_samples`: windows of the training split, stratified, chosen by
-        `calibration_seed`. `parity_windows`: at most this many windows of the test split, stratified.
-        Raises DataError for a directory that cannot be used, InputError for a count below 1, and
-        MissingExtraError without TensorFlow.
+        `calibration_seed`. `parity_windows`: at most this many windows of the test split, stratified;
+        at least 1,000, unless the split has fewer. Raises DataError for a directory that cannot be
+        used, InputError for a value out of range, and MissingExtraError without TensorFlow.
         """
-        for option, value in (
-            ("calibration-samples", calibration_samples),
-            ("parity-windows", parity_windows),
+        for option, value, least in (
+            ("calibration-samples", calibration_samples, 1),
+            ("calibration-seed", calibration_seed, 0),
+            ("parity-windows", parity_windows, FEW_WINDOWS),
         ):
-            if value < 1:
-                raise InputError(f"--{option} is {value}: expected at least 1")
+            if value < least:
+                raise InputError(f"--{option} is {value}: expected at least {least}")
         run = Run.open(run_directory)
         model = load_full_model(run.model)
         network = network_from_keras(model)
@@ -186,6 +187,8 @@ def _budget(
     own = precision.budget
     if min_agreement is not None and not 0 <= min_agreement <= 1:
         raise InputError(f"--min-agreement is {min_agreement}: expected 0 to 1")
+    if max_logit_difference is not None and not max_logit_difference >= 0:
+        raise InputError(f"--max-logit-difference is {max_logit_difference}: expected at least 0")
     return ParityBudget(
         own.min_agreement if min_agreement is None else min_agreement,
         own.max_logit_difference if max_logit_difference is None else max_logit_difference,
@@ -210,6 +213,6 @@ def _metadata(source: Source, flatbuffer: bytes, precision: str, target: Target)
         },
         tools={
             "edge-rnn": edge_runtime.__version__,
-            **{name: version(name) for name in ("tensorflow", "numpy", "flatbuffers")},
+            **{name: version(name) for name in ("tensorflow", "numpy", "flatbuffers", "ai-edge-litert")},
         },
     )

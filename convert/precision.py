@@ -13,7 +13,6 @@ class Precision:
     """A name for the arithmetic of a converted file."""
 
     name: str
-    summary: str
     budget: ParityBudget
     """Default parity budget against the full model."""
 
@@ -21,10 +20,10 @@ class Precision:
 PRECISIONS = {
     precision.name: precision
     for precision in (
-        Precision("float32", "float weights and activations", ParityBudget(0.9999, 1e-3)),
-        Precision("float16", "float16 weights, float activations", ParityBudget(0.999)),
-        Precision("dynamic", "int8 weights, float activations", ParityBudget(0.999)),
-        Precision("int8", "int8 in, out and everywhere between", ParityBudget(0.995)),
+        Precision("float32", ParityBudget(0.9999, 1e-3)),
+        Precision("float16", ParityBudget(0.999)),
+        Precision("dynamic", ParityBudget(0.999)),
+        Precision("int8", ParityBudget(0.995)),
     )
 }
 """Name -> Precision, from the largest file to the most integer one."""

@@ -1,6 +1,6 @@
 """Network -> float Graph with exactly `steps` copies of the recurrent step, no control flow.
 
-The step is the one that measured best (ARCHITECTURE.md), eleven operators:
+Eleven operators a step (docs/graph.md):
 
     gates = FULLY_CONNECTED([x_t, h])          one matmul for input and state, four gates
     i, s, f, o = SPLIT(LOGISTIC(gates))        one LOGISTIC for all gates, the candidate included:

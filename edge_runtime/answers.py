@@ -56,7 +56,7 @@ class Answer:
             record["probability"] = self.ranking[0][1]
             record["top"] = [{"label": label, "probability": p} for label, p in self.ranking]
             record["logits"] = list(self.logits)
-        return json.dumps(record)
+        return json.dumps(record, allow_nan=False)
 
 
 def answer_inputs(
@@ -72,10 +72,13 @@ def answer_inputs(
 ) -> Iterator[Answer]:
     """Classify `inputs` with the model file: paths (see windows.read_windows), or "-" for `lines`.
 
-    Raises what Classifier, `answer_file` and `answer_lines` raise, and InputError for `top` below 1.
+    Raises what Classifier, `answer_file` and `answer_lines` raise, and InputError for `top` below 1 and
+    for options that do not go with "-".
     """
     if top < 1:
         raise InputError(f"--top is {top}: expected at least 1")
+    if STANDARD_INPUT in inputs and (indices or invert):
+        raise InputError("--index and --invert are for files: standard input, -, takes neither")
     with Classifier(model, engine=engine, threads=threads) as classifier:
         for name in inputs:
             if name == STANDARD_INPUT:

@@ -39,10 +39,12 @@ class Classifier:
             print(classifier.predict(window).label)
 
     `path`: a file written by `edge-rnn convert`. `threads`: of the engine. `engine`: "auto" (the
-    fastest installed), "ai-edge-litert" or "tflite-runtime". One instance serves one thread at a
-    time. Raises ModelError for a file that cannot be used and EngineError when no engine is there or
-    the engine refuses the model.
+    fastest installed), "ai-edge-litert" or "tflite-runtime". `spec` is everything the file says of
+    itself. One instance serves one thread at a time. Raises ModelError for a file that cannot be used
+    and EngineError when no engine is there or the engine refuses the model.
     """
+
+    spec: Metadata
 
     def __init__(self, path: str | Path, *, threads: int = 1, engine: str = "auto") -> None:
         self._open(path, engine=engine, threads=threads, kernels="default")
@@ -55,7 +57,7 @@ class Classifier:
         return classifier
 
     def _open(self, path: str | Path, *, engine: str, threads: int, kernels: str) -> None:
-        flatbuffer, self.metadata = read_model(path)
+        flatbuffer, self.spec = read_model(path)
         self.path = str(path)
         self.engine = choose_engine(engine)
         try:
@@ -69,7 +71,7 @@ class Classifier:
         self._check_shapes()
 
     def _check_shapes(self) -> None:
-        expected_input = [1, self.metadata.steps, self.metadata.features]
+        expected_input = [1, self.spec.steps, self.spec.features]
         expected_output = [1, len(self.labels)]
         found_input, found_output = list(self._input["shape"]), list(self._output["shape"])
         if found_input != expected_input or found_output != expected_output:
@@ -81,12 +83,7 @@ class Classifier:
     @property
     def labels(self) -> tuple[str, ...]:
         """The classes' names, in the order of the logits."""
-        return self.metadata.labels
-
-    @property
-    def spec(self) -> Metadata:
-        """Everything the file says of itself."""
-        return self.metadata
+        return self.spec.labels
 
     def predict(self, windows: Any) -> Prediction | list[Prediction]:
         """Classify raw windows, in the unit of the training data (MNIST: 0 to 255).
@@ -104,10 +101,12 @@ class Classifier:
 
         Takes and raises what `predict` does.
         """
-        batch = checked_windows(windows, self.metadata.steps, self.metadata.features)
+        batch = checked_windows(windows, self.spec.steps, self.spec.features)
         result = np.empty((len(batch), len(self.labels)), np.float32)
         for row, window in zip(result, batch):
-            row[:] = self._run(self.metadata.normalization.apply(window))
+            row[:] = self._run(self.spec.normalization.apply(window))
+        if not np.isfinite(result).all():
+            raise EngineError(f"{self.path}: {self.engine} gives logits that are NaN or infinite")
         return result
 
     def _run(self, window: NDArray[np.float32]) -> NDArray[np.float32]:

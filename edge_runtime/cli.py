@@ -59,7 +59,8 @@ class LazyGroup(click.Group):
         except BrokenPipeError:
             raise  # the reader of our output is gone: click ends quietly
         except OSError as error:
-            click.echo(f"Error: {error.filename or 'the system'}: {error.strerror}", err=True)
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"Error: {where}{error.strerror or error}", err=True)
             ctx.exit(EdgeRnnError.exit_code)
 
 

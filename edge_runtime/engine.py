@@ -12,7 +12,7 @@ ENGINES = {
     "ai-edge-litert": "ai_edge_litert",
     "tflite-runtime": "tflite_runtime",
 }
-"""Distribution name -> package, the fastest first (docs/format.md and the README give figures)."""
+"""Distribution name -> package, the faster first."""
 
 KERNELS = {
     "default": "AUTO",

@@ -4,44 +4,45 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
-from importlib import import_module
-from typing import Any
 
 from edge_runtime.errors import MissingExtraError
 
 
-def import_extra(module: str, *, package: str, extra: str, what: str) -> Any:
-    """The imported `module`; `package` and `extra` name what to install for `what` (a command).
+@contextlib.contextmanager
+def needs_extra(extra: str, package: str, what: str) -> Iterator[None]:
+    """Around an import: a module that is not installed becomes MissingExtraError.
 
-    Raises MissingExtraError when the module is not installed. What a module's native code prints on
-    standard error while it loads is dropped, unless the import fails.
+    `extra` and `package` name what to install for `what`, a command or a kind of input.
     """
     try:
-        with _quiet_stderr():
-            return import_module(module)
+        yield
     except ModuleNotFoundError as error:
-        if error.name and module.split(".")[0] != error.name.split(".")[0]:
-            raise
-        raise MissingExtraError(what, package, extra) from None
+        raise MissingExtraError(what, package, extra) from error
 
 
 @contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Hold back file descriptor 2; on an exception, print what was held back."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+def quiet_stderr() -> Iterator[None]:
+    """Hold back what native code prints on file descriptor 2; on an exception it is printed.
+
+    For the start-up messages of a large library in a command of its own: the descriptor belongs to the
+    whole process. Does nothing where there is no standard error or no place to hold it.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            saved = os.dup(2)
+            stack.callback(os.close, saved)
+            held = stack.enter_context(tempfile.TemporaryFile())
+        except OSError:
+            yield
+            return
         os.dup2(held.fileno(), 2)
-        failed = True
         try:
             yield
-            failed = False
-        finally:
+        except BaseException:
             os.dup2(saved, 2)
-            os.close(saved)
-            if failed:
-                held.seek(0)
-                sys.stderr.write(held.read().decode("utf-8", "replace"))
+            held.seek(0)
+            os.write(2, held.read())
+            raise
+        os.dup2(saved, 2)

@@ -70,13 +70,20 @@ class Metadata:
 
     @classmethod
     def from_json(cls, record: dict[str, Any], labels: tuple[str, ...]) -> Metadata:
-        """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError on anything else."""
+        """Read what `to_json` wrote.
+
+        Raises KeyError, TypeError, OverflowError or ValueError on anything else.
+        """
         parity = record["parity"]
+        steps, features = int(record["steps"]), int(record["features"])
+        normalization = Normalization.from_json(record["normalization"])
+        if not {len(normalization.mean), len(normalization.std)} <= {1, features}:
+            raise ValueError(f"normalization: expected 1 or {features} values of mean and std")
         return cls(
-            steps=int(record["steps"]),
-            features=int(record["features"]),
+            steps=steps,
+            features=features,
             labels=labels,
-            normalization=Normalization.from_json(record["normalization"]),
+            normalization=normalization,
             precision=str(record["precision"]),
             target=str(record["target"]),
             flatbuffer_bytes=int(record["flatbuffer"]["bytes"]),
@@ -140,5 +147,5 @@ def _read_archive(data: bytes, path: str | Path) -> Metadata:
         )
     try:
         return Metadata.from_json(record, labels)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: damaged metadata: {RECORD_NAME} lacks or misstates {error}") from None

@@ -24,10 +24,17 @@ class Normalization:
     dtype: str = "float32"
 
     def apply(self, raw: NDArray[Any]) -> NDArray[np.float32]:
-        """Normalize raw windows `[..., features]` (any real dtype) to float32 of the same shape."""
+        """Normalize raw windows `[..., features]` (any real dtype) to float32 of the same shape.
+
+        Raises InputError for NaN, infinity, and numbers that become infinite in float32.
+        """
         mean = np.asarray(self.mean, np.float32)
         std = np.asarray(self.std, np.float32)
-        return (raw.astype(np.float32) - mean) / std
+        with np.errstate(over="ignore"):
+            normalized: NDArray[np.float32] = (raw.astype(np.float32) - mean) / std
+        if not np.isfinite(normalized).all():
+            raise InputError("the window holds NaN, infinity or too large a number")
+        return normalized
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `from_json` reads it back."""
@@ -36,18 +43,18 @@ class Normalization:
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Normalization:
         """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError on anything else."""
-        return cls(
-            tuple(float(value) for value in record["mean"]),
-            tuple(float(value) for value in record["std"]),
-            str(record["dtype"]),
-        )
+        mean = tuple(float(value) for value in record["mean"])
+        std = tuple(float(value) for value in record["std"])
+        if not (np.isfinite([*mean, *std]).all() and all(std)):
+            raise ValueError("normalization: mean and std are finite, and std is not 0")
+        return cls(mean, std, str(record["dtype"]))
 
 
 def checked_windows(windows: Any, steps: int, features: int) -> NDArray[Any]:
     """Raw windows as `[N, steps, features]`, dtype uint8 or floating.
 
     `windows` is anything numpy takes, of shape `[steps, features]` or `[N, steps, features]`.
-    Raises InputError for another shape or dtype, and for NaN or infinity.
+    Raises InputError for another shape or dtype.
     """
     try:
         array = np.asarray(windows)
@@ -66,6 +73,4 @@ def checked_windows(windows: Any, steps: int, features: int) -> NDArray[Any]:
             f"the window has shape {list(array.shape)}: expected [{steps}, {features}] "
             f"or [N, {steps}, {features}]"
         )
-    if array.dtype != np.uint8 and not np.isfinite(array).all():
-        raise InputError("the window holds NaN or infinity: expected finite numbers")
     return array if array.ndim == 3 else array[np.newaxis]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -41,19 +42,20 @@ class EngineParity:
         """Whether the engine ran the model and stayed within the budget."""
         if self.agreement is None or self.max_logit_difference is None:
             return False
-        if self.agreement < budget.min_agreement:
-            return False
         limit = budget.max_logit_difference
-        return limit is None or self.max_logit_difference <= limit
+        # Comparisons that NaN fails: figures that are no numbers never meet a budget.
+        return self.agreement >= budget.min_agreement and self.max_logit_difference <= (
+            sys.float_info.max if limit is None else limit
+        )
 
 
 @dataclass(frozen=True)
 class ParityReport:
     """A frozen record: truthy when the proof passed, printable, JSON both ways.
 
-    It passed when at least one engine ran the model, every required engine stayed within the budget,
-    and so did every other engine that loaded the model: a file that an engine loads and gets wrong is
-    worse than one it refuses.
+    It passed when at least one engine of the target ran the model, every required engine stayed within
+    the budget, and so did every other engine that loaded the model: a file that an engine loads and
+    gets wrong is worse than one it refuses.
     """
 
     precision: str
@@ -72,7 +74,8 @@ class ParityReport:
     def __bool__(self) -> bool:
         ran = [result for result in self.engines if result.agreement is not None]
         demanded = [result for result in self.engines if result.required or result in ran]
-        return bool(ran) and all(result.meets(self.budget) for result in demanded)
+        proven = any(result.required for result in ran)
+        return proven and all(result.meets(self.budget) for result in demanded)
 
     def __str__(self) -> str:
         """The parity table as text."""
@@ -115,11 +118,18 @@ class ParityReport:
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> ParityReport:
         """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError on anything else."""
-        values = {item.name: record[item.name] for item in fields(cls)}
-        values["budget"] = ParityBudget(**record["budget"])
-        values["engines"] = tuple(EngineParity(**result) for result in record["engines"])
+        values = _known(cls, record)
+        values["budget"] = ParityBudget(**_known(ParityBudget, record["budget"]))
+        values["engines"] = tuple(
+            EngineParity(**_known(EngineParity, result)) for result in record["engines"]
+        )
         values["not_proven"] = tuple(record["not_proven"])
         return cls(**values)
+
+
+def _known(kind: type, record: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a dataclass in a JSON object; keys that a later version added are left out."""
+    return {item.name: record[item.name] for item in fields(kind)}
 
 
 def _percent(fraction: float | None) -> str:

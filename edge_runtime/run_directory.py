@@ -75,6 +75,8 @@ class RunRecord:
     metrics: dict[str, float]
     """Final loss and accuracy on the validation and test splits, accuracy as a fraction."""
     model_sha256: str
+    windows_sha256: str
+    """Of the files model.keras and windows.npz."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `from_json` reads it back."""
@@ -110,9 +112,21 @@ def file_sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def _check_file(path: Path, expected: str) -> None:
+    try:
+        found = file_sha256(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot read the file: {error.strerror}") from None
+    if found != expected:
+        raise DataError(
+            f"{path}: not the file that {RECORD} describes: expected SHA-256 {expected[:12]}..., "
+            f"found {found[:12]}... (train it again)"
+        )
+
+
 @dataclass(frozen=True)
 class Run:
-    """A run directory that has been opened: its record read, its model checked against the record."""
+    """A run directory that has been opened: its record read, its files checked against the record."""
 
     path: Path
     record: RunRecord
@@ -127,22 +141,12 @@ class Run:
             raise DataError(
                 f"{path}: not a run directory: expected {RECORD}, as 'edge-rnn train --out' writes it"
             ) from None
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, OSError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"{folder / RECORD}: not a run record: {error!r}") from None
         run = cls(folder, record)
-        run._check_model()
+        _check_file(folder / MODEL, record.model_sha256)
+        _check_file(folder / WINDOWS, record.windows_sha256)
         return run
-
-    def _check_model(self) -> None:
-        try:
-            found = file_sha256(self.model)
-        except OSError as error:
-            raise DataError(f"{self.model}: cannot read the model: {error.strerror}") from None
-        if found != self.record.model_sha256:
-            raise DataError(
-                f"{self.model}: not the model that {RECORD} describes: expected SHA-256 "
-                f"{self.record.model_sha256[:12]}..., found {found[:12]}... (train it again)"
-            )
 
     @property
     def model(self) -> Path:
@@ -158,9 +162,5 @@ class Run:
         return self._windows("test")
 
     def _windows(self, split: str) -> LabelledWindows:
-        path = self.path / WINDOWS
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                return LabelledWindows(archive[f"{split}_x"], archive[f"{split}_y"])
-        except Exception as error:  # zipfile, zlib and numpy each raise their own kinds
-            raise DataError(f"{path}: cannot read the {split} windows: {error}") from None
+        with np.load(self.path / WINDOWS, allow_pickle=False) as archive:
+            return LabelledWindows(archive[f"{split}_x"], archive[f"{split}_y"])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import InputError
-from edge_runtime.extras import import_extra
+from edge_runtime.extras import needs_extra
 from edge_runtime.idx import looks_like_idx, read_idx
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -20,7 +20,8 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 def read_windows(path: str | Path, steps: int, features: int, *, invert: bool = False) -> NDArray[Any]:
     """The windows in a file, `[N, steps, features]`, in the file's own dtype and unit.
 
-    PNG and JPEG are turned to gray and resized to `steps` rows of `features` pixels (uint8);
+    PNG and JPEG are turned upright (EXIF) and gray, what is transparent white, and resized to `steps`
+    rows of `features` pixels (uint8);
     `invert` swaps dark and light (uint8 only). `.npy` and `.npz` (its only array, or `x`) hold
     `[steps, features]` or `[N, steps, features]`. IDX files hold images. CSV holds `steps` rows a
     window, or one window a row. Raises InputError or DataError naming the file.
@@ -34,6 +35,8 @@ def read_windows(path: str | Path, steps: int, features: int, *, invert: bool = 
             f"{path}: an array of shape {list(windows.shape)}: expected [{steps}, {features}] "
             f"or [N, {steps}, {features}]"
         )
+    if not len(windows):
+        raise InputError(f"{path}: holds no window")
     if invert:
         if windows.dtype != np.uint8:
             raise InputError(f"{path}: --invert needs uint8 pixels, found {windows.dtype}")
@@ -48,11 +51,15 @@ def parse_line(line: str, steps: int, features: int) -> NDArray[np.float64]:
     """
     text = line.strip()
     try:
-        values = json.loads(text) if text.startswith("[") else text.replace(",", " ").split()
-        flat = np.asarray(values, np.float64)
-    except (ValueError, TypeError, RecursionError) as error:
+        if text.startswith("["):
+            array = np.asarray(json.loads(text))
+        else:
+            array = np.asarray(text.replace(",", " ").split(), np.float64)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"not a window of numbers: {error}") from None
-    return _reshaped(flat, steps, features, "the line")
+    if array.dtype.kind not in "iuf":  # strings, booleans, integers beyond 64 bits
+        raise InputError("not a window of numbers: the array holds something else")
+    return _reshaped(array.astype(np.float64), steps, features, "the line")
 
 
 def _reader(file: Path) -> Callable[[Path, int, int], NDArray[Any]]:
@@ -72,10 +79,14 @@ def _reader(file: Path) -> Callable[[Path, int, int], NDArray[Any]]:
 
 
 def _image(file: Path, steps: int, features: int) -> NDArray[np.uint8]:
-    pillow = import_extra("PIL.Image", package="Pillow", extra="images", what=f"reading {file}")
+    with needs_extra("images", "Pillow", f"reading {file}"):
+        from PIL import Image, ImageOps
     try:
-        with pillow.open(file) as image:
-            gray = image.convert("L").resize((features, steps), pillow.Resampling.LANCZOS)
+        with Image.open(file) as image:
+            upright = ImageOps.exif_transpose(image).convert("RGBA")
+        paper = Image.new("RGBA", upright.size, "white")
+        gray = Image.alpha_composite(paper, upright).convert("L")
+        gray = gray.resize((features, steps), Image.Resampling.LANCZOS)
     except Exception as error:  # Pillow raises many kinds, DecompressionBombError among them
         raise InputError(f"{file}: cannot read the image: {error}") from None
     return np.asarray(gray, np.uint8)[np.newaxis]

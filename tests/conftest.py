@@ -6,6 +6,7 @@ TensorFlow never runs in the test process: in one process with it, tflite-runtim
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -120,7 +121,13 @@ def convert_all(trained: Trained, folder: Path) -> dict[str, Path]:
 def wheel(tmp_path_factory) -> Path:
     """The distribution, built as for publishing."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)]
+    source = folder / "source"
+    # A copy, as setuptools would ship what an earlier build left in build/.
+    for package in ("convert", "edge_runtime", "train"):
+        shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(source)]
     subprocess.run(command, check=True, capture_output=True, timeout=600)
     (path,) = folder.glob("*.whl")
     return path

@@ -28,7 +28,7 @@ import click
 @click.option("--validation-fraction", type=float, help="Part of the training split held back.")
 @click.option("--seed", type=int, help="Same seed, same machine: same weights.")
 @click.option("--quiet", is_flag=True, help="One line per report instead of a progress bar.")
-@click.option("--overwrite", is_flag=True, help="Replace the run that is at --out.")
+@click.option("--overwrite", is_flag=True, help="Replace the run at --out, and all that lies in it.")
 def train(
     out: str,
     data: str,

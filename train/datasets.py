@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError
-from edge_runtime.extras import import_extra
+from edge_runtime.extras import needs_extra
 from edge_runtime.idx import looks_like_idx, read_idx
 from edge_runtime.normalization import Normalization
 from edge_runtime.run_directory import LabelledWindows
@@ -82,13 +82,14 @@ def load_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
 
 def _digits() -> Dataset:
     """scikit-learn's 1,797 handwritten digits of 8x8 pixels, enlarged to 28x28 (bicubic)."""
-    sklearn = import_extra(
-        "sklearn.datasets", package="scikit-learn", extra="workstation", what="the data set digits"
-    )
-    image = import_extra("PIL.Image", package="Pillow", extra="workstation", what="the data set digits")
-    source = sklearn.load_digits()
+    with needs_extra("workstation", "scikit-learn", "the data set digits"):
+        from sklearn.datasets import load_digits
+    with needs_extra("workstation", "Pillow", "the data set digits"):
+        from PIL import Image
+    source = load_digits()
     pixels = np.rint(source.images * (255 / 16)).astype(np.uint8)
-    enlarged = [image.fromarray(p).resize((28, 28), image.Resampling.BICUBIC) for p in pixels]
+    small = [Image.fromarray(image) for image in pixels]
+    enlarged = [np.asarray(image.resize((28, 28), Image.Resampling.BICUBIC)) for image in small]
     windows = LabelledWindows(np.stack(enlarged), source.target.astype(np.int64))
     return _split(windows, "digits", _digit_labels(10), image=True, test=DIGITS_TEST_WINDOWS)
 
@@ -154,7 +155,7 @@ def _npz(path: Path) -> Dataset:
             f"y [N], found {', '.join(content) or 'nothing'}"
         )
     x, y = _npz_x(content["x"], path), _npz_y(content["y"], len(content["x"]), path)
-    labels = tuple(str(label) for label in content.get("labels", ()))
+    labels = _npz_labels(content.get("labels"), path)
     classes = len(labels) or int(y.max()) + 1
     _check_labels(y, classes, path)
     windows = LabelledWindows(x, y)
@@ -184,6 +185,18 @@ def _npz_y(y: NDArray[Any], count: int, path: Path) -> NDArray[np.int64]:
     return y.astype(np.int64)
 
 
+def _npz_labels(labels: NDArray[Any] | None, path: Path) -> tuple[str, ...]:
+    if labels is None:
+        return ()
+    names = tuple(str(label) for label in labels.reshape(-1))
+    if labels.ndim != 1 or len(set(names)) != len(names) or not all(names) or "\n" in "".join(names):
+        raise DataError(
+            f"{path}: labels are {list(names)} of shape {list(labels.shape)}: expected one name a "
+            "class, all different, none empty or with a line break"
+        )
+    return names
+
+
 def _check_labels(y: NDArray[np.int64], classes: int, path: Path) -> None:
     if y.min() < 0 or y.max() >= classes:
         raise DataError(
@@ -194,8 +207,7 @@ def _check_labels(y: NDArray[np.int64], classes: int, path: Path) -> None:
     counts = np.bincount(y, minlength=classes)
     if counts.min() < 3:
         raise DataError(
-            f"{path}: class {int(counts.argmin())} has {counts.min()} windows: expected at least 3, "
-            "one each for training, validation and test"
+            f"{path}: class {int(counts.argmin())} has {counts.min()} windows: expected at least 3"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +69,7 @@ def evaluate_run(run_directory: str | Path, index: int = 0) -> Evaluation:
     test = run.test_windows()
     if not 0 <= index < len(test):
         raise DataError(f"--index is {index}: the test split has windows 0 to {len(test) - 1}")
-    model = load_tensorflow().keras.models.load_model(run.model)
+    model = _load(run.model)
     normalized = run.record.normalization.apply(test.x)
     logits = np.asarray(model.predict(normalized, batch_size=EVALUATION_BATCH, verbose=0))
     predicted = logits.argmax(axis=1)
@@ -91,3 +92,12 @@ def evaluate_run(run_directory: str | Path, index: int = 0) -> Evaluation:
         predicted=predicted_label,
         files=(*pictures, run.path / EXAMPLE_WINDOW),
     )
+
+
+def _load(path: Path) -> Any:
+    tensorflow = load_tensorflow("edge-rnn evaluate")
+    try:
+        return tensorflow.keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises many kinds
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DataError(f"{path}: Keras cannot load the model: {reason}") from error

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import edge_runtime
 from edge_runtime import run_directory
 from edge_runtime.errors import DataError
-from edge_runtime.extras import import_extra
+from edge_runtime.extras import needs_extra, quiet_stderr
 from edge_runtime.run_directory import LabelledWindows, RunRecord
 from train.datasets import Dataset, load_dataset
 from train.hyperparameters import Hyperparameters
@@ -56,8 +56,8 @@ def train_named(
     Raises what `hyperparameters.preset`, `load_dataset` and `train_run` raise, the cheapest first.
     """
     chosen = preset_named(preset, **changes)
-    _check_target(Path(out), overwrite)
-    load_tensorflow()
+    _check_target(Path(out).resolve(), overwrite)
+    load_tensorflow("edge-rnn train")
     return train_run(load_dataset(data, data_dir), out, chosen, quiet=quiet, overwrite=overwrite)
 
 
@@ -76,27 +76,38 @@ def train_run(
     same arguments on the same machine the weights are the same. Raises DataError when `out` is taken,
     MissingExtraError without TensorFlow.
     """
-    target = Path(out)
+    target = Path(out).resolve()
     _check_target(target, overwrite)
-    tensorflow = load_tensorflow()
+    tensorflow = load_tensorflow("edge-rnn train")
     chosen = _resolved(hyperparameters or Hyperparameters(), dataset)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         record = _train_into(temporary, tensorflow, dataset, chosen, quiet)
         temporary.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
+        _move(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return record
 
 
-def load_tensorflow() -> Any:
-    """TensorFlow, without its start-up messages. Raises MissingExtraError."""
+def _move(new: Path, target: Path) -> None:
+    """Put the new directory in place of an older one, which is deleted last."""
+    if not target.exists():
+        new.rename(target)
+        return
+    older = new.with_name(f"{new.name}.older")
+    target.rename(older)
+    new.rename(target)
+    shutil.rmtree(older)
+
+
+def load_tensorflow(what: str) -> Any:
+    """TensorFlow, without its start-up messages. Raises MissingExtraError, which names `what`."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    return import_extra("tensorflow", package="tensorflow", extra="workstation", what="edge-rnn train")
+    with needs_extra("workstation", "tensorflow", what), quiet_stderr():
+        import tensorflow
+    return tensorflow
 
 
 def _check_target(target: Path, overwrite: bool) -> None:
@@ -130,6 +141,11 @@ def _train_into(
     held_back = (normalization.apply(validation.x), validation.y)
     batches = _batches(tensorflow, normalization.apply(train.x), train.y, chosen)
     history = _fit(keras, model, batches, held_back, chosen, quiet)
+    if not np.isfinite(history["loss"][-1]):
+        raise DataError(
+            f"training diverged: the loss is {history['loss'][-1]}: expected a finite one (lower "
+            "--learning-rate)"
+        )
     model.save(folder / run_directory.MODEL)
     _write_history(folder, history)
     pool = train.stratified_sample(CALIBRATION_POOL, chosen.seed)
@@ -155,6 +171,7 @@ def _train_into(
             **_metrics(model, "test", normalization.apply(dataset.test.x), dataset.test.y),
         },
         model_sha256=run_directory.file_sha256(folder / run_directory.MODEL),
+        windows_sha256=run_directory.file_sha256(folder / run_directory.WINDOWS),
     )
     run_directory.write_record(folder, record)
     return record
@@ -166,6 +183,11 @@ def _validation_split(
     """Training and validation windows, stratified."""
     shuffled = windows.stratified_sample(len(windows), chosen.seed)
     count = max(1, round(chosen.validation_fraction * len(windows)))
+    if count >= len(windows):
+        raise DataError(
+            f"--validation-fraction is {chosen.validation_fraction}: of {len(windows)} windows no "
+            "training window is left"
+        )
     held_back = np.arange(count)
     return shuffled.take(np.arange(count, len(windows))), shuffled.take(held_back)
 
@@ -196,26 +218,35 @@ def _fit(
     validation: tuple[NDArray[np.float32], NDArray[np.int64]],
     chosen: Hyperparameters,
     quiet: bool,
-) -> dict[str, list[float]]:
-    """Train; returns Keras's history: name of the metric -> one value per report."""
+) -> dict[str, list[Any]]:
+    """Train; returns Keras's history, name of the metric -> one value per report, and iterations."""
     reports = min(REPORTS, max(1, chosen.iterations // 100))
-    each = -(-chosen.iterations // reports)
-    schedule = keras.optimizers.schedules.CosineDecay(chosen.learning_rate, each * reports)
+    each, rest = divmod(chosen.iterations, reports)
+    schedule = keras.optimizers.schedules.CosineDecay(chosen.learning_rate, chosen.iterations)
     model.compile(
         optimizer=keras.optimizers.Adam(schedule, clipnorm=CLIP_NORM),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    history = model.fit(
-        batches,
-        steps_per_epoch=each,
-        epochs=reports,
-        validation_data=validation,
-        validation_batch_size=EVALUATION_BATCH,
-        verbose=2 if quiet else 1,
-        shuffle=False,  # the batches are shuffled already
-    ).history
-    return {"iteration": [each * (k + 1) for k in range(reports)], **history}
+    parts = [(each, 0, reports)]
+    if rest:  # what is left over after equal reports
+        parts.append((rest, reports, reports + 1))
+    history: dict[str, list[Any]] = {}
+    for iterations, first, last in parts:
+        found = model.fit(
+            batches,
+            steps_per_epoch=iterations,
+            initial_epoch=first,
+            epochs=last,
+            validation_data=validation,
+            validation_batch_size=EVALUATION_BATCH,
+            verbose=2 if quiet else 1,
+            shuffle=False,  # the batches are shuffled already
+        ).history
+        for name, values in found.items():
+            history.setdefault(name, []).extend(values)
+    seen = [each * k for k in range(1, reports + 1)] + [chosen.iterations] * bool(rest)
+    return {"iteration": seen, **history}
 
 
 def _metrics(model: Any, split: str, x: NDArray[np.float32], y: NDArray[np.int64]) -> dict[str, float]:

@@ -31,8 +31,8 @@ class Hyperparameters:
         for name in ("units", "iterations", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"--{_option(name)} is {getattr(self, name)}: expected at least 1")
-        if not self.learning_rate > 0:
-            raise InputError(f"--learning-rate is {self.learning_rate}: expected more than 0")
+        if not 0 < self.learning_rate < float("inf"):
+            raise InputError(f"--learning-rate is {self.learning_rate}: expected a number above 0")
         if self.shift is not None and self.shift < 0:
             raise InputError(f"--shift is {self.shift}: expected at least 0")
         if not 0 < self.validation_fraction < 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from edge_runtime.atomic_file import replacing
 from edge_runtime.errors import DataError
-from edge_runtime.extras import import_extra
+from edge_runtime.extras import needs_extra
 
 ENVIRONMENT = "EDGE_RNN_DATA"
 
@@ -66,9 +67,8 @@ def _complete(folder: Path) -> bool:
 
 
 def _cache_folder() -> Path:
-    platformdirs = import_extra(
-        "platformdirs", package="platformdirs", extra="workstation", what="the data set mnist"
-    )
+    with needs_extra("workstation", "platformdirs", "the data set mnist"):
+        import platformdirs
     return Path(platformdirs.user_cache_dir("edge-rnn")) / "mnist"
 
 
@@ -95,7 +95,7 @@ def _fetch(name: str, mirrors: tuple[str, ...]) -> bytes:
             reasons.append(f"{url}: wrong digest")
         except urllib.error.URLError as error:
             reasons.append(f"{url}: {error.reason}")
-        except (EOFError, OSError, zlib.error) as error:
+        except (EOFError, OSError, http.client.HTTPException, zlib.error) as error:
             reasons.append(f"{url}: {error}")
     raise DataError(
         f"MNIST cannot be downloaded ({'; '.join(reasons)}): name a folder that holds its four IDX "

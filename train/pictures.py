@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.extras import import_extra
+from edge_runtime.extras import needs_extra
 
 DPI = 120
 
@@ -61,8 +61,7 @@ def _square(window: NDArray[Any]) -> bool:
 
 def _subplots(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
     """A figure that needs no screen, and its axes."""
-    figures = import_extra(
-        "matplotlib.figure", package="matplotlib", extra="workstation", what="a picture"
-    )
-    figure = figures.Figure(figsize=size, layout="constrained")
+    with needs_extra("workstation", "matplotlib", "a picture of a run"):
+        from matplotlib.figure import Figure
+    figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(rows, columns)

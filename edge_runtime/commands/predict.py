@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
 import click
 
@@ -37,7 +38,7 @@ def predict(
     for answer in answer_inputs(
         model,
         inputs,
-        lines=(line.decode("utf-8", "replace") for line in sys.stdin.buffer),
+        lines=_standard_input(),
         indices=indices,
         top=top,
         invert=invert,
@@ -48,3 +49,9 @@ def predict(
         click.echo(answer.to_json() if as_json or answer.from_line else answer)
     if failed:
         raise SystemExit(2)
+
+
+def _standard_input() -> Iterator[str]:
+    """Lines as they arrive; a generator, so that standard input is touched only when it is read."""
+    for line in sys.stdin.buffer:
+        yield line.decode("utf-8", "replace")

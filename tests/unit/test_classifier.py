@@ -81,13 +81,22 @@ def test_predict_leaves_the_callers_array_alone(classifier):
         (np.zeros((5, 3), complex), "dtype complex128"),
         (np.full((5, 3), "x"), "dtype <U1"),
         ([[1.0, 2.0], [3.0]], "no rectangular array"),
-        (np.full((5, 3), np.nan), "NaN or infinity"),
-        (np.full((5, 3), -np.inf), "NaN or infinity"),
+        (np.full((5, 3), np.nan), "NaN, infinity or too large"),
+        (np.full((5, 3), -np.inf), "NaN, infinity or too large"),
+        (np.full((5, 3), 1e300), "NaN, infinity or too large"),
     ],
 )
 def test_bad_windows_are_typed_errors(classifier, window, message):
     with pytest.raises(InputError, match=message):
         classifier.predict(window)
+
+
+def test_a_prediction_is_never_nan(classifier):
+    window = np.full((5, 3), 3.4e38, np.float32) * np.float32([1, -1, 1])
+    try:
+        assert np.isfinite(classifier.predict(window).probabilities).all()
+    except EngineError as error:
+        assert "NaN or infinite" in str(error)
 
 
 def test_int8_saturates_instead_of_wrapping(tmp_path, engine):

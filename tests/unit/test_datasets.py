@@ -130,6 +130,10 @@ def test_constant_feature_stays_finite(tmp_path):
         ({"x": np.zeros((9, 4, 5)), "y": np.arange(9) - 1}, "class indices from -1"),
         ({"x": np.zeros((9, 4, 5)), "y": np.arange(9) % 3, "labels": ["a", "b"]}, "expected 0 to 1"),
         ({"x": np.zeros((9, 4, 5)), "y": np.arange(9) // 2}, "class 4 has 1 windows"),
+        ({"x": np.zeros((9, 4, 5)), "y": np.arange(9) % 3, "labels": "abc"}, r"shape \[\]"),
+        ({"x": np.zeros((9, 4, 5)), "y": np.arange(9) % 3, "labels": ["a", "", "b"]}, "none empty"),
+        ({"x": np.zeros((9, 4, 5)), "y": np.arange(9) % 3, "labels": ["a", "b\n", "c"]}, "line break"),
+        ({"x": np.zeros((9, 4, 5)), "y": np.arange(9) % 3, "labels": ["a", "b", "b"]}, "different"),
         ({"x": np.array([{}], dtype=object), "y": np.zeros(1, int)}, "cannot read"),
     ],
 )
@@ -220,6 +224,24 @@ def test_download_with_a_wrong_digest_is_refused_and_leaves_nothing(tmp_path, mi
     with pytest.raises(DataError, match=r"wrong digest.*--data-dir or \$EDGE_RNN_DATA.*digits"):
         download_mnist(tmp_path / "cache", (url,))
     assert not list((tmp_path / "cache").glob("*"))
+
+
+def test_download_that_breaks_off_is_no_traceback(tmp_path):
+    class Cut(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"short")
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Cut) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(DataError, match="IncompleteRead"):
+            download_mnist(tmp_path / "cache", (f"http://127.0.0.1:{server.server_port}/",))
+        server.shutdown()
 
 
 def test_download_verifies_and_falls_back_to_the_next_mirror(tmp_path, mirror, mnist_data):

@@ -14,6 +14,17 @@ from edge_runtime.metadata import FORMAT_VERSION, read_model
 from edge_runtime.parity_report import EngineParity, ParityBudget, ParityReport
 from tests.model_files import metadata_for, write_model
 
+REPORT = ParityReport(
+    "float32",
+    1000,
+    "test split",
+    0.99,
+    ParityBudget(0.9999, 1e-3),
+    4000,
+    (EngineParity("tflite-runtime", "2.14.0", True, None, 0.99, 1.0, 1e-6, 1e-7),),
+    ("ai-edge-litert",),
+)
+
 
 @pytest.fixture
 def model(tmp_path):
@@ -21,19 +32,9 @@ def model(tmp_path):
 
 
 def test_metadata_is_read_back_as_written(tmp_path):
-    report = ParityReport(
-        "float32",
-        1000,
-        "test split",
-        0.99,
-        ParityBudget(0.9999, 1e-3),
-        4000,
-        (EngineParity("tflite-runtime", "2.14.0", True, None, 0.99, 1.0, 1e-6, 1e-7),),
-        ("ai-edge-litert",),
-    )
-    path = write_model(tmp_path / "m.tflite", parity=report, source={"dataset": "x"}, tools={"t": "1"})
+    path = write_model(tmp_path / "m.tflite", parity=REPORT, source={"dataset": "x"}, tools={"t": "1"})
     flatbuffer, metadata = read_model(path)
-    assert metadata == metadata_for(flatbuffer, parity=report, source={"dataset": "x"}, tools={"t": "1"})
+    assert metadata == metadata_for(flatbuffer, parity=REPORT, source={"dataset": "x"}, tools={"t": "1"})
     assert path.read_bytes().startswith(flatbuffer)
 
 
@@ -133,6 +134,34 @@ def test_missing_key_is_damaged_metadata(model, key):
         read_model(model)
 
 
-def test_unknown_key_of_a_later_minor_change_is_ignored(model):
-    _with_record(model, lambda record: record.update(comment="added later"))
-    assert read_model(model)[1].steps == 5
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("steps", float("inf")),
+        ("steps", "many"),
+        ("normalization", {"mean": [1, 2], "std": [1, 2], "dtype": "float32"}),
+        ("normalization", {"mean": [0], "std": [0], "dtype": "float32"}),
+        ("normalization", {"mean": [float("nan")], "std": [1], "dtype": "float32"}),
+        ("flatbuffer", []),
+    ],
+)
+def test_senseless_value_is_damaged_metadata(model, key, value):
+    _with_record(model, lambda record: record.update({key: value}))
+    with pytest.raises(ModelError, match="damaged metadata"):
+        read_model(model)
+
+
+def test_unknown_keys_of_a_later_edge_rnn_are_ignored(tmp_path):
+    model = write_model(tmp_path / "m.tflite", parity=REPORT)
+
+    def add(record) -> None:
+        for place in (
+            record,
+            record["parity"],
+            record["parity"]["budget"],
+            record["parity"]["engines"][0],
+        ):
+            place["added"] = "later"
+
+    _with_record(model, add)
+    assert read_model(model)[1].parity == REPORT

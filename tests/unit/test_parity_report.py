@@ -27,6 +27,7 @@ def report(*engines, budget=ParityBudget(0.995), not_proven=()) -> ParityReport:
         ((GOOD, REFUSED), True),
         ((GOOD, replace(REFUSED, required=True)), False),
         ((REFUSED,), False),
+        ((replace(GOOD, required=False),), False),  # no engine of the target ran
         ((), False),
     ],
 )
@@ -39,8 +40,10 @@ def test_logit_difference_counts_where_the_budget_limits_it(limit, passed):
     assert bool(report(GOOD, budget=ParityBudget(0.995, limit))) is passed
 
 
-def test_nan_never_passes():
-    assert not report(replace(GOOD, max_logit_difference=float("nan")), budget=ParityBudget(0.9, 1.0))
+@pytest.mark.parametrize("budget", [ParityBudget(0.9, 1.0), ParityBudget(0.9)])
+@pytest.mark.parametrize("figure", ["agreement", "max_logit_difference"])
+def test_nan_never_passes(budget, figure):
+    assert not report(replace(GOOD, **{figure: float("nan")}), budget=budget)
 
 
 def test_json_both_ways():

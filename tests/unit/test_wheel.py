@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import zipfile
 
+from tests.conftest import ROOT
+
 
 def test_top_level_names(wheel):
     with zipfile.ZipFile(wheel) as archive:
@@ -14,7 +16,10 @@ def test_top_level_names(wheel):
         "edge_runtime",
         "train",
     }
-    for package in ("convert", "edge_runtime", "train"):
-        assert f"{package}/py.typed" in names
-    assert "edge_runtime/commands/predict.py" in names
+    packages = ("convert", "edge_runtime", "train")
+    modules = {name for name in names if name.split("/")[0] in packages}
+    files = {path for package in packages for path in (ROOT / package).rglob("*") if path.is_file()}
+    expected = {str(path.relative_to(ROOT)) for path in files if "__pycache__" not in path.parts}
+    assert modules == expected
+    assert {f"{package}/py.typed" for package in packages} <= modules
     assert any(name.endswith("LICENSE") for name in names)

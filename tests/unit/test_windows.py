@@ -73,7 +73,14 @@ def test_lines(line):
     np.testing.assert_array_equal(parse_line(line, 2, 3), [[1, 2, 3], [4, 5, 6]])
 
 
-@pytest.mark.parametrize("line", ["1,2,3", "a,b", "[1,[2]]", "[[1,2,3]", '{"x": 1}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("1,2,3", "a,b", "[1,[2]]", "[[1,2,3]", '{"x": 1}', "[" * 100_000, "[]"),
+        *('["1","2","3","4","5","6"]', "[true,false,true,false,true,false]", "[1,2,3,4,5,null]"),
+        f"[1,2,3,4,5,{'9' * 401}]",
+    ],
+)
 def test_bad_lines_are_typed_errors(line):
     with pytest.raises(InputError):
         parse_line(line, 2, 3)
@@ -104,6 +111,30 @@ def test_broken_files_are_named(tmp_path, name, content):
     path.write_bytes(content)
     with pytest.raises(EdgeRnnError, match=name.replace(".", r"\.")):
         read_windows(path, 4, 5)
+
+
+def test_photograph_is_turned_upright_and_transparency_is_paper(tmp_path):
+    picture = Image.new("L", (50, 40), 255)
+    picture.paste(0, (0, 0, 50, 20))  # black above
+    sideways = picture.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
+    sideways.save(tmp_path / "photo.jpg", exif=exif)
+    (window,) = read_windows(tmp_path / "photo.jpg", 4, 5)
+    assert (window[0] < 15).all()
+    assert (window[-1] > 240).all()
+    ink = Image.new("RGBA", (50, 40), (0, 0, 0, 0))
+    ink.paste((0, 0, 0, 255), (0, 0, 50, 20))
+    ink.save(tmp_path / "ink.png")
+    (window,) = read_windows(tmp_path / "ink.png", 4, 5)
+    assert (window[0] < 15).all()
+    assert (window[-1] > 240).all()
+
+
+def test_file_without_windows(tmp_path):
+    np.save(tmp_path / "none.npy", np.zeros((0, 4, 5)))
+    with pytest.raises(InputError, match=r"none\.npy: holds no window"):
+        read_windows(tmp_path / "none.npy", 4, 5)
 
 
 @pytest.mark.parametrize("shape", [(), (20,), (3, 5, 4), (1, 3, 4, 5)])
