@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.graph import Graph, Tensor
+from convert.graph import Graph, Op, Tensor
 from convert.interpret import run
 
 QUANTILE = 0.999
@@ -17,7 +17,11 @@ QUANTILE = 0.999
 
 @dataclass(frozen=True)
 class Range:
-    """The values a tensor takes: all of them, and the central `QUANTILE` of them."""
+    """The values a tensor takes: all of them, and the central `QUANTILE` of them.
+
+    The central range is measured for the window, sums and products, where a range may leave out what is
+    rare; for all other tensors it is the whole range.
+    """
 
     low: float
     high: float
@@ -25,14 +29,17 @@ class Range:
     central_high: float
 
     @classmethod
-    def of(cls, values: NDArray[Any]) -> Range:
-        """The range of an array of any shape, exact order statistics."""
+    def of(cls, values: NDArray[Any], *, central: bool) -> Range:
+        """The range of an array of any shape; `central`: measure the central one, exactly."""
         flat = values.reshape(-1)
+        low, high = float(flat.min()), float(flat.max())
+        if not central:
+            return cls(low, high, low, high)
         below = int((1 - QUANTILE) / 2 * (len(flat) - 1))
         above = len(flat) - 1 - below
         # np.quantile would copy to float64 and interpolate, at three times the cost.
         ordered = np.partition(flat, [below, above])
-        return cls(float(flat.min()), float(flat.max()), float(ordered[below]), float(ordered[above]))
+        return cls(low, high, float(ordered[below]), float(ordered[above]))
 
 
 def calibrate(graph: Graph, windows: NDArray[np.float32]) -> dict[str, Range]:
@@ -42,9 +49,11 @@ def calibrate(graph: Graph, windows: NDArray[np.float32]) -> dict[str, Range]:
     the training split only.
     """
     ranges: dict[str, Range] = {}
+    combined = {op.outputs[0] for op in graph.operators if op.op in (Op.ADD, Op.MUL)}
 
     def observe(tensor: Tensor, values: NDArray[Any]) -> None:
-        ranges[tensor.name] = Range.of(values)
+        central = tensor.name in combined or tensor.name == graph.input
+        ranges[tensor.name] = Range.of(values, central=central)
 
     run(graph, windows, observe)
     return ranges

@@ -141,11 +141,8 @@ def _train_into(
     held_back = (normalization.apply(validation.x), validation.y)
     batches = _batches(tensorflow, normalization.apply(train.x), train.y, chosen)
     history = _fit(keras, model, batches, held_back, chosen, quiet)
-    if not np.isfinite(history["loss"][-1]):
-        raise DataError(
-            f"training diverged: the loss is {history['loss'][-1]}: expected a finite one (lower "
-            "--learning-rate)"
-        )
+    if not all(np.isfinite(weights).all() for weights in model.get_weights()):
+        raise DataError("training diverged: the weights are no longer finite (lower --learning-rate)")
     model.save(folder / run_directory.MODEL)
     _write_history(folder, history)
     pool = train.stratified_sample(CALIBRATION_POOL, chosen.seed)

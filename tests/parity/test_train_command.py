@@ -64,6 +64,31 @@ def test_same_seed_same_weights_and_another_seed_others(tmp_path):
     assert weights(tmp_path / "a") != weights(tmp_path / "c")
 
 
+def test_iterations_that_no_report_divides_are_all_run_and_no_more(tmp_path):
+    arguments = ("--data", "digits", "--iterations", 203, "--units", 8, "--quiet")
+    succeed(edge_rnn("train", "--out", tmp_path / "r", *arguments))
+    rows = list(csv.DictReader((tmp_path / "r" / "history.csv").open()))
+    assert [int(row["iteration"]) for row in rows] == [101, 202, 203]
+
+
+def test_overwriting_through_a_link_keeps_the_new_run(tmp_path):
+    arguments = ("train", "--data", "digits", "--iterations", 5, "--units", 8, "--quiet")
+    succeed(edge_rnn(*arguments, "--out", tmp_path / "real"))
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    before = weights(tmp_path / "real")
+    succeed(edge_rnn(*arguments, "--out", tmp_path / "link", "--overwrite", "--seed", 7))
+    assert weights(tmp_path / "real") != before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
+def test_diverged_training_leaves_nothing(tmp_path):
+    arguments = ("--data", "digits", "--iterations", 40, "--units", 8, "--learning-rate", "1e39")
+    result = edge_rnn("train", "--out", tmp_path / "r", "--quiet", *arguments)
+    assert result.returncode == 2
+    assert "training diverged" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_progress_bar_shows_loss_and_accuracy(tmp_path):
     arguments = ("train", "--data", "digits", "--iterations", 20, "--units", 8, "--out", tmp_path / "r")
     printed = succeed(edge_rnn(*arguments))
