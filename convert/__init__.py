@@ -10,8 +10,9 @@ Importing this package loads neither TensorFlow nor numpy: public names are load
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from edge_runtime.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from convert.compile import compile_network
@@ -47,10 +48,4 @@ __all__ = [
     "network_from_keras",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    try:
-        home = _HOMES[name]
-    except KeyError:
-        raise AttributeError(f"module 'convert' has no attribute {name!r}") from None
-    return getattr(import_module(home), name)
+__getattr__ = lazy_attributes(__name__, _HOMES)

@@ -11,8 +11,9 @@ public names are loaded on first use (PEP 562), which keeps `edge-rnn --help` fa
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from edge_runtime.lazy import lazy_attributes
 
 __version__ = "0.1.0"
 
@@ -58,14 +59,4 @@ __all__ = [
     "Prediction",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    try:
-        home = _HOMES[name]
-    except KeyError:
-        raise AttributeError(f"module 'edge_runtime' has no attribute {name!r}") from None
-    return getattr(import_module(home), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__ = lazy_attributes(__name__, _HOMES)

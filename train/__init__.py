@@ -9,8 +9,9 @@ Importing this package loads neither TensorFlow nor numpy: public names are load
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from edge_runtime.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from train.datasets import Dataset, load_dataset
@@ -38,10 +39,4 @@ __all__ = [
     "train_run",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    try:
-        home = _HOMES[name]
-    except KeyError:
-        raise AttributeError(f"module 'train' has no attribute {name!r}") from None
-    return getattr(import_module(home), name)
+__getattr__ = lazy_attributes(__name__, _HOMES)
