@@ -19,6 +19,7 @@ from cpu import cpu_name
 
 from convert.compile import compile_network
 from convert.pipeline import Source, convert_each, output_files
+from edge_runtime.errors import EdgeRnnError
 from train.datasets import load_dataset
 from train.fit import train_run
 from train.hyperparameters import PRESETS
@@ -83,4 +84,7 @@ def compile_seconds(source: Source, precision: str, repetitions: int = 3) -> flo
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except EdgeRnnError as error:
+        sys.exit(f"Error: {error}")

@@ -100,13 +100,16 @@ class Source:
 def output_files(run_directory: str | Path, precision: str, out: str | None) -> dict[str, Path]:
     """Precision -> file to write. `precision` "all" means every one, and `out` is a folder then.
 
-    Without `out` the files go into the run directory. Raises InputError for an unknown precision.
+    Without `out` the files go into the run directory. Raises InputError for an unknown precision, and
+    for a file where a folder is expected.
     """
     run = Path(run_directory)
     names = list(PRECISIONS) if precision == "all" else [precision_named(precision).name]
     if out is not None and precision != "all":
         return {precision: Path(out)}
     folder = run if out is None else Path(out)
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file: with --precision all, --out names a folder")
     return {name: folder / f"{run.resolve().name}-{name}.tflite" for name in names}
 
 

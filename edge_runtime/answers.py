@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from edge_runtime.classifier import Classifier, Prediction
 from edge_runtime.errors import InputError
-from edge_runtime.windows import parse_line, read_windows
+from edge_runtime.windows import IMAGE_SUFFIXES, parse_line, read_windows
 
 STANDARD_INPUT = "-"
 
@@ -60,31 +61,28 @@ class Answer:
 
 
 def answer_inputs(
-    model: str,
+    classifier: Classifier,
     inputs: Sequence[str],
     *,
     lines: Iterable[str] = (),
     indices: Sequence[int] = (),
     top: int = 1,
     invert: bool = False,
-    engine: str = "auto",
-    threads: int = 1,
 ) -> Iterator[Answer]:
-    """Classify `inputs` with the model file: paths (see windows.read_windows), or "-" for `lines`.
+    """Classify `inputs`: paths (see windows.read_windows), or "-" for `lines`.
 
-    Raises what Classifier, `answer_file` and `answer_lines` raise, and InputError for `top` below 1 and
+    Raises what `answer_file` and `answer_lines` raise, and InputError for `top` below 1 and
     for options that do not go with "-".
     """
     if top < 1:
         raise InputError(f"--top is {top}: expected at least 1")
     if STANDARD_INPUT in inputs and (indices or invert):
         raise InputError("--index and --invert are for files: standard input, -, takes neither")
-    with Classifier(model, engine=engine, threads=threads) as classifier:
-        for name in inputs:
-            if name == STANDARD_INPUT:
-                yield from answer_lines(classifier, lines, top=top)
-            else:
-                yield from answer_file(classifier, name, indices=indices, top=top, invert=invert)
+    for name in inputs:
+        if name == STANDARD_INPUT:
+            yield from answer_lines(classifier, lines, top=top)
+        else:
+            yield from answer_file(classifier, name, indices=indices, top=top, invert=invert)
 
 
 def answer_file(
@@ -100,6 +98,8 @@ def answer_file(
     Raises InputError or DataError naming the file.
     """
     spec = classifier.spec
+    if Path(path).suffix.lower() in IMAGE_SUFFIXES and spec.normalization.dtype != "uint8":
+        raise InputError(f"{path}: a picture, but the model was trained on numbers, not on pixels")
     windows = read_windows(path, spec.steps, spec.features, invert=invert)
     for index in indices:
         if not 0 <= index < len(windows):

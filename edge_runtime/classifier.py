@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -88,9 +89,10 @@ class Classifier:
     def predict(self, windows: Any) -> Prediction | list[Prediction]:
         """Classify raw windows, in the unit of the training data (MNIST: 0 to 255).
 
-        `windows`: uint8 or float, `[steps, features]` for one Prediction, or
-        `[N, steps, features]` for a list of N. Raises InputError for a wrong shape or dtype, NaN or
-        infinity, and EngineError when the engine fails.
+        `windows`: uint8 or float (a model that was not trained on uint8 takes any integer, too),
+        `[steps, features]` for one Prediction, or `[N, steps, features]` for a list of N. Raises
+        InputError for a wrong shape or dtype, NaN or infinity, and EngineError when the engine fails.
+        Warns of float windows up to 1 where the model was trained on pixels of 0 to 255.
         """
         batch = self.logits(windows)
         predictions = [self._prediction(logits) for logits in batch]
@@ -101,10 +103,15 @@ class Classifier:
 
         Takes and raises what `predict` does.
         """
-        batch = checked_windows(windows, self.spec.steps, self.spec.features)
+        spec, pixels = self.spec, self.spec.normalization.dtype == "uint8"
+        batch = checked_windows(windows, spec.steps, spec.features, integers=not pixels)
+        if pixels and batch.dtype != np.uint8 and batch.size and 0 < batch.max() <= 1:
+            warnings.warn(
+                "float windows with values up to 1, but the model was trained on 0 to 255", stacklevel=2
+            )
         result = np.empty((len(batch), len(self.labels)), np.float32)
         for row, window in zip(result, batch):
-            row[:] = self._run(self.spec.normalization.apply(window))
+            row[:] = self._run(spec.normalization.apply(window))
         if not np.isfinite(result).all():
             raise EngineError(f"{self.path}: {self.engine} gives logits that are NaN or infinite")
         return result

@@ -50,8 +50,8 @@ class Normalization:
         return cls(mean, std, str(record["dtype"]))
 
 
-def checked_windows(windows: Any, steps: int, features: int) -> NDArray[Any]:
-    """Raw windows as `[N, steps, features]`, dtype uint8 or floating.
+def checked_windows(windows: Any, steps: int, features: int, *, integers: bool = False) -> NDArray[Any]:
+    """Raw windows as `[N, steps, features]`, dtype uint8 or floating; `integers`: any integer as well.
 
     `windows` is anything numpy takes, of shape `[steps, features]` or `[N, steps, features]`.
     Raises InputError for another shape or dtype.
@@ -63,7 +63,8 @@ def checked_windows(windows: Any, steps: int, features: int) -> NDArray[Any]:
             f"the window is no rectangular array of numbers: expected {steps} rows of "
             f"{features} values ({error})"
         ) from None
-    if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
+    allowed = array.dtype == np.uint8 or array.dtype.kind in ("fiu" if integers else "f")
+    if not allowed:
         raise InputError(
             f"the window has dtype {array.dtype}: expected uint8 or a floating dtype "
             "(convert with .astype)"

@@ -95,7 +95,10 @@ class ParityReport:
         ]
         if self.windows < FEW_WINDOWS:
             one = _percent(1 / self.windows)
-            lines.append(f"  Only {self.windows} windows: one of them is {one} of the agreement")
+            lines.append(
+                f"  Weak proof: only {self.windows} held-out windows, "
+                f"one of them is {one} of the agreement"
+            )
         if self.not_proven:
             lines.append(f"  Not proven on: {', '.join(self.not_proven)} (not installed here)")
         return "\n".join(lines)

@@ -21,14 +21,16 @@ def read_windows(path: str | Path, steps: int, features: int, *, invert: bool = 
     """The windows in a file, `[N, steps, features]`, in the file's own dtype and unit.
 
     PNG and JPEG are turned upright (EXIF) and gray, what is transparent white, and resized to `steps`
-    rows of `features` pixels (uint8);
-    `invert` swaps dark and light (uint8 only). `.npy` and `.npz` (its only array, or `x`) hold
+    rows of `features` pixels (uint8). `invert` swaps dark and light (uint8 only), and stretches a
+    picture's contrast to the full range. `.npy` and `.npz` (its only array, or `x`) hold
     `[steps, features]` or `[N, steps, features]`. IDX files hold images. CSV holds `steps` rows a
     window, or one window a row. Raises InputError or DataError naming the file.
     """
     file = Path(path)
     if not file.is_file():
         raise InputError(f"{path}: no such file")
+    if file.suffix.lower() in IMAGE_SUFFIXES:
+        return _image(file, steps, features, invert)
     windows = _reader(file)(file, steps, features)
     if windows.ndim != 3 or windows.shape[1:] != (steps, features):
         raise InputError(
@@ -64,8 +66,6 @@ def parse_line(line: str, steps: int, features: int) -> NDArray[np.float64]:
 
 def _reader(file: Path) -> Callable[[Path, int, int], NDArray[Any]]:
     suffix = file.suffix.lower()
-    if suffix in IMAGE_SUFFIXES:
-        return _image
     if suffix in (".npy", ".npz"):
         return _numpy
     if suffix == ".csv":
@@ -78,7 +78,7 @@ def _reader(file: Path) -> Callable[[Path, int, int], NDArray[Any]]:
     )
 
 
-def _image(file: Path, steps: int, features: int) -> NDArray[np.uint8]:
+def _image(file: Path, steps: int, features: int, invert: bool) -> NDArray[np.uint8]:
     with needs_extra("images", "Pillow", f"reading {file}"):
         from PIL import Image, ImageOps
     try:
@@ -87,6 +87,9 @@ def _image(file: Path, steps: int, features: int) -> NDArray[np.uint8]:
         paper = Image.new("RGBA", upright.size, "white")
         gray = Image.alpha_composite(paper, upright).convert("L")
         gray = gray.resize((features, steps), Image.Resampling.LANCZOS)
+        if invert:
+            # Paper in a photograph is some gray; the network knows ink on pure black.
+            gray = ImageOps.autocontrast(ImageOps.invert(gray))
     except Exception as error:  # Pillow raises many kinds, DecompressionBombError among them
         raise InputError(f"{file}: cannot read the image: {error}") from None
     return np.asarray(gray, np.uint8)[np.newaxis]

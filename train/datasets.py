@@ -207,7 +207,8 @@ def _check_labels(y: NDArray[np.int64], classes: int, path: Path) -> None:
     counts = np.bincount(y, minlength=classes)
     if counts.min() < 3:
         raise DataError(
-            f"{path}: class {int(counts.argmin())} has {counts.min()} windows: expected at least 3"
+            f"{path}: class {int(counts.argmin())} has {counts.min()} windows: expected at least 3 of "
+            f"each of the classes 0 to {classes - 1}"
         )
 
 

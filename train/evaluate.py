@@ -80,7 +80,8 @@ def evaluate_run(run_directory: str | Path, index: int = 0) -> Evaluation:
     pictures = (run.path / CONFUSION_PICTURE, run.path / EXAMPLE_PICTURE)
     plot_confusion(confusion, labels, pictures[0])
     title = f"expected {actual_label}, predicted {predicted_label}"
-    plot_window(test.x[index], title, pictures[1])
+    pixels = run.record.normalization.dtype == "uint8"
+    plot_window(normalized[index], title, pictures[1], pixels=pixels)
     np.save(run.path / EXAMPLE_WINDOW, test.x[index])
     return Evaluation(
         accuracy=float((predicted == test.y).mean()),

@@ -129,17 +129,18 @@ def _resolved(hyperparameters: Hyperparameters, dataset: Dataset) -> Hyperparame
 def _train_into(
     folder: Path, tensorflow: Any, dataset: Dataset, chosen: Hyperparameters, quiet: bool
 ) -> RunRecord:
+    """Train, and write every file of the run into `folder`."""
     keras = tensorflow.keras
     keras.utils.set_random_seed(chosen.seed)
     tensorflow.config.experimental.enable_op_determinism()
     train, validation = _validation_split(dataset.train, chosen)
+    normalize = dataset.normalization().apply
+    held_back = (normalize(validation.x), validation.y)
     _, steps, features = train.x.shape
     model = build_model(
         keras, steps=steps, features=features, units=chosen.units, classes=len(dataset.labels)
     )
-    normalization = dataset.normalization()
-    held_back = (normalization.apply(validation.x), validation.y)
-    batches = _batches(tensorflow, normalization.apply(train.x), train.y, chosen)
+    batches = _batches(tensorflow, normalize(train.x), train.y, chosen)
     history = _fit(keras, model, batches, held_back, chosen, quiet)
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
         raise DataError("training diverged: the weights are no longer finite (lower --learning-rate)")
@@ -147,31 +148,40 @@ def _train_into(
     _write_history(folder, history)
     pool = train.stratified_sample(CALIBRATION_POOL, chosen.seed)
     run_directory.write_windows(folder, calibration=pool, test=dataset.test)
+    metrics = {
+        **_metrics(model, "validation", *held_back),
+        **_metrics(model, "test", normalize(dataset.test.x), dataset.test.y),
+    }
+    sizes = {"train": len(train), "validation": len(validation), "test": len(dataset.test)}
+    record = _record(folder, dataset, chosen, sizes, metrics)
+    run_directory.write_record(folder, record)
+    return record
+
+
+def _record(
+    folder: Path,
+    dataset: Dataset,
+    chosen: Hyperparameters,
+    sizes: dict[str, int],
+    metrics: dict[str, float],
+) -> RunRecord:
+    _, steps, features = dataset.train.x.shape
     settings = asdict(chosen)
-    record = RunRecord(
-        dataset={
-            "name": dataset.name,
-            "digest": dataset.digest,
-            "train": len(train),
-            "validation": len(validation),
-            "test": len(dataset.test),
-        },
+    seed = settings.pop("seed")
+    fixed = {"optimizer": "adam", "decay": "half cosine to 0", "clip_norm": CLIP_NORM}
+    return RunRecord(
+        dataset={"name": dataset.name, "digest": dataset.digest, **sizes},
         steps=steps,
         features=features,
         labels=dataset.labels,
-        normalization=normalization,
-        seed=settings.pop("seed"),
-        hyperparameters=settings,
+        normalization=dataset.normalization(),
+        hyperparameters={**settings, **fixed},
+        seed=seed,
         versions=_versions(),
-        metrics={
-            **_metrics(model, "validation", held_back[0], held_back[1]),
-            **_metrics(model, "test", normalization.apply(dataset.test.x), dataset.test.y),
-        },
+        metrics=metrics,
         model_sha256=run_directory.file_sha256(folder / run_directory.MODEL),
         windows_sha256=run_directory.file_sha256(folder / run_directory.WINDOWS),
     )
-    run_directory.write_record(folder, record)
-    return record
 
 
 def _validation_split(

@@ -12,6 +12,8 @@ from edge_runtime.extras import needs_extra
 
 DPI = 120
 
+LEGEND_FEATURES = 10  # with more of them a legend would hide the curves
+
 
 def plot_history(history: dict[str, list[float]], path: Path) -> None:
     """Loss and accuracy over iterations, training and validation, as a PNG."""
@@ -45,18 +47,21 @@ def plot_confusion(matrix: NDArray[np.int64], labels: tuple[str, ...], path: Pat
     figure.savefig(path, dpi=DPI)
 
 
-def plot_window(window: NDArray[Any], title: str, path: Path) -> None:
-    """One raw window `[steps, features]`, steps downwards, as a PNG."""
+def plot_window(window: NDArray[np.float32], title: str, path: Path, *, pixels: bool) -> None:
+    """One normalized window `[steps, features]` as a PNG: `pixels` as a picture, others as curves."""
     figure, axis = _subplots(1, 1, (4, 4))
-    axis.imshow(window, cmap="gray", aspect="equal" if _square(window) else "auto")
-    axis.set_xlabel("feature")
-    axis.set_ylabel("step")
+    if pixels:
+        axis.imshow(window, cmap="gray", aspect="equal")
+        axis.set_xlabel("feature")
+        axis.set_ylabel("step")
+    else:
+        axis.plot(window, label=[f"feature {k}" for k in range(window.shape[1])])
+        axis.set_xlabel("step")
+        axis.set_ylabel("normalized value")
+        if window.shape[1] <= LEGEND_FEATURES:
+            axis.legend(fontsize=7)
     axis.set_title(title)
     figure.savefig(path, dpi=DPI)
-
-
-def _square(window: NDArray[Any]) -> bool:
-    return window.shape[0] == window.shape[1]
 
 
 def _subplots(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:

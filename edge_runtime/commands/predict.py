@@ -14,7 +14,9 @@ import click
 @click.option("--index", "indices", type=int, multiple=True, help="Only this window of a file.")
 @click.option("--top", default=1, show_default=True, help="How many classes to show.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per window.")
-@click.option("--invert", is_flag=True, help="Swap dark and light: for a dark digit on light paper.")
+@click.option(
+    "--invert", is_flag=True, help="For a dark digit on light paper: swap, and stretch the contrast."
+)
 @click.option("--engine", default="auto", show_default=True, help="TFLite engine to use.")
 @click.option("--threads", default=1, show_default=True, help="Threads of the engine.")
 def predict(
@@ -29,21 +31,25 @@ def predict(
 ) -> None:
     """Classify windows with a converted model.
 
-    INPUT is an image (PNG, JPEG), .npy, .npz, an IDX file, .csv, or - for one window per line on
-    standard input, answered line by line in JSON.
+    INPUT is an image (PNG, JPEG); .npy or .npz (its only array, or x) with one window or many; an IDX
+    file; a .csv with the rows of a window on lines of their own, or a whole window a line; or - for one
+    window a line on standard input (numbers apart by commas or spaces, or a JSON array), each answered
+    with a line of JSON. Values are raw, in the unit of the training data.
     """
     from edge_runtime.answers import answer_inputs
+    from edge_runtime.classifier import Classifier
+    from edge_runtime.extras import quiet_stderr
 
+    with quiet_stderr():  # the engine announces its delegate there
+        classifier = Classifier(model, engine=engine, threads=threads)
     failed = False
     for answer in answer_inputs(
-        model,
+        classifier,
         inputs,
         lines=_standard_input(),
         indices=indices,
         top=top,
         invert=invert,
-        engine=engine,
-        threads=threads,
     ):
         failed |= answer.failed
         click.echo(answer.to_json() if as_json or answer.from_line else answer)

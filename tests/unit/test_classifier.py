@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edge_runtime import Classifier, EngineError, InputError, ModelError, Prediction
+from edge_runtime.normalization import Normalization
 from tests.conftest import ENGINES
 from tests.model_files import write_model
 from tests.networks import lstm_logits, random_network
@@ -77,7 +78,6 @@ def test_predict_leaves_the_callers_array_alone(classifier):
         (np.zeros((5, 4)), r"shape \[5, 4\]: expected \[5, 3\] or \[N, 5, 3\]"),
         (np.zeros(15), r"shape \[15\]"),
         (np.zeros((1, 1, 5, 3)), r"shape \[1, 1, 5, 3\]"),
-        (np.zeros((5, 3), np.int64), "dtype int64: expected uint8 or a floating dtype"),
         (np.zeros((5, 3), complex), "dtype complex128"),
         (np.full((5, 3), "x"), "dtype <U1"),
         ([[1.0, 2.0], [3.0]], "no rectangular array"),
@@ -89,6 +89,20 @@ def test_predict_leaves_the_callers_array_alone(classifier):
 def test_bad_windows_are_typed_errors(classifier, window, message):
     with pytest.raises(InputError, match=message):
         classifier.predict(window)
+
+
+def test_integers_are_for_models_that_were_trained_on_numbers(tmp_path, classifier):
+    raw = np.full((5, 3), 1000, np.int16)
+    np.testing.assert_array_equal(classifier.logits(raw), classifier.logits(raw.astype(np.float32)))
+    pixels = write_model(tmp_path / "p.tflite", normalization=Normalization((0.0,), (255.0,), "uint8"))
+    with pytest.raises(InputError, match="dtype int64: expected uint8 or a floating dtype"):
+        Classifier(pixels).predict(np.zeros((5, 3), np.int64))
+
+
+def test_pixels_between_0_and_1_are_warned_of(tmp_path):
+    pixels = write_model(tmp_path / "p.tflite", normalization=Normalization((0.0,), (255.0,), "uint8"))
+    with pytest.warns(UserWarning, match="trained on 0 to 255"):
+        Classifier(pixels).predict(np.full((5, 3), 0.7))
 
 
 def test_a_prediction_is_never_nan(classifier):

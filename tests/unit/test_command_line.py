@@ -111,7 +111,8 @@ def test_bytes_that_are_no_text_are_a_bad_line(model):
     ("arguments", "message"),
     [
         (["predict", "absent.tflite", "-"], "absent.tflite: cannot read the model file"),
-        (["predict", "MODEL", "absent.png"], "absent.png: no such file"),
+        (["predict", "MODEL", "absent.npy"], "absent.npy: no such file"),
+        (["predict", "MODEL", "absent.png"], "a picture, but the model was trained on numbers"),
         (["predict", "MODEL", "-", "--engine", "coral"], "unknown engine 'coral'"),
         (["predict", "MODEL", "-", "--top", "0"], "--top is 0: expected at least 1"),
         (["convert", "no-run"], "no-run: not a run directory: expected run.json"),
@@ -151,7 +152,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(model, tmp_path, arguments, m
     arguments = [str(model) if argument == "MODEL" else argument for argument in arguments]
     result = edge_rnn(*arguments, cwd=tmp_path, input="")
     assert result.returncode == 2
-    (line,) = [text for text in result.stderr.splitlines() if not text.startswith("INFO:")]
+    (line,) = result.stderr.splitlines()
     assert line.startswith("Error: ")
     assert message in line
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.tflite", "something"]

@@ -65,5 +65,7 @@ def test_printed_table_names_what_matters():
     assert "Not proven on: litert-9" in text
     assert "FAILED" in text
     assert "passed" in str(report(GOOD))
-    assert "Only" not in text
-    assert "Only 50 windows: one of them is 2.00 %" in str(replace(report(GOOD), windows=50))
+    assert "Weak proof" not in text
+    assert "Weak proof: only 50 held-out windows, one of them is 2.00 %" in str(
+        replace(report(GOOD), windows=50)
+    )

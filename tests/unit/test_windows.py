@@ -113,6 +113,15 @@ def test_broken_files_are_named(tmp_path, name, content):
         read_windows(path, 4, 5)
 
 
+def test_inverted_picture_of_gray_paper_uses_the_full_range(tmp_path):
+    picture = Image.new("L", (50, 40), 190)
+    picture.paste(135, (0, 0, 50, 20))  # gray ink above
+    picture.save(tmp_path / "photo.png")
+    (window,) = read_windows(tmp_path / "photo.png", 4, 5, invert=True)
+    assert (window[0] == 255).all()
+    assert (window[-1] == 0).all()
+
+
 def test_photograph_is_turned_upright_and_transparency_is_paper(tmp_path):
     picture = Image.new("L", (50, 40), 255)
     picture.paste(0, (0, 0, 50, 20))  # black above
