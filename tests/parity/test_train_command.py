@@ -140,8 +140,13 @@ def test_npz_of_a_sensor_from_training_to_prediction(tmp_path):
     record = Run.open(run).record
     assert record.hyperparameters["shift"] == 0
     assert record.metrics["test_accuracy"] > 0.9
+    printed = succeed(edge_rnn("evaluate", run))
+    assert "confusion matrix" in printed
+    with Image.open(run / "example.png") as picture:
+        assert picture.width > 200
     printed = succeed(edge_rnn("convert", run, "--precision", "all", "--out", tmp_path))
     assert printed.count("passed") == 4
+    assert printed.count("Weak proof: only 120 held-out windows") == 4
     window = " ".join(str(value) for value in (x[5] + [9.8, 1000]).ravel())
     answer = edge_rnn("predict", tmp_path / "run-int8.tflite", "-", input=window)
     assert json.loads(succeed(answer))["label"] == record.labels[y[5]]
