@@ -17,7 +17,7 @@ import edge_runtime
 from convert.compile import compile_network
 from convert.embed import embed
 from convert.from_keras import network_from_keras
-from convert.full_model import full_logits, load_full_model
+from convert.full_model import full_logits, load_full_model, tensorflow_version
 from convert.network import Network
 from convert.parity import prove
 from convert.precision import PRECISIONS, Precision, precision_named
@@ -216,6 +216,7 @@ def _metadata(source: Source, flatbuffer: bytes, precision: str, target: Target)
         },
         tools={
             "edge-rnn": edge_runtime.__version__,
-            **{name: version(name) for name in ("tensorflow", "numpy", "flatbuffers", "ai-edge-litert")},
+            "tensorflow": tensorflow_version(),
+            **{name: version(name) for name in ("numpy", "flatbuffers", "ai-edge-litert")},
         },
     )

@@ -270,9 +270,10 @@ def _write_history(folder: Path, history: dict[str, list[float]]) -> None:
 
 
 def _versions() -> dict[str, str]:
-    packages = ("tensorflow", "keras", "numpy")
     return {
         "edge-rnn": edge_runtime.__version__,
         "python": platform.python_version(),
-        **{name: version(name) for name in packages},
+        # Of the module: its distribution goes by several names (tensorflow, tensorflow-cpu).
+        "tensorflow": str(load_tensorflow("edge-rnn train").__version__),
+        **{name: version(name) for name in ("keras", "numpy")},
     }
