@@ -1,6 +1,6 @@
 """The main road on real MNIST, as README's table: train, convert in every precision, prove.
 
-    python benchmarks/road.py --data-dir ../shared/data/mnist
+    python benchmarks/road.py --data-dir ~/mnist
 
 Prints Markdown. Takes some four minutes on two cores.
 """
@@ -18,7 +18,9 @@ from pathlib import Path
 from cpu import cpu_name
 
 from convert.compile import compile_network
-from convert.pipeline import Source, convert_each, output_files
+from convert.pipeline import Source, convert_source, output_files
+from convert.precision import PRECISIONS
+from convert.target import TARGETS
 from edge_runtime.errors import EdgeRnnError
 from train.datasets import load_dataset
 from train.fit import train_run
@@ -59,7 +61,9 @@ def conversion(run: Path) -> None:
         "\n| precision | engine | file bytes | accuracy | agreement | largest logit difference "
         "| mean | conversion, ms |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
     )
-    for result in convert_each(run, output_files(run, "all", None)):
+    for name, out in output_files(run, "all", None).items():
+        budget = PRECISIONS[name].budget
+        result = convert_source(source, out, precision=name, target=TARGETS["any"], budget=budget)
         report = result.report
         milliseconds = 1e3 * compile_seconds(source, report.precision)
         for engine in report.engines:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.engine import choose_engine, open_interpreter
-from edge_runtime.errors import EngineError, ModelError
+from edge_runtime.errors import EngineError, InputError, ModelError
 from edge_runtime.metadata import Metadata, read_model
 from edge_runtime.normalization import checked_windows
 from edge_runtime.quantization import dequantize, quantize
@@ -91,7 +91,8 @@ class Classifier:
 
         `windows`: uint8 or float (a model that was not trained on uint8 takes any integer, too),
         `[steps, features]` for one Prediction, or `[N, steps, features]` for a list of N. Raises
-        InputError for a wrong shape or dtype, NaN or infinity, and EngineError when the engine fails.
+        InputError for a wrong shape or dtype, NaN, infinity or too large numbers, and EngineError when
+        the engine fails.
         Warns of float windows up to 1 where the model was trained on pixels of 0 to 255.
         """
         batch = self.logits(windows)
@@ -113,7 +114,9 @@ class Classifier:
         for row, window in zip(result, batch):
             row[:] = self._run(spec.normalization.apply(window))
         if not np.isfinite(result).all():
-            raise EngineError(f"{self.path}: {self.engine} gives logits that are NaN or infinite")
+            raise InputError(
+                "the logits are NaN or infinite: the window's numbers are too large for this model"
+            )
         return result
 
     def _run(self, window: NDArray[np.float32]) -> NDArray[np.float32]:

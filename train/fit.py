@@ -19,6 +19,7 @@ import edge_runtime
 from edge_runtime import run_directory
 from edge_runtime.errors import DataError
 from edge_runtime.extras import needs_extra, quiet_stderr
+from edge_runtime.normalization import Normalization
 from edge_runtime.run_directory import LabelledWindows, RunRecord
 from train.datasets import Dataset, load_dataset
 from train.hyperparameters import Hyperparameters
@@ -134,7 +135,8 @@ def _train_into(
     keras.utils.set_random_seed(chosen.seed)
     tensorflow.config.experimental.enable_op_determinism()
     train, validation = _validation_split(dataset.train, chosen)
-    normalize = dataset.normalization().apply
+    normalization = dataset.normalization()
+    normalize = normalization.apply
     held_back = (normalize(validation.x), validation.y)
     _, steps, features = train.x.shape
     model = build_model(
@@ -153,7 +155,7 @@ def _train_into(
         **_metrics(model, "test", normalize(dataset.test.x), dataset.test.y),
     }
     sizes = {"train": len(train), "validation": len(validation), "test": len(dataset.test)}
-    record = _record(folder, dataset, chosen, sizes, metrics)
+    record = _record(folder, dataset, normalization, chosen, sizes, metrics)
     run_directory.write_record(folder, record)
     return record
 
@@ -161,6 +163,7 @@ def _train_into(
 def _record(
     folder: Path,
     dataset: Dataset,
+    normalization: Normalization,
     chosen: Hyperparameters,
     sizes: dict[str, int],
     metrics: dict[str, float],
@@ -174,7 +177,7 @@ def _record(
         steps=steps,
         features=features,
         labels=dataset.labels,
-        normalization=dataset.normalization(),
+        normalization=normalization,
         hyperparameters={**settings, **fixed},
         seed=seed,
         versions=_versions(),

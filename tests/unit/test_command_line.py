@@ -86,14 +86,16 @@ def test_standard_input_is_answered_line_by_line_while_it_is_open(model):
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         answers = []
-        for line in ("20 20 20 " * 5, "not a window", str([[20, 20, 20]] * 5)):
+        good = "20 20 20 " * 5
+        for line in (good, "not a window", "3e38 -3e38 3e38 " * 5, str([[20, 20, 20]] * 5)):
             process.stdin.write(line + "\n")
             process.stdin.flush()
             answers.append(json.loads(process.stdout.readline()))
         process.stdin.close()
         assert process.wait(timeout=60) == 2  # one line was bad
-    assert answers[0]["label"] == answers[2]["label"]
-    assert [answer["line"] for answer in answers] == [1, 2, 3]
+    assert answers[0]["label"] == answers[3]["label"]
+    assert [answer["line"] for answer in answers] == [1, 2, 3, 4]
+    assert "too large" in answers[2]["error"]
     assert "not a window of numbers" in answers[1]["error"]
 
 
