@@ -18,8 +18,9 @@ from pathlib import Path
 from cpu import cpu_name
 
 from convert.compile import compile_network
-from convert.pipeline import Source, convert_source, output_files
+from convert.pipeline import convert_source, output_files
 from convert.precision import PRECISIONS
+from convert.source import Source, open_run
 from convert.target import TARGETS
 from edge_runtime.errors import EdgeRnnError
 from train.datasets import load_dataset
@@ -56,7 +57,7 @@ def training(folder: Path, data_dir: str | None) -> None:
 
 
 def conversion(run: Path) -> None:
-    source = Source.open(run)
+    source = open_run(run)
     print(
         "\n| precision | engine | file bytes | accuracy | agreement | largest logit difference "
         "| mean | conversion, ms |\n| --- | --- | --- | --- | --- | --- | --- | --- |"

@@ -10,7 +10,7 @@ from convert.flatbuffer import serialize
 from convert.graph import Graph
 from convert.int8_ranges import int8_quantizations
 from convert.network import Network
-from convert.precision import precision_named
+from convert.precision import precision_named, scheme_for
 from convert.quantize import to_dynamic, to_float16, to_int8
 from convert.rounding import second_moments
 from convert.target import target_named
@@ -33,13 +33,13 @@ def lower(
     network: Network, windows: NDArray[np.float32], *, precision: str, target: str = "any"
 ) -> Graph:
     """The graph that `compile_network` writes; takes and raises the same."""
-    name, engines = precision_named(precision).name, target_named(target)
+    name, scheme = precision_named(precision).name, scheme_for(precision, target_named(target))
     graph = unroll(network)
     if name == "float16":
         return to_float16(graph)
     if name == "dynamic":
         moments = second_moments(graph, windows)
-        return to_dynamic(graph, moments, per_channel=engines.per_channel_dynamic)
+        return to_dynamic(graph, moments, per_channel=scheme == "dynamic-per-channel")
     if name == "int8":
         ranges = calibrate(graph, windows)
         quantizations = int8_quantizations(graph, ranges, windows)

@@ -119,7 +119,7 @@ class _Writer:
             [self._tensor(tensor, buffer_of.get(name, 0)) for name, tensor in graph.tensors.items()]
         )
         operators = self._offsets([self._operator(operator) for operator in graph.operators])
-        inputs, outputs = self._indices((graph.input,)), self._indices((graph.output,))
+        inputs, outputs = self._indices(graph.inputs), self._indices(graph.outputs)
         schema.SubGraphStart(builder)
         schema.SubGraphAddTensors(builder, tensors)
         schema.SubGraphAddInputs(builder, inputs)
@@ -197,21 +197,25 @@ class _Writer:
         return self._offsets(tables)
 
     def _signature(self) -> int:
-        """Names input and output, for readers that call by signature instead of by index."""
+        """Names inputs and outputs, for readers that call by signature instead of by index."""
         builder, schema, graph = self.builder, self.schema, self.graph
-        ends = []
-        for name in (graph.input, graph.output):
-            text = builder.CreateString(name)
-            schema.TensorMapStart(builder)
-            schema.TensorMapAddName(builder, text)
-            schema.TensorMapAddTensorIndex(builder, self.tensor_index[name])
-            ends.append(self._offsets([schema.TensorMapEnd(builder)]))
+        ends = [
+            self._offsets([self._tensor_map(name) for name in names])
+            for names in (graph.inputs, graph.outputs)
+        ]
         key = builder.CreateString(SIGNATURE)
         schema.SignatureDefStart(builder)
         schema.SignatureDefAddInputs(builder, ends[0])
         schema.SignatureDefAddOutputs(builder, ends[1])
         schema.SignatureDefAddSignatureKey(builder, key)
         return self._offsets([schema.SignatureDefEnd(builder)])
+
+    def _tensor_map(self, name: str) -> int:
+        text = self.builder.CreateString(name)
+        self.schema.TensorMapStart(self.builder)
+        self.schema.TensorMapAddName(self.builder, text)
+        self.schema.TensorMapAddTensorIndex(self.builder, self.tensor_index[name])
+        return int(self.schema.TensorMapEnd(self.builder))
 
     def _once(self, kind: str, content: Any, write: Callable[[], int]) -> int:
         """The offset of a vector or table with this content, written on first use."""

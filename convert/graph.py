@@ -84,12 +84,26 @@ class Operator:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Operators in execution order over named tensors; one input `[1, steps, features]`, one output."""
+    """Operators in execution order over named tensors.
+
+    An unrolled graph has one input, the window `[1, steps, features]`, and one output, the logits. A
+    graph of a single step has the states as further inputs and outputs.
+    """
 
     tensors: dict[str, Tensor]
     operators: tuple[Operator, ...]
-    input: str
-    output: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def input(self) -> str:
+        """The first input: the window, or the row of a step."""
+        return self.inputs[0]
+
+    @property
+    def output(self) -> str:
+        """The first output: the logits."""
+        return self.outputs[0]
 
     def constants(self) -> list[Tensor]:
         """The tensors that carry data."""
@@ -137,6 +151,6 @@ class GraphBuilder:
         self.operators.append(Operator(op, tuple(inputs), tuple(outputs), axis))
         return [self.activation(name, shape) for name in outputs]
 
-    def build(self, graph_input: str, graph_output: str) -> Graph:
+    def build(self, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Graph:
         """The finished graph."""
-        return Graph(self.tensors, tuple(self.operators), graph_input, graph_output)
+        return Graph(self.tensors, tuple(self.operators), inputs, outputs)

@@ -23,12 +23,18 @@ Observer = Callable[[Tensor, Array], "Array | None"]
 
 
 def run(graph: Graph, windows: Array, observe: Observer | None = None) -> Array:
-    """The graph's output for `windows` `[N, steps, features]` in the input tensor's dtype.
+    """The output of a graph of one input for `windows` `[N, steps, features]` in that tensor's dtype.
 
     `observe` is called with every tensor computed and its values `[N, ...]`, the input included; an
     array that it returns takes the values' place. Values are freed after their last use, so the call
     needs little more memory than one step.
     """
+    (result,) = run_all(graph, [windows], observe)
+    return result
+
+
+def run_all(graph: Graph, inputs: list[Array], observe: Observer | None = None) -> list[Array]:
+    """Every output for the given values of every input, in the graph's order; otherwise as `run`."""
     last_use = {name: k for k, op in enumerate(graph.operators) for name in op.inputs}
     values = {constant.name: constant.values for constant in graph.constants()}
 
@@ -36,15 +42,16 @@ def run(graph: Graph, windows: Array, observe: Observer | None = None) -> Array:
         replaced = observe(graph.tensors[name], result) if observe else None
         values[name] = result if replaced is None else replaced
 
-    record(graph.input, windows)
+    for name, value in zip(graph.inputs, inputs):
+        record(name, value)
     for k, operator in enumerate(graph.operators):
         results = apply(graph, operator, [values[name] for name in operator.inputs])
         for name, result in zip(operator.outputs, results):
             record(name, result)
         for name in operator.inputs:
-            if last_use[name] == k:
+            if last_use[name] == k and name not in graph.outputs:
                 values.pop(name, None)
-    return values[graph.output]
+    return [values[name] for name in graph.outputs]
 
 
 def apply(graph: Graph, operator: Operator, inputs: list[Array]) -> list[Array]:

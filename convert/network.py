@@ -1,4 +1,8 @@
-"""The network as plain numpy weights: what every source is read into, nothing framework-specific."""
+"""The network as plain numpy weights: what every source is read into, nothing framework-specific.
+
+Layers are applied in order, first to a sequence `[steps, features]`, then to a vector `[n]`. Every
+matrix is `[outputs, inputs]`. Dropout and other layers without effect at inference have no counterpart.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Weights = NDArray[np.float32]
+
+ACTIVATIONS = ("linear", "relu", "sigmoid", "softmax", "tanh")
+"""Functions that Dense, Conv1d and Activation may apply; Keras's names."""
+
+MERGES = ("concat", "sum", "mul", "ave")
+"""How Bidirectional joins its two outputs; Keras's names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +39,10 @@ class Lstm:
     """`[4 * units, units]`"""
     bias: Weights
     """`[4 * units]`; a forget bias that the source adds at run time is already in it."""
+    return_sequences: bool = False
+    """Whether the layer gives every h `[steps, units]` instead of the last one `[units]`."""
+    go_backwards: bool = False
+    """Whether it reads the last row first; its h are in the order of reading (as in Keras)."""
 
     @property
     def units(self) -> int:
@@ -37,15 +51,166 @@ class Lstm:
 
 
 @dataclass(frozen=True, eq=False)
-class Dense:
-    """y = kernel @ x + bias, without activation; kernel `[outputs, inputs]`, bias `[outputs]`."""
+class Gru:
+    """A GRU layer (Cho et al. 2014). Gates stacked in the order z (update), r (reset), n (candidate).
+
+    z, r = sigmoid(kernel @ x_t + recurrent_kernel @ h_{t-1} + bias + recurrent_bias)
+    n    = tanh(kernel_n @ x_t + bias_n + r * (recurrent_kernel_n @ h_{t-1} + recurrent_bias_n))
+           when reset_after (cuDNN, PyTorch, Keras's default; ONNX: linear_before_reset), else
+           tanh(kernel_n @ x_t + bias_n + recurrent_kernel_n @ (r * h_{t-1}) + recurrent_bias_n)
+    h_t  = z * h_{t-1} + (1 - z) * n
+    """
 
     name: str
     kernel: Weights
+    """`[3 * units, features]`"""
+    recurrent_kernel: Weights
+    """`[3 * units, units]`"""
     bias: Weights
+    """`[3 * units]`"""
+    recurrent_bias: Weights
+    """`[3 * units]`, zeros where the source has a single bias."""
+    reset_after: bool = True
+    return_sequences: bool = False
+    go_backwards: bool = False
+
+    @property
+    def units(self) -> int:
+        """Width of h."""
+        return self.recurrent_kernel.shape[1]
 
 
-Layer = Union[Lstm, Dense]
+@dataclass(frozen=True, eq=False)
+class SimpleRnn:
+    """h_t = activation(kernel @ x_t + recurrent_kernel @ h_{t-1} + bias) (Elman 1990)."""
+
+    name: str
+    kernel: Weights
+    """`[units, features]`"""
+    recurrent_kernel: Weights
+    """`[units, units]`"""
+    bias: Weights
+    """`[units]`"""
+    activation: str = "tanh"
+    """tanh or relu."""
+    return_sequences: bool = False
+    go_backwards: bool = False
+
+    @property
+    def units(self) -> int:
+        """Width of h."""
+        return self.recurrent_kernel.shape[1]
+
+
+Recurrent = Union[Lstm, Gru, SimpleRnn]
+
+
+@dataclass(frozen=True, eq=False)
+class Bidirectional:
+    """Two recurrent layers over the same rows, the second from the last row to the first.
+
+    With sequences, the second one's h are brought into the order of the rows before they are merged.
+    """
+
+    name: str
+    forward: Recurrent
+    backward: Recurrent
+    """Has go_backwards set; both have the same return_sequences."""
+    merge: str = "concat"
+    """One of MERGES."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """y = activation(kernel @ x + bias), of a vector or of every row of a sequence."""
+
+    name: str
+    kernel: Weights
+    """`[outputs, inputs]`"""
+    bias: Weights
+    """`[outputs]`"""
+    activation: str = "linear"
+    """One of ACTIVATIONS."""
+
+
+@dataclass(frozen=True, eq=False)
+class Conv1d:
+    """A convolution along the steps: row t of the result is `activation(sum_k kernel[:, k] @ x + bias)`
+    with x row `t * stride + k * dilation` of the input after padding with rows of zeros."""
+
+    name: str
+    kernel: Weights
+    """`[filters, width, inputs]`"""
+    bias: Weights
+    """`[filters]`"""
+    stride: int = 1
+    dilation: int = 1
+    padding: tuple[int, int] = (0, 0)
+    """Rows of zeros before and after."""
+    activation: str = "linear"
+
+
+@dataclass(frozen=True, eq=False)
+class Activation:
+    """An activation function, element by element; softmax along the last axis."""
+
+    name: str
+    function: str
+    """One of ACTIVATIONS."""
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """y = scale * x + offset per feature: batch normalization at inference, a rescaling."""
+
+    name: str
+    scale: Weights
+    """`[features]`"""
+    offset: Weights
+    """`[features]`"""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerNorm:
+    """y = (x - mean) / sqrt(variance + epsilon) * gamma + beta along the features (Ba et al. 2016)."""
+
+    name: str
+    gamma: Weights
+    """`[features]`"""
+    beta: Weights
+    """`[features]`"""
+    epsilon: float
+
+
+@dataclass(frozen=True, eq=False)
+class Flatten:
+    """A sequence `[steps, features]` as one vector, row after row."""
+
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class GlobalPooling:
+    """One vector of a sequence: along the steps, the average or the largest of every feature."""
+
+    name: str
+    kind: str
+    """average or max."""
+
+
+Layer = Union[
+    Lstm,
+    Gru,
+    SimpleRnn,
+    Bidirectional,
+    Dense,
+    Conv1d,
+    Activation,
+    Affine,
+    LayerNorm,
+    Flatten,
+    GlobalPooling,
+]
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import edge_runtime
+from convert.source import Source
 from convert.target import Target
 from edge_runtime.engine import ENGINES, engine_version, installed_engines
 from edge_runtime.errors import EngineError
@@ -29,25 +30,19 @@ DECIMALS = 6
 """Logit differences are recorded to this many decimals."""
 
 
-def prove(
-    model: str | Path,
-    windows: LabelledWindows,
-    full_logits: NDArray[np.float32],
-    *,
-    budget: ParityBudget,
-    target: Target,
-) -> ParityReport:
-    """Run the model file on raw `windows` in every installed engine and compare the logits.
+def prove(model: str | Path, source: Source, *, budget: ParityBudget, target: Target) -> ParityReport:
+    """Run the model file on the held-out windows in every installed engine and compare the logits.
 
-    `full_logits`: float32 `[N, classes]`, the full model's for the same windows. Raises ModelError
-    when the file itself cannot be read; an engine that refuses it or crashes is a line of the report.
+    Raises ModelError when the file itself cannot be read; an engine that refuses it or crashes is a
+    line of the report.
     """
+    windows, full_logits = source.held_out, source.logits
     _, metadata = read_model(model)
     installed = installed_engines()
     return ParityReport(
         precision=metadata.precision,
         windows=len(windows),
-        split="test split",
+        split=source.split,
         full_accuracy=_fraction(full_logits.argmax(axis=1) == windows.y),
         budget=budget,
         flatbuffer_bytes=metadata.flatbuffer_bytes,

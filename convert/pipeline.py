@@ -10,26 +10,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 import edge_runtime
 from convert.compile import compile_network
 from convert.embed import embed
-from convert.from_keras import network_from_keras
-from convert.full_model import full_logits, load_full_model, tensorflow_version
-from convert.network import Network
 from convert.parity import prove
-from convert.precision import PRECISIONS, Precision, precision_named
+from convert.precision import PRECISIONS, Precision, precision_named, scheme_for
+from convert.source import Source, open_run
 from convert.target import Target, target_named
 from edge_runtime.atomic_file import replacing
 from edge_runtime.errors import InputError, ParityError
 from edge_runtime.metadata import Metadata
-from edge_runtime.parity_report import FEW_WINDOWS, ParityBudget, ParityReport
-from edge_runtime.run_directory import LabelledWindows, Run
-
-CALIBRATION_SAMPLES = 500
-PARITY_WINDOWS = 10_000
+from edge_runtime.parity_report import ParityBudget, ParityReport
 
 
 @dataclass(frozen=True)
@@ -49,52 +40,6 @@ class Conversion:
         if self.file_bytes is None:
             return f"{self.report}\n{self.path}: not written: the parity proof failed"
         return f"{self.report}\n{self.path}: written, {self.file_bytes:,} bytes with metadata"
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """A run, read once and converted to any number of precisions."""
-
-    run: Run
-    network: Network
-    calibration: NDArray[np.float32]
-    """Normalized calibration windows `[N, steps, features]`."""
-    held_out: LabelledWindows
-    """Raw held-out windows."""
-    logits: NDArray[np.float32]
-    """The full model's, for the held-out windows."""
-
-    @classmethod
-    def open(
-        cls,
-        run_directory: str | Path,
-        *,
-        calibration_samples: int = CALIBRATION_SAMPLES,
-        calibration_seed: int = 0,
-        parity_windows: int = PARITY_WINDOWS,
-    ) -> Source:
-        """Read a run directory and compute the full model's logits.
-
-        `calibration_samples`: windows of the training split, stratified, chosen by
-        `calibration_seed`. `parity_windows`: at most this many windows of the test split, stratified;
-        at least 1,000, unless the split has fewer. Raises DataError for a directory that cannot be
-        used, InputError for a value out of range, and MissingExtraError without TensorFlow.
-        """
-        for option, value, least in (
-            ("calibration-samples", calibration_samples, 1),
-            ("calibration-seed", calibration_seed, 0),
-            ("parity-windows", parity_windows, FEW_WINDOWS),
-        ):
-            if value < least:
-                raise InputError(f"--{option} is {value}: expected at least {least}")
-        run = Run.open(run_directory)
-        model = load_full_model(run.model)
-        network = network_from_keras(model)
-        normalize = run.record.normalization.apply
-        samples = run.calibration_windows().stratified_sample(calibration_samples, calibration_seed)
-        held_out = run.test_windows().stratified_sample(parity_windows, seed=0)
-        logits = full_logits(model, normalize(held_out.x))
-        return cls(run, network, normalize(samples.x), held_out, logits)
 
 
 def output_files(run_directory: str | Path, precision: str, out: str | None) -> dict[str, Path]:
@@ -144,8 +89,8 @@ def convert_each(
     """Convert a run to several precisions, `outputs`: precision -> file; yields each result in turn.
 
     `min_agreement` (0 to 1) and `max_logit_difference` take the place of each precision's own budget.
-    `options` go to Source.open. Raises what Source.open raises, and InputError for an unknown
-    precision or target.
+    `options` go to source.open_run. Raises what that raises, and InputError for an unknown precision or
+    target, or for a precision that the target does not have.
     """
     engines = target_named(target)
     budgets = {
@@ -154,7 +99,9 @@ def convert_each(
     for out in outputs.values():
         if Path(out).is_dir():
             raise InputError(f"{out}: is a folder: --out names the file to write")
-    source = Source.open(run_directory, **options)
+    for name in outputs:
+        scheme_for(name, engines)
+    source = open_run(run_directory, **options)
     for name, out in outputs.items():
         yield convert_source(source, out, precision=name, target=engines, budget=budgets[name])
 
@@ -174,7 +121,7 @@ def convert_source(
     with tempfile.TemporaryDirectory() as folder:
         candidate = Path(folder, "candidate.tflite")
         candidate.write_bytes(embed(flatbuffer, metadata))
-        report = prove(candidate, source.held_out, source.logits, budget=budget, target=target)
+        report = prove(candidate, source, budget=budget, target=target)
     if not report:
         Path(out).unlink(missing_ok=True)
         return Conversion(Path(out), None, report)
@@ -199,24 +146,19 @@ def _budget(
 
 
 def _metadata(source: Source, flatbuffer: bytes, precision: str, target: Target) -> Metadata:
-    record = source.run.record
     return Metadata(
-        steps=record.steps,
-        features=record.features,
-        labels=record.labels,
-        normalization=record.normalization,
+        steps=source.network.steps,
+        features=source.network.features,
+        labels=source.labels,
+        normalization=source.normalization,
         precision=precision,
         target=target.name,
         flatbuffer_bytes=len(flatbuffer),
         flatbuffer_sha256=hashlib.sha256(flatbuffer).hexdigest(),
-        source={
-            "model_sha256": record.model_sha256,
-            "dataset": str(record.dataset["name"]),
-            "dataset_digest": str(record.dataset["digest"]),
-        },
+        source=source.origin,
         tools={
             "edge-rnn": edge_runtime.__version__,
-            "tensorflow": tensorflow_version(),
+            **source.tools,
             **{name: version(name) for name in ("numpy", "flatbuffers", "ai-edge-litert")},
         },
     )

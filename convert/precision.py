@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convert.target import Target
 from edge_runtime.errors import InputError
 from edge_runtime.parity_report import ParityBudget
 
@@ -15,15 +16,17 @@ class Precision:
     name: str
     budget: ParityBudget
     """Default parity budget against the full model."""
+    schemes: tuple[str, ...]
+    """The quantization schemes that give it, the most accurate first (convert.target)."""
 
 
 PRECISIONS = {
     precision.name: precision
     for precision in (
-        Precision("float32", ParityBudget(0.9999, 1e-3)),
-        Precision("float16", ParityBudget(0.999)),
-        Precision("dynamic", ParityBudget(0.999)),
-        Precision("int8", ParityBudget(0.995)),
+        Precision("float32", ParityBudget(0.9999, 1e-3), ("float32",)),
+        Precision("float16", ParityBudget(0.999), ("float16",)),
+        Precision("dynamic", ParityBudget(0.999), ("dynamic-per-channel", "dynamic-per-tensor")),
+        Precision("int8", ParityBudget(0.995), ("int8",)),
     )
 }
 """Name -> Precision, from the largest file to the most integer one."""
@@ -35,3 +38,15 @@ def precision_named(name: str) -> Precision:
         return PRECISIONS[name]
     except KeyError:
         raise InputError(f"unknown precision {name!r}: choose {', '.join(PRECISIONS)} or all") from None
+
+
+def scheme_for(precision: str, target: Target) -> str:
+    """The most accurate quantization scheme of `precision` that every engine of `target` gets right.
+
+    Raises InputError when the target has none, naming the precisions that it has.
+    """
+    found = [name for name in precision_named(precision).schemes if name in target.schemes]
+    if not found:
+        offered = ", ".join(name for name, p in PRECISIONS.items() if set(p.schemes) & target.schemes)
+        raise InputError(f"target {target.name} has no {precision}: choose {offered}")
+    return found[0]

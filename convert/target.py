@@ -14,17 +14,21 @@ class Target:
     name: str
     engines: tuple[str, ...]
     """Distribution names, as in edge_runtime.engine.ENGINES."""
-    per_channel_dynamic: bool
-    """Whether all of them load FULLY_CONNECTED with float activations and one scale per row of int8
-    weights: op version 12, which tflite-runtime 2.14 does not have."""
+    schemes: frozenset[str]
+    """Quantization schemes that all of them load and get right. dynamic-per-channel: FULLY_CONNECTED
+    with float activations and one scale per row of int8 weights is op version 12, which tflite-runtime
+    2.14 does not have."""
+
+
+_COMMON = frozenset({"float32", "float16", "dynamic-per-tensor", "int8"})
 
 
 TARGETS = {
     target.name: target
     for target in (
-        Target("any", ("ai-edge-litert", "tflite-runtime"), per_channel_dynamic=False),
-        Target("tflite-runtime-2.14", ("tflite-runtime",), per_channel_dynamic=False),
-        Target("litert-2.1", ("ai-edge-litert",), per_channel_dynamic=True),
+        Target("any", ("ai-edge-litert", "tflite-runtime"), _COMMON),
+        Target("tflite-runtime-2.14", ("tflite-runtime",), _COMMON),
+        Target("litert-2.1", ("ai-edge-litert",), _COMMON | {"dynamic-per-channel"}),
     )
 }
 """Name -> Target."""

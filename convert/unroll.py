@@ -37,7 +37,7 @@ def unroll(network: Network) -> Graph:
     )
     h = _lstm(builder, lstm, rows)
     _dense(builder, dense, h, OUTPUT)
-    return builder.build(INPUT, OUTPUT)
+    return builder.build((INPUT,), (OUTPUT,))
 
 
 def _lstm(builder: GraphBuilder, lstm: Lstm, rows: list[str]) -> str:

@@ -141,7 +141,7 @@ def single_operator(graph: Graph, operator: Operator, values: dict, window: int)
     tensors = {name: graph.tensors[name] for name in (*operator.inputs, *operator.outputs)}
     for name in others:
         tensors[name] = replace(tensors[name], data=values[name][window : window + 1])
-    single = Graph(tensors, (operator,), first, operator.outputs[0])
+    single = Graph(tensors, (operator,), (first,), (operator.outputs[0],))
     return single, values[first][window : window + 1]
 
 
