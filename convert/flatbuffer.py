@@ -23,6 +23,7 @@ from edge_runtime.metadata import DESCRIPTION, FILE_IDENTIFIER
 SCHEMA_VERSION = 3
 DATA_ALIGNMENT = 16  # bytes; schema.fbs: Buffer.data (force_align: 16)
 SIGNATURE = "serving_default"
+RELU = 1  # schema.fbs: ActivationFunctionType
 
 
 def serialize(graph: Graph) -> bytes:
@@ -245,7 +246,13 @@ class _Writer:
 def _fully_connected_options(graph: Graph, operator: Operator) -> dict[str, int]:
     source, weights = (graph.tensors[name] for name in operator.inputs[:2])
     hybrid = source.dtype == np.float32 and weights.dtype == np.int8
-    return {"AsymmetricQuantizeInputs": 1} if hybrid else {}
+    options = {"AsymmetricQuantizeInputs": 1} if hybrid else {}
+    return {**options, "FusedActivationFunction": RELU} if operator.relu else options
+
+
+def _reducer_options(graph: Graph, operator: Operator) -> dict[str, int]:
+    source, result = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
+    return {"KeepDims": 1} if len(source.shape) == len(result.shape) else {}
 
 
 _OPTIONS: dict[Op, tuple[str, Callable[[Graph, Operator], dict[str, Any]]]] = {
@@ -253,8 +260,17 @@ _OPTIONS: dict[Op, tuple[str, Callable[[Graph, Operator], dict[str, Any]]]] = {
     Op.CONCATENATION: ("ConcatenationOptions", lambda graph, operator: {"Axis": operator.axis}),
     Op.DEQUANTIZE: ("DequantizeOptions", lambda graph, operator: {}),
     Op.FULLY_CONNECTED: ("FullyConnectedOptions", _fully_connected_options),
+    Op.MEAN: ("ReducerOptions", _reducer_options),
     Op.MUL: ("MulOptions", lambda graph, operator: {}),
+    Op.PACK: (
+        "PackOptions",
+        lambda graph, operator: {"ValuesCount": len(operator.inputs), "Axis": operator.axis},
+    ),
+    Op.QUANTIZE: ("QuantizeOptions", lambda graph, operator: {}),
+    Op.REDUCE_MAX: ("ReducerOptions", _reducer_options),
+    Op.SOFTMAX: ("SoftmaxOptions", lambda graph, operator: {"Beta": 1.0}),
     Op.SPLIT: ("SplitOptions", lambda graph, operator: {"NumSplits": len(operator.outputs)}),
+    Op.SQUARED_DIFFERENCE: ("SquaredDifferenceOptions", lambda graph, operator: {}),
     Op.SUB: ("SubOptions", lambda graph, operator: {}),
     Op.UNPACK: (
         "UnpackOptions",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.graph import Op, Operator, Tensor
+from edge_runtime.quantization import dequantize
 
 Array = NDArray[Any]
 
@@ -19,8 +20,10 @@ def _elementwise(function: Callable[..., Array]) -> Callable[..., list[Array]]:
     return kernel
 
 
-def _fully_connected(x: Array, weights: Array, bias: Array) -> Array:
-    return x @ weights.T + bias
+def _fully_connected(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
+    x, weights, bias = inputs
+    product = x @ weights.T + bias
+    return [np.maximum(product, np.float32(0)) if operator.relu else product]
 
 
 def logistic(x: Array) -> Array:
@@ -31,17 +34,49 @@ def logistic(x: Array) -> Array:
         return result
 
 
-def _dequantize(x: Array) -> Array:
-    return x.astype(np.float32)
+def _relu(x: Array) -> Array:
+    return np.maximum(x, np.float32(0))
+
+
+def _rsqrt(x: Array) -> Array:
+    return np.float32(1) / np.sqrt(x)
+
+
+def _softmax(x: Array) -> Array:
+    exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
+    result: Array = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return result
+
+
+def _squared_difference(x: Array, y: Array) -> Array:
+    return (x - y) ** 2
+
+
+def _mean(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
+    """Along the axis; kept as a dimension of 1 where the result has as many dimensions as the input."""
+    keep = len(tensors[0].shape) == len(tensors[-1].shape)
+    return [inputs[0].mean(axis=operator.axis, keepdims=keep, dtype=np.float32)]
+
+
+def _dequantize(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
+    """From float16, or from integers with scale and zero_point."""
+    if tensors[0].quantization is None:
+        return [inputs[0].astype(np.float32)]
+    affine = tensors[0].affine
+    return [dequantize(inputs[0], affine.scale[0], affine.zero_point)]
 
 
 KERNELS: dict[Op, Callable[[Operator, list[Tensor], list[Array]], list[Array]]] = {
     Op.ADD: _elementwise(np.add),
-    Op.DEQUANTIZE: _elementwise(_dequantize),
-    Op.FULLY_CONNECTED: _elementwise(_fully_connected),
+    Op.DEQUANTIZE: _dequantize,
+    Op.FULLY_CONNECTED: _fully_connected,
     Op.LOGISTIC: _elementwise(logistic),
+    Op.MEAN: _mean,
     Op.MUL: _elementwise(np.multiply),
+    Op.RELU: _elementwise(_relu),
+    Op.RSQRT: _elementwise(_rsqrt),
+    Op.SOFTMAX: _elementwise(_softmax),
+    Op.SQUARED_DIFFERENCE: _elementwise(_squared_difference),
     Op.SUB: _elementwise(np.subtract),
     Op.TANH: _elementwise(np.tanh),
 }
-"""DEQUANTIZE here is the one from float16; int8 weights are not dequantized in a float graph."""

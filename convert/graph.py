@@ -24,8 +24,16 @@ class Op(str, Enum):
     DEQUANTIZE = "DEQUANTIZE"
     FULLY_CONNECTED = "FULLY_CONNECTED"
     LOGISTIC = "LOGISTIC"
+    MEAN = "MEAN"
     MUL = "MUL"
+    PACK = "PACK"
+    QUANTIZE = "QUANTIZE"
+    REDUCE_MAX = "REDUCE_MAX"
+    RELU = "RELU"
+    RSQRT = "RSQRT"
+    SOFTMAX = "SOFTMAX"
     SPLIT = "SPLIT"
+    SQUARED_DIFFERENCE = "SQUARED_DIFFERENCE"
     SUB = "SUB"
     TANH = "TANH"
     UNPACK = "UNPACK"
@@ -53,6 +61,8 @@ class Tensor:
     dtype: np.dtype[Any] = FLOAT32
     data: NDArray[Any] | None = None
     quantization: Quantization | None = None
+    keep_float: bool = False
+    """Whether the tensor stays float32 in an integer graph, as its operator has no good integer form."""
 
     @property
     def values(self) -> NDArray[Any]:
@@ -73,13 +83,15 @@ class Tensor:
 class Operator:
     """One operator, its inputs in TFLite's order (SPLIT: the axis first, then the value).
 
-    `axis` counts the batch dimension; CONCATENATION, SPLIT and UNPACK have it.
+    `axis` counts the batch dimension; CONCATENATION, MEAN, PACK, REDUCE_MAX, SPLIT and UNPACK have it.
     """
 
     op: Op
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     axis: int | None = None
+    relu: bool = False
+    """Whether FULLY_CONNECTED clips its result at zero."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,13 +129,21 @@ class GraphBuilder:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     operators: list[Operator] = field(default_factory=list)
 
-    def activation(self, name: str, shape: tuple[int, ...]) -> str:
+    def activation(self, name: str, shape: tuple[int, ...], *, keep_float: bool = False) -> str:
         """Declare a float tensor computed at run time."""
-        return self.tensor(Tensor(name, shape))
+        return self.tensor(Tensor(name, shape, keep_float=keep_float))
 
     def constant(self, name: str, data: NDArray[Any]) -> str:
         """Declare a constant."""
         return self.tensor(Tensor(name, data.shape, data.dtype, data))
+
+    def shared_constant(self, name: str, data: NDArray[Any]) -> str:
+        """Declare a constant unless there is one of that name already, which is then the same."""
+        return name if name in self.tensors else self.constant(name, data)
+
+    def width(self, name: str) -> int:
+        """The last dimension of a tensor."""
+        return self.tensors[name].shape[-1]
 
     def tensor(self, tensor: Tensor) -> str:
         """Add a tensor; names are unique."""
@@ -139,10 +159,13 @@ class GraphBuilder:
         output: str,
         shape: tuple[int, ...],
         axis: int | None = None,
+        *,
+        relu: bool = False,
+        keep_float: bool = False,
     ) -> str:
         """Add an operator with one output of the given shape."""
-        self.operators.append(Operator(op, tuple(inputs), (output,), axis))
-        return self.activation(output, shape)
+        self.operators.append(Operator(op, tuple(inputs), (output,), axis, relu))
+        return self.activation(output, shape, keep_float=keep_float)
 
     def fan_out(
         self, op: Op, inputs: list[str], outputs: list[str], shape: tuple[int, ...], axis: int

@@ -24,7 +24,8 @@ def fully_connected(operator: Operator, tensors: list[Tensor], inputs: list[Arra
     q, scale, zero_point = quantize_rows(x)
     accumulators = (q - zero_point) @ weights.astype(np.float64).T
     weight_scale = np.asarray(tensors[1].affine.scale, np.float32)
-    return [(accumulators * (scale * weight_scale)).astype(np.float32) + bias]
+    product = (accumulators * (scale * weight_scale)).astype(np.float32) + bias
+    return [np.maximum(product, np.float32(0)) if operator.relu else product]
 
 
 def quantize_rows(x: Array) -> tuple[Array, Array, Array]:

@@ -76,6 +76,16 @@ def _concatenation(operator: Operator, tensors: list[Tensor], inputs: list[Array
     return [np.concatenate(wide, axis=operator.axis or 0)]
 
 
+def _pack(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
+    batch = max(len(value) for value in inputs)
+    whole = [np.broadcast_to(value, (batch, *value.shape[1:])) for value in inputs]
+    return [np.stack(whole, axis=operator.axis or 0)]
+
+
+def _reduce_max(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
+    return [inputs[0].max(axis=operator.axis)]
+
+
 def _split(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
     return np.split(inputs[1], len(operator.outputs), axis=operator.axis or 0)
 
@@ -86,7 +96,9 @@ def _unpack(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> l
 
 _MOVES: dict[Op, Kernel] = {
     Op.CONCATENATION: _concatenation,
+    Op.PACK: _pack,
+    Op.REDUCE_MAX: _reduce_max,
     Op.SPLIT: _split,
     Op.UNPACK: _unpack,
 }
-"""Operators that only move data: the same for every dtype."""
+"""Operators that only move or choose data: the same for every dtype."""

@@ -1,31 +1,56 @@
-"""Network -> float Graph with exactly `steps` copies of the recurrent step, no control flow.
+"""Network -> float Graph: every layer as operators, recurrent ones with exactly `steps` copies of their
+step (convert.cells), no control flow.
 
-Eleven operators a step (docs/graph.md):
-
-    gates = FULLY_CONNECTED([x_t, h])          one matmul for input and state, four gates
-    i, s, f, o = SPLIT(LOGISTIC(gates))        one LOGISTIC for all gates, the candidate included:
-                                               tanh(a) = 2 sigmoid(2a) - 1, its weights are doubled
-    c/2 = f * c/2 + i * (s - 0.5)              the state is kept halved, so that no doubling is needed
-    h   = o * tanh(c/2 + c/2)
+Between two layers a sequence is a list of rows `[1, n]`, everything else one such row.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import replace
+from typing import Callable, Union
 
+import numpy as np
+
+from convert.cells import State, add_constants, add_step
+from convert.feed_forward import (
+    add_activation,
+    add_affine,
+    add_conv1d,
+    add_dense,
+    add_flatten,
+    add_layer_norm,
+    add_pooling,
+)
+from convert.fold import fold
 from convert.graph import Graph, GraphBuilder, Op
-from convert.network import Dense, Lstm, Network, Weights
+from convert.network import (
+    Activation,
+    Affine,
+    Bidirectional,
+    Conv1d,
+    Dense,
+    Flatten,
+    GlobalPooling,
+    Gru,
+    Layer,
+    LayerNorm,
+    Lstm,
+    Network,
+    Recurrent,
+    SimpleRnn,
+)
 
 INPUT = "window"
 OUTPUT = "logits"
 
+Value = Union["list[str]", str]
+
 
 def unroll(network: Network) -> Graph:
-    """The float32 graph of one Lstm and one Dense: `[1, steps, features]` to `[1, classes]`."""
-    lstm, dense = network.layers
-    if not (isinstance(lstm, Lstm) and isinstance(dense, Dense)):
-        raise ValueError("only an Lstm followed by a Dense can be unrolled")
+    """The float32 graph, `[1, steps, features]` to `[1, classes]`.
+
+    Raises ValueError when the last layer gives a sequence: a classifier has one vector of logits.
+    """
     builder = GraphBuilder()
     builder.activation(INPUT, (1, network.steps, network.features))
     rows = builder.fan_out(
@@ -35,58 +60,124 @@ def unroll(network: Network) -> Graph:
         (1, network.features),
         axis=1,
     )
-    h = _lstm(builder, lstm, rows)
-    _dense(builder, dense, h, OUTPUT)
-    return builder.build((INPUT,), (OUTPUT,))
+    value: Value = rows
+    folded = fold(network)
+    for layer, prefix in zip(folded.layers, _prefixes(folded)):
+        value = _ADD[type(layer)](builder, layer, prefix, value)
+    if isinstance(value, list):
+        raise ValueError("the network's last layer gives a sequence: expected one vector of logits")
+    return renamed(builder.build((INPUT,), (value,)), value, OUTPUT)
 
 
-def _lstm(builder: GraphBuilder, lstm: Lstm, rows: list[str]) -> str:
-    """Add the unrolled layer over `rows`; returns the name of the last h."""
-    kernel = np.hstack([lstm.kernel, lstm.recurrent_kernel])
-    builder.constant("kernel", _gate_layout(kernel))
-    builder.constant("bias", _gate_layout(lstm.bias))
-    builder.constant("half", np.full((1, 1), 0.5, np.float32))
-    builder.constant("gate_axis", np.array(1, np.int32))
-    h = builder.constant("h0", np.zeros((1, lstm.units), np.float32))
-    c_half: str | None = None
-    for t, x in enumerate(rows, start=1):
-        h, c_half = _step(builder, lstm, x, h, c_half, t)
-    return h
+def renamed(graph: Graph, old: str, new: str) -> Graph:
+    """The graph with the activation `old` called `new`."""
 
+    def names(items: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(new if name == old else name for name in items)
 
-def _step(
-    builder: GraphBuilder, lstm: Lstm, x: str, h: str, c_half: str | None, t: int
-) -> tuple[str, str]:
-    """Add step `t`; `c_half` is None in the first step, where the state is zero."""
-    units, state = lstm.units, (1, lstm.units)
-    width = lstm.kernel.shape[1] + units
-    xh = builder.operator(Op.CONCATENATION, [x, h], f"xh{t}", (1, width), axis=1)
-    gates = builder.operator(Op.FULLY_CONNECTED, [xh, "kernel", "bias"], f"gates{t}", (1, 4 * units))
-    sigmoids = builder.operator(Op.LOGISTIC, [gates], f"sig{t}", (1, 4 * units))
-    i, s, f, o = builder.fan_out(
-        Op.SPLIT, ["gate_axis", sigmoids], [f"i{t}", f"s{t}", f"f{t}", f"o{t}"], state, axis=1
+    tensors = {
+        (new if name == old else name): replace(tensor, name=new) if name == old else tensor
+        for name, tensor in graph.tensors.items()
+    }
+    operators = tuple(
+        replace(operator, inputs=names(operator.inputs), outputs=names(operator.outputs))
+        for operator in graph.operators
     )
-    g_half = builder.operator(Op.SUB, [s, "half"], f"g{t}", state)
-    if c_half is None:
-        c_half = builder.operator(Op.MUL, [i, g_half], f"c{t}", state)
-    else:
-        new = builder.operator(Op.MUL, [i, g_half], f"u{t}", state)
-        kept = builder.operator(Op.MUL, [f, c_half], f"k{t}", state)
-        c_half = builder.operator(Op.ADD, [kept, new], f"c{t}", state)
-    c = builder.operator(Op.ADD, [c_half, c_half], f"d{t}", state)
-    squashed = builder.operator(Op.TANH, [c], f"t{t}", state)
-    return builder.operator(Op.MUL, [o, squashed], f"h{t}", state), c_half
+    return Graph(tensors, operators, names(graph.inputs), names(graph.outputs))
 
 
-def _gate_layout(weights: Weights) -> NDArray[np.float32]:
-    """Gates of axis 0 from the Network's order i, f, g, o to i, g, f, o, with g doubled."""
-    i, f, g, o = np.split(weights, 4)
-    return np.concatenate([i, 2 * g, f, o])
+def _prefixes(network: Network) -> list[str]:
+    """What the names of each layer's tensors start with: nothing for the only recurrent layer, `dense_`
+    for a dense layer at the end, otherwise the layer's name and, where two share it, its position."""
+    recurrent = [layer for layer in network.layers if isinstance(layer, (Lstm, Gru, SimpleRnn))]
+    both = any(isinstance(layer, Bidirectional) for layer in network.layers)
+    names = [layer.name for layer in network.layers]
+    result = []
+    for position, layer in enumerate(network.layers):
+        if isinstance(layer, Dense) and position == len(names) - 1:
+            result.append("dense_")
+        elif recurrent == [layer] and not both:
+            result.append("")
+        else:
+            unique = names.count(layer.name) == 1
+            result.append(f"{layer.name}/" if unique else f"{layer.name}{position}/")
+    return result
 
 
-def _dense(builder: GraphBuilder, dense: Dense, source: str, output: str) -> str:
-    builder.constant("dense_kernel", dense.kernel)
-    builder.constant("dense_bias", dense.bias)
-    shape = (1, len(dense.bias))
-    inputs = [source, "dense_kernel", "dense_bias"]
-    return builder.operator(Op.FULLY_CONNECTED, inputs, output, shape)
+def _recurrent(builder: GraphBuilder, layer: Recurrent, prefix: str, value: Value) -> Value:
+    rows = _rows(value, layer)
+    add_constants(builder, layer, prefix)
+    state: State | None = None
+    hidden = []
+    for t, x in enumerate(reversed(rows) if layer.go_backwards else rows, start=1):
+        state = add_step(builder, layer, prefix, x, state, t)
+        hidden.append(state[0])
+    return hidden if layer.return_sequences else hidden[-1]
+
+
+def _bidirectional(builder: GraphBuilder, layer: Bidirectional, prefix: str, value: Value) -> Value:
+    forward = _recurrent(builder, layer.forward, f"{prefix}fw/", value)
+    backward = _recurrent(builder, layer.backward, f"{prefix}bw/", value)
+    if isinstance(forward, str) or isinstance(backward, str):
+        assert isinstance(forward, str)
+        assert isinstance(backward, str)
+        return _merge(builder, layer.merge, f"{prefix}y", forward, backward)
+    pairs = zip(forward, reversed(backward))
+    return [
+        _merge(builder, layer.merge, f"{prefix}y{t}", *pair) for t, pair in enumerate(pairs, start=1)
+    ]
+
+
+def _merge(builder: GraphBuilder, merge: str, name: str, forward: str, backward: str) -> str:
+    shape = builder.tensors[forward].shape
+    if merge == "concat":
+        wide = (1, builder.width(forward) + builder.width(backward))
+        return builder.operator(Op.CONCATENATION, [forward, backward], name, wide, axis=1)
+    if merge == "mul":
+        return builder.operator(Op.MUL, [forward, backward], name, shape)
+    if merge == "sum":
+        return builder.operator(Op.ADD, [forward, backward], name, shape)
+    half = builder.shared_constant("half", np.full((1, 1), 0.5, np.float32))
+    total = builder.operator(Op.ADD, [forward, backward], f"{name}_sum", shape)
+    return builder.operator(Op.MUL, [total, half], name, shape)
+
+
+def _rows(value: Value, layer: Layer) -> list[str]:
+    if isinstance(value, str):
+        raise ValueError(f"layer {layer.name} wants a sequence, the layer before it gives one vector")
+    return value
+
+
+def _on_rows(add: Callable[..., str]) -> Callable[..., Value]:
+    """A layer that treats every row alike: its constants are shared, its outputs numbered."""
+
+    def apply(builder: GraphBuilder, layer: Layer, prefix: str, value: Value) -> Value:
+        if isinstance(value, str):
+            return add(builder, layer, prefix, value, "")
+        return [add(builder, layer, prefix, row, str(t)) for t, row in enumerate(value, start=1)]
+
+    return apply
+
+
+def _on_sequence(add: Callable[..., Value]) -> Callable[..., Value]:
+    """A layer that wants a whole sequence."""
+
+    def apply(builder: GraphBuilder, layer: Layer, prefix: str, value: Value) -> Value:
+        return add(builder, layer, prefix, _rows(value, layer))
+
+    return apply
+
+
+_ADD: dict[type, Callable[..., Value]] = {
+    Activation: _on_rows(add_activation),
+    Affine: _on_rows(add_affine),
+    Bidirectional: _bidirectional,
+    Conv1d: _on_sequence(add_conv1d),
+    Dense: _on_rows(add_dense),
+    Flatten: _on_sequence(add_flatten),
+    GlobalPooling: _on_sequence(add_pooling),
+    Gru: _recurrent,
+    LayerNorm: _on_rows(add_layer_norm),
+    Lstm: _recurrent,
+    SimpleRnn: _recurrent,
+}
