@@ -13,6 +13,7 @@ from convert.network import Network
 from convert.precision import precision_named, scheme_for
 from convert.quantize import to_dynamic, to_float16, to_int8
 from convert.rounding import second_moments
+from convert.scale_ties import separate
 from convert.target import target_named
 from convert.unroll import unroll
 
@@ -41,7 +42,7 @@ def lower(
         moments = second_moments(graph, windows)
         return to_dynamic(graph, moments, per_channel=scheme == "dynamic-per-channel")
     if name == "int8":
-        ranges = calibrate(graph, windows)
+        graph, ranges = separate(graph, calibrate(graph, windows))
         quantizations = int8_quantizations(graph, ranges, windows)
         return to_int8(graph, second_moments(graph, windows), quantizations)
     return graph

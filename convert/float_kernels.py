@@ -34,6 +34,11 @@ def logistic(x: Array) -> Array:
         return result
 
 
+def _unchanged(x: Array) -> Array:
+    """QUANTIZE in a float graph only marks where the integer graph changes the scale."""
+    return x
+
+
 def _relu(x: Array) -> Array:
     return np.maximum(x, np.float32(0))
 
@@ -73,6 +78,7 @@ KERNELS: dict[Op, Callable[[Operator, list[Tensor], list[Array]], list[Array]]] 
     Op.LOGISTIC: _elementwise(logistic),
     Op.MEAN: _mean,
     Op.MUL: _elementwise(np.multiply),
+    Op.QUANTIZE: _elementwise(_unchanged),
     Op.RELU: _elementwise(_relu),
     Op.RSQRT: _elementwise(_rsqrt),
     Op.SOFTMAX: _elementwise(_softmax),

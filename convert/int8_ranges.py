@@ -16,13 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.calibrate import Range
-from convert.graph import Graph, Op, Quantization, Tensor
+from convert.graph import Graph, Op, Operator, Quantization, Tensor
 from convert.interpret import Observer, run
+from convert.quantize import int8_inputs, runs_in_float
+from convert.scale_ties import FIXED, LOGISTIC_OUT, MOVES, fixed_quantization, tied_groups
 from edge_runtime.quantization import dequantize, quantize
-
-LOGISTIC_OUT = Quantization((1 / 256,), -128)
-TANH_OUT = Quantization((1 / 128,), 0)
-"""Fixed by the format (8-bit quantization specification: LOGISTIC, TANH)."""
 
 CENTERED = Quantization((1 / 256,), 0)
 """LOGISTIC's output minus 0.5 in LOGISTIC's own scale: the same integers shifted, nothing rounded."""
@@ -43,19 +41,20 @@ STATE_WINDOWS = 256
 def int8_quantizations(
     graph: Graph, ranges: dict[str, Range], windows: NDArray[np.float32]
 ) -> dict[str, Quantization]:
-    """Tensor name -> Quantization for every activation and small constant of the float `graph`.
+    """Tensor name -> Quantization for every int8 activation and small constant of the float `graph`.
 
-    `windows`: normalized calibration windows `[N, steps, features]`, the ones `ranges` come from.
+    `graph` and `ranges` have been through scale_ties.separate. `windows`: normalized calibration windows
+    `[N, steps, features]`, the ones `ranges` come from.
     """
     result = _format_quantizations(graph)
-    result.update(_shared_quantizations(graph, ranges))
-    for operator in graph.operators:
-        if operator.op is Op.FULLY_CONNECTED:
-            (name,) = operator.outputs
-            result[name] = _clipped(ranges[name], _useful_range(graph, name))
-    for name in _tanh_inputs(graph):
-        result[name] = _clipped(ranges[name], TANH_IN)
-    result.update(_state_quantizations(graph, ranges, windows[:STATE_WINDOWS], done=set(result)))
+    for group in tied_groups(graph):
+        fixed = fixed_quantization(graph, group, ranges)
+        result.update(dict.fromkeys(group, fixed or _covering(graph, group, ranges)))
+    state = state_tensors(graph)
+    for name in _integer_tensors(graph):
+        if name not in result and name not in state:
+            result[name] = _own_range(graph, name, ranges)
+    result.update(_state_quantizations(graph, ranges, windows[:STATE_WINDOWS], state - set(result)))
     return result
 
 
@@ -69,46 +68,95 @@ def affine(low: float, high: float) -> Quantization:
     return Quantization((scale,), int(np.clip(round(-128 - low / scale), -128, 127)))
 
 
-def _clipped(found: Range, limits: tuple[float, float]) -> Quantization:
-    return affine(max(found.low, limits[0]), min(found.high, limits[1]))
-
-
 def _format_quantizations(graph: Graph) -> dict[str, Quantization]:
-    """The outputs of LOGISTIC (through SPLIT) and TANH, and LOGISTIC's output minus 0.5."""
-    result: dict[str, Quantization] = {}
+    """The outputs of LOGISTIC and TANH, and LOGISTIC's output minus 0.5."""
+    result = {op.outputs[0]: FIXED[op.op] for op in graph.operators if op.op in FIXED}
+    halves = {name for name, tensor in graph.tensors.items() if _is_half(tensor)}
     for operator in graph.operators:
-        if operator.op in (Op.LOGISTIC, Op.SPLIT):
-            result.update(dict.fromkeys(operator.outputs, LOGISTIC_OUT))
-        elif operator.op is Op.TANH:
-            result.update(dict.fromkeys(operator.outputs, TANH_OUT))
-        elif operator.op is Op.SUB:
+        if operator.op is Op.SUB and operator.inputs[1] in halves:
             result[operator.inputs[1]] = LOGISTIC_OUT
             result[operator.outputs[0]] = CENTERED
     return result
 
 
-def _shared_quantizations(graph: Graph, ranges: dict[str, Range]) -> dict[str, Quantization]:
-    """One for the window, its rows and every h: UNPACK and CONCATENATION keep their input's scale.
+def _is_half(tensor: Tensor) -> bool:
+    return tensor.data is not None and tensor.data.size == 1 and bool(np.all(tensor.data == 0.5))
+
+
+def _covering(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Quantization:
+    """One quantization for tensors that share it.
 
     Of the window the central range counts, so that rare spikes of a sensor do not coarsen every h.
     """
-    moved = [op for op in graph.operators if op.op in (Op.CONCATENATION, Op.UNPACK)]
-    names = {name for operator in moved for name in (*operator.inputs, *operator.outputs)}
+    moved = {name for op in graph.operators if op.op in MOVES for name in op.outputs}
+    sources = [ranges[name] for name in group if name in ranges and name not in moved]
     window = ranges[graph.input]
-    states = {op.inputs[1] for op in moved if op.op is Op.CONCATENATION} & set(ranges)
-    low = min([window.central_low, *(ranges[name].low for name in states)])
-    high = max([window.central_high, *(ranges[name].high for name in states)])
-    return dict.fromkeys(names, affine(low, high))
+    lows = [found.central_low if found is window else found.low for found in sources]
+    highs = [found.central_high if found is window else found.high for found in sources]
+    return affine(min(lows, default=0.0), max(highs, default=0.0))
+
+
+def _integer_tensors(graph: Graph) -> list[str]:
+    """Activations and constants that an integer graph holds in int8, in the graph's order."""
+    names: dict[str, None] = dict.fromkeys(graph.inputs)
+    for operator in graph.operators:
+        if not runs_in_float(graph, operator):
+            names.update(dict.fromkeys(int8_inputs(operator)))
+            names.update(dict.fromkeys(operator.outputs))
+        else:
+            activations = [name for name in operator.inputs if graph.tensors[name].data is None]
+            names.update(dict.fromkeys((*activations, *operator.outputs)))
+    return [name for name in names if not graph.tensors[name].keep_float]
+
+
+def _own_range(graph: Graph, name: str, ranges: dict[str, Range]) -> Quantization:
+    """By the tensor's own values, clipped to what its readers can tell apart."""
+    data = graph.tensors[name].data
+    if data is not None:
+        return affine(float(data.min()), float(data.max()))
+    found, (low, high) = ranges[name], _useful_range(graph, name)
+    return affine(max(found.central_low, low), min(found.central_high, high))
 
 
 def _useful_range(graph: Graph, name: str) -> tuple[float, float]:
-    """The values of `name` that its consumer can tell apart: all of them, unless it is LOGISTIC."""
-    consumers = {operator.op for operator in graph.operators if name in operator.inputs}
-    return LOGISTIC_IN if consumers == {Op.LOGISTIC} else (-np.inf, np.inf)
+    """The values of `name` that its readers can tell apart: all of them, unless a table saturates."""
+    readers = {operator.op for operator in graph.operators if name in operator.inputs}
+    if readers == {Op.LOGISTIC}:
+        return LOGISTIC_IN
+    return TANH_IN if readers == {Op.TANH} else (-np.inf, np.inf)
 
 
-def _tanh_inputs(graph: Graph) -> set[str]:
-    return {name for op in graph.operators if op.op is Op.TANH for name in op.inputs}
+def state_tensors(graph: Graph) -> set[str]:
+    """The cell states of LSTMs and the products they are sums of.
+
+    Found as what feeds itself: sums that a later product reads and that go through TANH, possibly
+    doubled before; the first state is a product.
+    """
+    made_by = {name: operator for operator in graph.operators for name in operator.outputs}
+    readers: dict[str, list[Operator]] = {}
+    for operator in graph.operators:
+        for name in operator.inputs:
+            readers.setdefault(name, []).append(operator)
+
+    def squashed(name: str) -> bool:
+        return any(
+            op.op is Op.TANH
+            or (set(op.inputs) == {name} and op.op is Op.ADD and squashed(op.outputs[0]))
+            for op in readers.get(name, ())
+        )
+
+    states = {
+        name
+        for name, operator in made_by.items()
+        if operator.op in (Op.ADD, Op.MUL) and len(set(operator.inputs)) == 2 and squashed(name)
+    }
+    products = {
+        name
+        for state in states
+        for name in made_by[state].inputs
+        if made_by[state].op is Op.ADD and name in made_by and made_by[name].op is Op.MUL
+    }
+    return states | products
 
 
 def state_candidate(
@@ -122,12 +170,13 @@ def state_candidate(
 
 
 def _state_quantizations(
-    graph: Graph, ranges: dict[str, Range], windows: NDArray[np.float32], done: set[str]
+    graph: Graph, ranges: dict[str, Range], windows: NDArray[np.float32], names: set[str]
 ) -> dict[str, Quantization]:
-    """What no rule above fixes, under the best of STATE_LIMITS: the cell state, the two products it is
-    the sum of, and the last h, which no concatenation ties to the window."""
-    names = [name for name in ranges if name not in done]
-    candidates = [state_candidate(ranges, names, limit) for limit in STATE_LIMITS]
+    """The cell states and the products they are sums of, under the best of STATE_LIMITS."""
+    if not names:
+        return {}
+    ordered = [name for name in ranges if name in names]
+    candidates = [state_candidate(ranges, ordered, limit) for limit in STATE_LIMITS]
     exact = run(graph, windows)
 
     def logit_error(candidate: dict[str, Quantization]) -> float:

@@ -78,7 +78,35 @@ def _fully_connected(operator: Operator, tensors: list[Tensor], inputs: list[Arr
     multipliers = [Multiplier.of(factor) for factor in factors]
     mantissa = np.array([multiplier.mantissa for multiplier in multipliers], np.int64)
     shift = np.array([multiplier.shift for multiplier in multipliers], np.int64)
-    return [_saturate(rescale(accumulators + inputs[2], mantissa, shift), output)]
+    result = _saturate(rescale(accumulators + inputs[2], mantissa, shift), output)
+    return [_relu_limited(operator, output, result)]
+
+
+def _relu_limited(operator: Operator, output: Tensor, values: Array) -> Array:
+    """A fused RELU clips at the integer that stands for zero."""
+    return np.maximum(values, np.int8(_zero_point(output))) if operator.relu else values
+
+
+def _rescaled(tensors: list[Tensor], inputs: list[Array]) -> Array:
+    """The same values in the output's scale (requantize.h; activations.cc: QuantizedReluX)."""
+    source, output = tensors
+    factor = float(_scale(source)) / float(_scale(output))
+    return _saturate(Multiplier.of(factor).apply(_centered(source, inputs[0])), output)
+
+
+def _quantize(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
+    """From float32 (affine_quantize: rounds half away from zero), or from int8 in another scale."""
+    source, output = tensors
+    if source.dtype == np.int8:
+        return [_rescaled(tensors, inputs)]
+    scaled = inputs[0] / _scale(output)
+    rounded = np.copysign(np.floor(np.abs(scaled) + np.float32(0.5)), scaled)
+    limited = np.clip(rounded, -(2.0**30), 2.0**30)  # beyond int8 in any case
+    return [_saturate(limited.astype(np.int64), output)]
+
+
+def _relu(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
+    return [np.maximum(_rescaled(tensors, inputs), np.int8(_zero_point(tensors[-1])))]
 
 
 def _table(function: Callable[[Array], Array]) -> Callable[..., list[Array]]:
@@ -101,6 +129,8 @@ KERNELS: dict[Op, Callable[[Operator, list[Tensor], list[Array]], list[Array]]] 
     Op.FULLY_CONNECTED: _fully_connected,
     Op.LOGISTIC: _table(logistic),
     Op.MUL: _mul,
+    Op.QUANTIZE: _quantize,
+    Op.RELU: _relu,
     Op.SUB: _sub,
     Op.TANH: _table(np.tanh),
 }

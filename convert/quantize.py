@@ -43,7 +43,11 @@ def to_dynamic(graph: Graph, moments: dict[str, NDArray[np.float64]], *, per_cha
 def to_int8(
     graph: Graph, moments: dict[str, NDArray[np.float64]], quantizations: dict[str, Quantization]
 ) -> Graph:
-    """Every tensor an integer. `quantizations` holds that of every activation and small constant."""
+    """Every tensor an integer, but for those that stay float (Tensor.keep_float).
+
+    `quantizations` holds that of every activation and small constant.
+    """
+    graph = _with_float_islands(graph)
     tensors = dict(graph.tensors)
     tensors.update(_int8_matrices(graph, moments, per_channel=True))
     for name, quantization in quantizations.items():
@@ -53,6 +57,55 @@ def to_int8(
             source, weights, bias = (tensors[name] for name in operator.inputs)
             tensors[bias.name] = _int32_bias(graph.tensors[bias.name], source, weights)
     return replace(graph, tensors=tensors)
+
+
+_FLOAT_ONLY = (Op.MEAN, Op.RSQRT, Op.SOFTMAX, Op.SQUARED_DIFFERENCE)
+"""Operators whose int8 kernels are missing, coarse, or round differently from version to version."""
+
+
+def runs_in_float(graph: Graph, operator: Operator) -> bool:
+    """Whether the operator computes in float32 even in an integer graph."""
+    names = (*operator.inputs, *operator.outputs)
+    return operator.op in _FLOAT_ONLY or any(graph.tensors[name].keep_float for name in names)
+
+
+def int8_inputs(operator: Operator) -> tuple[str, ...]:
+    """The inputs that an integer graph holds in int8 with a scale of their own: no weights, no axis."""
+    if operator.op is Op.FULLY_CONNECTED:
+        return operator.inputs[:1]
+    if operator.op is Op.SPLIT:
+        return operator.inputs[1:]
+    return operator.inputs[:1] if operator.op is Op.REDUCE_MAX else operator.inputs
+
+
+def _with_float_islands(graph: Graph) -> Graph:
+    """The graph with DEQUANTIZE before and QUANTIZE behind the operators that stay in float32."""
+    tensors, operators = dict(graph.tensors), []
+
+    def as_float(name: str) -> str:
+        """The float32 form of an input, made once."""
+        tensor, copy = tensors[name], f"{name}_f32"
+        if tensor.keep_float or tensor.data is not None:
+            return name
+        if copy not in tensors:
+            tensors[copy] = Tensor(copy, tensor.shape, keep_float=True)
+            operators.append(Operator(Op.DEQUANTIZE, (name,), (copy,)))
+        return copy
+
+    for operator in graph.operators:
+        if not runs_in_float(graph, operator):
+            operators.append(operator)
+            continue
+        inputs = tuple(as_float(name) for name in operator.inputs)
+        (result,) = operator.outputs
+        if tensors[result].keep_float:
+            operators.append(replace(operator, inputs=inputs))
+            continue
+        unrounded = f"{result}_unrounded"
+        tensors[unrounded] = Tensor(unrounded, tensors[result].shape, keep_float=True)
+        operators.append(replace(operator, inputs=inputs, outputs=(unrounded,)))
+        operators.append(Operator(Op.QUANTIZE, (unrounded,), (result,)))
+    return replace(graph, tensors=tensors, operators=tuple(operators))
 
 
 def quantize_matrix(

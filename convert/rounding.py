@@ -30,13 +30,15 @@ def second_moments(graph: Graph, windows: NDArray[np.float32]) -> dict[str, Floa
     `graph` is float; `windows`: normalized calibration windows `[N, steps, features]`. Weights that
     several operators share (one per step) get the mean over all of them.
     """
-    readers = {op.inputs[0]: op.inputs[1] for op in graph.operators if op.op is Op.FULLY_CONNECTED}
+    readers: dict[str, list[str]] = {}
+    for operator in graph.operators:
+        if operator.op is Op.FULLY_CONNECTED:
+            readers.setdefault(operator.inputs[0], []).append(operator.inputs[1])
     sums: dict[str, Float64] = {}
     counts: dict[str, int] = {}
 
     def observe(tensor: Tensor, values: NDArray[Any]) -> None:
-        weights = readers.get(tensor.name)
-        if weights is not None:
+        for weights in readers.get(tensor.name, ()):
             sums[weights] = sums.get(weights, 0.0) + (values.T @ values).astype(np.float64)
             counts[weights] = counts.get(weights, 0) + len(values)
 

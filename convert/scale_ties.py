@@ -1,0 +1,110 @@
+"""Tensors that must share scale and zero_point, as an operator between them only moves the bytes.
+
+CONCATENATION, PACK, REDUCE_MAX, SPLIT and UNPACK neither read nor change the scale in TFLite's int8
+kernels (8-bit quantization specification): all of their tensors form one group. Where a group would
+hold tensors whose scale the format fixes (outputs of LOGISTIC and TANH) beside others that need another
+one, `separate` puts a QUANTIZE behind the fixed ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from convert.calibrate import Range
+from convert.graph import Graph, Op, Operator, Quantization, Tensor
+
+MOVES = (Op.CONCATENATION, Op.PACK, Op.REDUCE_MAX, Op.SPLIT, Op.UNPACK)
+
+LOGISTIC_OUT = Quantization((1 / 256,), -128)
+TANH_OUT = Quantization((1 / 128,), 0)
+"""Fixed by the format (8-bit quantization specification: LOGISTIC, TANH)."""
+
+FIXED = {Op.LOGISTIC: LOGISTIC_OUT, Op.TANH: TANH_OUT}
+
+
+def tied_groups(graph: Graph) -> list[list[str]]:
+    """Every set of tensors that share one scale, in the order of the graph; each has at least two."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while parent.setdefault(name, name) != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for operator in graph.operators:
+        if operator.op in MOVES:
+            first, *others = _moved(operator)
+            for name in others:
+                parent[root(name)] = root(first)
+    groups: dict[str, list[str]] = {}
+    for name in list(parent):
+        groups.setdefault(root(name), []).append(name)
+    return list(groups.values())
+
+
+def _moved(operator: Operator) -> list[str]:
+    """The tensors of an operator that moves data, without its axis."""
+    if operator.op is Op.SPLIT:
+        return [operator.inputs[1], *operator.outputs]
+    if operator.op is Op.REDUCE_MAX:
+        return [operator.inputs[0], *operator.outputs]
+    return [*operator.inputs, *operator.outputs]
+
+
+def fixed_quantization(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Quantization | None:
+    """The quantization the format fixes for the whole group, None where ranges decide.
+
+    A group of LOGISTIC's or TANH's outputs may hold others too, if that quantization represents them.
+    """
+    fixed, free = _fixed_and_free(graph, group)
+    if not fixed or len(set(fixed.values())) > 1:
+        return None
+    quantization = next(iter(fixed.values()))
+    low, high = _representable(quantization)
+    inside = all(low <= ranges[name].low and ranges[name].high <= high for name in free)
+    return quantization if inside else None
+
+
+def _representable(quantization: Quantization) -> tuple[float, float]:
+    """The values of int8, one unit more at the upper end: 1 counts as representable by TANH's scale."""
+    scale, zero_point = quantization.scale[0], quantization.zero_point
+    return scale * (-128 - zero_point), scale * (128 - zero_point)
+
+
+def _fixed_and_free(graph: Graph, group: list[str]) -> tuple[dict[str, Quantization], list[str]]:
+    """Members that LOGISTIC or TANH compute, and members that are computed otherwise or fed."""
+    made_by = {name: operator.op for operator in graph.operators for name in operator.outputs}
+    fixed = {name: FIXED[made_by[name]] for name in group if made_by.get(name) in FIXED}
+    free = [
+        name
+        for name in group
+        if name not in fixed and graph.tensors[name].data is None and made_by.get(name) not in MOVES
+    ]
+    return fixed, free
+
+
+def separate(graph: Graph, ranges: dict[str, Range]) -> tuple[Graph, dict[str, Range]]:
+    """The graph with a QUANTIZE where a fixed scale meets others, and the ranges with the new tensors.
+
+    In the float graph the new operators pass their input on; float files are not made from it.
+    """
+    copies: dict[str, str] = {}
+    for group in tied_groups(graph):
+        fixed, _ = _fixed_and_free(graph, group)
+        if fixed and fixed_quantization(graph, group, ranges) is None:
+            copies.update({name: f"{name}_q" for name in fixed})
+    if not copies:
+        return graph, ranges
+    tensors, operators = dict(graph.tensors), []
+    for operator in graph.operators:
+        if operator.op in MOVES:
+            inputs = tuple(copies.get(name, name) for name in operator.inputs)
+            operator = replace(operator, inputs=inputs)
+        operators.append(operator)
+        for name in operator.outputs:
+            if name in copies:
+                tensors[copies[name]] = Tensor(copies[name], tensors[name].shape)
+                operators.append(Operator(Op.QUANTIZE, (name,), (copies[name],)))
+    widened = {**ranges, **{copy: ranges[name] for name, copy in copies.items()}}
+    return replace(graph, tensors=tensors, operators=tuple(operators)), widened
