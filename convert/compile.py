@@ -2,47 +2,79 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from convert.calibrate import calibrate
+from convert.check import check_float16, check_network, check_ranges, check_windows
 from convert.flatbuffer import serialize
 from convert.graph import Graph
 from convert.int8_ranges import int8_quantizations
 from convert.network import Network
-from convert.precision import precision_named, scheme_for
+from convert.precision import scheme_for
 from convert.quantize import to_dynamic, to_float16, to_int8
 from convert.rounding import second_moments
 from convert.scale_ties import separate
 from convert.target import target_named
 from convert.unroll import unroll
 
+Windows = NDArray[np.float32]
 
-def compile_network(
-    network: Network, windows: NDArray[np.float32], *, precision: str, target: str = "any"
-) -> bytes:
+
+def compile_network(network: Network, windows: Windows, *, precision: str, target: str = "any") -> bytes:
     """The FlatBuffer of `network` in `precision`, for the engines of `target`.
 
     `windows`: normalized calibration windows, float32 `[N, steps, features]`, of the training split;
     float32 and float16 do not look at them. The same arguments give the same bytes. Raises InputError
-    for an unknown precision or target.
+    for an unknown precision or target, DataError for weights or windows that hold no finite numbers.
     """
     return serialize(lower(network, windows, precision=precision, target=target))
 
 
-def lower(
-    network: Network, windows: NDArray[np.float32], *, precision: str, target: str = "any"
-) -> Graph:
+def lower(network: Network, windows: Windows, *, precision: str, target: str = "any") -> Graph:
     """The graph that `compile_network` writes; takes and raises the same."""
-    name, scheme = precision_named(precision).name, scheme_for(precision, target_named(target))
-    graph = unroll(network)
-    if name == "float16":
-        return to_float16(graph)
-    if name == "dynamic":
-        moments = second_moments(graph, windows)
-        return to_dynamic(graph, moments, per_channel=scheme == "dynamic-per-channel")
-    if name == "int8":
-        graph, ranges = separate(graph, calibrate(graph, windows))
-        quantizations = int8_quantizations(graph, ranges, windows)
-        return to_int8(graph, second_moments(graph, windows), quantizations)
+    scheme = scheme_for(precision, target_named(target))
+    check_network(network)
+    check_windows(network, windows)
+    return quantized(unroll(network), windows, scheme)
+
+
+def quantized(graph: Graph, windows: Windows, scheme: str) -> Graph:
+    """The float `graph` by a quantization scheme, one of those in convert.precision."""
+    return _QUANTIZED[scheme](graph, windows)
+
+
+def _float32(graph: Graph, windows: Windows) -> Graph:
     return graph
+
+
+def _float16(graph: Graph, windows: Windows) -> Graph:
+    check_float16(graph)
+    return to_float16(graph)
+
+
+def _dynamic_per_channel(graph: Graph, windows: Windows) -> Graph:
+    return to_dynamic(graph, second_moments(graph, windows), per_channel=True)
+
+
+def _dynamic_per_tensor(graph: Graph, windows: Windows) -> Graph:
+    return to_dynamic(graph, second_moments(graph, windows), per_channel=False)
+
+
+def _int8(graph: Graph, windows: Windows) -> Graph:
+    ranges = calibrate(graph, windows)
+    check_ranges(ranges)
+    graph, ranges = separate(graph, ranges)
+    quantizations = int8_quantizations(graph, ranges, windows)
+    return to_int8(graph, second_moments(graph, windows), quantizations)
+
+
+_QUANTIZED: dict[str, Callable[[Graph, Windows], Graph]] = {
+    "dynamic-per-channel": _dynamic_per_channel,
+    "dynamic-per-tensor": _dynamic_per_tensor,
+    "float16": _float16,
+    "float32": _float32,
+    "int8": _int8,
+}

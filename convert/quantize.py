@@ -21,7 +21,7 @@ WEIGHT_LIMIT = 127
 def to_float16(graph: Graph) -> Graph:
     """Matrices in float16; biases and arithmetic stay float32."""
     tensors, widened = dict(graph.tensors), []
-    for name in _matrices(graph):
+    for name in matrices(graph):
         data = graph.tensors[name].values
         stored = f"{name}_f16"
         tensors[stored] = Tensor(stored, data.shape, np.dtype(np.float16), data.astype(np.float16))
@@ -122,14 +122,14 @@ def _int8_matrices(
     graph: Graph, moments: dict[str, NDArray[np.float64]], *, per_channel: bool
 ) -> dict[str, Tensor]:
     result = {}
-    for name in _matrices(graph):
+    for name in matrices(graph):
         data = graph.tensors[name].values
         q, quantization = quantize_matrix(data, moments[name], per_channel=per_channel)
         result[name] = Tensor(name, q.shape, q.dtype, q, quantization)
     return result
 
 
-def _matrices(graph: Graph) -> list[str]:
+def matrices(graph: Graph) -> list[str]:
     """Names of the weights of FULLY_CONNECTED, each once."""
     names = [op.inputs[1] for op in graph.operators if op.op is Op.FULLY_CONNECTED]
     return list(dict.fromkeys(names))

@@ -1,7 +1,8 @@
-"""Tensors that must share scale and zero_point, as an operator between them only moves the bytes.
+"""Tensors that must share scale and zero_point.
 
-CONCATENATION, PACK, REDUCE_MAX, SPLIT and UNPACK neither read nor change the scale in TFLite's int8
-kernels (8-bit quantization specification): all of their tensors form one group. Where a group would
+CONCATENATION, PACK, REDUCE_MAX, SPLIT and UNPACK only move bytes in TFLite's int8 kernels (8-bit
+quantization specification): all of their tensors form one group. So do the inputs of matmuls that share
+a bias, as the integers of the bias are in units of input scale times weight scale. Where a group would
 hold tensors whose scale the format fixes (outputs of LOGISTIC and TANH) beside others that need another
 one, `separate` puts a QUANTIZE behind the fixed ones.
 """
@@ -32,24 +33,32 @@ def tied_groups(graph: Graph) -> list[list[str]]:
             name = parent[name]
         return name
 
-    for operator in graph.operators:
-        if operator.op in MOVES:
-            first, *others = _moved(operator)
-            for name in others:
-                parent[root(name)] = root(first)
+    for first, *others in (*_moved(graph), *_sharing_a_bias(graph)):
+        for name in others:
+            parent[root(name)] = root(first)
     groups: dict[str, list[str]] = {}
     for name in list(parent):
         groups.setdefault(root(name), []).append(name)
     return list(groups.values())
 
 
-def _moved(operator: Operator) -> list[str]:
-    """The tensors of an operator that moves data, without its axis."""
-    if operator.op is Op.SPLIT:
-        return [operator.inputs[1], *operator.outputs]
-    if operator.op is Op.REDUCE_MAX:
-        return [operator.inputs[0], *operator.outputs]
-    return [*operator.inputs, *operator.outputs]
+def _moved(graph: Graph) -> list[list[str]]:
+    """The tensors of each operator that moves data, without its axis."""
+    data = {Op.SPLIT: slice(1, 2), Op.REDUCE_MAX: slice(0, 1)}
+    return [
+        [*operator.inputs[data.get(operator.op, slice(None))], *operator.outputs]
+        for operator in graph.operators
+        if operator.op in MOVES
+    ]
+
+
+def _sharing_a_bias(graph: Graph) -> list[list[str]]:
+    """The inputs of all matmuls with the same bias."""
+    inputs: dict[str, list[str]] = {}
+    for operator in graph.operators:
+        if operator.op is Op.FULLY_CONNECTED:
+            inputs.setdefault(operator.inputs[2], []).append(operator.inputs[0])
+    return [names for names in inputs.values() if len(set(names)) > 1]
 
 
 def fixed_quantization(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Quantization | None:
@@ -89,6 +98,7 @@ def separate(graph: Graph, ranges: dict[str, Range]) -> tuple[Graph, dict[str, R
 
     In the float graph the new operators pass their input on; float files are not made from it.
     """
+    tying = (*MOVES, Op.FULLY_CONNECTED)
     copies: dict[str, str] = {}
     for group in tied_groups(graph):
         fixed, _ = _fixed_and_free(graph, group)
@@ -98,7 +108,7 @@ def separate(graph: Graph, ranges: dict[str, Range]) -> tuple[Graph, dict[str, R
         return graph, ranges
     tensors, operators = dict(graph.tensors), []
     for operator in graph.operators:
-        if operator.op in MOVES:
+        if operator.op in tying:
             inputs = tuple(copies.get(name, name) for name in operator.inputs)
             operator = replace(operator, inputs=inputs)
         operators.append(operator)
