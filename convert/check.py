@@ -53,7 +53,10 @@ def check_ranges(ranges: dict[str, Range]) -> None:
 
 
 def check_float16(graph: Graph) -> None:
-    """Raises InputError when float16 cannot hold a matrix: too large, or so small that digits are lost."""
+    """Raises InputError when float16 cannot hold a matrix: too large, or too small for its digits.
+
+    Norms count, so single weights near zero do not.
+    """
     for name in matrices(graph):
         values = graph.tensors[name].values
         largest = float(np.abs(values).max(initial=0))
@@ -61,8 +64,8 @@ def check_float16(graph: Graph) -> None:
             lost = np.linalg.norm(values - values.astype(np.float16).astype(np.float32))
         if not lost <= FLOAT16_LOSS * np.linalg.norm(values):
             raise InputError(
-                f"float16 cannot hold the weights {name!r}, the largest of them {largest:g}: its range is "
-                "about 6e-05 to 65504: choose another precision"
+                f"float16 cannot hold the weights {name!r}, the largest of them {largest:g}: "
+                "its range is about 6e-05 to 65504: choose another precision"
             )
 
 
