@@ -7,6 +7,7 @@ from typing import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.balance import balance
 from convert.calibrate import calibrate
 from convert.check import check_float16, check_network, check_ranges, check_windows
 from convert.flatbuffer import serialize
@@ -66,6 +67,9 @@ def _dynamic_per_tensor(graph: Graph, windows: Windows) -> Graph:
 def _int8(graph: Graph, windows: Windows) -> Graph:
     ranges = calibrate(graph, windows)
     check_ranges(ranges)
+    balanced = balance(graph, ranges)
+    if balanced is not graph:
+        graph, ranges = balanced, calibrate(balanced, windows)
     graph, ranges = separate(graph, ranges)
     quantizations = int8_quantizations(graph, ranges, windows)
     return to_int8(graph, second_moments(graph, windows), quantizations)

@@ -90,9 +90,9 @@ def _covering(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Quant
     """
     moved = {name for op in graph.operators if op.op in MOVES for name in op.outputs}
     sources = [ranges[name] for name in group if name in ranges and name not in moved]
-    window = ranges[graph.input]
-    lows = [found.central_low if found is window else found.low for found in sources]
-    highs = [found.central_high if found is window else found.high for found in sources]
+    window = [ranges[name] for name in (graph.input, f"{graph.input}_scaled") if name in ranges]
+    lows = [found.central_low if found in window else found.low for found in sources]
+    highs = [found.central_high if found in window else found.high for found in sources]
     return affine(min(lows, default=0.0), max(highs, default=0.0))
 
 
