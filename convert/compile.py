@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from convert.calibrate import calibrate
 from convert.flatbuffer import serialize
 from convert.graph import Graph
+from convert.int16_ranges import int16_quantizations
 from convert.int8_ranges import int8_quantizations
 from convert.network import Network
 from convert.precision import precision_named, scheme_for
-from convert.quantize import to_dynamic, to_float16, to_int8
+from convert.quantize import to_dynamic, to_float16, to_int8, to_int16x8
 from convert.rounding import second_moments
 from convert.scale_ties import separate
 from convert.target import target_named
@@ -45,4 +46,7 @@ def lower(
         graph, ranges = separate(graph, calibrate(graph, windows))
         quantizations = int8_quantizations(graph, ranges, windows)
         return to_int8(graph, second_moments(graph, windows), quantizations)
+    if name == "int16x8":
+        int16 = int16_quantizations(graph, calibrate(graph, windows))
+        return to_int16x8(graph, second_moments(graph, windows), int16)
     return graph

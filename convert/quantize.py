@@ -7,15 +7,20 @@ and leaves the activations float; int8 makes every tensor an integer, input and 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convert.graph import Graph, Op, Operator, Quantization, Tensor
 from convert.rounding import round_weights
+from edge_runtime.quantization import quantize
 
 WEIGHT_LIMIT = 127
 """Weights use -127..127, symmetric (8-bit quantization specification): -128 is left out."""
+
+BIAS_LIMITS = {"int32": 2**31 - 1, "int64": 2**46 - 1}
+"""Largest bias; the kernels multiply 64-bit sums of up to 48 bits (internal/common.cc)."""
 
 
 def to_float16(graph: Graph) -> Graph:
@@ -51,11 +56,26 @@ def to_int8(
     tensors = dict(graph.tensors)
     tensors.update(_int8_matrices(graph, moments, per_channel=True))
     for name, quantization in quantizations.items():
-        tensors[name] = _as_int8(tensors[name], quantization)
+        tensors[name] = _as_integer(tensors[name], quantization, np.dtype(np.int8))
     for operator in graph.operators:
         if operator.op is Op.FULLY_CONNECTED:
             source, weights, bias = (tensors[name] for name in operator.inputs)
-            tensors[bias.name] = _int32_bias(graph.tensors[bias.name], source, weights)
+            tensors[bias.name] = _bias(graph.tensors[bias.name], source, weights, np.dtype(np.int32))
+    return replace(graph, tensors=tensors)
+
+
+def to_int16x8(
+    graph: Graph, moments: dict[str, NDArray[np.float64]], quantizations: dict[str, Quantization]
+) -> Graph:
+    """Every activation int16, matrices int8 per row, biases int64; `quantizations` as in `to_int8`."""
+    tensors = dict(graph.tensors)
+    tensors.update(_int8_matrices(graph, moments, per_channel=True))
+    for name, quantization in quantizations.items():
+        tensors[name] = _as_integer(tensors[name], quantization, np.dtype(np.int16))
+    for operator in graph.operators:
+        if operator.op is Op.FULLY_CONNECTED:
+            source, weights, bias = (tensors[name] for name in operator.inputs)
+            tensors[bias.name] = _bias(graph.tensors[bias.name], source, weights, np.dtype(np.int64))
     return replace(graph, tensors=tensors)
 
 
@@ -135,18 +155,17 @@ def _matrices(graph: Graph) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _as_int8(tensor: Tensor, quantization: Quantization) -> Tensor:
+def _as_integer(tensor: Tensor, quantization: Quantization, dtype: np.dtype[Any]) -> Tensor:
     data = tensor.data
     if data is not None:
-        q = np.rint(data / np.float32(quantization.scale[0])) + quantization.zero_point
-        data = np.clip(q, -128, 127).astype(np.int8)
-    return replace(tensor, dtype=np.dtype(np.int8), data=data, quantization=quantization)
+        data = quantize(data, quantization.scale[0], quantization.zero_point, dtype)
+    return replace(tensor, dtype=dtype, data=data, quantization=quantization)
 
 
-def _int32_bias(bias: Tensor, source: Tensor, weights: Tensor) -> Tensor:
-    """int32 with scale input x weight, as FULLY_CONNECTED demands."""
+def _bias(bias: Tensor, source: Tensor, weights: Tensor, dtype: np.dtype[Any]) -> Tensor:
+    """int32, or int64 for int16 activations, with scale input x weight, as FULLY_CONNECTED demands."""
     scale = np.float32(source.affine.scale[0]) * np.array(weights.affine.scale, np.float32)
-    limit = np.iinfo(np.int32)
-    q = np.clip(np.rint(bias.values / scale.astype(np.float64)), limit.min, limit.max)
+    limit = BIAS_LIMITS[dtype.name]
+    q = np.clip(np.rint(bias.values / scale.astype(np.float64)), -limit - 1, limit)
     quantization = Quantization(tuple(float(value) for value in scale))
-    return Tensor(bias.name, bias.shape, np.dtype(np.int32), q.astype(np.int32), quantization)
+    return Tensor(bias.name, bias.shape, dtype, q.astype(dtype), quantization)

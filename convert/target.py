@@ -20,7 +20,7 @@ class Target:
     2.14 does not have."""
 
 
-_COMMON = frozenset({"float32", "float16", "dynamic-per-tensor", "int8"})
+_COMMON = frozenset({"float32", "float16", "dynamic-per-tensor", "int8", "int16x8"})
 
 
 TARGETS = {
