@@ -11,12 +11,13 @@ from convert.graph import Graph
 from convert.int16_ranges import int16_quantizations
 from convert.int8_ranges import int8_quantizations
 from convert.network import Network
-from convert.precision import precision_named, scheme_for
-from convert.quantize import to_dynamic, to_float16, to_int8, to_int16x8
+from convert.precision import scheme_for
+from convert.quantize import matrices, to_int8, to_int16x8
 from convert.rounding import second_moments
 from convert.scale_ties import separate
 from convert.target import target_named
 from convert.unroll import unroll
+from convert.weight_formats import SCHEME_FORMATS, WeightFormat, with_weights
 
 
 def compile_network(
@@ -35,18 +36,18 @@ def lower(
     network: Network, windows: NDArray[np.float32], *, precision: str, target: str = "any"
 ) -> Graph:
     """The graph that `compile_network` writes; takes and raises the same."""
-    name, scheme = precision_named(precision).name, scheme_for(precision, target_named(target))
+    scheme = scheme_for(precision, target_named(target))
     graph = unroll(network)
-    if name == "float16":
-        return to_float16(graph)
-    if name == "dynamic":
-        moments = second_moments(graph, windows)
-        return to_dynamic(graph, moments, per_channel=scheme == "dynamic-per-channel")
-    if name == "int8":
-        graph, ranges = separate(graph, calibrate(graph, windows))
-        quantizations = int8_quantizations(graph, ranges, windows)
-        return to_int8(graph, second_moments(graph, windows), quantizations)
-    if name == "int16x8":
-        int16 = int16_quantizations(graph, calibrate(graph, windows))
-        return to_int16x8(graph, second_moments(graph, windows), int16)
-    return graph
+    if scheme in SCHEME_FORMATS:
+        return _with_float_activations(graph, windows, SCHEME_FORMATS[scheme])
+    moments = second_moments(graph, windows)
+    graph, ranges = separate(graph, calibrate(graph, windows))
+    if scheme == "int16x8":
+        return to_int16x8(graph, moments, int16_quantizations(graph, ranges))
+    return to_int8(graph, moments, int8_quantizations(graph, ranges, windows))
+
+
+def _with_float_activations(graph: Graph, windows: NDArray[np.float32], stored: WeightFormat) -> Graph:
+    formats = dict.fromkeys(matrices(graph), stored)
+    integer = any(item.kind in ("int8", "int4") for item in formats.values())
+    return with_weights(graph, second_moments(graph, windows) if integer else {}, formats)

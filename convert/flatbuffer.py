@@ -39,7 +39,7 @@ def op_version(graph: Graph, operator: Operator) -> int:
     if operator.op is Op.FULLY_CONNECTED:
         return _fully_connected_version(tensors[0], tensors[1])
     if operator.op is Op.DEQUANTIZE:
-        return 3 if tensors[0].dtype == np.float16 else 2
+        return 3 if tensors[0].dtype in (np.float16, np.int16) else 2
     if tensors[-1].dtype != np.int8:
         return 1
     return 3 if operator.op is Op.MUL and _rescale(tensors) >= 1 else 2
@@ -50,12 +50,18 @@ def _fully_connected_version(source: Tensor, weights: Tensor) -> int:
         return 1
     if source.dtype == np.int8:
         return 4
-    return 12 if weights.quantization and weights.quantization.per_channel else 9
+    # int4 is in no version's description, and tflite-runtime 2.14 (up to 11) corrupts its memory on it:
+    # a version that it refuses keeps such a file away from it.
+    return 12 if weights.int4 or weights.affine.per_channel else 9
 
 
 _INT16_VERSIONS = {
     Op.ADD: 3,
     Op.CONCATENATION: 3,
+    Op.PACK: 3,
+    Op.QUANTIZE: 2,
+    Op.REDUCE_MAX: 3,
+    Op.RELU: 3,
     Op.FULLY_CONNECTED: 7,
     Op.LOGISTIC: 3,
     Op.MUL: 4,

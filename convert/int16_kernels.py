@@ -90,7 +90,8 @@ def _fully_connected(operator: Operator, tensors: list[Tensor], inputs: list[Arr
         for scale in weights.affine.scale
     ]
     multipliers = [Multiplier.of(factor) for factor in factors]
-    return [_saturate(_rescale_64(sums.astype(np.int64) + inputs[2], multipliers))]
+    result = _saturate(_rescale_64(sums.astype(np.int64) + inputs[2], multipliers))
+    return [np.maximum(result, np.int16(0)) if operator.relu else result]
 
 
 def _rescale_64(values: Int64, multipliers: list[Multiplier]) -> Int64:
@@ -100,6 +101,26 @@ def _rescale_64(values: Int64, multipliers: list[Multiplier]) -> Int64:
     shift = 15 - np.array([multiplier.shift for multiplier in multipliers], np.int64)
     result: Int64 = (values * reduced + (np.int64(1) << (shift - 1))) >> shift
     return result
+
+
+def _rescaled(tensors: list[Tensor], inputs: list[Array]) -> Array:
+    """The same values in the output's scale (requantize.h; activations.cc: QuantizedReluX)."""
+    factor = float(_scale(tensors[0])) / float(_scale(tensors[1]))
+    return _saturate(Multiplier.of(factor).apply(inputs[0].astype(np.int64)))
+
+
+def _quantize(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
+    """From float32 (affine_quantize: rounds half away from zero), or from int16 in another scale."""
+    if tensors[0].dtype == np.int16:
+        return [_rescaled(tensors, inputs)]
+    scaled = inputs[0] / _scale(tensors[1])
+    rounded = np.copysign(np.floor(np.abs(scaled) + np.float32(0.5)), scaled)
+    limited = np.clip(rounded, -(2.0**30), 2.0**30)  # beyond int16 in any case
+    return [_saturate(limited.astype(np.int64))]
+
+
+def _relu(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
+    return [np.maximum(_rescaled(tensors, inputs), np.int16(0))]
 
 
 def _table_input(source: Tensor, values: Array) -> Int64:
@@ -142,6 +163,8 @@ KERNELS: dict[Op, Callable[[Operator, list[Tensor], list[Array]], list[Array]]] 
     Op.FULLY_CONNECTED: _fully_connected,
     Op.LOGISTIC: _logistic,
     Op.MUL: _mul,
+    Op.QUANTIZE: _quantize,
+    Op.RELU: _relu,
     Op.SUB: _sub,
     Op.TANH: _tanh,
 }

@@ -8,12 +8,12 @@ spikes are far from everything else, as h shares its scale.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
 from convert.calibrate import Range
-from convert.graph import Graph, Op, Operator, Quantization
+from convert.graph import Graph, Op, Quantization
+from convert.int8_ranges import integer_tensors
+from convert.scale_ties import FIXED, fixed_quantization, tied_groups
 
 FIXED_OUT = Quantization((1 / 32768,))
 """LOGISTIC and TANH, fixed by the kernels (activations.cc)."""
@@ -32,100 +32,57 @@ LEVELS = 32767
 SUM_RATIO = 1 / 8192
 """ADD and SUB abort when their output's scale is less than 2 ** -14 of the larger input's (add.cc)."""
 
-SAME_SCALE = (Op.CONCATENATION, Op.SPLIT, Op.UNPACK)
-"""Operators that only move data: their inputs and outputs share one scale."""
-
-Scales = dict[str, float]
-
 
 def int16_quantizations(graph: Graph, ranges: dict[str, Range]) -> dict[str, Quantization]:
-    """Tensor name -> Quantization for every activation and small constant of the float `graph`.
+    """Tensor name -> Quantization for every int16 activation and small constant of the float `graph`.
 
-    `ranges`: calibrate.calibrate of the graph.
+    `graph` and `ranges` have been through scale_ties.separate.
     """
-    magnitudes = _magnitudes(graph, ranges)
-    fixed = {name for op in graph.operators if op.op in (Op.LOGISTIC, Op.TANH) for name in op.outputs}
+    result = {op.outputs[0]: FIXED_OUT for op in graph.operators if op.op in FIXED}
     groups = _groups(graph)
-    scales: Scales = {}
-    for names in groups:
-        largest = max((magnitudes[name] for name in names), default=0.0)
-        scale = FIXED_OUT.scale[0] if fixed & set(names) else float(np.float32(largest / LEVELS))
-        scales.update(dict.fromkeys(names, scale or 1 / LEVELS))
-    _widen_sums(graph, groups, scales)
-    return {name: Quantization((scale,)) for name, scale in scales.items()}
-
-
-def _magnitudes(graph: Graph, ranges: dict[str, Range]) -> dict[str, float]:
-    """The largest magnitude that each activation's or small constant's scale must hold."""
-    readers: dict[str, set[Op]] = {}
-    for operator in graph.operators:
-        for name in operator.inputs:
-            readers.setdefault(name, set()).add(operator.op)
-    result = {}
-    for name in _quantized_names(graph):
-        tensor = graph.tensors[name]
-        if tensor.data is not None:
-            result[name] = float(np.abs(tensor.data).max(initial=0.0))
-            continue
-        found = ranges[name]
-        largest = max(-found.low, found.high) * HEADROOM
-        if name in graph.inputs:
-            largest = min(largest, SPIKE * max(-found.central_low, found.central_high))
-        elif readers.get(name) == {Op.LOGISTIC}:
-            largest = min(largest, TABLE_END)
-        elif readers.get(name) == {Op.TANH}:
-            largest = min(largest, TABLE_END / 2)
-        result[name] = largest
+    for group in groups:
+        if fixed_quantization(graph, group, ranges):
+            result.update(dict.fromkeys(group, FIXED_OUT))
+        elif group[0] not in result:
+            largest = max(_magnitude(graph, name, ranges) for name in group)
+            result.update(dict.fromkeys(group, symmetric(largest)))
+    _widen_sums(graph, groups, result)
     return result
 
 
-def _quantized_names(graph: Graph) -> list[str]:
-    """Activations, and float constants that are no weights or bias, in the graph's order."""
-    parameters = {
-        name for op in graph.operators if op.op is Op.FULLY_CONNECTED for name in op.inputs[1:]
-    }
-    return [
-        name
-        for name, tensor in graph.tensors.items()
-        if tensor.dtype == np.float32 and name not in parameters
-    ]
-
-
-@dataclass
-class _Ties:
-    """Which tensors must have the same scale (union-find)."""
-
-    parent: dict[str, str] = field(default_factory=dict)
-
-    def root(self, name: str) -> str:
-        while self.parent.setdefault(name, name) != name:
-            name = self.parent[name]
-        return name
-
-    def tie(self, operator: Operator, names: list[str]) -> None:
-        for name in names[1:]:
-            self.parent[self.root(name)] = self.root(names[0])
+def symmetric(largest: float) -> Quantization:
+    """The int16 scale that covers -largest..largest."""
+    return Quantization((float(np.float32(largest / LEVELS)) or 1 / LEVELS,))
 
 
 def _groups(graph: Graph) -> list[list[str]]:
-    """The tensors to quantize, in groups of one scale each."""
-    names, ties = _quantized_names(graph), _Ties()
-    for operator in graph.operators:
-        if operator.op in SAME_SCALE:
-            moved = [name for name in (*operator.inputs, *operator.outputs) if name in set(names)]
-            ties.tie(operator, moved)
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        groups.setdefault(ties.root(name), []).append(name)
-    return list(groups.values())
+    """Every tensor to quantize, with those that share its scale."""
+    groups = tied_groups(graph)
+    tied = {name for group in groups for name in group}
+    return groups + [[name] for name in integer_tensors(graph) if name not in tied]
 
 
-def _widen_sums(graph: Graph, groups: list[list[str]], scales: Scales) -> None:
+def _magnitude(graph: Graph, name: str, ranges: dict[str, Range]) -> float:
+    """The largest magnitude that the scale of an activation or small constant must hold."""
+    data = graph.tensors[name].data
+    if data is not None:
+        return float(np.abs(data).max(initial=0.0))
+    found, readers = ranges[name], {op.op for op in graph.operators if name in op.inputs}
+    largest = HEADROOM * max(-found.low, found.high)
+    if name in graph.inputs or readers == {Op.UNPACK}:
+        return min(largest, SPIKE * max(-found.central_low, found.central_high))
+    if readers == {Op.LOGISTIC}:
+        return min(largest, TABLE_END)
+    return min(largest, TABLE_END / 2) if readers == {Op.TANH} else largest
+
+
+def _widen_sums(graph: Graph, groups: list[list[str]], found: dict[str, Quantization]) -> None:
     """Raises the scale of a sum whose inputs cancel out almost completely, as ADD and SUB demand."""
-    group_of = {name: names for names in groups for name in names}
+    group_of = {name: group for group in groups for name in group}
     for operator in graph.operators:
-        if operator.op in (Op.ADD, Op.SUB):
-            (output,) = operator.outputs
-            least = max(scales[name] for name in operator.inputs) * SUM_RATIO
-            if scales[output] < least:
-                scales.update(dict.fromkeys(group_of[output], least))
+        if operator.op not in (Op.ADD, Op.SUB) or operator.outputs[0] not in found:
+            continue
+        largest = max(found[name].scale[0] for name in operator.inputs if name in found)
+        if found[operator.outputs[0]].scale[0] < largest * SUM_RATIO:
+            widened = Quantization((largest * SUM_RATIO,))
+            found.update(dict.fromkeys(group_of[operator.outputs[0]], widened))

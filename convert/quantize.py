@@ -1,7 +1,7 @@
-"""Float Graph -> float16, dynamic or int8 Graph. Decides type, scale and zero_point of every tensor.
+"""Float Graph -> int8 or int16x8 Graph: every tensor an integer, input and output included.
 
-float16 stores the matrices in half precision behind one DEQUANTIZE each; dynamic stores them in int8
-and leaves the activations float; int8 makes every tensor an integer, input and output included.
+Scales of activations come from int8_ranges or int16_ranges. Graphs with float activations and smaller
+weights are made by weight_formats.
 """
 
 from __future__ import annotations
@@ -23,59 +23,39 @@ BIAS_LIMITS = {"int32": 2**31 - 1, "int64": 2**46 - 1}
 """Largest bias; the kernels multiply 64-bit sums of up to 48 bits (internal/common.cc)."""
 
 
-def to_float16(graph: Graph) -> Graph:
-    """Matrices in float16; biases and arithmetic stay float32."""
-    tensors, widened = dict(graph.tensors), []
-    for name in _matrices(graph):
-        data = graph.tensors[name].values
-        stored = f"{name}_f16"
-        tensors[stored] = Tensor(stored, data.shape, np.dtype(np.float16), data.astype(np.float16))
-        tensors[name] = replace(tensors[name], data=None)
-        widened.append(Operator(Op.DEQUANTIZE, (stored,), (name,)))
-    return replace(graph, tensors=tensors, operators=(*widened, *graph.operators))
-
-
-def to_dynamic(graph: Graph, moments: dict[str, NDArray[np.float64]], *, per_channel: bool) -> Graph:
-    """Matrices in int8, one scale per row (`per_channel`) or one per matrix; activations float32.
-
-    `moments`: rounding.second_moments of the graph.
-    """
-    tensors = dict(graph.tensors)
-    tensors.update(_int8_matrices(graph, moments, per_channel=per_channel))
-    return replace(graph, tensors=tensors)
-
-
 def to_int8(
     graph: Graph, moments: dict[str, NDArray[np.float64]], quantizations: dict[str, Quantization]
 ) -> Graph:
     """Every tensor an integer, but for those that stay float (Tensor.keep_float).
 
-    `quantizations` holds that of every activation and small constant.
+    `quantizations` holds that of every activation and small constant; biases are int32.
     """
-    graph = _with_float_islands(graph)
-    tensors = dict(graph.tensors)
-    tensors.update(_int8_matrices(graph, moments, per_channel=True))
-    for name, quantization in quantizations.items():
-        tensors[name] = _as_integer(tensors[name], quantization, np.dtype(np.int8))
-    for operator in graph.operators:
-        if operator.op is Op.FULLY_CONNECTED:
-            source, weights, bias = (tensors[name] for name in operator.inputs)
-            tensors[bias.name] = _bias(graph.tensors[bias.name], source, weights, np.dtype(np.int32))
-    return replace(graph, tensors=tensors)
+    return _to_integer(graph, moments, quantizations, np.dtype(np.int8), np.dtype(np.int32))
 
 
 def to_int16x8(
     graph: Graph, moments: dict[str, NDArray[np.float64]], quantizations: dict[str, Quantization]
 ) -> Graph:
-    """Every activation int16, matrices int8 per row, biases int64; `quantizations` as in `to_int8`."""
+    """As `to_int8` with int16 activations and int64 biases; the matrices are int8."""
+    return _to_integer(graph, moments, quantizations, np.dtype(np.int16), np.dtype(np.int64))
+
+
+def _to_integer(
+    graph: Graph,
+    moments: dict[str, NDArray[np.float64]],
+    quantizations: dict[str, Quantization],
+    dtype: np.dtype[Any],
+    bias_dtype: np.dtype[Any],
+) -> Graph:
+    graph = _with_float_islands(graph)
     tensors = dict(graph.tensors)
-    tensors.update(_int8_matrices(graph, moments, per_channel=True))
+    tensors.update(_int8_matrices(graph, moments))
     for name, quantization in quantizations.items():
-        tensors[name] = _as_integer(tensors[name], quantization, np.dtype(np.int16))
+        tensors[name] = _as_integer(tensors[name], quantization, dtype)
     for operator in graph.operators:
         if operator.op is Op.FULLY_CONNECTED:
             source, weights, bias = (tensors[name] for name in operator.inputs)
-            tensors[bias.name] = _bias(graph.tensors[bias.name], source, weights, np.dtype(np.int64))
+            tensors[bias.name] = _bias(graph.tensors[bias.name], source, weights, bias_dtype)
     return replace(graph, tensors=tensors)
 
 
@@ -138,18 +118,15 @@ def quantize_matrix(
     return q, Quantization(tuple(float(value) for value in scale.reshape(-1)))
 
 
-def _int8_matrices(
-    graph: Graph, moments: dict[str, NDArray[np.float64]], *, per_channel: bool
-) -> dict[str, Tensor]:
+def _int8_matrices(graph: Graph, moments: dict[str, NDArray[np.float64]]) -> dict[str, Tensor]:
     result = {}
-    for name in _matrices(graph):
-        data = graph.tensors[name].values
-        q, quantization = quantize_matrix(data, moments[name], per_channel=per_channel)
+    for name in matrices(graph):
+        q, quantization = quantize_matrix(graph.tensors[name].values, moments[name], per_channel=True)
         result[name] = Tensor(name, q.shape, q.dtype, q, quantization)
     return result
 
 
-def _matrices(graph: Graph) -> list[str]:
+def matrices(graph: Graph) -> list[str]:
     """Names of the weights of FULLY_CONNECTED, each once."""
     names = [op.inputs[1] for op in graph.operators if op.op is Op.FULLY_CONNECTED]
     return list(dict.fromkeys(names))
