@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,13 +11,15 @@ from convert.check import check_float16, check_network, check_ranges, check_wind
 from convert.flatbuffer import serialize
 from convert.graph import Graph
 from convert.int8_ranges import int8_quantizations
+from convert.int16_ranges import int16_quantizations
 from convert.network import Network
 from convert.precision import scheme_for
-from convert.quantize import to_dynamic, to_float16, to_int8
+from convert.quantize import matrices, to_int8, to_int16x8
 from convert.rounding import second_moments
 from convert.scale_ties import separate
 from convert.target import target_named
 from convert.unroll import unroll
+from convert.weight_formats import SCHEME_FORMATS, WeightFormat, with_weights
 
 Windows = NDArray[np.float32]
 
@@ -44,41 +44,27 @@ def lower(network: Network, windows: Windows, *, precision: str, target: str = "
 
 def quantized(graph: Graph, windows: Windows, scheme: str) -> Graph:
     """The float `graph` by a quantization scheme, one of those in convert.precision."""
-    return _QUANTIZED[scheme](graph, windows)
+    if scheme in SCHEME_FORMATS:
+        return _with_float_activations(graph, windows, SCHEME_FORMATS[scheme])
+    return _with_integer_activations(graph, windows, scheme)
 
 
-def _float32(graph: Graph, windows: Windows) -> Graph:
-    return graph
+def _with_float_activations(graph: Graph, windows: Windows, stored: WeightFormat) -> Graph:
+    formats = dict.fromkeys(matrices(graph), stored)
+    if stored.kind == "float16":
+        check_float16(graph)
+    integer = stored.kind in ("int8", "int4")
+    return with_weights(graph, second_moments(graph, windows) if integer else {}, formats)
 
 
-def _float16(graph: Graph, windows: Windows) -> Graph:
-    check_float16(graph)
-    return to_float16(graph)
-
-
-def _dynamic_per_channel(graph: Graph, windows: Windows) -> Graph:
-    return to_dynamic(graph, second_moments(graph, windows), per_channel=True)
-
-
-def _dynamic_per_tensor(graph: Graph, windows: Windows) -> Graph:
-    return to_dynamic(graph, second_moments(graph, windows), per_channel=False)
-
-
-def _int8(graph: Graph, windows: Windows) -> Graph:
+def _with_integer_activations(graph: Graph, windows: Windows, scheme: str) -> Graph:
     ranges = calibrate(graph, windows)
     check_ranges(ranges)
     balanced = balance(graph, ranges)
     if balanced is not graph:
         graph, ranges = balanced, calibrate(balanced, windows)
     graph, ranges = separate(graph, ranges)
-    quantizations = int8_quantizations(graph, ranges, windows)
-    return to_int8(graph, second_moments(graph, windows), quantizations)
-
-
-_QUANTIZED: dict[str, Callable[[Graph, Windows], Graph]] = {
-    "dynamic-per-channel": _dynamic_per_channel,
-    "dynamic-per-tensor": _dynamic_per_tensor,
-    "float16": _float16,
-    "float32": _float32,
-    "int8": _int8,
-}
+    moments = second_moments(graph, windows)
+    if scheme == "int16x8":
+        return to_int16x8(graph, moments, int16_quantizations(graph, ranges))
+    return to_int8(graph, moments, int8_quantizations(graph, ranges, windows))

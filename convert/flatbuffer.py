@@ -34,10 +34,12 @@ def serialize(graph: Graph) -> bytes:
 def op_version(graph: Graph, operator: Operator) -> int:
     """The lowest version of the operator that describes this use of it."""
     tensors = [graph.tensors[name] for name in (*operator.inputs, *operator.outputs)]
+    if tensors[-1].dtype == np.int16:
+        return _INT16_VERSIONS[operator.op]
     if operator.op is Op.FULLY_CONNECTED:
         return _fully_connected_version(tensors[0], tensors[1])
     if operator.op is Op.DEQUANTIZE:
-        return 3 if tensors[0].dtype == np.float16 else 2
+        return 3 if tensors[0].dtype in (np.float16, np.int16) else 2
     if tensors[-1].dtype != np.int8:
         return 1
     return 3 if operator.op is Op.MUL and _rescale(tensors) >= 1 else 2
@@ -48,7 +50,27 @@ def _fully_connected_version(source: Tensor, weights: Tensor) -> int:
         return 1
     if source.dtype == np.int8:
         return 4
-    return 12 if weights.quantization and weights.quantization.per_channel else 9
+    # int4 is in no version's description, and tflite-runtime 2.14 (up to 11) corrupts its memory on it:
+    # a version that it refuses keeps such a file away from it.
+    return 12 if weights.int4 or weights.affine.per_channel else 9
+
+
+_INT16_VERSIONS = {
+    Op.ADD: 3,
+    Op.CONCATENATION: 3,
+    Op.PACK: 3,
+    Op.QUANTIZE: 2,
+    Op.REDUCE_MAX: 3,
+    Op.RELU: 3,
+    Op.FULLY_CONNECTED: 7,
+    Op.LOGISTIC: 3,
+    Op.MUL: 4,
+    Op.SPLIT: 4,
+    Op.SUB: 5,
+    Op.TANH: 3,
+    Op.UNPACK: 4,
+}
+"""int16 in and out, scales that are no powers of two."""
 
 
 def _rescale(tensors: list[Tensor]) -> float:
@@ -97,7 +119,7 @@ class _Writer:
         """Buffer 0 is empty, for tensors without data; then one buffer per constant."""
         tables = []
         for constant in self.graph.constants():
-            vector = self._bytes(constant.values)
+            vector = self._bytes(stored_data(constant))
             self.schema.BufferStart(self.builder)
             self.schema.BufferAddData(self.builder, vector)
             tables.append(self.schema.BufferEnd(self.builder))
@@ -106,7 +128,7 @@ class _Writer:
         return self._offsets([empty, *tables])
 
     def _bytes(self, data: NDArray[Any]) -> int:
-        raw = np.ascontiguousarray(data).tobytes()
+        raw = data.tobytes()
         self.builder.StartVector(1, len(raw), DATA_ALIGNMENT)
         head = self.builder.head - len(raw)
         self.builder.head = head
@@ -135,7 +157,8 @@ class _Writer:
         name = builder.CreateString(tensor.name)
         schema.TensorStart(builder)
         schema.TensorAddShape(builder, shape)
-        schema.TensorAddType(builder, getattr(schema.TensorType, tensor.dtype.name.upper()))
+        kind = "INT4" if tensor.int4 else tensor.dtype.name.upper()
+        schema.TensorAddType(builder, getattr(schema.TensorType, kind))
         schema.TensorAddBuffer(builder, buffer)
         schema.TensorAddName(builder, name)
         if quantization is not None:
@@ -243,6 +266,23 @@ class _Writer:
         return int(self.builder.EndVector())
 
 
+def stored_data(constant: Tensor) -> NDArray[Any]:
+    """A constant's data as the file holds it: of int4 two values a byte, the first in the low bits."""
+    data = np.ascontiguousarray(constant.values)
+    if not constant.int4:
+        return data
+    nibbles = data.reshape(-1).astype(np.uint8) & 15
+    nibbles = np.append(nibbles, np.zeros(len(nibbles) % 2, np.uint8))
+    packed: NDArray[Any] = nibbles[0::2] | nibbles[1::2] << 4
+    return packed
+
+
+def _sum_options(graph: Graph, operator: Operator) -> dict[str, Any]:
+    """int16 sums have any scale; the schema's default is an older kernel for powers of two."""
+    int16 = graph.tensors[operator.outputs[0]].dtype == np.int16
+    return {"PotScaleInt16": False} if int16 else {}
+
+
 def _fully_connected_options(graph: Graph, operator: Operator) -> dict[str, int]:
     source, weights = (graph.tensors[name] for name in operator.inputs[:2])
     hybrid = source.dtype == np.float32 and weights.dtype == np.int8
@@ -256,7 +296,7 @@ def _reducer_options(graph: Graph, operator: Operator) -> dict[str, int]:
 
 
 _OPTIONS: dict[Op, tuple[str, Callable[[Graph, Operator], dict[str, Any]]]] = {
-    Op.ADD: ("AddOptions", lambda graph, operator: {}),
+    Op.ADD: ("AddOptions", _sum_options),
     Op.CONCATENATION: ("ConcatenationOptions", lambda graph, operator: {"Axis": operator.axis}),
     Op.DEQUANTIZE: ("DequantizeOptions", lambda graph, operator: {}),
     Op.FULLY_CONNECTED: ("FullyConnectedOptions", _fully_connected_options),
@@ -271,7 +311,7 @@ _OPTIONS: dict[Op, tuple[str, Callable[[Graph, Operator], dict[str, Any]]]] = {
     Op.SOFTMAX: ("SoftmaxOptions", lambda graph, operator: {"Beta": 1.0}),
     Op.SPLIT: ("SplitOptions", lambda graph, operator: {"NumSplits": len(operator.outputs)}),
     Op.SQUARED_DIFFERENCE: ("SquaredDifferenceOptions", lambda graph, operator: {}),
-    Op.SUB: ("SubOptions", lambda graph, operator: {}),
+    Op.SUB: ("SubOptions", _sum_options),
     Op.UNPACK: (
         "UnpackOptions",
         lambda graph, operator: {"Num": len(operator.outputs), "Axis": operator.axis},

@@ -63,6 +63,8 @@ class Tensor:
     quantization: Quantization | None = None
     keep_float: bool = False
     """Whether the tensor stays float32 in an integer graph, as its operator has no good integer form."""
+    int4: bool = False
+    """The data, int8 here, is -8..7, and the file holds two values a byte."""
 
     @property
     def values(self) -> NDArray[Any]:

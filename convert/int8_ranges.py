@@ -51,7 +51,7 @@ def int8_quantizations(
         fixed = fixed_quantization(graph, group, ranges)
         result.update(dict.fromkeys(group, fixed or _covering(graph, group, ranges)))
     state = state_tensors(graph)
-    for name in _integer_tensors(graph):
+    for name in integer_tensors(graph):
         if name not in result and name not in state:
             result[name] = _own_range(graph, name, ranges)
     result.update(_state_quantizations(graph, ranges, windows[:STATE_WINDOWS], state - set(result)))
@@ -96,7 +96,7 @@ def _covering(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Quant
     return affine(min(lows, default=0.0), max(highs, default=0.0))
 
 
-def _integer_tensors(graph: Graph) -> list[str]:
+def integer_tensors(graph: Graph) -> list[str]:
     """Activations and constants that an integer graph holds in int8, in the graph's order."""
     names: dict[str, None] = dict.fromkeys(graph.inputs)
     for operator in graph.operators:

@@ -1,8 +1,8 @@
 """Runs a Graph in numpy, for many windows at once: the reference for every tensor, and calibration.
 
-Float operators follow the definition; int8 operators follow TFLite's reference kernels bit for bit
-(see integer_kernels); FULLY_CONNECTED with int8 weights and float activations follows its hybrid
-kernel (see hybrid_kernels).
+Float operators follow the definition; int8 and int16 operators follow TFLite's reference kernels bit for
+bit (integer_kernels, int16_kernels); FULLY_CONNECTED with integer weights and float activations follows
+its hybrid kernel (hybrid_kernels).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from convert import float_kernels, hybrid_kernels, integer_kernels
+from convert import float_kernels, hybrid_kernels, int16_kernels, integer_kernels
 from convert.graph import Graph, Op, Operator, Tensor
 
 Array = NDArray[Any]
@@ -65,6 +65,8 @@ def _kernel(operator: Operator, tensors: list[Tensor]) -> Kernel:
         return _MOVES[operator.op]
     if tensors[-1].dtype == np.int8:
         return integer_kernels.KERNELS[operator.op]
+    if tensors[-1].dtype == np.int16:
+        return int16_kernels.KERNELS[operator.op]
     if operator.op is Op.FULLY_CONNECTED and tensors[1].dtype == np.int8:
         return hybrid_kernels.fully_connected
     return float_kernels.KERNELS[operator.op]

@@ -26,6 +26,8 @@ PRECISIONS = {
         Precision("float32", ParityBudget(0.9999, 1e-3), ("float32",)),
         Precision("float16", ParityBudget(0.999), ("float16",)),
         Precision("dynamic", ParityBudget(0.999), ("dynamic-per-channel", "dynamic-per-tensor")),
+        Precision("int4", ParityBudget(0.99), ("int4-per-channel", "int4-per-tensor")),
+        Precision("int16x8", ParityBudget(0.999), ("int16x8",)),
         Precision("int8", ParityBudget(0.995), ("int8",)),
     )
 }

@@ -1,43 +1,26 @@
-"""Float Graph -> float16, dynamic or int8 Graph. Decides type, scale and zero_point of every tensor.
+"""Float Graph -> int8 or int16x8 Graph: every tensor an integer, input and output included.
 
-float16 stores the matrices in half precision behind one DEQUANTIZE each; dynamic stores them in int8
-and leaves the activations float; int8 makes every tensor an integer, input and output included.
+Scales of activations come from int8_ranges or int16_ranges. Graphs with float activations and smaller
+weights are made by weight_formats.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convert.graph import Graph, Op, Operator, Quantization, Tensor
 from convert.rounding import round_weights
+from edge_runtime.quantization import quantize
 
 WEIGHT_LIMIT = 127
 """Weights use -127..127, symmetric (8-bit quantization specification): -128 is left out."""
 
-
-def to_float16(graph: Graph) -> Graph:
-    """Matrices in float16; biases and arithmetic stay float32."""
-    tensors, widened = dict(graph.tensors), []
-    for name in matrices(graph):
-        data = graph.tensors[name].values
-        stored = f"{name}_f16"
-        tensors[stored] = Tensor(stored, data.shape, np.dtype(np.float16), data.astype(np.float16))
-        tensors[name] = replace(tensors[name], data=None)
-        widened.append(Operator(Op.DEQUANTIZE, (stored,), (name,)))
-    return replace(graph, tensors=tensors, operators=(*widened, *graph.operators))
-
-
-def to_dynamic(graph: Graph, moments: dict[str, NDArray[np.float64]], *, per_channel: bool) -> Graph:
-    """Matrices in int8, one scale per row (`per_channel`) or one per matrix; activations float32.
-
-    `moments`: rounding.second_moments of the graph.
-    """
-    tensors = dict(graph.tensors)
-    tensors.update(_int8_matrices(graph, moments, per_channel=per_channel))
-    return replace(graph, tensors=tensors)
+BIAS_LIMITS = {"int32": 2**31 - 1, "int64": 2**46 - 1}
+"""Largest bias; the kernels multiply 64-bit sums of up to 48 bits (internal/common.cc)."""
 
 
 def to_int8(
@@ -45,17 +28,34 @@ def to_int8(
 ) -> Graph:
     """Every tensor an integer, but for those that stay float (Tensor.keep_float).
 
-    `quantizations` holds that of every activation and small constant.
+    `quantizations` holds that of every activation and small constant; biases are int32.
     """
+    return _to_integer(graph, moments, quantizations, np.dtype(np.int8), np.dtype(np.int32))
+
+
+def to_int16x8(
+    graph: Graph, moments: dict[str, NDArray[np.float64]], quantizations: dict[str, Quantization]
+) -> Graph:
+    """As `to_int8` with int16 activations and int64 biases; the matrices are int8."""
+    return _to_integer(graph, moments, quantizations, np.dtype(np.int16), np.dtype(np.int64))
+
+
+def _to_integer(
+    graph: Graph,
+    moments: dict[str, NDArray[np.float64]],
+    quantizations: dict[str, Quantization],
+    dtype: np.dtype[Any],
+    bias_dtype: np.dtype[Any],
+) -> Graph:
     graph = _with_float_islands(graph)
     tensors = dict(graph.tensors)
-    tensors.update(_int8_matrices(graph, moments, per_channel=True))
+    tensors.update(_int8_matrices(graph, moments))
     for name, quantization in quantizations.items():
-        tensors[name] = _as_int8(tensors[name], quantization)
+        tensors[name] = _as_integer(tensors[name], quantization, dtype)
     for operator in graph.operators:
         if operator.op is Op.FULLY_CONNECTED:
             source, weights, bias = (tensors[name] for name in operator.inputs)
-            tensors[bias.name] = _int32_bias(graph.tensors[bias.name], source, weights)
+            tensors[bias.name] = _bias(graph.tensors[bias.name], source, weights, bias_dtype)
     return replace(graph, tensors=tensors)
 
 
@@ -118,13 +118,10 @@ def quantize_matrix(
     return q, Quantization(tuple(float(value) for value in scale.reshape(-1)))
 
 
-def _int8_matrices(
-    graph: Graph, moments: dict[str, NDArray[np.float64]], *, per_channel: bool
-) -> dict[str, Tensor]:
+def _int8_matrices(graph: Graph, moments: dict[str, NDArray[np.float64]]) -> dict[str, Tensor]:
     result = {}
     for name in matrices(graph):
-        data = graph.tensors[name].values
-        q, quantization = quantize_matrix(data, moments[name], per_channel=per_channel)
+        q, quantization = quantize_matrix(graph.tensors[name].values, moments[name], per_channel=True)
         result[name] = Tensor(name, q.shape, q.dtype, q, quantization)
     return result
 
@@ -135,18 +132,17 @@ def matrices(graph: Graph) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _as_int8(tensor: Tensor, quantization: Quantization) -> Tensor:
+def _as_integer(tensor: Tensor, quantization: Quantization, dtype: np.dtype[Any]) -> Tensor:
     data = tensor.data
     if data is not None:
-        q = np.rint(data / np.float32(quantization.scale[0])) + quantization.zero_point
-        data = np.clip(q, -128, 127).astype(np.int8)
-    return replace(tensor, dtype=np.dtype(np.int8), data=data, quantization=quantization)
+        data = quantize(data, quantization.scale[0], quantization.zero_point, dtype)
+    return replace(tensor, dtype=dtype, data=data, quantization=quantization)
 
 
-def _int32_bias(bias: Tensor, source: Tensor, weights: Tensor) -> Tensor:
-    """int32 with scale input x weight, as FULLY_CONNECTED demands."""
+def _bias(bias: Tensor, source: Tensor, weights: Tensor, dtype: np.dtype[Any]) -> Tensor:
+    """int32, or int64 for int16 activations, with scale input x weight, as FULLY_CONNECTED demands."""
     scale = np.float32(source.affine.scale[0]) * np.array(weights.affine.scale, np.float32)
-    limit = np.iinfo(np.int32)
-    q = np.clip(np.rint(bias.values / scale.astype(np.float64)), limit.min, limit.max)
+    limit = BIAS_LIMITS[dtype.name]
+    q = np.clip(np.rint(bias.values / scale.astype(np.float64)), -limit - 1, limit)
     quantization = Quantization(tuple(float(value) for value in scale))
-    return Tensor(bias.name, bias.shape, np.dtype(np.int32), q.astype(np.int32), quantization)
+    return Tensor(bias.name, bias.shape, dtype, q.astype(dtype), quantization)

@@ -47,12 +47,18 @@ def second_moments(graph: Graph, windows: NDArray[np.float32]) -> dict[str, Floa
 
 
 def round_weights(
-    weights: NDArray[np.float32], scale: Float64, moments: Float64, limit: int
+    weights: NDArray[np.float32],
+    scale: Float64,
+    moments: Float64,
+    limit: int,
+    lowest: int | None = None,
 ) -> NDArray[np.int8]:
-    """The integers `[outputs, inputs]` in -limit..limit for `weights` of the same shape.
+    """The integers `[outputs, inputs]` in `lowest`..`limit` for `weights` of the same shape.
 
-    `scale`: `[outputs, 1]` or `[1, 1]`; `moments`: `[inputs, inputs]`, from `second_moments`.
+    `scale`: `[outputs, 1]` or `[1, 1]`; `moments`: `[inputs, inputs]`, from `second_moments`; `lowest`
+    is -limit by default.
     """
+    least = -limit if lowest is None else lowest
     # The inputs that matter most come first, when all the others can still make up for them.
     order = np.argsort(-np.diag(moments), kind="stable")
     factor = _inverse_factor(moments[np.ix_(order, order)])
@@ -60,7 +66,7 @@ def round_weights(
     rounded = np.empty_like(remaining)
     for k in range(remaining.shape[1]):
         column = remaining[:, k : k + 1]
-        q = np.clip(np.rint(column / scale), -limit, limit)
+        q = np.clip(np.rint(column / scale), least, limit)
         rounded[:, k : k + 1] = q
         error = (column - q * scale) / factor[k, k]
         remaining[:, k + 1 :] -= error * factor[k, k + 1 :]

@@ -20,7 +20,7 @@ class Target:
     2.14 does not have."""
 
 
-_COMMON = frozenset({"float32", "float16", "dynamic-per-tensor", "int8"})
+_COMMON = frozenset({"float32", "float16", "dynamic-per-tensor", "int8", "int16x8"})
 
 
 TARGETS = {
@@ -28,7 +28,7 @@ TARGETS = {
     for target in (
         Target("any", ("ai-edge-litert", "tflite-runtime"), _COMMON),
         Target("tflite-runtime-2.14", ("tflite-runtime",), _COMMON),
-        Target("litert-2.1", ("ai-edge-litert",), _COMMON | {"dynamic-per-channel"}),
+        Target("litert-2.1", ("ai-edge-litert",), _COMMON | {"dynamic-per-channel", "int4-per-channel"}),
     )
 }
 """Name -> Target."""
