@@ -64,6 +64,14 @@ def _state_inputs(builder: GraphBuilder, layer: Recurrent, prefix: str) -> State
     return tuple(builder.activation(f"{prefix}{name}0", shape) for name in state_names(layer))
 
 
+def state_labels(graph: Graph) -> tuple[str, ...]:
+    """What the metadata calls the states: h and c, in a network of several layers with the layer's name.
+
+    () for an unrolled graph.
+    """
+    return tuple(before[: -len("0")] for before, _ in graph.states)
+
+
 def with_tied_states(graph: Graph, quantizations: dict[str, Quantization]) -> dict[str, Quantization]:
     """`quantizations` with one scale for each state, so that a step's output can be fed back as it is.
 

@@ -43,7 +43,7 @@ def test_zipfile_reads_the_associated_files(model):
         assert archive.testzip() is None
         assert archive.read("labels.txt") == b"idle\nwalk\nrun\nfall"
         record = json.loads(archive.read("edge_rnn.json"))
-    assert record["format_version"] == FORMAT_VERSION == 1
+    assert record["format_version"] == 1
     assert set(record) == {
         "features",
         "flatbuffer",
