@@ -41,6 +41,17 @@ class Range:
         ordered = np.partition(flat, [below, above])
         return cls(low, high, float(ordered[below]), float(ordered[above]))
 
+    def joined(self, other: Range | None) -> Range:
+        """The range that holds both."""
+        if other is None:
+            return self
+        return Range(
+            min(self.low, other.low),
+            max(self.high, other.high),
+            min(self.central_low, other.central_low),
+            max(self.central_high, other.central_high),
+        )
+
 
 def calibrate(graph: Graph, windows: NDArray[np.float32]) -> dict[str, Range]:
     """Tensor name -> Range, for every activation of the float `graph`.
@@ -50,10 +61,16 @@ def calibrate(graph: Graph, windows: NDArray[np.float32]) -> dict[str, Range]:
     """
     ranges: dict[str, Range] = {}
     combined = {op.outputs[0] for op in graph.operators if op.op in (Op.ADD, Op.MUL)}
+    # A state before a row is the one after the row before it: both are measured alike.
+    combined |= {before for before, after in graph.states if after in combined}
 
     def observe(tensor: Tensor, values: NDArray[Any]) -> None:
         central = tensor.name in combined or tensor.name == graph.input
-        ranges[tensor.name] = Range.of(values, central=central)
+        found = Range.of(values, central=central)
+        # The graph of a single step is run for every row: one range for all of them.
+        ranges[tensor.name] = found.joined(ranges.get(tensor.name))
 
     run(graph, windows, observe)
+    for before, after in graph.states:
+        ranges[before] = ranges[after] = ranges[after].joined(ranges[before])
     return ranges

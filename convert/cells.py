@@ -54,6 +54,11 @@ def add_step(
     return _simple_step(builder, layer, prefix, x, state, t)
 
 
+def state_names(layer: Recurrent) -> tuple[str, ...]:
+    """The layer's states in the order of State."""
+    return ("h", "c") if isinstance(layer, Lstm) else ("h",)
+
+
 def _side_by_side(
     builder: GraphBuilder, prefix: str, kernel: Weights, recurrent_kernel: Weights, bias: Weights
 ) -> None:

@@ -25,6 +25,12 @@ import click
     help="Engine of the device: any, tflite-runtime-2.14 or litert-2.1.",
 )
 @click.option(
+    "--graph",
+    default="unrolled",
+    show_default=True,
+    help="unrolled: a window in, its logits out. step: one row and the states in and out, for streams.",
+)
+@click.option(
     "--calibration-samples",
     default=500,
     show_default=True,
@@ -41,6 +47,7 @@ def convert(
     precision: str,
     out: str | None,
     target: str,
+    graph: str,
     min_agreement: float | None,
     max_logit_difference: float | None,
     **options: int,
@@ -48,12 +55,13 @@ def convert(
     """Convert a run to an unrolled TFLite model and prove it against the full model."""
     from convert.pipeline import convert_each, output_files
 
-    outputs = output_files(run, precision, out)
+    outputs = output_files(run, precision, out, graph)
     failed = False
     for result in convert_each(
         run,
         outputs,
         target=target,
+        graph=graph,
         min_agreement=min_agreement,
         max_logit_difference=max_logit_difference,
         **options,

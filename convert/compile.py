@@ -17,29 +17,56 @@ from convert.precision import scheme_for
 from convert.quantize import matrices, to_int8, to_int16x8
 from convert.rounding import second_moments
 from convert.scale_ties import separate
+from convert.step_graph import step_graph, with_tied_states
 from convert.target import target_named
 from convert.unroll import unroll
 from convert.weight_formats import SCHEME_FORMATS, WeightFormat, with_weights
+from edge_runtime.errors import InputError
 
 Windows = NDArray[np.float32]
 
+GRAPHS = {"unrolled": unroll, "step": step_graph}
+"""Name -> function from Network to float Graph: of a whole window, or of one row with states."""
 
-def compile_network(network: Network, windows: Windows, *, precision: str, target: str = "any") -> bytes:
-    """The FlatBuffer of `network` in `precision`, for the engines of `target`.
+
+def compile_network(
+    network: Network,
+    windows: Windows,
+    *,
+    precision: str,
+    target: str = "any",
+    graph: str = "unrolled",
+) -> bytes:
+    """The FlatBuffer of `network` in `precision`, for the engines of `target`; `graph`: one of GRAPHS.
 
     `windows`: normalized calibration windows, float32 `[N, steps, features]`, of the training split;
     float32 and float16 do not look at them. The same arguments give the same bytes. Raises InputError
-    for an unknown precision or target, DataError for weights or windows that hold no finite numbers.
+    for an unknown precision, target or graph, and for a layer that the graph of a step cannot have;
+    DataError for weights or windows that hold no finite numbers.
     """
-    return serialize(lower(network, windows, precision=precision, target=target))
+    return serialize(lower(network, windows, precision=precision, target=target, graph=graph))
 
 
-def lower(network: Network, windows: Windows, *, precision: str, target: str = "any") -> Graph:
+def float_graph(network: Network, graph: str = "unrolled") -> Graph:
+    """The float graph of that name, before quantization. Raises InputError for an unknown one."""
+    if graph not in GRAPHS:
+        raise InputError(f"unknown graph {graph!r}: choose {' or '.join(GRAPHS)}")
+    return GRAPHS[graph](network)
+
+
+def lower(
+    network: Network,
+    windows: Windows,
+    *,
+    precision: str,
+    target: str = "any",
+    graph: str = "unrolled",
+) -> Graph:
     """The graph that `compile_network` writes; takes and raises the same."""
     scheme = scheme_for(precision, target_named(target))
     check_network(network)
     check_windows(network, windows)
-    return quantized(unroll(network), windows, scheme)
+    return quantized(float_graph(network, graph), windows, scheme)
 
 
 def quantized(graph: Graph, windows: Windows, scheme: str) -> Graph:
@@ -66,5 +93,6 @@ def _with_integer_activations(graph: Graph, windows: Windows, scheme: str) -> Gr
     graph, ranges = separate(graph, ranges)
     moments = second_moments(graph, windows)
     if scheme == "int16x8":
-        return to_int16x8(graph, moments, int16_quantizations(graph, ranges))
-    return to_int8(graph, moments, int8_quantizations(graph, ranges, windows))
+        int16 = with_tied_states(graph, int16_quantizations(graph, ranges))
+        return to_int16x8(graph, moments, int16)
+    return to_int8(graph, moments, with_tied_states(graph, int8_quantizations(graph, ranges, windows)))

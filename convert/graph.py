@@ -101,13 +101,15 @@ class Graph:
     """Operators in execution order over named tensors.
 
     An unrolled graph has one input, the window `[1, steps, features]`, and one output, the logits. A
-    graph of a single step has the states as further inputs and outputs.
+    graph of a single step has the states as further inputs and outputs, in the order of `states`.
     """
 
     tensors: dict[str, Tensor]
     operators: tuple[Operator, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    states: tuple[tuple[str, str], ...] = ()
+    """Of a single step: each state before and after the row, (input, output). They start at zero."""
 
     @property
     def input(self) -> str:
@@ -176,6 +178,11 @@ class GraphBuilder:
         self.operators.append(Operator(op, tuple(inputs), tuple(outputs), axis))
         return [self.activation(name, shape) for name in outputs]
 
-    def build(self, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Graph:
+    def build(
+        self,
+        inputs: tuple[str, ...],
+        outputs: tuple[str, ...],
+        states: tuple[tuple[str, str], ...] = (),
+    ) -> Graph:
         """The finished graph."""
-        return Graph(self.tensors, tuple(self.operators), inputs, outputs)
+        return Graph(self.tensors, tuple(self.operators), inputs, outputs, states)

@@ -23,14 +23,34 @@ Observer = Callable[[Tensor, Array], "Array | None"]
 
 
 def run(graph: Graph, windows: Array, observe: Observer | None = None) -> Array:
-    """The output of a graph of one input for `windows` `[N, steps, features]` in that tensor's dtype.
+    """The logits for `windows` `[N, steps, features]` in the input's dtype.
+
+    When the graph is a single step: those after the last row of each window.
 
     `observe` is called with every tensor computed and its values `[N, ...]`, the input included; an
     array that it returns takes the values' place. Values are freed after their last use, so the call
-    needs little more memory than one step.
+    needs little more memory than one step. Of a single step it is called once for every row.
     """
+    if graph.states:
+        return run_rows(graph, windows, observe)[-1]
     (result,) = run_all(graph, [windows], observe)
     return result
+
+
+def run_rows(graph: Graph, windows: Array, observe: Observer | None = None) -> list[Array]:
+    """The logits after every row, for the graph of a single step: its states are fed back."""
+    states = [zeros(graph.tensors[name], len(windows)) for name, _ in graph.states]
+    logits = []
+    for t in range(windows.shape[1]):
+        result, *states = run_all(graph, [windows[:, t], *states], observe)
+        logits.append(result)
+    return logits
+
+
+def zeros(tensor: Tensor, count: int) -> Array:
+    """`count` times the value 0 of a tensor, in its dtype."""
+    zero = tensor.quantization.zero_point if tensor.quantization else 0
+    return np.full((count, *tensor.shape[1:]), zero, tensor.dtype)
 
 
 def run_all(graph: Graph, inputs: list[Array], observe: Observer | None = None) -> list[Array]:

@@ -82,9 +82,16 @@ def _compare(
 
 
 def engine_logits(
-    model: str | Path, windows: NDArray[Any], *, engine: str, kernels: str = "default"
+    model: str | Path,
+    windows: NDArray[Any],
+    *,
+    engine: str,
+    kernels: str = "default",
+    by_row: bool = False,
 ) -> NDArray[np.float32]:
     """Logits `[N, classes]` of raw `windows` `[N, steps, features]`, computed in a child process.
+
+    `by_row`, for step files: the logits after every row, `[N, steps, classes]`.
 
     A process of its own, because TensorFlow in the same process breaks tflite-runtime (it fails with
     "vector::reserve"), and because an engine that crashes must not take the converter with it.
@@ -101,7 +108,7 @@ def engine_logits(
             str(inputs),
             str(outputs),
         ]
-        command += ["--engine", engine, "--kernels", kernels]
+        command += ["--engine", engine, "--kernels", kernels, *(["--by-row"] if by_row else [])]
         seconds = START_SECONDS + SECONDS_A_WINDOW * len(windows)
         try:
             result = subprocess.run(

@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import edge_runtime
-from convert.compile import compile_network
+from convert.compile import lower
 from convert.embed import embed
+from convert.flatbuffer import serialize
+from convert.graph import Graph
 from convert.parity import prove
 from convert.precision import PRECISIONS, Precision, precision_named, scheme_for
+from convert.row_parity import with_row_proof
 from convert.source import Source, open_run
+from convert.step_graph import state_labels
 from convert.target import Target, target_named
 from edge_runtime.atomic_file import replacing
 from edge_runtime.errors import InputError, ParityError
-from edge_runtime.metadata import Metadata
+from edge_runtime.metadata import STEP, UNROLLED, Metadata
 from edge_runtime.parity_report import ParityBudget, ParityReport
 
 
@@ -42,11 +46,13 @@ class Conversion:
         return f"{self.report}\n{self.path}: written, {self.file_bytes:,} bytes with metadata"
 
 
-def output_files(run_directory: str | Path, precision: str, out: str | None) -> dict[str, Path]:
+def output_files(
+    run_directory: str | Path, precision: str, out: str | None, graph: str = UNROLLED
+) -> dict[str, Path]:
     """Precision -> file to write. `precision` "all" means every one, and `out` is a folder then.
 
-    Without `out` the files go into the run directory. Raises InputError for an unknown precision, and
-    for a file where a folder is expected.
+    Without `out` the files go into the run directory; those of a step say so in their names. Raises
+    InputError for an unknown precision, and for a file where a folder is expected.
     """
     run = Path(run_directory)
     names = list(PRECISIONS) if precision == "all" else [precision_named(precision).name]
@@ -55,7 +61,8 @@ def output_files(run_directory: str | Path, precision: str, out: str | None) -> 
     folder = run if out is None else Path(out)
     if folder.is_file():
         raise InputError(f"{folder}: is a file: with --precision all, --out names a folder")
-    return {name: folder / f"{run.resolve().name}-{name}.tflite" for name in names}
+    suffix = "-step" if graph == STEP else ""
+    return {name: folder / f"{run.resolve().name}-{name}{suffix}.tflite" for name in names}
 
 
 def convert_run(
@@ -84,11 +91,13 @@ def convert_each(
     target: str = "any",
     min_agreement: float | None = None,
     max_logit_difference: float | None = None,
+    graph: str = UNROLLED,
     **options: int,
 ) -> Iterator[Conversion]:
     """Convert a run to several precisions, `outputs`: precision -> file; yields each result in turn.
 
     `min_agreement` (0 to 1) and `max_logit_difference` take the place of each precision's own budget.
+    `graph`: "unrolled", or "step" for one row at a time.
     `options` go to source.open_run. Raises what that raises, and InputError for an unknown precision or
     target, or for a precision that the target does not have.
     """
@@ -103,25 +112,36 @@ def convert_each(
         scheme_for(name, engines)
     source = open_run(run_directory, **options)
     for name, out in outputs.items():
-        yield convert_source(source, out, precision=name, target=engines, budget=budgets[name])
+        yield convert_source(
+            source, out, precision=name, target=engines, budget=budgets[name], graph=graph
+        )
 
 
 def convert_source(
-    source: Source, out: str | Path, *, precision: str, target: Target, budget: ParityBudget
+    source: Source,
+    out: str | Path,
+    *,
+    precision: str,
+    target: Target,
+    budget: ParityBudget,
+    graph: str = UNROLLED,
 ) -> Conversion:
     """Compile, prove and write one file.
 
     When the proof fails nothing is left under `out`, not even an older file, so that nothing can be
     mistaken for the result.
     """
-    flatbuffer = compile_network(
-        source.network, source.calibration, precision=precision, target=target.name
+    lowered = lower(
+        source.network, source.calibration, precision=precision, target=target.name, graph=graph
     )
-    metadata = _metadata(source, flatbuffer, precision, target)
+    flatbuffer = serialize(lowered)
+    metadata = _metadata(source, flatbuffer, precision, target, lowered)
     with tempfile.TemporaryDirectory() as folder:
         candidate = Path(folder, "candidate.tflite")
         candidate.write_bytes(embed(flatbuffer, metadata))
         report = prove(candidate, source, budget=budget, target=target)
+        if graph == STEP:
+            report = with_row_proof(report, candidate, source, lowered)
     if not report:
         Path(out).unlink(missing_ok=True)
         return Conversion(Path(out), None, report)
@@ -145,7 +165,9 @@ def _budget(
     )
 
 
-def _metadata(source: Source, flatbuffer: bytes, precision: str, target: Target) -> Metadata:
+def _metadata(
+    source: Source, flatbuffer: bytes, precision: str, target: Target, graph: Graph
+) -> Metadata:
     return Metadata(
         steps=source.network.steps,
         features=source.network.features,
@@ -161,4 +183,6 @@ def _metadata(source: Source, flatbuffer: bytes, precision: str, target: Target)
             **source.tools,
             **{name: version(name) for name in ("numpy", "flatbuffers", "ai-edge-litert")},
         },
+        graph=STEP if graph.states else UNROLLED,
+        states=state_labels(graph),
     )

@@ -36,6 +36,10 @@ def tied_groups(graph: Graph) -> list[list[str]]:
     for first, *others in (*_moved(graph), *_sharing_a_bias(graph)):
         for name in others:
             parent[root(name)] = root(first)
+    # A step's state is fed back as it is: what ties the input ties the output.
+    for before, after in graph.states:
+        if before in parent or after in parent:
+            parent[root(before)] = root(after)
     groups: dict[str, list[str]] = {}
     for name in list(parent):
         groups.setdefault(root(name), []).append(name)
@@ -82,8 +86,12 @@ def _representable(quantization: Quantization) -> tuple[float, float]:
 
 
 def _fixed_and_free(graph: Graph, group: list[str]) -> tuple[dict[str, Quantization], list[str]]:
-    """Members that LOGISTIC or TANH compute, and members that are computed otherwise or fed."""
+    """Members that LOGISTIC or TANH compute, and members that are computed otherwise or fed.
+
+    A state before the row counts as computed by what computes it after the row.
+    """
     made_by = {name: operator.op for operator in graph.operators for name in operator.outputs}
+    made_by.update({before: made_by[after] for before, after in graph.states})
     fixed = {name: FIXED[made_by[name]] for name in group if made_by.get(name) in FIXED}
     free = [
         name
@@ -98,23 +106,35 @@ def separate(graph: Graph, ranges: dict[str, Range]) -> tuple[Graph, dict[str, R
 
     In the float graph the new operators pass their input on; float files are not made from it.
     """
-    tying = (*MOVES, Op.FULLY_CONNECTED)
+    copies = _copies(graph, ranges)
+    if not copies:
+        return graph, ranges
+    tensors, operators = dict(graph.tensors), []
+
+    def add_copies(names: tuple[str, ...]) -> None:
+        for name in names:
+            if name in copies:
+                tensors[copies[name]] = Tensor(copies[name], tensors[name].shape)
+                operators.append(Operator(Op.QUANTIZE, (name,), (copies[name],)))
+
+    add_copies(graph.inputs)
+    for operator in graph.operators:
+        if operator.op in (*MOVES, Op.FULLY_CONNECTED):
+            inputs = tuple(copies.get(name, name) for name in operator.inputs)
+            operator = replace(operator, inputs=inputs)
+        operators.append(operator)
+        add_copies(operator.outputs)
+    widened = {**ranges, **{copy: ranges[name] for name, copy in copies.items()}}
+    return replace(graph, tensors=tensors, operators=tuple(operators)), widened
+
+
+def _copies(graph: Graph, ranges: dict[str, Range]) -> dict[str, str]:
+    """Tensor whose scale is fixed -> name of its form in the scale that its group will have."""
+    read = {name for op in graph.operators if op.op in MOVES for name in op.inputs}
+    read.update(name for names in _sharing_a_bias(graph) for name in names)
     copies: dict[str, str] = {}
     for group in tied_groups(graph):
         fixed, _ = _fixed_and_free(graph, group)
         if fixed and fixed_quantization(graph, group, ranges) is None:
-            copies.update({name: f"{name}_q" for name in fixed})
-    if not copies:
-        return graph, ranges
-    tensors, operators = dict(graph.tensors), []
-    for operator in graph.operators:
-        if operator.op in tying:
-            inputs = tuple(copies.get(name, name) for name in operator.inputs)
-            operator = replace(operator, inputs=inputs)
-        operators.append(operator)
-        for name in operator.outputs:
-            if name in copies:
-                tensors[copies[name]] = Tensor(copies[name], tensors[name].shape)
-                operators.append(Operator(Op.QUANTIZE, (name,), (copies[name],)))
-    widened = {**ranges, **{copy: ranges[name] for name, copy in copies.items()}}
-    return replace(graph, tensors=tensors, operators=tuple(operators)), widened
+            copies.update({name: f"{name}_q" for name in fixed if name in read})
+    return copies

@@ -62,7 +62,7 @@ def unroll(network: Network) -> Graph:
     )
     value: Value = rows
     folded = fold(network)
-    for layer, prefix in zip(folded.layers, _prefixes(folded)):
+    for layer, prefix in zip(folded.layers, prefixes(folded)):
         value = _ADD[type(layer)](builder, layer, prefix, value)
     if isinstance(value, list):
         raise ValueError("the network's last layer gives a sequence: expected one vector of logits")
@@ -83,10 +83,11 @@ def renamed(graph: Graph, old: str, new: str) -> Graph:
         replace(operator, inputs=names(operator.inputs), outputs=names(operator.outputs))
         for operator in graph.operators
     )
-    return Graph(tensors, operators, names(graph.inputs), names(graph.outputs))
+    states = tuple((names((before,))[0], names((after,))[0]) for before, after in graph.states)
+    return Graph(tensors, operators, names(graph.inputs), names(graph.outputs), states)
 
 
-def _prefixes(network: Network) -> list[str]:
+def prefixes(network: Network) -> list[str]:
     """What the names of each layer's tensors start with: nothing for the only recurrent layer, `dense_`
     for a dense layer at the end, otherwise the layer's name and, where two share it, its position."""
     recurrent = [layer for layer in network.layers if isinstance(layer, (Lstm, Gru, SimpleRnn))]
@@ -168,16 +169,21 @@ def _on_sequence(add: Callable[..., Value]) -> Callable[..., Value]:
     return apply
 
 
+ROW_LAYERS: dict[type, Callable[..., str]] = {
+    Activation: add_activation,
+    Affine: add_affine,
+    Dense: add_dense,
+    LayerNorm: add_layer_norm,
+}
+"""Layers that look at one row at a time."""
+
 _ADD: dict[type, Callable[..., Value]] = {
-    Activation: _on_rows(add_activation),
-    Affine: _on_rows(add_affine),
+    **{kind: _on_rows(add) for kind, add in ROW_LAYERS.items()},
     Bidirectional: _bidirectional,
     Conv1d: _on_sequence(add_conv1d),
-    Dense: _on_rows(add_dense),
     Flatten: _on_sequence(add_flatten),
     GlobalPooling: _on_sequence(add_pooling),
     Gru: _recurrent,
-    LayerNorm: _on_rows(add_layer_norm),
     Lstm: _recurrent,
     SimpleRnn: _recurrent,
 }

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from edge_runtime.engine import choose_engine, open_interpreter
 from edge_runtime.errors import EngineError, InputError, ModelError
-from edge_runtime.metadata import Metadata, read_model
+from edge_runtime.metadata import STEP, Metadata, read_model
 from edge_runtime.normalization import checked_windows
 from edge_runtime.quantization import dequantize, quantize
+from edge_runtime.step_model import StepModel, shapes_of_step
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,20 @@ class Classifier:
             raise EngineError(f"{path}: {error}") from error
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]
-        self._check_shapes()
+        self._step_model = self._checked_step_model() if self.spec.graph == STEP else None
+        if self._step_model is None:
+            self._check_shapes()
+
+    def _checked_step_model(self) -> StepModel:
+        inputs, outputs = shapes_of_step(self._interpreter)
+        expected = ([1, self.spec.features], [1, len(self.labels)], len(self.spec.states))
+        found = (inputs[0], outputs[0], len(inputs) - 1)
+        if found != expected or inputs[1:] != outputs[1:]:
+            raise ModelError(
+                f"{self.path}: metadata and model disagree: expected a row {expected[0]}, logits "
+                f"{expected[1]} and {expected[2]} states, found inputs {inputs} and outputs {outputs}"
+            )
+        return StepModel(self._interpreter)
 
     def _check_shapes(self) -> None:
         expected_input = [1, self.spec.steps, self.spec.features]
@@ -122,6 +136,9 @@ class Classifier:
     def _run(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._interpreter is None:
             raise EngineError(f"{self.path}: the classifier is closed")
+        if self._step_model is not None:
+            last: NDArray[np.float32] = self._logits_by_row(self._step_model, window)[-1]
+            return last
         tensor: NDArray[Any] = window
         if self._input["dtype"] is not np.float32:
             scale, zero_point = self._input["quantization"]
@@ -136,6 +153,29 @@ class Classifier:
             output = dequantize(output, *self._output["quantization"])
         return np.asarray(output, np.float32)
 
+    def logits_by_row(self, windows: Any) -> NDArray[np.float32]:
+        """The logits after every row of raw windows, float32 `[N, steps, classes]`, of a step file.
+
+        Takes and raises what `predict` does, and raises ModelError for a file that is not a single step.
+        """
+        spec = self.spec
+        if self._interpreter is None:
+            raise EngineError(f"{self.path}: the classifier is closed")
+        if self._step_model is None:
+            raise ModelError(f"{self.path}: takes whole windows: --graph step makes a file for rows")
+        integers = spec.normalization.dtype != "uint8"
+        batch = checked_windows(windows, spec.steps, spec.features, integers=integers)
+        result = np.empty((len(batch), spec.steps, len(self.labels)), np.float32)
+        for logits, window in zip(result, batch):
+            logits[:] = self._logits_by_row(self._step_model, spec.normalization.apply(window))
+        return result
+
+    def _logits_by_row(self, model: StepModel, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        try:
+            return model.logits_by_row(window)
+        except (RuntimeError, ValueError) as error:
+            raise EngineError(f"{self.path}: {self.engine} failed: {error}") from error
+
     def _prediction(self, logits: NDArray[np.float32]) -> Prediction:
         index = int(logits.argmax())
         exponentials = np.exp(logits - logits[index])
@@ -144,7 +184,7 @@ class Classifier:
 
     def close(self) -> None:
         """Free the interpreter. A closed classifier answers EngineError; closing twice is fine."""
-        self._interpreter = None
+        self._interpreter = self._step_model = None
 
     def __enter__(self) -> Classifier:
         return self

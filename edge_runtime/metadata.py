@@ -19,8 +19,12 @@ from edge_runtime.errors import ModelError
 from edge_runtime.normalization import Normalization
 from edge_runtime.parity_report import ParityReport
 
-FORMAT_VERSION = 1
-"""The version this package writes, and the newest one it reads; docs/format.md says when it rises."""
+FORMAT_VERSION = 2
+"""The newest version this package reads; docs/format.md says when it rises."""
+
+UNROLLED, STEP = "unrolled", "step"
+GRAPH_VERSIONS = {UNROLLED: 1, STEP: 2}
+"""Graph of a file -> the version it is written in: the oldest whose readers use it rightly."""
 
 RECORD_NAME = "edge_rnn.json"
 LABELS_NAME = "labels.txt"
@@ -52,11 +56,17 @@ class Metadata:
     """Versions of the programs that made the file."""
     parity: ParityReport | None = None
     """The proof: how the file agreed with the full model when it was made."""
+    graph: str = UNROLLED
+    """unrolled: a window in, its logits out; step: a row and states in, logits and new states out."""
+    states: tuple[str, ...] = ()
+    """Of a step: the states' names, in the order of the FlatBuffer's inputs and outputs 1, 2, ..."""
 
     def to_json(self) -> dict[str, Any]:
         """The content of `edge_rnn.json`; the labels are not in it, they have a file of their own."""
+        graph = {"graph": self.graph, "states": list(self.states)} if self.graph == STEP else {}
         return {
-            "format_version": FORMAT_VERSION,
+            "format_version": GRAPH_VERSIONS[self.graph],
+            **graph,
             "steps": self.steps,
             "features": self.features,
             "normalization": self.normalization.to_json(),
@@ -91,7 +101,15 @@ class Metadata:
             source=dict(record["source"]),
             tools=dict(record["tools"]),
             parity=None if parity is None else ParityReport.from_json(parity),
+            graph=_known_graph(record.get("graph", UNROLLED)),
+            states=tuple(str(name) for name in record.get("states", ())),
         )
+
+
+def _known_graph(name: str) -> str:
+    if name not in GRAPH_VERSIONS:
+        raise ValueError(f"graph: {name!r} is none of {', '.join(GRAPH_VERSIONS)}")
+    return name
 
 
 def read_model(path: str | Path) -> tuple[bytes, Metadata]:

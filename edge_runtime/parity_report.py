@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 FEW_WINDOWS = 1000
@@ -49,6 +49,59 @@ class EngineParity:
         )
 
 
+WORST_ROW = 2.0
+"""How much larger the mean logit difference may be after any row than after the last one."""
+
+SMALL_DIFFERENCE = 0.02
+"""A mean logit difference of this part of the logits' standard deviation is small after any row. Rows
+in a wrong order or a state that is not fed back give 0.3 and more."""
+
+
+@dataclass(frozen=True)
+class RowParity:
+    """How closely a step file's logits after every row are the unrolled float network's for those rows.
+
+    In the middle of a window the full model itself is often undecided between classes, so that the
+    logits are compared, not the classes: where the budget limits their difference, it does so after
+    every row; otherwise no row's mean difference may be above WORST_ROW times that of the last row and
+    above SMALL_DIFFERENCE of the logits' spread.
+    """
+
+    engine: str
+    """The engine, or numpy: the converter's own run of the graph."""
+    windows: int
+    rows: tuple[int, ...]
+    """The numbers of the rows compared, from 1."""
+    max_logit_difference: float
+    mean_logit_differences: tuple[float, ...]
+    """After each of `rows`, the mean over windows and classes."""
+    spread: float
+    """Standard deviation of the float network's logits over all rows, windows and classes."""
+
+    @property
+    def worst_row(self) -> int:
+        """The row with the largest mean difference."""
+        return self.rows[self.mean_logit_differences.index(max(self.mean_logit_differences))]
+
+    def meets(self, budget: ParityBudget) -> bool:
+        """Whether no row is further off than the budget allows."""
+        limit = budget.max_logit_difference
+        if limit is not None:
+            return self.max_logit_difference <= limit
+        allowed = max(WORST_ROW * self.mean_logit_differences[-1], SMALL_DIFFERENCE * self.spread)
+        # A comparison that NaN fails.
+        return all(mean <= allowed for mean in self.mean_logit_differences)
+
+    def __str__(self) -> str:
+        """One line of the parity table."""
+        worst = max(self.mean_logit_differences)
+        return (
+            f"{self.engine:<24}max |diff| {self.max_logit_difference:.5f}, mean |diff| "
+            f"{self.mean_logit_differences[-1]:.5f} after the last row, {worst:.5f} after the worst "
+            f"({self.worst_row})"
+        )
+
+
 @dataclass(frozen=True)
 class ParityReport:
     """A frozen record: truthy when the proof passed, printable, JSON both ways.
@@ -70,12 +123,15 @@ class ParityReport:
     engines: tuple[EngineParity, ...]
     not_proven: tuple[str, ...] = ()
     """Engines of the target that are not installed where the file was made."""
+    by_row: tuple[RowParity, ...] = ()
+    """Of a step file: the logits after every row."""
 
     def __bool__(self) -> bool:
         ran = [result for result in self.engines if result.agreement is not None]
         demanded = [result for result in self.engines if result.required or result in ran]
         proven = any(result.required for result in ran)
-        return proven and all(result.meets(self.budget) for result in demanded)
+        within = all(result.meets(self.budget) for result in demanded)
+        return proven and within and all(result.meets(self.budget) for result in self.by_row)
 
     def __str__(self) -> str:
         """The parity table as text."""
@@ -93,6 +149,7 @@ class ParityReport:
             )
             + f": {'passed' if self else 'FAILED'}",
         ]
+        lines += self._lines_by_row()
         if self.windows < FEW_WINDOWS:
             one = _percent(1 / self.windows)
             lines.append(
@@ -102,6 +159,19 @@ class ParityReport:
         if self.not_proven:
             lines.append(f"  Not proven on: {', '.join(self.not_proven)} (not installed here)")
         return "\n".join(lines)
+
+    def _lines_by_row(self) -> list[str]:
+        if not self.by_row:
+            return []
+        first = self.by_row[0]
+        return [
+            f"  after every row against the unrolled float network, {len(first.rows)} rows of "
+            f"{first.windows} windows",
+            *(
+                f"  {result}{'' if result.meets(self.budget) else '  below the budget'}"
+                for result in self.by_row
+            ),
+        ]
 
     def _line(self, result: EngineParity) -> str:
         name = f"{result.engine} {result.version}"
@@ -116,7 +186,10 @@ class ParityReport:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `from_json` reads it back to an equal record."""
-        return asdict(self)
+        record = asdict(self)
+        if not self.by_row:
+            del record["by_row"]
+        return record
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> ParityReport:
@@ -127,12 +200,29 @@ class ParityReport:
             EngineParity(**_known(EngineParity, result)) for result in record["engines"]
         )
         values["not_proven"] = tuple(record["not_proven"])
+        values["by_row"] = tuple(_row_parity(result) for result in record.get("by_row", ()))
         return cls(**values)
 
 
+def _row_parity(record: dict[str, Any]) -> RowParity:
+    values = _known(RowParity, record)
+    values["rows"] = tuple(int(row) for row in values["rows"])
+    means = tuple(float(mean) for mean in values["mean_logit_differences"])
+    if len(means) != len(values["rows"]) or not means:
+        raise ValueError("by_row: expected a mean difference for every row")
+    return RowParity(**{**values, "mean_logit_differences": means})
+
+
 def _known(kind: type, record: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a dataclass in a JSON object; keys that a later version added are left out."""
-    return {item.name: record[item.name] for item in fields(kind)}
+    """The fields of a dataclass in a JSON object; keys that a later version added are left out.
+
+    Keys that only a later version writes have a default here.
+    """
+    return {
+        item.name: record[item.name]
+        for item in fields(kind)
+        if item.name in record or item.default is MISSING
+    }
 
 
 def _percent(fraction: float | None) -> str:
