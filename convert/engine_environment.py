@@ -20,7 +20,9 @@ from edge_runtime.extras import needs_extra
 PIP_SECONDS = 900
 """An installation that takes longer than this has hung; the slowest engine is some 20 MB."""
 
-_VERSION_OF = "import sys, click, numpy; from importlib.metadata import version as v; print(v(sys.argv[1]))"
+_VERSION_OF = (
+    "import sys, click, numpy; from importlib.metadata import version as v; print(v(sys.argv[1]))"
+)
 
 
 def environment_folder(engine: Engine) -> Path:
@@ -77,7 +79,12 @@ def make_in(folder: Path, python: str, requirements: list[str]) -> None:
     ):
         try:
             result = subprocess.run(
-                command, capture_output=True, text=True, timeout=PIP_SECONDS, env=_alone(), check=False
+                command,
+                capture_output=True,
+                text=True,
+                timeout=PIP_SECONDS,
+                env=without_this_python(),
+                check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise EngineError(f"{shlex.join(command)}: {error}") from None
@@ -105,6 +112,13 @@ def fitting_python(engine: Engine) -> str:
     )
 
 
+def without_this_python() -> dict[str, str]:
+    """This process's environment variables, but for those that mix its packages into another Python."""
+    mixed = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+    kept = {name: value for name, value in os.environ.items() if name not in mixed}
+    return {**kept, "PYTHONNOUSERSITE": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
 def _requirements(engine: Engine) -> list[str]:
     return [f"{engine.distribution}=={engine.versions[-1]}", engine.numpy, "click"]
 
@@ -117,18 +131,16 @@ def _ask(python: str | Path, *arguments: str) -> str | None:
     """What that interpreter prints, or None when it fails."""
     try:
         result = subprocess.run(
-            [str(python), *arguments], capture_output=True, text=True, timeout=60, env=_alone(), check=False
+            [str(python), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=without_this_python(),
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout.strip() if result.returncode == 0 else None
-
-
-def _alone() -> dict[str, str]:
-    """This process's environment without what would mix its packages into another Python."""
-    mixed = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
-    kept = {name: value for name, value in os.environ.items() if name not in mixed}
-    return {**kept, "PYTHONNOUSERSITE": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
 def _reason(result: subprocess.CompletedProcess[str]) -> str:

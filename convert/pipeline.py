@@ -8,13 +8,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import edge_runtime
+from convert.choices import scheme_choice
 from convert.compile import compile_network
 from convert.embed import embed
-from convert.parity import prove
+from convert.parity import prove as prove_file
 from convert.precision import PRECISIONS, Precision, precision_named, scheme_for
+from convert.proof_engines import find_proof_engines, make_missing
 from convert.source import Source, open_run
 from convert.target import Target, target_named
 from edge_runtime.atomic_file import replacing
@@ -25,21 +27,32 @@ from edge_runtime.parity_report import ParityBudget, ParityReport
 
 @dataclass(frozen=True)
 class Conversion:
-    """The outcome for one precision: truthy when the file passed its proof and was written."""
+    """The outcome for one precision: truthy when the file was written."""
 
     path: Path
     file_bytes: int | None
     """Size of the written file; None when the proof failed and nothing was written."""
     report: ParityReport
+    choices: tuple[str, ...] = ()
+    """What was done otherwise because of the target, and what that costs."""
 
     def __bool__(self) -> bool:
         return self.file_bytes is not None
 
     def __str__(self) -> str:
-        """The parity table, and what became of the file."""
+        """The parity table, the choices, and what became of the file."""
+        lines = [str(self.report), *(f"  {choice}" for choice in self.choices)]
         if self.file_bytes is None:
-            return f"{self.report}\n{self.path}: not written: the parity proof failed"
-        return f"{self.report}\n{self.path}: written, {self.file_bytes:,} bytes with metadata"
+            return "\n".join([*lines, self.refusal])
+        return "\n".join([*lines, f"{self.path}: written, {self.file_bytes:,} bytes with metadata"])
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing was written."""
+        if self.report.failed:
+            return f"{self.path}: not written: the parity proof failed"
+        lacking = ", ".join(self.report.not_proven)
+        return f"{self.path}: not written: not proven on {lacking} (--require-engine)"
 
 
 def output_files(run_directory: str | Path, precision: str, out: str | None) -> dict[str, Path]:
@@ -68,13 +81,17 @@ def convert_run(
 ) -> Conversion:
     """Convert a run directory to the model file `out`, and prove it.
 
-    `options` are those of `convert_each`. Raises ParityError when the file does not meet the budget,
-    and what `convert_each` raises.
+    `options` are those of `convert_each`. Raises ParityError when the file does not meet the budget or,
+    with `require_engine`, is not proven everywhere, and what `convert_each` raises.
     """
     (result,) = convert_each(run_directory, {precision: out}, target=target, **options)
     if not result:
-        raise ParityError(f"{out}: not written: the parity proof failed", result.report)
+        raise ParityError(result.refusal, result.report)
     return result
+
+
+def _quiet(line: str) -> None:
+    """Passes over what convert_each tells."""
 
 
 def convert_each(
@@ -84,13 +101,18 @@ def convert_each(
     target: str = "any",
     min_agreement: float | None = None,
     max_logit_difference: float | None = None,
+    prove: bool = False,
+    require_engine: bool = False,
+    tell: Callable[[str], None] = _quiet,
     **options: int,
 ) -> Iterator[Conversion]:
     """Convert a run to several precisions, `outputs`: precision -> file; yields each result in turn.
 
     `min_agreement` (0 to 1) and `max_logit_difference` take the place of each precision's own budget.
-    `options` go to source.open_run. Raises what that raises, and InputError for an unknown precision or
-    target, or for a precision that the target does not have.
+    `prove` makes an isolated environment for every engine of the target that is not here, which needs
+    the network, and `tell` gets a line before each; `require_engine` writes no file that is not proven in all of them. `options` go to
+    source.open_run. Raises what that raises, InputError for an unknown precision or target, or for a
+    precision that the target does not have, and EngineError when an environment cannot be made.
     """
     engines = target_named(target)
     budgets = {
@@ -102,33 +124,50 @@ def convert_each(
     for name in outputs:
         scheme_for(name, engines)
     source = open_run(run_directory, **options)
+    if prove:
+        make_missing(engines, tell)
     for name, out in outputs.items():
-        yield convert_source(source, out, precision=name, target=engines, budget=budgets[name])
+        yield convert_source(
+            source,
+            out,
+            precision=name,
+            target=engines,
+            budget=budgets[name],
+            require_engine=require_engine,
+        )
 
 
 def convert_source(
-    source: Source, out: str | Path, *, precision: str, target: Target, budget: ParityBudget
+    source: Source,
+    out: str | Path,
+    *,
+    precision: str,
+    target: Target,
+    budget: ParityBudget,
+    require_engine: bool = False,
 ) -> Conversion:
     """Compile, prove and write one file.
 
-    When the proof fails nothing is left under `out`, not even an older file, so that nothing can be
+    When the proof fails, or with `require_engine` when an engine of the target is not here, nothing is left under `out`, not even an older file, so that nothing can be
     mistaken for the result.
     """
     flatbuffer = compile_network(
         source.network, source.calibration, precision=precision, target=target.name
     )
-    metadata = _metadata(source, flatbuffer, precision, target)
+    choice = scheme_choice(source.network, source.calibration, precision=precision, target=target)
+    choices = () if choice is None else (choice,)
+    metadata = replace(_metadata(source, flatbuffer, precision, target), choices=choices)
     with tempfile.TemporaryDirectory() as folder:
         candidate = Path(folder, "candidate.tflite")
         candidate.write_bytes(embed(flatbuffer, metadata))
-        report = prove(candidate, source, budget=budget, target=target)
-    if not report:
+        report = prove_file(candidate, source, budget=budget, engines=find_proof_engines(target))
+    if report.failed or (require_engine and report.not_proven):
         Path(out).unlink(missing_ok=True)
-        return Conversion(Path(out), None, report)
+        return Conversion(Path(out), None, report, choices)
     data = embed(flatbuffer, replace(metadata, parity=report))
     with replacing(out) as temporary:
         temporary.write_bytes(data)
-    return Conversion(Path(out), len(data), report)
+    return Conversion(Path(out), len(data), report, choices)
 
 
 def _budget(

@@ -17,7 +17,9 @@ def check_operators(graph: Graph, target: Target, scheme: str) -> None:
 
     `scheme`: the quantization scheme of `graph`.
     """
-    uses = dict.fromkeys((operator.op.value, op_version(graph, operator)) for operator in graph.operators)
+    uses = dict.fromkeys(
+        (operator.op.value, op_version(graph, operator)) for operator in graph.operators
+    )
     for op, version in uses:
         for engine in target.engines:
             trouble = _trouble(engine, scheme, op, version)
@@ -34,4 +36,8 @@ def _trouble(engine: Engine, scheme: str, op: str, version: int) -> str | None:
         known = f"no version above {highest}" if highest else "no version of it"
         return f"does not load {op} version {version}, which this file needs ({known})"
     finding = engine.operators.get(scheme, {}).get(f"{op} version {version}")
-    return f"does not get {op} version {version} right as {scheme} needs it ({finding})" if finding else None
+    return (
+        f"does not get {op} version {version} right as {scheme} needs it ({finding})"
+        if finding
+        else None
+    )

@@ -157,7 +157,8 @@ def use_of(graph: Graph, operator: Operator) -> object:
     """What distinguishes one use of an operator from another, for an engine."""
     tensors = [graph.tensors[name] for name in (*operator.inputs, *operator.outputs[:1])]
     kinds = tuple(
-        (t.dtype.name, t.data is None, bool(t.quantization and t.quantization.per_channel)) for t in tensors
+        (t.dtype.name, t.data is None, bool(t.quantization and t.quantization.per_channel))
+        for t in tensors
     )
     return operator.op, op_version(graph, operator), kinds
 

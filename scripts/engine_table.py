@@ -41,7 +41,6 @@ HIGHEST_VERSION = 20
 """Operator versions that are tried; the highest one in TensorFlow 2.21's op_version.cc is 14."""
 
 
-
 def series(name: str, distribution: str, versions: str, pythons: str, numpy: str) -> Engine:
     """An engine of which nothing is known yet; `versions` and `pythons` separated by blanks."""
     number = name.rsplit("-", 1)[1]
@@ -92,7 +91,11 @@ def main() -> None:
         parser.error("--environments is needed, unless --check is given")
     tests, unwritten = cases()
     print(*unwritten, sep="\n")
-    table: dict[str, Any] = {"made_by": "scripts/engine_table.py", "written": written(tests), "engines": []}
+    table: dict[str, Any] = {
+        "made_by": "scripts/engine_table.py",
+        "written": written(tests),
+        "engines": [],
+    }
     for engine in ENGINES:
         found = []
         for version in engine.versions:
@@ -275,7 +278,8 @@ def record(engine: Engine, found: list[Findings]) -> dict[str, Any]:
 def common(findings: list[dict[str, str]]) -> dict[str, str]:
     """RIGHT where every version is; otherwise the first other finding."""
     return {
-        name: next((item[name] for item in findings if item[name] != RIGHT), RIGHT) for name in findings[0]
+        name: next((item[name] for item in findings if item[name] != RIGHT), RIGHT)
+        for name in findings[0]
     }
 
 
