@@ -22,7 +22,17 @@ import click
     "--target",
     default="any",
     show_default=True,
-    help="Engine of the device: any, tflite-runtime-2.14 or litert-2.1.",
+    help="Engine of the device: tflite-runtime-2.14, litert-1.4, litert-2.1 and so on, or any of them.",
+)
+@click.option(
+    "--prove",
+    is_flag=True,
+    help="Make an isolated environment for each engine of the target that is not here, and prove there.",
+)
+@click.option(
+    "--require-engine",
+    is_flag=True,
+    help="Write no file that is not proven on every engine of the target.",
 )
 @click.option(
     "--graph",
@@ -50,10 +60,13 @@ def convert(
     graph: str,
     min_agreement: float | None,
     max_logit_difference: float | None,
+    prove: bool,
+    require_engine: bool,
     **options: int,
 ) -> None:
     """Convert a run to an unrolled TFLite model and prove it against the full model."""
     from convert.pipeline import convert_each, output_files
+    from convert.proof_engines import how_to_prove
 
     outputs = output_files(run, precision, out, graph)
     failed = False
@@ -64,9 +77,15 @@ def convert(
         graph=graph,
         min_agreement=min_agreement,
         max_logit_difference=max_logit_difference,
+        prove=prove,
+        require_engine=require_engine,
+        tell=lambda line: click.echo(line, err=True),
         **options,
     ):
         click.echo(result)
         failed |= not result
+    advice = how_to_prove(target)
+    if advice:
+        click.echo(advice)
     if failed:
         raise SystemExit(1)

@@ -18,7 +18,8 @@ from convert.quantize import matrices, to_int8, to_int16x8
 from convert.rounding import second_moments
 from convert.scale_ties import separate
 from convert.step_graph import step_graph, with_tied_states
-from convert.target import target_named
+from convert.target import Target, target_named
+from convert.target_check import check_operators
 from convert.unroll import unroll
 from convert.weight_formats import SCHEME_FORMATS, WeightFormat, with_weights
 from edge_runtime.errors import InputError
@@ -34,17 +35,21 @@ def compile_network(
     windows: Windows,
     *,
     precision: str,
-    target: str = "any",
+    target: str | Target = "any",
     graph: str = "unrolled",
 ) -> bytes:
     """The FlatBuffer of `network` in `precision`, for the engines of `target`; `graph`: one of GRAPHS.
 
     `windows`: normalized calibration windows, float32 `[N, steps, features]`, of the training split;
     float32 and float16 do not look at them. The same arguments give the same bytes. Raises InputError
-    for an unknown precision, target or graph, and for a layer that the graph of a step cannot have;
-    DataError for weights or windows that hold no finite numbers.
+    for an unknown precision, target or graph, for a layer that the graph of a step cannot have, and for
+    an operator that the target does not load; DataError for weights or windows that hold no finite
+    numbers.
     """
-    return serialize(lower(network, windows, precision=precision, target=target, graph=graph))
+    lowered = lower(network, windows, precision=precision, target=target, graph=graph)
+    engines = target_named(target)
+    check_operators(lowered, engines, scheme_for(precision, engines))
+    return serialize(lowered)
 
 
 def float_graph(network: Network, graph: str = "unrolled") -> Graph:
@@ -59,10 +64,10 @@ def lower(
     windows: Windows,
     *,
     precision: str,
-    target: str = "any",
+    target: str | Target = "any",
     graph: str = "unrolled",
 ) -> Graph:
-    """The graph that `compile_network` writes; takes and raises the same."""
+    """The graph that `compile_network` writes; takes the same, and leaves operators unchecked."""
     scheme = scheme_for(precision, target_named(target))
     check_network(network)
     check_windows(network, windows)

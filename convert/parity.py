@@ -1,8 +1,9 @@
-"""The proof: the written file, run in every installed engine, against the full model."""
+"""The proof: the written file, run in every engine that is here, against the full model."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import edge_runtime
+from convert.engine_environment import without_this_python
+from convert.proof_engines import ProofEngine, ProofEngines
 from convert.source import Source
-from convert.target import Target
-from edge_runtime.engine import ENGINES, engine_version, installed_engines
 from edge_runtime.errors import EngineError
 from edge_runtime.metadata import read_model
 from edge_runtime.parity_report import EngineParity, ParityBudget, ParityReport
@@ -30,15 +31,16 @@ DECIMALS = 6
 """Logit differences are recorded to this many decimals."""
 
 
-def prove(model: str | Path, source: Source, *, budget: ParityBudget, target: Target) -> ParityReport:
-    """Run the model file on the held-out windows in every installed engine and compare the logits.
+def prove(
+    model: str | Path, source: Source, *, budget: ParityBudget, engines: ProofEngines
+) -> ParityReport:
+    """Run the model file on the held-out windows in every available engine and compare the logits.
 
     Raises ModelError when the file itself cannot be read; an engine that refuses it or crashes is a
     line of the report.
     """
     windows, full_logits = source.held_out, source.logits
     _, metadata = read_model(model)
-    installed = installed_engines()
     return ParityReport(
         precision=metadata.precision,
         windows=len(windows),
@@ -47,31 +49,25 @@ def prove(model: str | Path, source: Source, *, budget: ParityBudget, target: Ta
         budget=budget,
         flatbuffer_bytes=metadata.flatbuffer_bytes,
         engines=tuple(
-            _compare(Path(model), name, name in target.engines, windows, full_logits)
-            for name in ENGINES
-            if name in installed
+            _compare(Path(model), engine, windows, full_logits) for engine in engines.available
         ),
-        not_proven=tuple(name for name in target.engines if name not in installed),
+        not_proven=tuple(engine.name for engine in engines.missing),
     )
 
 
 def _compare(
-    model: Path,
-    engine: str,
-    required: bool,
-    windows: LabelledWindows,
-    full_logits: NDArray[np.float32],
+    model: Path, engine: ProofEngine, windows: LabelledWindows, full_logits: NDArray[np.float32]
 ) -> EngineParity:
-    version = engine_version(engine)
+    name, version, required = engine.distribution, engine.version, engine.required
     try:
-        logits = engine_logits(model, windows.x, engine=engine)
+        logits = engine_logits(model, windows.x, engine=name, python=engine.python)
     except EngineError as error:
         reason = str(error).split(". ")[0]
-        return EngineParity(engine, version, required, failure=reason)
+        return EngineParity(name, version, required, failure=reason)
     difference = np.abs(logits.astype(np.float64) - full_logits)
     predicted = logits.argmax(axis=1)
     return EngineParity(
-        engine,
+        name,
         version,
         required,
         accuracy=_fraction(predicted == windows.y),
@@ -88,6 +84,7 @@ def engine_logits(
     engine: str,
     kernels: str = "default",
     by_row: bool = False,
+    python: str | None = None,
 ) -> NDArray[np.float32]:
     """Logits `[N, classes]` of raw `windows` `[N, steps, features]`, computed in a child process.
 
@@ -95,19 +92,14 @@ def engine_logits(
 
     A process of its own, because TensorFlow in the same process breaks tflite-runtime (it fails with
     "vector::reserve"), and because an engine that crashes must not take the converter with it.
-    Raises EngineError when the engine refuses the model or crashes.
+    `python`: that of an isolated environment, which has the engine in another version; default: this
+    one. Raises EngineError when the engine refuses the model or crashes.
     """
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = Path(folder, "windows.npy"), Path(folder, "logits.npy")
         np.save(inputs, windows)
-        command = [
-            sys.executable,
-            "-m",
-            "edge_runtime.worker",
-            str(model),
-            str(inputs),
-            str(outputs),
-        ]
+        command = [python or sys.executable, "-m", "edge_runtime.worker"]
+        command += [str(Path(model).absolute()), str(inputs), str(outputs)]
         command += ["--engine", engine, "--kernels", kernels, *(["--by-row"] if by_row else [])]
         seconds = START_SECONDS + SECONDS_A_WINDOW * len(windows)
         try:
@@ -115,14 +107,15 @@ def engine_logits(
                 command,
                 capture_output=True,
                 text=True,
-                env=_environment(),
+                env=_environment() if python is None else _isolated(Path(folder)),
+                cwd=None if python is None else folder,
                 timeout=seconds,
                 check=False,
             )
         except subprocess.TimeoutExpired:
             raise EngineError(f"{engine} gave no answer within {seconds:.0f} s") from None
         if result.returncode != 0:
-            raise EngineError(_failure(engine, result).replace(f"{model}: ", ""))
+            raise EngineError(_failure(engine, result).replace(f"{Path(model).absolute()}: ", ""))
         logits: NDArray[np.float32] = np.load(outputs)
     return logits
 
@@ -132,6 +125,18 @@ def _environment() -> dict[str, str]:
     home = str(Path(edge_runtime.__file__).parents[1])
     path = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": os.pathsep.join([home, path] if path else [home])}
+
+
+def _isolated(folder: Path) -> dict[str, str]:
+    """An environment with a copy of edge_runtime in `folder`, and nothing else of this Python's.
+
+    Where edge_runtime is installed, its folder holds this Python's engine and numpy as well: on the
+    other Python's path they would take the place of its own.
+    """
+    home = folder / "home"
+    skipped = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(edge_runtime.__file__).parent, home / "edge_runtime", ignore=skipped)
+    return {**without_this_python(), "PYTHONPATH": str(home)}
 
 
 def _failure(engine: str, result: subprocess.CompletedProcess[str]) -> str:

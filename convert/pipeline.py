@@ -1,4 +1,4 @@
-"""The whole story of a conversion: read the run, compile, prove, embed the proof, put it in place."""
+"""The whole story of a conversion: read the model, compile, prove, embed the proof, put it in place."""
 
 from __future__ import annotations
 
@@ -8,42 +8,56 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import edge_runtime
+from convert.choices import scheme_choice
 from convert.compile import lower
 from convert.embed import embed
 from convert.flatbuffer import serialize
 from convert.graph import Graph
-from convert.parity import prove
-from convert.precision import PRECISIONS, Precision, precision_named, scheme_for
+from convert.parity import prove as prove_file
+from convert.precision import PRECISIONS, precision_named, scheme_for
+from convert.proof_engines import find_proof_engines, make_missing
 from convert.row_parity import with_row_proof
+from convert.settings import Settings
 from convert.source import Source, open_run
 from convert.step_graph import state_labels
-from convert.target import Target, target_named
+from convert.target_check import check_operators
 from edge_runtime.atomic_file import replacing
 from edge_runtime.errors import InputError, ParityError
 from edge_runtime.metadata import STEP, UNROLLED, Metadata
-from edge_runtime.parity_report import ParityBudget, ParityReport
+from edge_runtime.parity_report import ParityReport
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """The outcome for one precision: truthy when the file passed its proof and was written."""
+    """The outcome for one precision: truthy when the file was written."""
 
     path: Path
     file_bytes: int | None
     """Size of the written file; None when the proof failed and nothing was written."""
     report: ParityReport
+    choices: tuple[str, ...] = ()
+    """What was done otherwise because of the target, and what that costs."""
 
     def __bool__(self) -> bool:
         return self.file_bytes is not None
 
     def __str__(self) -> str:
-        """The parity table, and what became of the file."""
+        """The parity table, the choices, and what became of the file."""
+        lines = [str(self.report), *(f"  {choice}" for choice in self.choices)]
         if self.file_bytes is None:
-            return f"{self.report}\n{self.path}: not written: the parity proof failed"
-        return f"{self.report}\n{self.path}: written, {self.file_bytes:,} bytes with metadata"
+            return "\n".join([*lines, self.refusal])
+        return "\n".join([*lines, f"{self.path}: written, {self.file_bytes:,} bytes with metadata"])
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing was written."""
+        if self.report.failed:
+            return f"{self.path}: not written: the parity proof failed"
+        lacking = ", ".join(self.report.not_proven)
+        return f"{self.path}: not written: not proven on {lacking} (--require-engine)"
 
 
 def output_files(
@@ -66,115 +80,107 @@ def output_files(
 
 
 def convert_run(
-    run_directory: str | Path,
-    out: str | Path,
-    *,
-    precision: str = "int8",
-    target: str = "any",
-    **options: Any,
+    run_directory: str | Path, out: str | Path, *, precision: str = "int8", **options: Any
 ) -> Conversion:
     """Convert a run directory to the model file `out`, and prove it.
 
-    `options` are those of `convert_each`. Raises ParityError when the file does not meet the budget,
-    and what `convert_each` raises.
+    `options` are those of `convert_each`. Raises ParityError when the file does not meet the budget or,
+    with `require_engine`, is not proven everywhere, and what `convert_each` raises.
     """
-    (result,) = convert_each(run_directory, {precision: out}, target=target, **options)
+    (result,) = convert_each(run_directory, {precision: out}, **options)
     if not result:
-        raise ParityError(f"{out}: not written: the parity proof failed", result.report)
+        raise ParityError(result.refusal, result.report)
     return result
+
+
+def _quiet(line: str) -> None:
+    """Passes over what convert_each tells."""
 
 
 def convert_each(
     run_directory: str | Path,
     outputs: Mapping[str, str | Path],
     *,
-    target: str = "any",
-    min_agreement: float | None = None,
-    max_logit_difference: float | None = None,
-    graph: str = UNROLLED,
-    **options: int,
+    prove: bool = False,
+    tell: Callable[[str], None] = _quiet,
+    **options: Any,
 ) -> Iterator[Conversion]:
     """Convert a run to several precisions, `outputs`: precision -> file; yields each result in turn.
 
-    `min_agreement` (0 to 1) and `max_logit_difference` take the place of each precision's own budget.
-    `graph`: "unrolled", or "step" for one row at a time.
-    `options` go to source.open_run. Raises what that raises, and InputError for an unknown precision or
-    target, or for a precision that the target does not have.
+    `prove` makes an isolated environment for every engine of the target that is not here, which needs
+    the network, and `tell` gets a line before each. `options` are the fields of settings.Settings, and
+    those of source.open_run. Raises what these raise, InputError for an unknown precision or one that
+    the target does not have, and EngineError when an environment cannot be made.
     """
-    engines = target_named(target)
-    budgets = {
-        name: _budget(precision_named(name), min_agreement, max_logit_difference) for name in outputs
-    }
-    for out in outputs.values():
+    settings = Settings.of(options)
+    for name, out in outputs.items():
+        scheme_for(name, settings.target)
         if Path(out).is_dir():
             raise InputError(f"{out}: is a folder: --out names the file to write")
-    for name in outputs:
-        scheme_for(name, engines)
     source = open_run(run_directory, **options)
+    if prove:
+        make_missing(settings.target, tell)
     for name, out in outputs.items():
-        yield convert_source(
-            source, out, precision=name, target=engines, budget=budgets[name], graph=graph
-        )
+        yield convert_source(source, out, precision=name, settings=settings)
 
 
 def convert_source(
-    source: Source,
-    out: str | Path,
-    *,
-    precision: str,
-    target: Target,
-    budget: ParityBudget,
-    graph: str = UNROLLED,
+    source: Source, out: str | Path, *, precision: str, settings: Settings | None = None
 ) -> Conversion:
     """Compile, prove and write one file.
 
-    When the proof fails nothing is left under `out`, not even an older file, so that nothing can be
-    mistaken for the result.
+    When the proof fails, or with `require_engine` when an engine of the target is not here, nothing is
+    left under `out`, not even an older file, so that nothing can be mistaken for the result.
     """
-    lowered = lower(
-        source.network, source.calibration, precision=precision, target=target.name, graph=graph
-    )
-    flatbuffer = serialize(lowered)
-    metadata = _metadata(source, flatbuffer, precision, target, lowered)
-    with tempfile.TemporaryDirectory() as folder:
-        candidate = Path(folder, "candidate.tflite")
-        candidate.write_bytes(embed(flatbuffer, metadata))
-        report = prove(candidate, source, budget=budget, target=target)
-        if graph == STEP:
-            report = with_row_proof(report, candidate, source, lowered)
-    if not report:
+    settings = settings or Settings()
+    graph = _lowered(source, precision, settings)
+    flatbuffer = serialize(graph)
+    metadata = _metadata(source, flatbuffer, precision, settings, graph)
+    report = _proof(source, embed(flatbuffer, metadata), precision, settings, graph)
+    if report.failed or (settings.require_engine and report.not_proven):
         Path(out).unlink(missing_ok=True)
-        return Conversion(Path(out), None, report)
+        return Conversion(Path(out), None, report, metadata.choices)
     data = embed(flatbuffer, replace(metadata, parity=report))
     with replacing(out) as temporary:
         temporary.write_bytes(data)
-    return Conversion(Path(out), len(data), report)
+    return Conversion(Path(out), len(data), report, metadata.choices)
 
 
-def _budget(
-    precision: Precision, min_agreement: float | None, max_logit_difference: float | None
-) -> ParityBudget:
-    own = precision.budget
-    if min_agreement is not None and not 0 <= min_agreement <= 1:
-        raise InputError(f"--min-agreement is {min_agreement}: expected 0 to 1")
-    if max_logit_difference is not None and not max_logit_difference >= 0:
-        raise InputError(f"--max-logit-difference is {max_logit_difference}: expected at least 0")
-    return ParityBudget(
-        own.min_agreement if min_agreement is None else min_agreement,
-        own.max_logit_difference if max_logit_difference is None else max_logit_difference,
+def _lowered(source: Source, precision: str, settings: Settings) -> Graph:
+    """The graph to write, with operators that every engine of the target loads."""
+    target = settings.target
+    graph = lower(
+        source.network, source.calibration, precision=precision, target=target, graph=settings.graph
     )
+    check_operators(graph, target, scheme_for(precision, target))
+    return graph
+
+
+def _proof(
+    source: Source, data: bytes, precision: str, settings: Settings, graph: Graph
+) -> ParityReport:
+    budget = settings.budget(precision_named(precision))
+    with tempfile.TemporaryDirectory() as folder:
+        candidate = Path(folder, "candidate.tflite")
+        candidate.write_bytes(data)
+        engines = find_proof_engines(settings.target)
+        report = prove_file(candidate, source, budget=budget, engines=engines)
+        return with_row_proof(report, candidate, source, graph, engines) if graph.states else report
 
 
 def _metadata(
-    source: Source, flatbuffer: bytes, precision: str, target: Target, graph: Graph
+    source: Source, flatbuffer: bytes, precision: str, settings: Settings, graph: Graph
 ) -> Metadata:
+    choice = scheme_choice(
+        source.network, source.calibration, precision=precision, target=settings.target
+    )
     return Metadata(
         steps=source.network.steps,
         features=source.network.features,
         labels=source.labels,
         normalization=source.normalization,
         precision=precision,
-        target=target.name,
+        target=settings.target.name,
         flatbuffer_bytes=len(flatbuffer),
         flatbuffer_sha256=hashlib.sha256(flatbuffer).hexdigest(),
         source=source.origin,
@@ -183,6 +189,7 @@ def _metadata(
             **source.tools,
             **{name: version(name) for name in ("numpy", "flatbuffers", "ai-edge-litert")},
         },
+        choices=() if choice is None else (choice,),
         graph=STEP if graph.states else UNROLLED,
         states=state_labels(graph),
     )

@@ -17,6 +17,7 @@ from convert.graph import Graph
 from convert.interpret import run, run_rows
 from convert.network import Network
 from convert.parity import DECIMALS, engine_logits
+from convert.proof_engines import ProofEngines
 from convert.source import Source
 from convert.unroll import unroll
 from edge_runtime.parity_report import ParityReport, RowParity
@@ -30,7 +31,7 @@ Float32 = NDArray[np.float32]
 
 
 def with_row_proof(
-    report: ParityReport, model: str | Path, source: Source, graph: Graph
+    report: ParityReport, model: str | Path, source: Source, graph: Graph, engines: ProofEngines
 ) -> ParityReport:
     """The report, extended by the proof row by row: in numpy, and in every engine that ran the model.
 
@@ -45,10 +46,13 @@ def with_row_proof(
         return _compare(engine, logits[:, [row - 1 for row in rows]], expected, rows)
 
     results = [compare("numpy", numpy_logits(graph, windows))]
-    for result in report.engines:
-        if result.failure is None:
-            logits = engine_logits(model, raw, engine=result.engine, by_row=True)
-            results.append(compare(f"{result.engine} {result.version}", logits))
+    ran = {(result.engine, result.version) for result in report.engines if result.failure is None}
+    for engine in engines.available:
+        if (engine.distribution, engine.version) in ran:
+            logits = engine_logits(
+                model, raw, engine=engine.distribution, by_row=True, python=engine.python
+            )
+            results.append(compare(f"{engine.distribution} {engine.version}", logits))
     return replace(report, by_row=tuple(results))
 
 

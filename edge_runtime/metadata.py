@@ -54,6 +54,8 @@ class Metadata:
     """Where the weights come from: SHA-256 of the full model, data set name and digest."""
     tools: dict[str, str] = field(default_factory=dict)
     """Versions of the programs that made the file."""
+    choices: tuple[str, ...] = ()
+    """Sentences: what was done otherwise because of the target, and what that costs."""
     parity: ParityReport | None = None
     """The proof: how the file agreed with the full model when it was made."""
     graph: str = UNROLLED
@@ -75,6 +77,7 @@ class Metadata:
             "flatbuffer": {"bytes": self.flatbuffer_bytes, "sha256": self.flatbuffer_sha256},
             "source": self.source,
             "tools": self.tools,
+            "choices": list(self.choices),
             "parity": self.parity.to_json() if self.parity else None,
         }
 
@@ -100,6 +103,7 @@ class Metadata:
             flatbuffer_sha256=str(record["flatbuffer"]["sha256"]),
             source=dict(record["source"]),
             tools=dict(record["tools"]),
+            choices=tuple(str(choice) for choice in record.get("choices", ())),
             parity=None if parity is None else ParityReport.from_json(parity),
             graph=_known_graph(record.get("graph", UNROLLED)),
             states=tuple(str(name) for name in record.get("states", ())),

@@ -122,16 +122,20 @@ class ParityReport:
     flatbuffer_bytes: int
     engines: tuple[EngineParity, ...]
     not_proven: tuple[str, ...] = ()
-    """Engines of the target that are not installed where the file was made."""
+    """Engines of the target, by their target's names, that were not there where the file was made."""
     by_row: tuple[RowParity, ...] = ()
     """Of a step file: the logits after every row."""
 
     def __bool__(self) -> bool:
-        ran = [result for result in self.engines if result.agreement is not None]
-        demanded = [result for result in self.engines if result.required or result in ran]
-        proven = any(result.required for result in ran)
+        proven = any(result.required and result.agreement is not None for result in self.engines)
+        return proven and not self.failed
+
+    @property
+    def failed(self) -> bool:
+        """Whether a required engine, or any other that loaded the model, is beyond the budget."""
+        demanded = [item for item in self.engines if item.required or item.agreement is not None]
         within = all(result.meets(self.budget) for result in demanded)
-        return proven and within and all(result.meets(self.budget) for result in self.by_row)
+        return not (within and all(result.meets(self.budget) for result in self.by_row))
 
     def __str__(self) -> str:
         """The parity table as text."""
@@ -147,7 +151,7 @@ class ParityReport:
                 if self.budget.max_logit_difference is None
                 else f", logit difference <= {self.budget.max_logit_difference:g}"
             )
-            + f": {'passed' if self else 'FAILED'}",
+            + f": {self.verdict}",
         ]
         lines += self._lines_by_row()
         if self.windows < FEW_WINDOWS:
@@ -156,8 +160,7 @@ class ParityReport:
                 f"  Weak proof: only {self.windows} held-out windows, "
                 f"one of them is {one} of the agreement"
             )
-        if self.not_proven:
-            lines.append(f"  Not proven on: {', '.join(self.not_proven)} (not installed here)")
+        lines.append(f"  Not proven on: {', '.join(self.not_proven) or 'none'}")
         return "\n".join(lines)
 
     def _lines_by_row(self) -> list[str]:
@@ -172,6 +175,13 @@ class ParityReport:
                 for result in self.by_row
             ),
         ]
+
+    @property
+    def verdict(self) -> str:
+        """passed, FAILED, or not proven: no engine of the target ran it, so nothing speaks against it."""
+        if self.failed:
+            return "FAILED"
+        return "passed" if self else "not proven"
 
     def _line(self, result: EngineParity) -> str:
         name = f"{result.engine} {result.version}"

@@ -1,0 +1,310 @@
+"""The graphs that engine_table.py runs: every scheme and operator that the converter can write.
+
+The schemes are those of convert.precision; a scheme that is added there is in the next table. Each is
+lowered for a small random network of every kind, and every operator of these graphs, as it is used
+there, makes one more graph of its own. What a graph should give is what convert.interpret gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from convert.compile import lower
+from convert.flatbuffer import op_version, serialize
+from convert.graph import Graph, Operator, Tensor
+from convert.interpret import run_all
+from convert.network import (
+    Activation,
+    Affine,
+    Bidirectional,
+    Conv1d,
+    Dense,
+    Flatten,
+    GlobalPooling,
+    Gru,
+    Layer,
+    LayerNorm,
+    Lstm,
+    Network,
+    SimpleRnn,
+)
+from convert.precision import PRECISIONS
+from convert.target import Target
+from convert.unroll import unroll
+from edge_runtime.quantization import dequantize, quantize
+
+STEPS, FEATURES, UNITS, CLASSES = 8, 6, 20, 5
+CALIBRATION, PROBES = 200, 20
+"""Windows."""
+
+FLOAT_ROUNDING = 1e-5
+"""What the order of float32 additions may change, as a part of the largest value: 2**-24 for each of
+some hundred additions, the graphs being small."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A graph, what goes in, what should come out, and how far from it is still right."""
+
+    scheme: str
+    what: str
+    """The network's kind, or the operator with its version."""
+    operators: frozenset[str]
+    """All operators of the graph, with their versions."""
+    flatbuffer: bytes
+    inputs: list[np.ndarray]
+    expected: list[np.ndarray]
+    """Real values, float; the engine's integers are compared by what they stand for."""
+    outputs: list[Tensor]
+    tolerance: float
+    mean_tolerance: float
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it is one operator alone."""
+        return self.operators == {self.what}
+
+    def difference(self, found: list[np.ndarray]) -> tuple[float, float]:
+        """The largest and the mean absolute difference of an engine's outputs from what is expected."""
+        pairs = zip(self.outputs, found, self.expected)
+        apart = np.concatenate(
+            [np.abs(real(tensor, got).ravel() - want.ravel()) for tensor, got, want in pairs]
+        )
+        return float(apart.max()), float(apart.mean())
+
+    def is_right(self, found: list[np.ndarray]) -> bool:
+        """Whether the engine's outputs are near enough; NaN never is."""
+        largest, mean = self.difference(found)
+        return largest <= self.tolerance and mean <= self.mean_tolerance
+
+
+def schemes() -> dict[str, str]:
+    """Every quantization scheme that the converter knows -> its precision."""
+    return {scheme: name for name, item in PRECISIONS.items() for scheme in item.schemes}
+
+
+def cases() -> tuple[list[Case], list[str]]:
+    """Every case, and a sentence for each network that the converter does not write in a scheme."""
+    found: list[Case] = []
+    unwritten = []
+    for scheme, precision in schemes().items():
+        seen: set[object] = set()
+        for kind, network in networks().items():
+            target = Target("probe", (), frozenset({scheme}))
+            windows = random_windows(network, CALIBRATION)
+            try:
+                graph = lower(network, windows, precision=precision, target=target)
+            except (ValueError, NotImplementedError) as error:
+                unwritten.append(f"{scheme}, {kind}: {error}")
+                continue
+            found.append(whole(scheme, kind, graph, network))
+            found.extend(single_operators(scheme, graph, network, seen))
+    return found, unwritten
+
+
+def whole(scheme: str, kind: str, graph: Graph, network: Network) -> Case:
+    """The network's graph. An engine may differ from the numpy run by what quantization itself costs.
+
+    Each kernel's last bit differs between implementations and adds up over the steps, as quantization's
+    rounding does; an engine that gets the scheme wrong is as far away as the logits are spread.
+    """
+    windows = random_windows(network, PROBES, seed=2)
+    inputs = [quantized(graph.tensors[graph.input], windows)]
+    expected = [real(graph.tensors[graph.output], run_all(graph, inputs)[0])]
+    (exact,) = run_all(unroll(network), [windows])
+    rounding = FLOAT_ROUNDING * float(np.abs(exact).max())
+    stays_float = scheme in ("float32", "float16")
+    cost = 0.0 if stays_float else float(np.abs(expected[0] - exact).mean())
+    spread = float(exact.max() - exact.min())
+    largest = rounding if stays_float else spread / 4
+    return Case(
+        scheme=scheme,
+        what=kind,
+        operators=frozenset(name_of(graph, operator) for operator in graph.operators),
+        flatbuffer=serialize(graph),
+        inputs=inputs,
+        expected=expected,
+        outputs=[graph.tensors[graph.output]],
+        tolerance=largest,
+        mean_tolerance=max(cost, rounding),
+    )
+
+
+def name_of(graph: Graph, operator: Operator) -> str:
+    """E.g. "ADD version 2"."""
+    return f"{operator.op.value} version {op_version(graph, operator)}"
+
+
+def single_operators(scheme: str, graph: Graph, network: Network, seen: set[object]) -> Iterator[Case]:
+    """A case for each use of an operator that is not in `seen`: by version, types and kind of scales."""
+    windows = quantized(graph.tensors[graph.input], random_windows(network, PROBES, seed=2))
+    values = {tensor.name: tensor.values for tensor in graph.constants()}
+    run_all(graph, [windows], lambda tensor, result: values.update({tensor.name: result}))
+    varying = {graph.input}
+    for operator in graph.operators:
+        if varying & set(operator.inputs):
+            varying.update(operator.outputs)
+        use = use_of(graph, operator)
+        if use not in seen:
+            seen.add(use)
+            yield single(scheme, graph, operator, values, varying)
+
+
+def use_of(graph: Graph, operator: Operator) -> object:
+    """What distinguishes one use of an operator from another, for an engine."""
+    tensors = [graph.tensors[name] for name in (*operator.inputs, *operator.outputs[:1])]
+    kinds = tuple(
+        (t.dtype.name, t.data is None, bool(t.quantization and t.quantization.per_channel))
+        for t in tensors
+    )
+    return operator.op, op_version(graph, operator), kinds
+
+
+def single(
+    scheme: str, graph: Graph, operator: Operator, values: dict[str, np.ndarray], varying: set[str]
+) -> Case:
+    """A graph of that operator alone, with the values that it has in `graph`.
+
+    What does not depend on the window is a constant. Where that is every input (float16's DEQUANTIZE),
+    the first one is an input all the same, as a graph needs one.
+    """
+    tensors = {name: graph.tensors[name] for name in (*operator.inputs, *operator.outputs)}
+    names = tuple(dict.fromkeys(name for name in operator.inputs if name in varying))
+    calls = values if names else {name: values[name][np.newaxis] for name in tensors}
+    names = names or operator.inputs[:1]
+    for name in operator.inputs:
+        tensors[name] = replace(tensors[name], data=None if name in names else values[name])
+    outputs = [tensors[name] for name in operator.outputs]
+    expected = [real(tensor, calls[tensor.name]) for tensor in outputs]
+    limit = max(map(unit, outputs, expected)) + hybrid_rounding(tensors, operator, values)
+    name = name_of(graph, operator)
+    return Case(
+        scheme=scheme,
+        what=name,
+        operators=frozenset([name]),
+        flatbuffer=serialize(Graph(tensors, (operator,), names, operator.outputs)),
+        inputs=[calls[name] for name in names],
+        expected=expected,
+        outputs=outputs,
+        tolerance=limit,
+        mean_tolerance=limit,
+    )
+
+
+def unit(tensor: Tensor, values: np.ndarray) -> float:
+    """How far one operator's output may be off: one integer, as kernels round differently."""
+    largest = float(np.abs(values).max())
+    if tensor.quantization is None:
+        return FLOAT_ROUNDING * max(largest, 1.0)
+    return 1.001 * tensor.quantization.scale[0] + FLOAT_ROUNDING * largest
+
+
+def hybrid_rounding(
+    tensors: dict[str, Tensor], operator: Operator, values: dict[str, np.ndarray]
+) -> float:
+    """What integer weights under float activations add: engines round the activations to 8 bits.
+
+    Each does it in its own way, from the row's lowest to its highest value or from minus to plus the
+    largest. Either is at most half a step away from the float value, so both are together, times the
+    sum of a row's weights, from one another.
+    """
+    if len(operator.inputs) < 2:
+        return 0.0
+    x, weights = (tensors[name] for name in operator.inputs[:2])
+    if x.dtype != np.float32 or weights.quantization is None or weights.data is None:
+        return 0.0
+    scales = np.array(weights.quantization.scale).reshape(-1, 1)
+    row = np.abs(values[weights.name].astype(np.float64) * scales).sum(axis=1).max()
+    lines = values[x.name]
+    spread = np.maximum(lines.max(axis=-1), 0) - np.minimum(lines.min(axis=-1), 0)
+    half_steps = spread / (2 * 255) + np.abs(lines).max(axis=-1) / (2 * 127)
+    return float(row * half_steps.max())
+
+
+def quantized(tensor: Tensor, values: np.ndarray) -> np.ndarray:
+    """`values` as the tensor holds them: float, or integers."""
+    if tensor.quantization is None:
+        return values
+    return quantize(values, tensor.quantization.scale[0], tensor.quantization.zero_point, tensor.dtype)
+
+
+def real(tensor: Tensor, values: np.ndarray) -> np.ndarray:
+    """What the tensor's values stand for, float."""
+    if tensor.quantization is None:
+        return values.astype(np.float32)
+    return dequantize(values, tensor.quantization.scale[0], tensor.quantization.zero_point)
+
+
+def networks() -> dict[str, Network]:
+    """A small random network of every kind of layer; convert.network says what each one is."""
+    rng = np.random.default_rng(0)
+
+    def weights(*shape: int) -> np.ndarray:
+        return rng.normal(0, 0.5, shape).astype(np.float32)
+
+    def lstm(features: int = FEATURES, units: int = UNITS, **options: bool) -> Lstm:
+        gates = 4 * units
+        return Lstm("lstm", weights(gates, features), weights(gates, units), weights(gates), **options)
+
+    def gru(**options: bool) -> Gru:
+        gates = 3 * UNITS
+        kernels = (weights(gates, FEATURES), weights(gates, UNITS))
+        return Gru("gru", *kernels, weights(gates), weights(gates), **options)
+
+    def simple(activation: str) -> SimpleRnn:
+        kernels = (weights(UNITS, FEATURES), weights(UNITS, UNITS) / 4, weights(UNITS))
+        return SimpleRnn("rnn", *kernels, activation)
+
+    def both_ways(merge: str, sequences: bool = False) -> Bidirectional:
+        there = lstm(return_sequences=sequences)
+        back = replace(lstm(return_sequences=sequences), name="back", go_backwards=True)
+        return Bidirectional("both", there, back, merge)
+
+    def dense(inputs: int = UNITS, outputs: int = UNITS, activation: str = "linear") -> Dense:
+        return Dense(f"dense_{activation}", weights(outputs, inputs), weights(outputs), activation)
+
+    def network(*layers: Layer, inputs: int = UNITS) -> Network:
+        last = Dense("logits", weights(CLASSES, inputs), weights(CLASSES))
+        return Network(STEPS, FEATURES, (*layers, last))
+
+    def normal(width: int = UNITS) -> LayerNorm:
+        return LayerNorm("norm", 1 + weights(width) / 4, weights(width), 1e-3)
+
+    return {
+        "LSTM": network(lstm()),
+        "LSTM, stacked": network(lstm(return_sequences=True), replace(lstm(UNITS), name="second")),
+        "GRU": network(gru()),
+        "GRU, reset before": network(gru(reset_after=False)),
+        "SimpleRNN, tanh": network(simple("tanh")),
+        "SimpleRNN, relu": network(simple("relu")),
+        "bidirectional, concat": network(both_ways("concat"), inputs=2 * UNITS),
+        **{f"bidirectional, {merge}": network(both_ways(merge)) for merge in ("sum", "mul", "ave")},
+        **{
+            f"dense, {name}": network(lstm(), dense(activation=name))
+            for name in ("relu", "sigmoid", "tanh", "softmax")
+        },
+        "softmax at the end": Network(
+            STEPS, FEATURES, (lstm(), dense(outputs=CLASSES), Activation("softmax", "softmax"))
+        ),
+        "convolution in front": network(
+            Conv1d("conv", weights(FEATURES, 3, FEATURES), weights(FEATURES), padding=(1, 1)), lstm()
+        ),
+        "batch normalization": network(
+            Affine("affine", 1 + weights(FEATURES) / 4, weights(FEATURES)), lstm()
+        ),
+        "layer normalization": network(lstm(), normal()),
+        "flatten": network(lstm(return_sequences=True), Flatten("flat"), inputs=STEPS * UNITS),
+        **{
+            f"global {kind} pooling": network(lstm(return_sequences=True), GlobalPooling("pool", kind))
+            for kind in ("average", "max")
+        },
+    }
+
+
+def random_windows(network: Network, count: int, seed: int = 1) -> np.ndarray:
+    """Normal noise, float32 `[count, steps, features]`."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(0, 1, (count, network.steps, network.features)).astype(np.float32)

@@ -1,0 +1,69 @@
+"""Runs test graphs in the engine of this interpreter: the child process of engine_table.py.
+
+    python engine_probe.py ENGINE FOLDER FIRST
+
+FOLDER holds cases, 0.tflite, 1.tflite, ... with their inputs in 0.npz, 1.npz, ..., and versions.npz,
+files of one operator code each. For case N and each kind of kernels the answer goes to N-KIND.npz, or,
+when the engine refuses the file, to N-KIND.txt; those that are there are passed over, so that after a
+crash the next process goes on (the crashed one left N-KIND.started).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_runtime.engine import KERNELS, open_interpreter
+from edge_runtime.errors import EngineError
+
+
+def main(engine: str, folder: Path) -> None:
+    """Every case in every kind of kernels, then the versions."""
+    cases = sorted((path for path in folder.glob("*.tflite")), key=lambda path: int(path.stem))
+    for case in cases:
+        for kernels in KERNELS:
+            mark = folder / f"{case.stem}-{kernels}.started"
+            if not mark.exists():
+                mark.touch()
+                probe(case, engine, kernels)
+    with np.load(folder / "versions.npz") as files:
+        loaded = [name for name in files if loads(files[name].tobytes(), engine)]
+    (folder / "loaded.txt").write_text("\n".join(loaded))
+
+
+def probe(case: Path, engine: str, kernels: str) -> None:
+    """The outputs of one case, stacked, or the engine's sentence."""
+    answer = case.with_name(f"{case.stem}-{kernels}")
+    with np.load(case.with_suffix(".npz")) as arrays:
+        inputs = [arrays[f"arr_{k}"] for k in range(len(arrays.files))]
+    try:
+        interpreter = open_interpreter(case.read_bytes(), engine=engine, kernels=kernels)
+        outputs = [invoke(interpreter, values) for values in zip(*inputs)]
+    except (EngineError, RuntimeError, ValueError) as error:
+        answer.with_suffix(".txt").write_text(str(error).strip() or type(error).__name__)
+        return
+    np.savez(answer.with_suffix(".npz"), *(np.stack(column) for column in zip(*outputs)))
+
+
+def invoke(interpreter: Any, values: tuple[np.ndarray, ...]) -> list[np.ndarray]:
+    """One call with a value for each input; a shape's ones do not matter."""
+    for detail, value in zip(interpreter.get_input_details(), values):
+        interpreter.set_tensor(detail["index"], value.reshape(detail["shape"]))
+    interpreter.invoke()
+    return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
+
+
+def loads(flatbuffer: bytes, engine: str) -> bool:
+    """Whether the engine has an operator for every operator code of the file."""
+    try:
+        open_interpreter(flatbuffer, engine=engine, kernels="no-xnnpack")
+    except EngineError:  # "Didn't find op ..." or "Op builtin_code out of range"
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

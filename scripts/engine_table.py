@@ -1,0 +1,391 @@
+"""Writes convert/target_table.json and docs/targets.md out of the engines themselves.
+
+    python scripts/engine_table.py --environments ~/.cache/engine_table    # minutes; needs the network
+    python scripts/engine_table.py --check                                 # is the page in step?
+
+For every version in ENGINES an environment with that engine alone is made in the folder (once), and the
+graphs of engine_cases.py are run in it, with each kind of kernels, in a child process: does the engine
+load them, and does it compute what convert.interpret computes? Then the highest version of every
+operator in TFLite's schema that it loads is looked for. Run it when an engine appears or the converter
+writes a new operator or scheme; nothing in the table is typed in by hand but ENGINES.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from convert.engine_environment import PIP_SECONDS, fitting_python, make_in  # noqa: E402
+from convert.flatbuffer import serialize  # noqa: E402
+from convert.graph import GraphBuilder, Op  # noqa: E402
+from convert.target import RIGHT, TABLE, Engine  # noqa: E402
+from edge_runtime.atomic_file import replacing  # noqa: E402
+from scripts.engine_cases import Case, cases, schemes  # noqa: E402
+
+PAGE = ROOT / "docs" / "targets.md"
+PROBE = Path(__file__).with_name("engine_probe.py")
+HIGHEST_VERSION = 20
+"""Operator versions that are tried; the highest one in TensorFlow 2.21's op_version.cc is 14."""
+
+
+def series(name: str, distribution: str, versions: str, pythons: str, numpy: str) -> Engine:
+    """An engine of which nothing is known yet; `versions` and `pythons` separated by blanks."""
+    number = name.rsplit("-", 1)[1]
+    oldest, newest = pythons.split()
+    return Engine(
+        name, distribution, number, tuple(versions.split()), (oldest, newest), numpy, {}, {}, {}
+    )
+
+
+ENGINES = (
+    series("tflite-runtime-2.14", "tflite-runtime", "2.14.0", "3.9 3.11", "numpy<2"),
+    series("litert-1.4", "ai-edge-litert", "1.4.0", "3.9 3.12", "numpy<2"),
+    series("litert-2.1", "ai-edge-litert", "2.1.0 2.1.6", "3.10 3.13", "numpy"),
+    series("litert-2.2", "ai-edge-litert", "2.2.0", "3.10 3.14", "numpy"),
+    series("litert-2.3", "ai-edge-litert", "2.3.0", "3.10 3.14", "numpy"),
+)
+"""What is asked: the oldest and the newest release of each series, and the Pythons and the numpy that
+its wheels on PyPI are for."""
+
+
+USED = ("default", "no-xnnpack")
+"""Kernels that a device may run: XNNPACK's, and the engine's own where XNNPACK takes no part. The
+reference kernels, for debugging, are asked too, and what they do otherwise is a line of its own."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What one version of an engine does."""
+
+    schemes: dict[str, str]
+    reference: dict[str, str]
+    """The same, with the reference kernels."""
+    operators: dict[str, dict[str, str]]
+    """Scheme -> operator with its version -> what is not right about it."""
+    op_versions: dict[str, int]
+
+
+def main() -> None:
+    """Probe, or check."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--environments", type=Path, help="folder for the engines' environments")
+    parser.add_argument("--check", action="store_true", help="only compare the page with the table")
+    options = parser.parse_args()
+    if options.check:
+        stale = PAGE.read_text("utf-8") != page(json.loads(TABLE.read_text("utf-8")))
+        sys.exit("docs/targets.md is not in step: python scripts/engine_table.py" if stale else None)
+    if options.environments is None:
+        parser.error("--environments is needed, unless --check is given")
+    tests, unwritten = cases()
+    print(*unwritten, sep="\n")
+    table: dict[str, Any] = {
+        "made_by": "scripts/engine_table.py",
+        "written": written(tests),
+        "engines": [],
+    }
+    for engine in ENGINES:
+        found = []
+        for version in engine.versions:
+            python = engine_python(options.environments, engine, version)
+            found.append(probe(python, engine.distribution, tests))
+            print(engine.distribution, version, found[-1].schemes)
+        table["engines"].append(record(engine, found))
+    for path, text in ((TABLE, json.dumps(table, indent=1) + "\n"), (PAGE, page(table))):
+        with replacing(path) as temporary:
+            temporary.write_text(text, "utf-8")
+
+
+def engine_python(folder: Path, engine: Engine, version: str) -> str:
+    """The Python of an environment with exactly that version, made if it is not there."""
+    environment = folder.absolute() / f"{engine.distribution}-{version}"
+    ready = environment / "ready"
+    if not ready.exists():
+        make_in(
+            environment,
+            fitting_python(engine),
+            [f"{engine.distribution}=={version}", engine.numpy, "click"],
+        )
+        ready.touch()
+    return str(environment / "bin" / "python")
+
+
+def probe(python: str, distribution: str, tests: list[Case]) -> Findings:
+    """Run the cases in that Python's engine, and look for the versions of every operator."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for number, case in enumerate(tests):
+            (folder / f"{number}.tflite").write_bytes(case.flatbuffer)
+            np.savez(folder / f"{number}.npz", *case.inputs)
+        np.savez(folder / "versions.npz", **operator_codes())
+        crashed = run_probe(python, distribution, folder)
+        used = [finding(case, folder, number, USED, crashed) for number, case in enumerate(tests)]
+        reference = [
+            finding(case, folder, number, ("reference",), crashed) for number, case in enumerate(tests)
+        ]
+        loaded = (folder / "loaded.txt").read_text().splitlines()
+    return Findings(
+        {scheme: of_scheme(tests, used, scheme) for scheme in schemes()},
+        {scheme: of_scheme(tests, reference, scheme) for scheme in schemes()},
+        {scheme: of_operators(tests, used, scheme) for scheme in schemes()},
+        highest_versions(loaded),
+    )
+
+
+def written(tests: list[Case]) -> dict[str, list[str]]:
+    """Scheme -> every operator with its version that the converter writes."""
+    return {
+        scheme: sorted({name for case in tests if case.scheme == scheme for name in case.operators})
+        for scheme in schemes()
+    }
+
+
+def run_probe(python: str, distribution: str, folder: Path) -> dict[str, str]:
+    """Run the child until it has been through everything; returns crashed "case-kernels" -> signal."""
+    crashed: dict[str, str] = {}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONNOUSERSITE": "1"}
+    while not (folder / "loaded.txt").exists():
+        result = subprocess.run(
+            [python, str(PROBE), distribution, str(folder)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PIP_SECONDS,
+            check=False,
+        )
+        if result.returncode == 0:
+            continue
+        if result.returncode > 0:
+            sys.exit(f"{python}: {result.stderr}")
+        started = {mark.stem for mark in folder.glob("*.started")}
+        answered = {path.stem for path in folder.glob("*-*.[nt][px][zt]")}
+        (unanswered,) = started - answered - set(crashed)
+        crashed[unanswered] = signal.Signals(-result.returncode).name
+    return crashed
+
+
+def finding(
+    case: Case, folder: Path, number: int, kinds: tuple[str, ...], crashed: dict[str, str]
+) -> str:
+    """RIGHT, or the first thing that went otherwise in one of these kinds of kernels."""
+    for kernels in kinds:
+        answer = folder / f"{number}-{kernels}"
+        if answer.name in crashed:
+            return f"crashes ({crashed[answer.name]}, {kernels} kernels)"
+        if answer.with_suffix(".txt").exists():
+            words = answer.with_suffix(".txt").read_text().split(": ", 1)[-1].split(". ")[0]
+            return f"refused: {words}"
+        with np.load(answer.with_suffix(".npz")) as arrays:
+            found = [arrays[name] for name in arrays.files]
+        if not case.is_right(found):
+            largest, mean = case.difference(found)
+            return (
+                f"wrong by up to {largest:.3g}, {mean:.3g} on average, {kernels} kernels "
+                f"(right is {case.tolerance:.3g}, {case.mean_tolerance:.3g})"
+            )
+    return RIGHT
+
+
+def of_scheme(tests: list[Case], results: list[str], scheme: str) -> str:
+    """RIGHT when a network is, and none goes wrong but through a single operator that does.
+
+    Such an operator is a finding of its own, which refuses the networks that need it, not the scheme.
+    """
+    bad = set(of_operators(tests, results, scheme))
+    asked = [(case, result) for case, result in zip(tests, results) if case.scheme == scheme]
+    whole = [(case, result) for case, result in asked if not case.is_single]
+    counted = [(case, result) for case, result in whole if not case.operators & bad] or whole
+    return next((f"{result} [{case.what}]" for case, result in counted if result != RIGHT), RIGHT)
+
+
+def of_operators(tests: list[Case], results: list[str], scheme: str) -> dict[str, str]:
+    """Operator with its version -> finding, where a graph of it alone is not right."""
+    return {
+        case.what: result
+        for case, result in zip(tests, results)
+        if case.scheme == scheme and case.is_single and result != RIGHT
+    }
+
+
+def operator_codes() -> dict[str, np.ndarray]:
+    """ "ADD 3" -> a file with that operator code. The code is not used by an operator of the graph: an
+    engine looks every code of the file up, before it reads the graph."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    builder = GraphBuilder()
+    source = builder.activation("x", (1, 1))
+    flatbuffer = serialize(builder.build((source,), (builder.operator(Op.TANH, [source], "y", (1, 1)),)))
+    files = {}
+    for name, code in vars(schema.BuiltinOperator).items():
+        if not name.isupper() or name in ("CUSTOM", "DELEGATE", "PLACEHOLDER_FOR_GREATER_OP_CODES"):
+            continue
+        for version in range(1, HIGHEST_VERSION + 1):
+            model = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
+            asked = schema.OperatorCodeT()
+            asked.deprecatedBuiltinCode = min(code, 127)
+            asked.builtinCode, asked.version = code, version
+            model.operatorCodes.append(asked)
+            packed = flatbuffers.Builder(1024)
+            packed.Finish(model.Pack(packed), file_identifier=b"TFL3")
+            files[f"{name} {version}"] = np.frombuffer(bytes(packed.Output()), np.uint8)
+    return files
+
+
+def highest_versions(loaded: list[str]) -> dict[str, int]:
+    """Operator -> the highest version in the list."""
+    found: dict[str, int] = {}
+    for name, version in (line.split() for line in loaded):
+        found[name] = max(found.get(name, 0), int(version))
+    return dict(sorted(found.items()))
+
+
+def record(engine: Engine, found: list[Findings]) -> dict[str, Any]:
+    """The table's entry: what all probed versions of the series have in common."""
+    return {
+        "name": engine.name,
+        "distribution": engine.distribution,
+        "series": engine.series,
+        "versions": engine.versions,
+        "pythons": engine.pythons,
+        "numpy": engine.numpy,
+        "schemes": common([item.schemes for item in found]),
+        "reference": common([item.reference for item in found]),
+        "operators": {
+            scheme: {name: what for item in found for name, what in item.operators[scheme].items()}
+            for scheme in schemes()
+        },
+        "op_versions": {
+            op: min(item.op_versions[op] for item in found)
+            for op in found[0].op_versions
+            if all(op in item.op_versions for item in found)
+        },
+    }
+
+
+def common(findings: list[dict[str, str]]) -> dict[str, str]:
+    """RIGHT where every version is; otherwise the first other finding."""
+    return {
+        name: next((item[name] for item in findings if item[name] != RIGHT), RIGHT)
+        for name in findings[0]
+    }
+
+
+HEAD = """# Targets
+
+Written by `scripts/engine_table.py` out of the engines; `--check` says whether this page is in step with
+`convert/target_table.json`, which the converter reads. Not a word of the tables is typed in.
+
+`--target` names the engine that the device runs, by its minor version. `any`, the default, is all of
+them: the file loads and is right in each.
+
+## What each engine gets right
+
+"Right" means: loaded, with XNNPACK and without it, and the outputs are those of `convert.interpret`, the
+numpy run of the same graph. Run are small random networks of every kind that the converter writes in that
+scheme, and each of their operators alone.
+
+| graph | may differ by | why |
+| --- | --- | --- |
+| float32, float16 | 1e-5 of the largest logit | float32 additions in another order |
+| other schemes | on average by what the quantization costs against the float graph, never by a quarter of the logits' spread | a last bit that kernels round differently adds up over the steps as the quantization's own rounding does; a scheme that an engine gets wrong is as far off as the logits are spread |
+| one integer operator | one unit of its output | kernels round half-way cases differently |
+| one operator with integer weights and float activations | the sum of a row's weights, times both half steps | engines round a row of activations to 8 bits from its lowest to its highest value, or from minus to plus the largest |
+"""
+
+
+def page(table: dict[str, Any]) -> str:
+    """docs/targets.md, from the table alone."""
+    engines = table["engines"]
+    names = [engine["name"] for engine in engines]
+    return "\n".join(
+        [
+            HEAD,
+            markdown(["scheme", *names], scheme_rows(table)),
+            *notes(engines),
+            "\n## Versions\n",
+            markdown(["target", "what was run", "CPython", "numpy"], [origin(item) for item in engines]),
+            "\nA series with two versions has in the table what both have: its oldest and its newest one.",
+            "\n## Operators\n",
+            "The highest version of each operator that an engine loads, and the versions that the converter",
+            "writes. The table that the converter reads has all operators of TFLite's schema; a graph with a",
+            "version that its target does not load is refused before anything is written.\n",
+            markdown(["operator", "written", *names], operator_rows(table)),
+            "",
+        ]
+    )
+
+
+def markdown(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
+
+
+def scheme_rows(table: dict[str, Any]) -> list[list[str]]:
+    """A row for each scheme, with the first word of each engine's finding."""
+    return [
+        [scheme, *(engine["schemes"][scheme].split(" ")[0].rstrip(":") for engine in table["engines"])]
+        for scheme in table["written"]
+    ]
+
+
+def notes(engines: list[dict[str, Any]]) -> list[str]:
+    """A line for each finding that is not RIGHT."""
+    lines = []
+    for engine in engines:
+        for key, aside in (("schemes", ""), ("reference", ", reference kernels")):
+            lines += [
+                f"- {engine['name']}, {scheme}{aside}: {finding}"
+                for scheme, finding in engine[key].items()
+                if finding != RIGHT and not (aside and finding == engine["schemes"][scheme])
+            ]
+        lines += [
+            f"- {engine['name']}, {scheme}, {operator} alone: {finding}"
+            for scheme, findings in engine["operators"].items()
+            for operator, finding in findings.items()
+            if engine["schemes"][scheme] == RIGHT
+        ]
+    return ["", *lines] if lines else []
+
+
+def origin(engine: dict[str, Any]) -> list[str]:
+    """What the row of an engine was made from."""
+    versions = " and ".join(engine["versions"])
+    return [
+        engine["name"],
+        f"{engine['distribution']} {versions}",
+        " to ".join(engine["pythons"]),
+        engine["numpy"],
+    ]
+
+
+def operator_rows(table: dict[str, Any]) -> list[list[str]]:
+    """A row for each operator that the converter writes."""
+    uses: dict[str, set[int]] = {}
+    for names in table["written"].values():
+        for op, version in (name.split(" version ") for name in names):
+            uses.setdefault(op, set()).add(int(version))
+    return [
+        [
+            op,
+            ", ".join(map(str, sorted(versions))),
+            *(str(engine["op_versions"].get(op, "-")) for engine in table["engines"]),
+        ]
+        for op, versions in sorted(uses.items())
+    ]
+
+
+if __name__ == "__main__":
+    main()
