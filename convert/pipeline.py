@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import edge_runtime
+from convert.choose_probes import choose_probes
 from convert.compile import compile_network
 from convert.embed import embed
 from convert.parity import prove
@@ -122,10 +123,11 @@ def convert_source(
         candidate = Path(folder, "candidate.tflite")
         candidate.write_bytes(embed(flatbuffer, metadata))
         report = prove(candidate, source, budget=budget, target=target)
+        probes = choose_probes(candidate, source, report) if report else None
     if not report:
         Path(out).unlink(missing_ok=True)
         return Conversion(Path(out), None, report)
-    data = embed(flatbuffer, replace(metadata, parity=report))
+    data = embed(flatbuffer, replace(metadata, parity=report), probes)
     with replacing(out) as temporary:
         temporary.write_bytes(data)
     return Conversion(Path(out), len(data), report)
