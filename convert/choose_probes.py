@@ -1,19 +1,22 @@
 """Which windows become the probes of a model file, and how far an engine may be off on them.
 
-The rule, for held-out windows that the model file has already been proven on:
+The rule, for the held-out windows that the model file has just been proven on:
 
-- A **candidate** is a window whose class no allowed rounding can turn: the full model's best logit is
-  ahead of the second by at least twice the tolerance, and every engine finds the same class.
-- Class after class gives the candidate with the smallest such lead: the closest calls show a wrong
-  file first. As many as fit into USUAL_BYTES, one a class at the most; at least LEAST, if these fit
-  into MOST_BYTES.
-- Where not even one window fits, the probes are synthetic: noise over the range of the training
+- **Candidates** are windows of every class, from the closest calls to the median: those at the
+  fractions LEADS of the class, ordered by how far the full model's best logit leads the second.
+- The **tolerance** is ALLOWANCE times what a candidate usually differs by: the median over them of the
+  largest difference from the full model's logits that any engine shows.
+- A candidate **qualifies** when every engine is within a quarter of the tolerance, and its lead is at
+  least twice the tolerance: no difference that is allowed turns its class.
+- Class after class gives the qualified candidate with the smallest lead, which shows a wrong file
+  first: one a class, as many as fit into USUAL_BYTES; LEAST of them, if these fit into MOST_BYTES.
+- Where not even one window fits, the probes are **synthetic**: noise over the range of the training
   windows, of which the file keeps the seed only, with the logits of the float graph.
 
-The tolerance is ALLOWANCE times the largest difference from the full model's logits that any engine
-showed, on all windows of the proof and on the probes: engines round at other places, and so does the
-same engine on another CPU. Measured on MNIST, ai-edge-litert on a Cortex-A72 differs from the same
-version on x86-64 by at most 0.21 in int8 and 0.03 in dynamic, where the proofs see 0.5 and 0.2.
+Why ALLOWANCE: engines round at other places, and so does one engine on another CPU, so a sound file
+differs from the full model by other amounts on a device that was not there when it was made. Of 10,000
+MNIST windows in int8, the canonical model, with a tolerance of 1.04 (6.7 times the median), none that
+one engine gave within half of it was beyond it in the other engine; with 0.8 it was one.
 """
 
 from __future__ import annotations
@@ -40,96 +43,112 @@ USUAL_BYTES = 2000
 LEAST = 2
 """Probes, if they fit."""
 
-ALLOWANCE = 2.0
+ALLOWANCE = 8.0
 LEAST_TOLERANCE = 1e-3
 """The order of summation differs between CPUs: float32 logits of some tens differ by some 1e-5."""
 
-CANDIDATES_A_CLASS = 4
+LEADS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 SYNTHETIC_COUNT = 4
 SYNTHETIC_SEED = 1
 
 
 @dataclass(frozen=True, eq=False)
-class _Pool:
-    """Held-out windows to choose from, the first choice first."""
+class _Candidates:
+    """Windows to choose from, the first choice first: the closest calls of every class, then others."""
 
     windows: NDArray[Any]
     logits: NDArray[np.float32]
+
+    @property
+    def lead(self) -> NDArray[np.float64]:
+        """How far the best logit is ahead of the second, `[N]`."""
+        return _lead(self.logits)
+
+    def take(self, indices: list[int]) -> _Candidates:
+        """Those at these positions."""
+        return _Candidates(self.windows[indices], self.logits[indices])
 
 
 def choose_probes(model: str | Path, source: Source, report: ParityReport) -> Probes:
     """Probes for the model file `model`, which passed the proof `report`.
 
-    Runs its engines on a few windows. Raises EngineError when one of them fails now.
+    Runs the engines of the report that are installed here on a few windows. Raises EngineError when
+    one of them fails now.
     """
-    engines = [result.engine for result in report.engines if result.agreement is not None]
-    tolerance = _tolerance(report)
-    pool = _pool(source, 2 * tolerance)
-    agreed = _agreed(pool, [engine_logits(model, pool.windows, engine=name) for name in engines])
-    probes = _fitting(agreed, source.split, tolerance)
-    return probes or _synthetic(model, source, engines, tolerance)
+    engines = [r.engine for r in report.engines if r.agreement is not None]
+    candidates = _candidates(source)
+    found = [engine_logits(model, candidates.windows, engine=name) for name in engines]
+    differences = _differences(found, candidates.logits)
+    tolerance = _tolerance(differences)
+    chosen = _qualified(candidates, differences, tolerance)
+    return _fitting(chosen, source.split, tolerance) or _synthetic(model, source, engines)
 
 
-def _tolerance(report: ParityReport) -> float:
-    seen = [result.max_logit_difference for result in report.engines]
-    largest = max((value for value in seen if value is not None), default=0.0)
-    return max(ALLOWANCE * largest, LEAST_TOLERANCE)
+def _differences(
+    found: list[NDArray[np.float32]], expected: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """The largest difference of a logit in any engine, window by window `[N]`."""
+    each = [np.abs(logits.astype(np.float64) - expected).max(axis=1) for logits in found]
+    largest: NDArray[np.float64] = np.max(each, axis=0)
+    return largest
 
 
-def _pool(source: Source, lead: float) -> _Pool:
-    """Candidates but for the engines' agreement: closest calls of every class, classes in turn."""
-    ordered = np.sort(source.logits.astype(np.float64), axis=1)
-    ahead = ordered[:, -1] - (ordered[:, -2] if ordered.shape[1] > 1 else -np.inf)
-    classes = source.logits.argmax(axis=1)
-    ranked = []
+def _tolerance(differences: NDArray[np.float64]) -> float:
+    return float(f"{max(ALLOWANCE * float(np.median(differences)), LEAST_TOLERANCE):.4g}")
+
+
+def _lead(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    ordered = np.sort(logits.astype(np.float64), axis=1)
+    second = ordered[:, -2] if ordered.shape[1] > 1 else -np.inf
+    lead: NDArray[np.float64] = ordered[:, -1] - second
+    return lead
+
+
+def _candidates(source: Source) -> _Candidates:
+    lead, classes = _lead(source.logits), source.logits.argmax(axis=1)
+    ranked = set()
     for label in np.unique(classes):
-        members = np.flatnonzero((classes == label) & (ahead >= lead))
-        nearest = members[np.argsort(ahead[members], kind="stable")][:CANDIDATES_A_CLASS]
-        ranked += [(rank, label, index) for rank, index in enumerate(nearest)]
-    if not ranked:  # every call is close: the widest lead is the safest probe
-        ranked = [(0, classes[index], index) for index in np.argsort(-ahead, kind="stable")[:LEAST]]
-    indices = [index for _, _, index in sorted(ranked)]
-    return _Pool(source.held_out.x[indices], source.logits[indices])
+        members = np.flatnonzero(classes == label)
+        ordered = members[np.argsort(lead[members], kind="stable")]
+        ranked |= {(part, int(label), int(ordered[int(part * len(ordered))])) for part in LEADS}
+    indices = list(dict.fromkeys(index for _, _, index in sorted(ranked)))
+    return _Candidates(source.held_out.x, source.logits).take(indices)
 
 
-def _agreed(pool: _Pool, found: list[NDArray[np.float32]]) -> _Pool:
-    """The first window of every class on which every engine finds the class."""
-    classes = pool.logits.argmax(axis=1)
-    same = np.all([logits.argmax(axis=1) == classes for logits in found], axis=0)
+def _qualified(
+    candidates: _Candidates, differences: NDArray[np.float64], tolerance: float
+) -> _Candidates:
+    """The first of every class that qualifies; where none does, those that lead by most."""
+    close, lead = differences <= tolerance / 4, candidates.lead
+    classes = candidates.logits.argmax(axis=1)
     chosen: dict[int, int] = {}
-    for index in np.flatnonzero(same):
+    for index in np.flatnonzero(close & (lead >= 2 * tolerance)):
         chosen.setdefault(int(classes[index]), int(index))
-    indices = list(chosen.values())
-    return _Pool(pool.windows[indices], pool.logits[indices])
+    safest = [int(index) for index in np.argsort(-lead, kind="stable") if close[index]]
+    return candidates.take(list(chosen.values()) or safest[:LEAST])
 
 
-def _fitting(pool: _Pool, origin: str, tolerance: float) -> Probes | None:
-    """As many windows as the limits allow; None when not even one does."""
+def _fitting(candidates: _Candidates, origin: str, tolerance: float) -> Probes | None:
+    """As many as the limits allow; None when not even one does."""
     best = None
-    for count in range(1, len(pool.windows) + 1):
-        windows = pool.windows[:count]
+    for count in range(1, len(candidates.windows) + 1):
+        windows = candidates.windows[:count]
         record = ProbeRecord(count, str(windows.dtype), tolerance, origin)
-        probes = Probes(record, windows, pool.logits[:count])
-        size = archived_bytes(probes)
-        if size > (MOST_BYTES if count <= LEAST else USUAL_BYTES):
+        probes = Probes(record, windows, candidates.logits[:count])
+        if archived_bytes(probes) > (MOST_BYTES if count <= LEAST else USUAL_BYTES):
             break
         best = probes
     return best
 
 
-def _synthetic(
-    model: str | Path, source: Source, engines: list[str], tolerance: float
-) -> Probes:
-    dtype = str(source.held_out.x.dtype)
-    normalization = source.normalization
+def _synthetic(model: str | Path, source: Source, engines: list[str]) -> Probes:
+    dtype, normalization = str(source.held_out.x.dtype), source.normalization
     raw = source.calibration * np.float32(normalization.std) + np.float32(normalization.mean)
     recipe = Synthetic(SYNTHETIC_SEED, float(raw.min()), float(raw.max()))
     shape = (SYNTHETIC_COUNT, source.network.steps, source.network.features)
     windows = synthetic_windows(recipe, shape, dtype)
     expected = run(unroll(source.network), normalization.apply(windows)).astype(np.float32)
     found = [engine_logits(model, windows, engine=name) for name in engines]
-    largest = max(float(np.abs(logits.astype(np.float64) - expected).max()) for logits in found)
-    record = ProbeRecord(
-        SYNTHETIC_COUNT, dtype, max(tolerance, ALLOWANCE * largest), "synthetic", recipe
-    )
+    tolerance = _tolerance(_differences(found, expected))
+    record = ProbeRecord(SYNTHETIC_COUNT, dtype, tolerance, "synthetic", recipe)
     return Probes(record, windows, expected)
