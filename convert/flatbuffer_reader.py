@@ -127,6 +127,14 @@ class Table:
         self.buffer.claim(position, 4 + length * width, part or self.part)
         return position + 4, length
 
+    def span(self, index: int) -> tuple[int, int]:
+        """As `vector` for bytes, but only the length is booked: whose the bytes are, the caller says."""
+        position = self._target(index)
+        if position is None:
+            return 0, 0
+        self.buffer.claim(position, 4, self.part)
+        return position + 4, self.buffer.number(position, "I")
+
     def numbers(self, index: int, kind: str, limit: int, part: str | None = None) -> list[Any]:
         """The elements of a vector of numbers. Raises Malformed for more than `limit`."""
         start, length = self.vector(index, FORMATS[kind], part)

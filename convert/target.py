@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from edge_runtime.errors import InputError
 
@@ -18,6 +19,8 @@ class Target:
     """Quantization schemes that all of them load and get right. dynamic-per-channel: FULLY_CONNECTED
     with float activations and one scale per row of int8 weights is op version 12, which tflite-runtime
     2.14 does not have."""
+    op_versions: Mapping[str, int] = field(default_factory=dict)
+    """Operator, by its name in TFLite's schema -> the highest version that all of them load."""
 
 
 _COMMON = frozenset({"float32", "float16", "dynamic-per-tensor", "int8"})
