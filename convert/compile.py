@@ -24,14 +24,17 @@ from convert.unroll import unroll
 Windows = NDArray[np.float32]
 
 
-def compile_network(network: Network, windows: Windows, *, precision: str, target: str = "any") -> bytes:
+def compile_network(
+    network: Network, windows: Windows, *, precision: str, target: str = "any", strip: bool = False
+) -> bytes:
     """The FlatBuffer of `network` in `precision`, for the engines of `target`.
 
     `windows`: normalized calibration windows, float32 `[N, steps, features]`, of the training split;
     float32 and float16 do not look at them. The same arguments give the same bytes. Raises InputError
     for an unknown precision or target, DataError for weights or windows that hold no finite numbers.
+    `strip`: see flatbuffer.serialize.
     """
-    return serialize(lower(network, windows, precision=precision, target=target))
+    return serialize(lower(network, windows, precision=precision, target=target), strip=strip)
 
 
 def lower(network: Network, windows: Windows, *, precision: str, target: str = "any") -> Graph:

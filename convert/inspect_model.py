@@ -19,7 +19,7 @@ from convert.inspection import UNUSED, Inspection, OperatorUse, TensorFacts
 from convert.target import TARGETS
 from edge_runtime.errors import ModelError
 from edge_runtime.extras import needs_extra
-from edge_runtime.metadata import parse_model_file, read_bytes
+from edge_runtime.metadata import Metadata, parse_model_file, read_bytes
 
 MOST_DIMENSIONS = 64
 MOST_OPERANDS = 1 << 20
@@ -43,7 +43,7 @@ def inspect_model(path: str | Path) -> Inspection:
     Raises ModelError with one sentence when it cannot be read, is no TFLite model, or is broken.
     """
     data = read_bytes(path)
-    file = parse_model_file(data, path)
+    metadata, problem = _metadata(data, path)
     try:
         parts = _Parts(Buffer(data))
     except Malformed as error:
@@ -61,8 +61,18 @@ def inspect_model(path: str | Path) -> Inspection:
         constants=parts.constants(),
         bytes_by_part=parts.sizes(),
         loads_on=tuple(name for name in TARGETS if loads_on(name, versions)),
-        metadata=file.metadata if file else None,
+        metadata=metadata,
+        problem=problem,
     )
+
+
+def _metadata(data: bytes, path: str | Path) -> tuple[Metadata | None, str | None]:
+    """The metadata, or why a file of ours has none that can be believed; neither for a foreign file."""
+    try:
+        file = parse_model_file(data, path)
+    except ModelError as error:
+        return None, str(error)
+    return (file.metadata if file else None), None
 
 
 def loads_on(target: str, versions: set[tuple[str, int]]) -> bool:

@@ -70,7 +70,9 @@ class Inspection:
     loads_on: tuple[str, ...]
     """Targets whose engines have every operator in its version."""
     metadata: Metadata | None
-    """None for a model that `edge-rnn convert` did not write."""
+    """None for a model that `edge-rnn convert` did not write, and with a `problem`."""
+    problem: str | None = None
+    """What is wrong with a file that `edge-rnn convert` wrote: damaged, cut short, too new."""
 
     def __str__(self) -> str:
         """Sections of text."""
@@ -82,7 +84,7 @@ class Inspection:
             self._constants(),
             ["bytes", *_columns(self.bytes_by_part), f"{self.file_bytes:>10,}  together"],
             ["loads on", ", ".join(self.loads_on) or "no target that this edge-rnn knows"],
-            ["proof", *_proof(self.metadata)],
+            ["proof", *([self.problem] if self.problem else _proof(self.metadata))],
         ]
         return "\n".join("\n  ".join(section) for section in sections)
 
@@ -112,6 +114,7 @@ class Inspection:
             "bytes": self.bytes_by_part,
             "loads_on": list(self.loads_on),
             "metadata": self.metadata and self.metadata.to_json(),
+            "problem": self.problem,
         }
         return json.dumps(record)
 
