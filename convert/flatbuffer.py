@@ -80,6 +80,9 @@ class _Writer:
         self.shared: dict[tuple[str, Any], int] = {}
         order = _numbered(graph)
         self.tensor_index = {name: index for index, name in enumerate(order)}
+        self.quantizations = {name: tensor.quantization for name, tensor in graph.tensors.items()}
+        if strip:
+            self.quantizations.update(_kernel_scales_for_biases(graph))
         self.names = _no_names(graph) if strip else _short_names(graph, order)
         self.buffer_index: dict[str, int] = {}
         uses = Counter(self._opcode(operator) for operator in graph.operators)
@@ -151,7 +154,8 @@ class _Writer:
 
     def _tensor(self, tensor: Tensor) -> int:
         shape = self._int_vector(tensor.shape)
-        quantization = self._quantization(tensor.quantization) if tensor.quantization else 0
+        affine = self.quantizations[tensor.name]
+        quantization = self._quantization(affine) if affine else 0
         name, buffer = self.names.get(tensor.name), self.buffer_index.get(tensor.name, 0)
         kind = getattr(self.schema.TensorType, tensor.dtype.name.upper())
         content = (name, shape, kind, buffer, quantization)
@@ -313,6 +317,19 @@ def _numbered(graph: Graph) -> list[str]:
 
 def _no_names(graph: Graph) -> dict[str, str]:
     return {name: name for name in (*graph.inputs, *graph.outputs)}
+
+
+def _kernel_scales_for_biases(graph: Graph) -> dict[str, Quantization]:
+    """Integer biases with their matrix's scales, which are in the file anyway.
+
+    By the specification a bias has these times the input's scale; the TFLite engines, XNNPACK included,
+    take the product of the two and look only at how many scales the bias has.
+    """
+    return {
+        op.inputs[2]: graph.tensors[op.inputs[1]].affine
+        for op in graph.operators
+        if op.op is Op.FULLY_CONNECTED and graph.tensors[op.inputs[2]].quantization
+    }
 
 
 def _short_names(graph: Graph, order: list[str]) -> dict[str, str]:
