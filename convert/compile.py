@@ -37,6 +37,7 @@ def compile_network(
     precision: str,
     target: str | Target = "any",
     graph: str = "unrolled",
+    strip: bool = False,
 ) -> bytes:
     """The FlatBuffer of `network` in `precision`, for the engines of `target`; `graph`: one of GRAPHS.
 
@@ -44,12 +45,12 @@ def compile_network(
     float32 and float16 do not look at them. The same arguments give the same bytes. Raises InputError
     for an unknown precision, target or graph, for a layer that the graph of a step cannot have, and for
     an operator that the target does not load; DataError for weights or windows that hold no finite
-    numbers.
+    numbers. `strip`: see flatbuffer.serialize.
     """
     lowered = lower(network, windows, precision=precision, target=target, graph=graph)
     engines = target_named(target)
     check_operators(lowered, engines, scheme_for(precision, engines))
-    return serialize(lowered)
+    return serialize(lowered, strip=strip)
 
 
 def float_graph(network: Network, graph: str = "unrolled") -> Graph:

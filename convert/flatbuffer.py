@@ -1,8 +1,10 @@
 """Graph -> TFLite FlatBuffer, through the official schema classes. The only module that knows them.
 
-Small by sharing: every constant is stored once, identical shape vectors and quantization tables are
-written once and referenced again, and the most frequent opcode has index 0, which FlatBuffers do not
-store. Constants are aligned to 16 bytes, as the engines' vector loads want it.
+Small by sharing: identical constants, shape vectors, quantization tables and, without names, tensor
+tables are written once and referenced again; a list that is the tail of another one is not written at
+all; the most frequent opcode has index 0, which FlatBuffers do not store. Tensors are numbered in the
+graph's order but for one (see _numbered). Constants are aligned to 16 bytes, as the engines' vector
+loads want it.
 
 Source of layout and op versions: tensorflow/lite/schema/schema.fbs and
 tensorflow/lite/tools/versioning/op_version.cc.
@@ -11,6 +13,7 @@ tensorflow/lite/tools/versioning/op_version.cc.
 from __future__ import annotations
 
 from collections import Counter
+from itertools import product
 from typing import Any, Callable
 
 import numpy as np
@@ -23,12 +26,18 @@ from edge_runtime.metadata import DESCRIPTION, FILE_IDENTIFIER
 SCHEMA_VERSION = 3
 DATA_ALIGNMENT = 16  # bytes; schema.fbs: Buffer.data (force_align: 16)
 SIGNATURE = "serving_default"
+TENSOR_TYPE_FIELD = 1  # schema.fbs: Tensor.type
+NAME_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 RELU = 1  # schema.fbs: ActivationFunctionType
 
 
-def serialize(graph: Graph) -> bytes:
-    """The model file's bytes. The same graph gives the same bytes."""
-    return _Writer(graph).write()
+def serialize(graph: Graph, *, strip: bool = False) -> bytes:
+    """The model file's bytes. The same graph gives the same bytes.
+
+    Inputs and outputs keep their names; the other tensors get names of two characters, and with `strip`
+    none: readers that tell tensors apart by name (OpenVINO) refuse such a file, TFLite engines do not.
+    """
+    return _Writer(graph, strip).write()
 
 
 def op_version(graph: Graph, operator: Operator) -> int:
@@ -81,16 +90,23 @@ def _rescale(tensors: list[Tensor]) -> float:
 class _Writer:
     """Writes one graph. FlatBuffers grow from the back: children are written before parents."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, strip: bool) -> None:
         with needs_extra("workstation", "ai-edge-litert", "edge-rnn convert"):
             from ai_edge_litert import schema_py_generated
         with needs_extra("workstation", "flatbuffers", "edge-rnn convert"):
             import flatbuffers
         self.schema: Any = schema_py_generated
         self.graph = graph
+        self.strip = strip
         self.builder: Any = flatbuffers.Builder(1 << 18)
         self.shared: dict[tuple[str, Any], int] = {}
-        self.tensor_index = {name: index for index, name in enumerate(graph.tensors)}
+        order = _numbered(graph)
+        self.tensor_index = {name: index for index, name in enumerate(order)}
+        self.quantizations = {name: tensor.quantization for name, tensor in graph.tensors.items()}
+        if strip:
+            self.quantizations.update(_kernel_scales_for_biases(graph))
+        self.names = _no_names(graph) if strip else _short_names(graph, order)
+        self.buffer_index: dict[str, int] = {}
         uses = Counter(self._opcode(operator) for operator in graph.operators)
         self.opcodes = [code for code, _ in uses.most_common()]
 
@@ -116,19 +132,23 @@ class _Writer:
         return bytes(builder.Output())
 
     def _buffers(self) -> int:
-        """Buffer 0 is empty, for tensors without data; then one buffer per constant."""
-        tables = []
+        """Buffer 0 is empty, for tensors without data; then one buffer per constant that differs."""
+        tables: list[int] = []
+        known: dict[bytes, int] = {}
         for constant in self.graph.constants():
-            vector = self._bytes(stored_data(constant))
-            self.schema.BufferStart(self.builder)
-            self.schema.BufferAddData(self.builder, vector)
-            tables.append(self.schema.BufferEnd(self.builder))
+            data = stored_data(constant).tobytes()
+            if data not in known:
+                vector = self._bytes(data)
+                self.schema.BufferStart(self.builder)
+                self.schema.BufferAddData(self.builder, vector)
+                tables.append(self.schema.BufferEnd(self.builder))
+                known[data] = len(tables)
+            self.buffer_index[constant.name] = known[data]
         self.schema.BufferStart(self.builder)
         empty = self.schema.BufferEnd(self.builder)
         return self._offsets([empty, *tables])
 
-    def _bytes(self, data: NDArray[Any]) -> int:
-        raw = data.tobytes()
+    def _bytes(self, raw: bytes) -> int:
         self.builder.StartVector(1, len(raw), DATA_ALIGNMENT)
         head = self.builder.head - len(raw)
         self.builder.head = head
@@ -137,10 +157,8 @@ class _Writer:
 
     def _subgraph(self) -> int:
         builder, schema, graph = self.builder, self.schema, self.graph
-        buffer_of = {tensor.name: k for k, tensor in enumerate(graph.constants(), start=1)}
-        tensors = self._offsets(
-            [self._tensor(tensor, buffer_of.get(name, 0)) for name, tensor in graph.tensors.items()]
-        )
+        self._operands()
+        tensors = self._offsets([self._tensor(graph.tensors[name]) for name in self.tensor_index])
         operators = self._offsets([self._operator(operator) for operator in graph.operators])
         inputs, outputs = self._indices(graph.inputs), self._indices(graph.outputs)
         schema.SubGraphStart(builder)
@@ -150,20 +168,52 @@ class _Writer:
         schema.SubGraphAddOperators(builder, operators)
         return self._offsets([schema.SubGraphEnd(builder)])
 
-    def _tensor(self, tensor: Tensor, buffer: int) -> int:
-        builder, schema = self.builder, self.schema
+    def _operands(self) -> None:
+        """Write the lists of all operators, long ones first: they may hold short ones as their tails."""
+        lists = dict.fromkeys(names for op in self.graph.operators for names in (op.inputs, op.outputs))
+        for names in sorted(lists, key=lambda names: -len(names)):
+            self._indices(names)
+
+    def _tensor(self, tensor: Tensor) -> int:
         shape = self._int_vector(tensor.shape)
-        quantization = self._quantization(tensor.quantization) if tensor.quantization else None
-        name = builder.CreateString(tensor.name)
+        affine = self.quantizations[tensor.name]
+        quantization = self._quantization(affine) if affine else 0
+        name, buffer = self.names.get(tensor.name), self.buffer_index.get(tensor.name, 0)
+        kind = getattr(self.schema.TensorType, "INT4" if tensor.int4 else tensor.dtype.name.upper())
+        content = (name, shape, kind, buffer, quantization)
+        return self._once("tensor", content, lambda: self._tensor_table(*content))
+
+    def _tensor_table(
+        self, name: str | None, shape: int, kind: int, buffer: int, quantization: int
+    ) -> int:
+        builder, schema = self.builder, self.schema
         schema.TensorStart(builder)
+        if name:
+            schema.TensorAddName(builder, self._type_and_string(kind, name))
+        else:
+            schema.TensorAddType(builder, kind)
         schema.TensorAddShape(builder, shape)
-        kind = "INT4" if tensor.int4 else tensor.dtype.name.upper()
-        schema.TensorAddType(builder, getattr(schema.TensorType, kind))
         schema.TensorAddBuffer(builder, buffer)
-        schema.TensorAddName(builder, name)
-        if quantization is not None:
+        if quantization:
             schema.TensorAddQuantization(builder, quantization)
         return int(schema.TensorEnd(builder))
+
+    def _type_and_string(self, kind: int, name: str) -> int:
+        """The type field and, inside of the table as well, the string; returns the string's offset.
+
+        Apart they take 4 bytes more a tensor: a field of one byte is padded to four, a string of two
+        characters with its NUL, too.
+        """
+        builder, text = self.builder, name.encode("utf-8")
+        builder.Prep(4, 0)
+        builder.PrependUint8(kind)
+        if kind:
+            builder.Slot(TENSOR_TYPE_FIELD)
+        padding = -(1 + len(text) + 1) % 4
+        for byte in (*bytes(padding), 0, *reversed(text)):
+            builder.PrependUint8(byte)
+        builder.PrependUint32(len(text))
+        return int(builder.Offset())
 
     def _quantization(self, quantization: Quantization) -> int:
         def write() -> int:
@@ -198,6 +248,8 @@ class _Writer:
             return 0, 0
         name, fields_of = _OPTIONS[operator.op]
         fields = tuple(fields_of(self.graph, operator).items())
+        if self.strip and not fields:
+            return 0, 0  # TFLite takes the defaults, OpenVINO crashes
 
         def write() -> int:
             getattr(self.schema, f"{name}Start")(self.builder)
@@ -253,7 +305,11 @@ class _Writer:
 
     def _int_vector(self, values: tuple[int, ...]) -> int:
         array = np.asarray(values, np.int32)
-        return self._once("int32", values, lambda: int(self.builder.CreateNumpyVector(array)))
+        offset = self._once("int32", values, lambda: int(self.builder.CreateNumpyVector(array)))
+        for k, value in enumerate(values, start=1):
+            if value == len(values) - k:  # from here on it reads as the list of what follows
+                self.shared.setdefault(("int32", values[k:]), offset - 4 * k)
+        return offset
 
     def _long_vector(self, values: tuple[int, ...]) -> int:
         array = np.asarray(values, np.int64)
@@ -281,6 +337,47 @@ def _sum_options(graph: Graph, operator: Operator) -> dict[str, Any]:
     """int16 sums have any scale; the schema's default is an older kernel for powers of two."""
     int16 = graph.tensors[operator.outputs[0]].dtype == np.int16
     return {"PotScaleInt16": False} if int16 else {}
+
+
+def _numbered(graph: Graph) -> list[str]:
+    """The tensors in the order in which the file numbers them: the graph's, but for number 1.
+
+    That is the constant that is most often the first of two inputs (SPLIT's axis): such a list, [2
+    elements: 1, n], then holds the list [1 element: n] of the operator before.
+    """
+    names = list(graph.tensors)
+    firsts = Counter(op.inputs[0] for op in graph.operators if len(op.inputs) == 2)
+    constants = [name for name, _ in firsts.most_common() if graph.tensors[name].data is not None]
+    if constants and len(names) > 1:
+        names.remove(constants[0])
+        names.insert(1, constants[0])
+    return names
+
+
+def _no_names(graph: Graph) -> dict[str, str]:
+    return {name: name for name in (*graph.inputs, *graph.outputs)}
+
+
+def _kernel_scales_for_biases(graph: Graph) -> dict[str, Quantization]:
+    """Integer biases with their matrix's scales, which are in the file anyway.
+
+    By the specification a bias has these times the input's scale; the TFLite engines, XNNPACK included,
+    take the product of the two and look only at how many scales the bias has.
+    """
+    return {
+        op.inputs[2]: graph.tensors[op.inputs[1]].affine
+        for op in graph.operators
+        if op.op is Op.FULLY_CONNECTED and graph.tensors[op.inputs[2]].quantization
+    }
+
+
+def _short_names(graph: Graph, order: list[str]) -> dict[str, str]:
+    """Counted in base 62, with 2 or, where these are not enough, 6 characters."""
+    kept = _no_names(graph)
+    width = 2 if len(order) + len(kept) <= len(NAME_LETTERS) ** 2 else 6
+    free = ("".join(letters) for letters in product(NAME_LETTERS, repeat=width))
+    unused = (name for name in free if name not in kept)
+    return {name: kept.get(name) or next(unused) for name in order}
 
 
 def _fully_connected_options(graph: Graph, operator: Operator) -> dict[str, int]:

@@ -12,6 +12,7 @@ from typing import Any, Callable
 
 import edge_runtime
 from convert.choices import scheme_choice
+from convert.choose_probes import choose_probes
 from convert.compile import lower
 from convert.embed import embed
 from convert.flatbuffer import serialize
@@ -28,6 +29,7 @@ from edge_runtime.atomic_file import replacing
 from edge_runtime.errors import InputError, ParityError
 from edge_runtime.metadata import STEP, UNROLLED, Metadata
 from edge_runtime.parity_report import ParityReport
+from edge_runtime.probes import Probes
 
 
 @dataclass(frozen=True)
@@ -134,13 +136,13 @@ def convert_source(
     """
     settings = settings or Settings()
     graph = _lowered(source, precision, settings)
-    flatbuffer = serialize(graph)
+    flatbuffer = serialize(graph, strip=settings.strip)
     metadata = _metadata(source, flatbuffer, precision, settings, graph)
-    report = _proof(source, embed(flatbuffer, metadata), precision, settings, graph)
+    report, probes = _proof(source, embed(flatbuffer, metadata), precision, settings, graph)
     if report.failed or (settings.require_engine and report.not_proven):
         Path(out).unlink(missing_ok=True)
         return Conversion(Path(out), None, report, metadata.choices)
-    data = embed(flatbuffer, replace(metadata, parity=report))
+    data = embed(flatbuffer, replace(metadata, parity=report), probes)
     with replacing(out) as temporary:
         temporary.write_bytes(data)
     return Conversion(Path(out), len(data), report, metadata.choices)
@@ -158,14 +160,18 @@ def _lowered(source: Source, precision: str, settings: Settings) -> Graph:
 
 def _proof(
     source: Source, data: bytes, precision: str, settings: Settings, graph: Graph
-) -> ParityReport:
+) -> tuple[ParityReport, Probes | None]:
+    """The parity report, and what the device will check where it passed."""
     budget = settings.budget(precision_named(precision))
     with tempfile.TemporaryDirectory() as folder:
         candidate = Path(folder, "candidate.tflite")
         candidate.write_bytes(data)
         engines = find_proof_engines(settings.target)
         report = prove_file(candidate, source, budget=budget, engines=engines)
-        return with_row_proof(report, candidate, source, graph, engines) if graph.states else report
+        if graph.states:
+            report = with_row_proof(report, candidate, source, graph, engines)
+        probes = choose_probes(candidate, source, report, engines) if report else None
+    return report, probes
 
 
 def _metadata(

@@ -26,6 +26,9 @@ class Settings:
     require_engine: bool = False
     """Write no file that is not proven in every engine of the target."""
 
+    strip: bool = False
+    """Write no tensor names (flatbuffer.serialize)."""
+
     @classmethod
     def of(cls, options: dict[str, Any]) -> Settings:
         """Take the settings out of `options`, which keeps the rest; `target` may be a name.

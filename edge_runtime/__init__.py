@@ -27,9 +27,11 @@ if TYPE_CHECKING:
         MissingExtraError,
         ModelError,
         ParityError,
+        VerificationError,
     )
     from edge_runtime.metadata import Metadata
     from edge_runtime.parity_report import ParityReport
+    from edge_runtime.probes import Verification
 
 _HOMES = {
     "Classifier": "edge_runtime.classifier",
@@ -43,6 +45,8 @@ _HOMES = {
     "ParityError": "edge_runtime.errors",
     "ParityReport": "edge_runtime.parity_report",
     "Prediction": "edge_runtime.classifier",
+    "Verification": "edge_runtime.probes",
+    "VerificationError": "edge_runtime.errors",
 }
 
 __all__ = [
@@ -57,6 +61,8 @@ __all__ = [
     "ParityError",
     "ParityReport",
     "Prediction",
+    "Verification",
+    "VerificationError",
 ]
 
 __getattr__ = lazy_attributes(__name__, _HOMES)

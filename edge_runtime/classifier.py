@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from edge_runtime.engine import choose_engine, open_interpreter
 from edge_runtime.errors import EngineError, InputError, ModelError
-from edge_runtime.metadata import STEP, Metadata, read_model
+from edge_runtime.metadata import STEP, Metadata, read_model_file
 from edge_runtime.normalization import checked_windows
+from edge_runtime.probes import Verification, demand, read_probes, verify_probes
 from edge_runtime.quantization import dequantize, quantize
 from edge_runtime.step_model import StepModel, shapes_of_step
 
@@ -42,14 +43,19 @@ class Classifier:
 
     `path`: a file written by `edge-rnn convert`. `threads`: of the engine. `engine`: "auto" (the
     fastest installed), "ai-edge-litert" or "tflite-runtime". `spec` is everything the file says of
-    itself. One instance serves one thread at a time. Raises ModelError for a file that cannot be used
-    and EngineError when no engine is there or the engine refuses the model.
+    itself. `verify`: run the file's probes first. One instance serves one thread at a time. Raises
+    ModelError for a file that cannot be used, EngineError when no engine is there or the engine refuses
+    the model, and VerificationError when `verify` finds that the engine computes something else.
     """
 
     spec: Metadata
 
-    def __init__(self, path: str | Path, *, threads: int = 1, engine: str = "auto") -> None:
+    def __init__(
+        self, path: str | Path, *, threads: int = 1, engine: str = "auto", verify: bool = False
+    ) -> None:
         self._open(path, engine=engine, threads=threads, kernels="default")
+        if verify:
+            demand(self.verify())
 
     @classmethod
     def with_kernels(cls, path: str | Path, *, engine: str, kernels: str) -> Classifier:
@@ -59,12 +65,13 @@ class Classifier:
         return classifier
 
     def _open(self, path: str | Path, *, engine: str, threads: int, kernels: str) -> None:
-        flatbuffer, self.spec = read_model(path)
-        self.path = str(path)
+        file = read_model_file(path)
+        self.spec, self.path = file.metadata, str(path)
+        self._file = replace(file, flatbuffer=b"")  # the engine has it
         self.engine = choose_engine(engine)
         try:
             self._interpreter: Any = open_interpreter(
-                flatbuffer, engine=self.engine, threads=threads, kernels=kernels
+                file.flatbuffer, engine=self.engine, threads=threads, kernels=kernels
             )
         except EngineError as error:
             raise EngineError(f"{path}: {error}") from error
@@ -132,6 +139,19 @@ class Classifier:
                 "the logits are NaN or infinite: the window's numbers are too large for this model"
             )
         return result
+
+    def verify(self) -> Verification:
+        """Run the probes that the file carries in this engine; truthy when all came out as expected.
+
+        Raises ModelError for a file without probes, or with damaged ones.
+        """
+        probes = read_probes(self._file, self.path)
+        if probes is None:
+            raise ModelError(
+                f"{self.path}: carries no probes, so it cannot be verified: it was written by an older "
+                "edge-rnn (convert it again)"
+            )
+        return verify_probes(self, probes)
 
     def _run(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._interpreter is None:

@@ -19,7 +19,10 @@ from edge_runtime.errors import EdgeRnnError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-COMMANDS = {"predict": "edge_runtime.commands.predict:predict"}
+COMMANDS = {
+    "predict": "edge_runtime.commands.predict:predict",
+    "verify": "edge_runtime.commands.verify:verify",
+}
 """The runtime's own commands -> module:function. Entry points are searched only for other names."""
 
 ENTRY_POINT_GROUP = "edge_rnn.commands"

@@ -7,6 +7,7 @@
     |-- DataError          a data set or a run directory that cannot be used
     |-- MissingExtraError  a package is not installed; names the extra that brings it
     `-- ParityError        the converted model disagrees with the full model; carries the report
+        `-- VerificationError  it disagrees on the device, on the probes that it carries
 
 Each message is one sentence that names the file or option, what was expected and what was found.
 The command line prints it and exits with `exit_code`.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edge_runtime.parity_report import ParityReport
+    from edge_runtime.probes import Verification
 
 
 class EdgeRnnError(Exception):
@@ -56,6 +58,10 @@ class ParityError(EdgeRnnError):
 
     exit_code = 1
 
-    def __init__(self, message: str, report: ParityReport) -> None:
+    def __init__(self, message: str, report: ParityReport | Verification) -> None:
         super().__init__(message)
         self.report = report
+
+
+class VerificationError(ParityError):
+    """On this device the model disagrees with the full model's logits for the probes in its file."""

@@ -2,7 +2,7 @@
 
 A model file is a TFLite FlatBuffer with a ZIP archive appended, TFLite's own convention for
 associated files: every TFLite interpreter loads it, every ZIP reader lists it. The archive holds
-`labels.txt` (one label a line) and `edge_rnn.json` (everything else).
+`labels.txt` (one label a line), `probes.bin` (edge_runtime.probes) and `edge_rnn.json` (all else).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from edge_runtime.errors import ModelError
 from edge_runtime.normalization import Normalization
 from edge_runtime.parity_report import ParityReport
+from edge_runtime.probe_record import ProbeRecord
 
 FORMAT_VERSION = 2
 """The newest version this package reads; docs/format.md says when it rises."""
@@ -28,6 +29,7 @@ GRAPH_VERSIONS = {UNROLLED: 1, STEP: 2}
 
 RECORD_NAME = "edge_rnn.json"
 LABELS_NAME = "labels.txt"
+PROBES_NAME = "probes.bin"
 
 FILE_IDENTIFIER = b"TFL3"
 """Bytes 4 to 8 of every TFLite FlatBuffer (schema.fbs: file_identifier)."""
@@ -62,6 +64,8 @@ class Metadata:
     """unrolled: a window in, its logits out; step: a row and states in, logits and new states out."""
     states: tuple[str, ...] = ()
     """Of a step: the states' names, in the order of the FlatBuffer's inputs and outputs 1, 2, ..."""
+    probes: ProbeRecord | None = None
+    """What the archive's probes are; None in a file without them."""
 
     def to_json(self) -> dict[str, Any]:
         """The content of `edge_rnn.json`; the labels are not in it, they have a file of their own."""
@@ -79,6 +83,7 @@ class Metadata:
             "tools": self.tools,
             "choices": list(self.choices),
             "parity": self.parity.to_json() if self.parity else None,
+            "probes": self.probes.to_json() if self.probes else None,
         }
 
     @classmethod
@@ -88,6 +93,7 @@ class Metadata:
         Raises KeyError, TypeError, OverflowError or ValueError on anything else.
         """
         parity = record["parity"]
+        probes = record.get("probes")  # files older than probes lack the key
         steps, features = int(record["steps"]), int(record["features"])
         normalization = Normalization.from_json(record["normalization"])
         if not {len(normalization.mean), len(normalization.std)} <= {1, features}:
@@ -105,6 +111,7 @@ class Metadata:
             tools=dict(record["tools"]),
             choices=tuple(str(choice) for choice in record.get("choices", ())),
             parity=None if parity is None else ParityReport.from_json(parity),
+            probes=None if probes is None else ProbeRecord.from_json(probes),
             graph=_known_graph(record.get("graph", UNROLLED)),
             states=tuple(str(name) for name in record.get("states", ())),
         )
@@ -116,13 +123,45 @@ def _known_graph(name: str) -> str:
     return name
 
 
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file that has been read and found sound."""
+
+    flatbuffer: bytes
+    """The model, without the archive."""
+    metadata: Metadata
+    probes: bytes | None
+    """The content of probes.bin, or None in a file without it."""
+
+
 def read_model(path: str | Path) -> tuple[bytes, Metadata]:
     """The FlatBuffer (bytes, without the archive) and the metadata of the model file `path`.
+
+    Raises what `read_model_file` raises.
+    """
+    file = read_model_file(path)
+    return file.flatbuffer, file.metadata
+
+
+def read_model_file(path: str | Path) -> ModelFile:
+    """Everything in the model file `path`.
 
     The FlatBuffer is checked against the recorded SHA-256, so a damaged model never reaches an
     engine. Raises ModelError when the file cannot be read, is no TFLite model, is cut short or
     damaged, carries no edge-rnn metadata, or carries a newer format version.
     """
+    data = read_bytes(path)
+    file = parse_model_file(data, path)
+    if file is None:
+        raise ModelError(
+            f"{path}: a TFLite model without edge-rnn metadata: expected a file written by "
+            f"'edge-rnn convert', with {RECORD_NAME} in the ZIP archive at its end"
+        )
+    return file
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The bytes of a file that starts as a TFLite model does. Raises ModelError for any other."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -132,33 +171,48 @@ def read_model(path: str | Path) -> tuple[bytes, Metadata]:
             f"{path}: not a TFLite model (expected the identifier 'TFL3' at byte 4, "
             f"found {data[4:8]!r} in a file of {len(data)} bytes)"
         )
-    metadata = _read_archive(data, path)
+    return data
+
+
+def parse_model_file(data: bytes, path: str | Path) -> ModelFile | None:
+    """`data` in its parts, or None for a model of another maker, without our record.
+
+    `path` is for the messages. Raises ModelError for a file of ours that is damaged or too new.
+    """
+    content = _read_archive(data, path)
+    if content is None:
+        return None
+    record, labels, probes = content
+    metadata = _metadata(record, labels, path)
     flatbuffer = data[: metadata.flatbuffer_bytes]
     if hashlib.sha256(flatbuffer).hexdigest() != metadata.flatbuffer_sha256:
         raise ModelError(
             f"{path}: damaged: the model's bytes do not match the SHA-256 recorded in the file "
             "(copy or convert it again)"
         )
-    return flatbuffer, metadata
+    return ModelFile(flatbuffer, metadata, probes)
 
 
-def _read_archive(data: bytes, path: str | Path) -> Metadata:
+def _read_archive(data: bytes, path: str | Path) -> tuple[Any, tuple[str, ...], bytes | None] | None:
+    """The record, the labels and the probes' bytes; None when there is no archive with a record."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             record = json.loads(archive.read(RECORD_NAME))
             labels = tuple(archive.read(LABELS_NAME).decode("utf-8").split("\n"))
+            probes = archive.read(PROBES_NAME) if PROBES_NAME in archive.namelist() else None
     except (zipfile.BadZipFile, KeyError):
         if DESCRIPTION.encode() in data[:256]:
             raise ModelError(
                 f"{path}: cut short or damaged: the metadata that 'edge-rnn convert' appends "
                 "is missing (copy or convert it again)"
             ) from None
-        raise ModelError(
-            f"{path}: a TFLite model without edge-rnn metadata: expected a file written by "
-            f"'edge-rnn convert', with {RECORD_NAME} in the ZIP archive at its end"
-        ) from None
+        return None
     except Exception as error:  # zlib.error, JSONDecodeError, UnicodeDecodeError, NotImplementedError
         raise ModelError(f"{path}: damaged metadata: {error}") from None
+    return record, labels, probes
+
+
+def _metadata(record: Any, labels: tuple[str, ...], path: str | Path) -> Metadata:
     version = record.get("format_version") if isinstance(record, dict) else None
     if not isinstance(version, int) or version < 1:
         raise ModelError(f"{path}: damaged metadata: format_version is {version!r}")

@@ -178,7 +178,7 @@ class ParityReport:
 
     @property
     def verdict(self) -> str:
-        """passed, FAILED, or not proven: no engine of the target ran it, so nothing speaks against it."""
+        """passed, FAILED, or not proven, when no engine of the target ran it."""
         if self.failed:
             return "FAILED"
         return "passed" if self else "not proven"

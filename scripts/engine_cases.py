@@ -238,7 +238,7 @@ def real(tensor: Tensor, values: np.ndarray) -> np.ndarray:
     return dequantize(values, tensor.quantization.scale[0], tensor.quantization.zero_point)
 
 
-def networks() -> dict[str, Network]:
+def networks() -> dict[str, Network]:  # noqa: C901 (a table of networks and their short names)
     """A small random network of every kind of layer; convert.network says what each one is."""
     rng = np.random.default_rng(0)
 

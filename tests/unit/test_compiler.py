@@ -56,8 +56,8 @@ def test_file_has_no_forbidden_operator_and_unique_names(precision):
     assert len(model.subgraphs) == 1
     tensors = [tensor.name.decode() for tensor in model.subgraphs[0].tensors]
     assert len(set(tensors)) == len(tensors)
-    assert {"gates5", "h5", "window", "logits"} <= set(tensors)
-    assert max(map(len, tensors)) <= 16
+    assert {"window", "logits"} <= set(tensors)
+    assert sorted(map(len, tensors))[-3:] == [2, 6, 6]  # all but inputs and outputs are short
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -209,7 +209,7 @@ def test_unknown_precision_and_target_list_the_choices():
     windows = random_windows(network)
     with pytest.raises(InputError, match="int7.*choose float32, .*int8"):
         compile_network(network, windows, precision="int7")
-    with pytest.raises(InputError, match="coral.*any, tflite-runtime-2.14, litert-2.1"):
+    with pytest.raises(InputError, match=r"coral.*any, tflite-runtime-2.14, litert-1.4, litert-2\.1"):
         compile_network(network, windows, precision="int8", target="coral")
 
 

@@ -1,0 +1,214 @@
+"""Probes: a few windows in the model file, with the full model's logits, to run on the device.
+
+An engine may load a file and compute something else than the engines of its proof did: another version,
+another CPU, a model changed by other tools. The probes find out in the device's own engine, through
+the same code that classifies.
+
+Content of probes.bin (docs/format.md): the raw windows `[count, steps, features]` in their own dtype,
+unless they are synthetic, then the full model's logits `[count, classes]` in float32; little-endian,
+C order, nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.engine import engine_version
+from edge_runtime.errors import InputError, ModelError, VerificationError
+from edge_runtime.metadata import PROBES_NAME, ModelFile
+from edge_runtime.parity_report import ParityBudget
+from edge_runtime.probe_record import ProbeRecord, Synthetic
+
+if TYPE_CHECKING:
+    from edge_runtime.classifier import Classifier
+
+
+@dataclass(frozen=True, eq=False)
+class Probes:
+    """The probes of a file."""
+
+    record: ProbeRecord
+    windows: NDArray[Any]
+    """Raw, `[count, steps, features]`, uint8 or float32."""
+    logits: NDArray[np.float32]
+    """The full model's, `[count, classes]`."""
+
+    def to_bytes(self) -> bytes:
+        """The content of probes.bin."""
+        windows = b"" if self.record.synthetic else _little_endian(self.windows)
+        return windows + _little_endian(self.logits)
+
+
+def read_probes(file: ModelFile, path: str) -> Probes | None:
+    """The probes of a model file, or None when it carries none. Raises ModelError for damaged ones."""
+    metadata = file.metadata
+    record = metadata.probes
+    if record is None:
+        return None
+    windows_shape = (record.count, metadata.steps, metadata.features)
+    logits_shape = (record.count, len(metadata.labels))
+    dtype = np.dtype(record.dtype).newbyteorder("<")
+    stored = 0 if record.synthetic else math.prod(windows_shape) * dtype.itemsize
+    expected = stored + 4 * math.prod(logits_shape)
+    content = file.probes or b""
+    if len(content) != expected:
+        raise ModelError(
+            f"{path}: damaged: {PROBES_NAME} has {len(content)} bytes, expected {expected} "
+            "(copy or convert it again)"
+        )
+    if record.synthetic:
+        windows = synthetic_windows(record.synthetic, windows_shape, record.dtype)
+    else:
+        windows = np.frombuffer(content[:stored], dtype).reshape(windows_shape).astype(record.dtype)
+    logits = np.frombuffer(content[stored:], "<f4").reshape(logits_shape).astype(np.float32)
+    return Probes(record, windows, logits)
+
+
+def synthetic_windows(recipe: Synthetic, shape: tuple[int, int, int], dtype: str) -> NDArray[Any]:
+    """Windows of uniform noise, the same with every version of numpy and on every machine.
+
+    x_0 = seed; x_(n+1) = (1664525 * x_n + 1013904223) mod 2^32 (the generator of Numerical Recipes);
+    value n = low + (high - low) * floor(x_n / 256) / 2^24, in float64, rounded to `dtype` at the end.
+    """
+    state, values = recipe.seed % 2**32, np.empty(math.prod(shape))
+    for n in range(len(values)):
+        state = (1664525 * state + 1013904223) % 2**32
+        values[n] = state >> 8
+    values = recipe.low + (recipe.high - recipe.low) * (values / 2**24)
+    if dtype == "uint8":
+        values = np.clip(np.rint(values), 0, 255)
+    return values.reshape(shape).astype(dtype)
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A probe on which the engine disagrees with the full model."""
+
+    probe: int
+    """From 0."""
+    expected: str
+    found: str
+    """The classes' labels."""
+    difference: float
+    """Largest difference of a logit; infinite when a logit was no number."""
+
+    def __str__(self) -> str:
+        """One line."""
+        return (
+            f"probe {self.probe}: expected {self.expected}, found {self.found}, "
+            f"largest logit difference {self.difference:.5g}"
+        )
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The outcome: truthy when every probe came out as expected; printable, JSON."""
+
+    path: str
+    engine: str
+    version: str
+    probes: int
+    max_logit_difference: float
+    tolerance: float
+    budget: ParityBudget | None
+    """What the file was allowed to lose in its proof; None in a file without a proof."""
+    mismatches: tuple[Mismatch, ...] = ()
+
+    def __bool__(self) -> bool:
+        return not self.mismatches
+
+    def __str__(self) -> str:
+        """One line; a failed one says which probes failed, a line each."""
+        where = f"{self.path}: {self.engine} {self.version}"
+        if self:
+            return (
+                f"{where}: verified, {self.probes} probes, largest logit difference "
+                f"{self.max_logit_difference:.5f} (allowed {self.tolerance:.5g}){self._budget()}"
+            )
+        heading = (
+            f"{where} loads this model but computes something else than the full model: "
+            f"{len(self.mismatches)} of {self.probes} probes fail "
+            f"(allowed logit difference {self.tolerance:.5g})"
+        )
+        return "\n".join([heading, *(f"  {mismatch}" for mismatch in self.mismatches)])
+
+    def _budget(self) -> str:
+        if self.budget is None:
+            return ""
+        return f"; its proof met the budget: agreement >= {100 * self.budget.min_agreement:.2f} %"
+
+    def to_json(self) -> str:
+        """One line of JSON. A difference that is infinite is null."""
+        budget = self.budget
+        record = {
+            "model": self.path,
+            "engine": self.engine,
+            "version": self.version,
+            "verified": bool(self),
+            "probes": self.probes,
+            "max_logit_difference": _finite(self.max_logit_difference),
+            "tolerance": self.tolerance,
+            "budget": None if budget is None else vars(budget),
+            "mismatches": [
+                {**vars(item), "difference": _finite(item.difference)} for item in self.mismatches
+            ],
+        }
+        return json.dumps(record, allow_nan=False)
+
+
+def verify_probes(classifier: Classifier, probes: Probes) -> Verification:
+    """Run every probe in the classifier's engine. Does not raise for a probe that fails."""
+    expected, labels = probes.logits, classifier.labels
+    found = np.stack([_logits(classifier, window, len(labels)) for window in probes.windows])
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(found.astype(np.float64) - expected).max(axis=1)
+    difference = np.where(np.isfinite(difference), difference, np.inf)
+    sound = (difference <= probes.record.tolerance) & (found.argmax(axis=1) == expected.argmax(axis=1))
+    parity = classifier.spec.parity
+    return Verification(
+        path=classifier.path,
+        engine=classifier.engine,
+        version=engine_version(classifier.engine),
+        probes=len(expected),
+        max_logit_difference=float(difference.max()),
+        tolerance=probes.record.tolerance,
+        budget=parity.budget if parity else None,
+        mismatches=tuple(
+            Mismatch(
+                int(k),
+                labels[int(expected[k].argmax())],
+                labels[int(found[k].argmax())] if np.isfinite(difference[k]) else "no number",
+                float(difference[k]),
+            )
+            for k in np.flatnonzero(~sound)
+        ),
+    )
+
+
+def demand(verification: Verification) -> Verification:
+    """The verification itself. Raises VerificationError, which carries it, when it failed."""
+    if not verification:
+        raise VerificationError(str(verification), verification)
+    return verification
+
+
+def _logits(classifier: Classifier, window: NDArray[Any], classes: int) -> NDArray[np.float32]:
+    try:
+        logits: NDArray[np.float32] = classifier.logits(window)[0]
+        return logits
+    except InputError:  # the probes themselves are sound: these are logits that are no numbers
+        return np.full(classes, np.nan, np.float32)
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _little_endian(array: NDArray[Any]) -> bytes:
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
