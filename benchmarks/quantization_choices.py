@@ -18,9 +18,10 @@ from convert.compile import lower
 from convert.from_keras import network_from_keras
 from convert.full_model import load_full_model
 from convert.graph import Graph
-from convert.int8_ranges import STATE_LIMITS, int8_quantizations, rounding_observer, state_candidate
-from convert.interpret import run
+from convert.int8_ranges import int8_quantizations
+from convert.interpret import rounding_observer, run
 from convert.quantize import WEIGHT_LIMIT, quantize_matrix
+from convert.range_search import LIMITS, state_candidate
 from convert.rounding import second_moments
 from convert.unroll import unroll
 from edge_runtime.quantization import dequantize, quantize
@@ -41,7 +42,8 @@ def main() -> None:
     print("| what is rounded | mean logit error | largest |\n| --- | --- | --- |")
     weights(graph, calibration, held_out)
     activations(graph, calibration, held_out)
-    for precision, target in (("dynamic", "any"), ("dynamic", "litert-2.1"), ("int8", "any")):
+    cases = (("dynamic", "any"), ("dynamic", "litert-2.1"), ("mixed", "any"), ("int8", "any"))
+    for precision, target in cases:
         quantized = lower(network, calibration, precision=precision, target=target)
         show(f"all of {precision}, target {target}", logits(quantized, held_out), run(graph, held_out))
 
@@ -85,8 +87,8 @@ def activations(graph: Graph, calibration: np.ndarray, held_out: np.ndarray) -> 
     ranges = calibrate(graph, calibration)
     chosen = int8_quantizations(graph, ranges, calibration)
     states = state_names(graph)
-    for limit in STATE_LIMITS:
-        candidate = state_candidate(ranges, states, limit)
+    for limit in LIMITS:
+        candidate = state_candidate(ranges, states, limit, limit)
         found = run(graph, held_out, rounding_observer(candidate))
         show(f"int8 cell state, c within +-{2 * limit:g}", found, exact)
     for what, prefixes in (

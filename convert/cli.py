@@ -11,7 +11,7 @@ import click
     "--precision",
     default="int8",
     show_default=True,
-    help="float32, float16, dynamic, int8, or all for every one of them.",
+    help="float32, float16, dynamic, mixed, int8, or all for every one of them.",
 )
 @click.option(
     "--out",
@@ -57,6 +57,12 @@ import click
 )
 @click.option("--min-agreement", type=float, help="Parity budget: least agreement, 0 to 1.")
 @click.option("--max-logit-difference", type=float, help="Parity budget: largest difference.")
+@click.option(
+    "--write-graph",
+    type=click.Path(),
+    metavar="FILE",
+    help="Write the quantized graph for 'edge-rnn train --finetune', and no model.",
+)
 def convert(
     run: str,
     precision: str,
@@ -68,9 +74,15 @@ def convert(
     prove: bool,
     require_engine: bool,
     strip: bool,
+    write_graph: str | None,
     **options: int,
 ) -> None:
     """Convert a run to an unrolled TFLite model and prove it against the full model."""
+    if write_graph is not None:
+        from convert.recorded_graph import write_graph_record
+
+        write_graph_record(run, write_graph, precision=precision, target=target)
+        return
     from convert.pipeline import convert_each, output_files
     from convert.proof_engines import how_to_prove
 

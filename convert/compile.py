@@ -9,6 +9,7 @@ from convert.balance import balance
 from convert.calibrate import calibrate
 from convert.check import check_float16, check_network, check_ranges, check_windows
 from convert.flatbuffer import serialize
+from convert.float_state import keep_state_float
 from convert.graph import Graph
 from convert.int8_ranges import int8_quantizations
 from convert.int16_ranges import int16_quantizations
@@ -91,6 +92,8 @@ def _with_float_activations(graph: Graph, windows: Windows, stored: WeightFormat
 
 
 def _with_integer_activations(graph: Graph, windows: Windows, scheme: str) -> Graph:
+    if scheme == "int8-float-state":
+        graph = keep_state_float(graph)
     ranges = calibrate(graph, windows)
     check_ranges(ranges)
     balanced = balance(graph, ranges)

@@ -52,6 +52,16 @@ class Quantization:
         return len(self.scale) > 1
 
 
+def affine(low: float, high: float) -> Quantization:
+    """The int8 scale and zero_point that cover [low, high] and represent 0 exactly.
+
+    Source: Jacob et al. 2018, section 3: the range is widened to include 0, and 0 falls on an integer.
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = float(np.float32((high - low) / 255)) or 1.0
+    return Quantization((scale,), int(np.clip(round(-128 - low / scale), -128, 127)))
+
+
 @dataclass(frozen=True, eq=False)
 class Tensor:
     """A tensor of the graph; `data` is set for constants only. Activations have batch size 1."""

@@ -3,24 +3,19 @@
 Ranges are chosen step by step, as an LSTM's state grows along the window. Where an 8-bit result
 saturates, so may its input: the pre-activations are clipped to where LOGISTIC and TANH have reached
 their last representable value, which costs nothing and gives the rest of the range a finer scale.
-The cell state has no such end. A wide range rounds it coarsely and a narrow one clips it, so the
-limit with the smallest logit error on calibration windows is taken.
+The cell state has no such end: its limits are searched for (convert.range_search).
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convert.calibrate import Range
-from convert.graph import Graph, Op, Operator, Quantization, Tensor
-from convert.interpret import Observer, run
+from convert.graph import Graph, Op, Operator, Quantization, Tensor, affine
 from convert.quantize import int8_inputs, runs_in_float
+from convert.range_search import state_quantizations
 from convert.scale_ties import FIXED, LOGISTIC_OUT, MOVES, fixed_quantization, tied_groups
-from edge_runtime.quantization import dequantize, quantize
 
 CENTERED = Quantization((1 / 256,), 0)
 """LOGISTIC's output minus 0.5 in LOGISTIC's own scale: the same integers shifted, nothing rounded."""
@@ -30,12 +25,6 @@ LOGISTIC_IN = (-6.24, 5.14)
 
 TANH_IN = (-3.12, 2.57)
 """tanh rounds to its first or last 8-bit value beyond these: atanh(-127.5 / 128), atanh(126.5 / 128)."""
-
-STATE_LIMITS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, float("inf"))
-"""Candidates for the largest |c/2| that the cell state's range holds."""
-
-STATE_WINDOWS = 256
-"""Calibration windows on which the candidates are compared."""
 
 
 def int8_quantizations(
@@ -50,29 +39,21 @@ def int8_quantizations(
     for group in tied_groups(graph):
         fixed = fixed_quantization(graph, group, ranges)
         result.update(dict.fromkeys(group, fixed or _covering(graph, group, ranges)))
-    state = state_tensors(graph)
-    for name in integer_tensors(graph):
+    integer = integer_tensors(graph)
+    state = state_tensors(graph) & set(integer)
+    for name in integer:
         if name not in result and name not in state:
             result[name] = _own_range(graph, name, ranges)
-    result.update(_state_quantizations(graph, ranges, windows[:STATE_WINDOWS], state - set(result)))
+    result.update(state_quantizations(graph, ranges, windows, state - set(result)))
     return result
-
-
-def affine(low: float, high: float) -> Quantization:
-    """The int8 scale and zero_point that cover [low, high] and represent 0 exactly.
-
-    Source: Jacob et al. 2018, section 3: the range is widened to include 0, and 0 falls on an integer.
-    """
-    low, high = min(low, 0.0), max(high, 0.0)
-    scale = float(np.float32((high - low) / 255)) or 1.0
-    return Quantization((scale,), int(np.clip(round(-128 - low / scale), -128, 127)))
 
 
 def _format_quantizations(graph: Graph) -> dict[str, Quantization]:
     """The outputs of LOGISTIC and TANH, and LOGISTIC's output minus 0.5."""
-    result = {op.outputs[0]: FIXED[op.op] for op in graph.operators if op.op in FIXED}
+    integer = [op for op in graph.operators if not graph.tensors[op.outputs[0]].keep_float]
+    result = {op.outputs[0]: FIXED[op.op] for op in integer if op.op in FIXED}
     halves = {name for name, tensor in graph.tensors.items() if _is_half(tensor)}
-    for operator in graph.operators:
+    for operator in integer:
         if operator.op is Op.SUB and operator.inputs[1] in halves:
             result[operator.inputs[1]] = LOGISTIC_OUT
             result[operator.outputs[0]] = CENTERED
@@ -157,42 +138,3 @@ def state_tensors(graph: Graph) -> set[str]:
         if made_by[state].op is Op.ADD and name in made_by and made_by[name].op is Op.MUL
     }
     return states | products
-
-
-def state_candidate(
-    ranges: dict[str, Range], names: Iterable[str], limit: float
-) -> dict[str, Quantization]:
-    """The quantization of the tensors `names` by their central ranges, clipped to +-`limit`."""
-    return {
-        name: affine(max(ranges[name].central_low, -limit), min(ranges[name].central_high, limit))
-        for name in names
-    }
-
-
-def _state_quantizations(
-    graph: Graph, ranges: dict[str, Range], windows: NDArray[np.float32], names: set[str]
-) -> dict[str, Quantization]:
-    """The cell states and the products they are sums of, under the best of STATE_LIMITS."""
-    if not names:
-        return {}
-    ordered = [name for name in ranges if name in names]
-    candidates = [state_candidate(ranges, ordered, limit) for limit in STATE_LIMITS]
-    exact = run(graph, windows)
-
-    def logit_error(candidate: dict[str, Quantization]) -> float:
-        return float(np.mean((run(graph, windows, rounding_observer(candidate)) - exact) ** 2))
-
-    return min(candidates, key=logit_error)
-
-
-def rounding_observer(quantizations: dict[str, Quantization]) -> Observer:
-    """For interpret.run on a float graph: rounds the named tensors to what their int8 form can hold."""
-
-    def observe(tensor: Tensor, values: NDArray[Any]) -> NDArray[Any] | None:
-        quantization = quantizations.get(tensor.name)
-        if quantization is None:
-            return None
-        scale, zero_point = quantization.scale[0], quantization.zero_point
-        return dequantize(quantize(values, scale, zero_point), scale, zero_point)
-
-    return observe

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert import float_kernels, hybrid_kernels, int16_kernels, integer_kernels
-from convert.graph import Graph, Op, Operator, Tensor
+from convert.graph import Graph, Op, Operator, Quantization, Tensor
+from edge_runtime.quantization import dequantize, quantize
 
 Array = NDArray[Any]
 Kernel = Callable[[Operator, "list[Tensor]", "list[Array]"], "list[Array]"]
@@ -124,3 +125,16 @@ _MOVES: dict[Op, Kernel] = {
     Op.UNPACK: _unpack,
 }
 """Operators that only move or choose data: the same for every dtype."""
+
+
+def rounding_observer(quantizations: dict[str, Quantization]) -> Observer:
+    """For interpret.run on a float graph: rounds the named tensors to what their int8 form can hold."""
+
+    def observe(tensor: Tensor, values: NDArray[Any]) -> NDArray[Any] | None:
+        quantization = quantizations.get(tensor.name)
+        if quantization is None:
+            return None
+        scale, zero_point = quantization.scale[0], quantization.zero_point
+        return dequantize(quantize(values, scale, zero_point), scale, zero_point)
+
+    return observe

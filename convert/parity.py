@@ -32,14 +32,20 @@ DECIMALS = 6
 
 
 def prove(
-    model: str | Path, source: Source, *, budget: ParityBudget, engines: ProofEngines
+    model: str | Path,
+    source: Source,
+    *,
+    budget: ParityBudget,
+    engines: ProofEngines,
 ) -> ParityReport:
     """Run the model file on the held-out windows in every available engine and compare the logits.
 
+    Of a fine-tuned file the full model is the one that was fine-tuned, evaluated with its roundings; how
+    often it gives the class of the model before fine-tuning is reported as well.
     Raises ModelError when the file itself cannot be read; an engine that refuses it or crashes is a
     line of the report.
     """
-    windows, full_logits = source.held_out, source.logits
+    windows, full_logits, original = source.held_out, source.logits, source.original
     _, metadata = read_model(model)
     return ParityReport(
         precision=metadata.precision,
@@ -49,14 +55,18 @@ def prove(
         budget=budget,
         flatbuffer_bytes=metadata.flatbuffer_bytes,
         engines=tuple(
-            _compare(Path(model), engine, windows, full_logits) for engine in engines.available
+            _compare(Path(model), engine, windows, full_logits, original) for engine in engines.available
         ),
         not_proven=tuple(engine.name for engine in engines.missing),
     )
 
 
 def _compare(
-    model: Path, engine: ProofEngine, windows: LabelledWindows, full_logits: NDArray[np.float32]
+    model: Path,
+    engine: ProofEngine,
+    windows: LabelledWindows,
+    full_logits: NDArray[np.float32],
+    original: NDArray[np.float32] | None,
 ) -> EngineParity:
     name, version, required = engine.distribution, engine.version, engine.required
     try:
@@ -74,6 +84,9 @@ def _compare(
         agreement=_fraction(predicted == full_logits.argmax(axis=1)),
         max_logit_difference=round(float(difference.max()), DECIMALS),
         mean_logit_difference=round(float(difference.mean()), DECIMALS),
+        original_agreement=(
+            None if original is None else _fraction(predicted == original.argmax(axis=1))
+        ),
     )
 
 

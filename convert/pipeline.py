@@ -20,6 +20,7 @@ from convert.graph import Graph
 from convert.parity import prove as prove_file
 from convert.precision import PRECISIONS, precision_named, scheme_for
 from convert.proof_engines import find_proof_engines, make_missing
+from convert.recorded_graph import finetuned_graph
 from convert.row_parity import with_row_proof
 from convert.settings import Settings
 from convert.source import Source, open_run
@@ -134,7 +135,7 @@ def convert_source(
     When the proof fails, or with `require_engine` when an engine of the target is not here, nothing is
     left under `out`, not even an older file, so that nothing can be mistaken for the result.
     """
-    settings = settings or Settings()
+    settings, source = settings or Settings(), source.for_precision(precision)
     graph = _lowered(source, precision, settings)
     flatbuffer = serialize(graph, strip=settings.strip)
     metadata = _metadata(source, flatbuffer, precision, settings, graph)
@@ -150,10 +151,15 @@ def convert_source(
 
 def _lowered(source: Source, precision: str, settings: Settings) -> Graph:
     """The graph to write, with operators that every engine of the target loads."""
-    target = settings.target
-    graph = lower(
-        source.network, source.calibration, precision=precision, target=target, graph=settings.graph
-    )
+    target, finetuned = settings.target, source.finetuned
+    if finetuned is not None and finetuned.graph.precision == precision:
+        if settings.graph != UNROLLED:
+            raise InputError(f"--graph {settings.graph}: a fine-tuned run has the graph {UNROLLED} only")
+        graph = finetuned_graph(finetuned.graph, target)
+    else:
+        graph = lower(
+            source.network, source.calibration, precision=precision, target=target, graph=settings.graph
+        )
     check_operators(graph, target, scheme_for(precision, target))
     return graph
 

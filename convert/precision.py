@@ -28,6 +28,7 @@ PRECISIONS = {
         Precision("dynamic", ParityBudget(0.999), ("dynamic-per-channel", "dynamic-per-tensor")),
         Precision("int4", ParityBudget(0.99), ("int4-per-channel", "int4-per-tensor")),
         Precision("int16x8", ParityBudget(0.999), ("int16x8",)),
+        Precision("mixed", ParityBudget(0.998), ("int8-float-state",)),
         Precision("int8", ParityBudget(0.995), ("int8",)),
     )
 }

@@ -81,13 +81,17 @@ def int8_inputs(operator: Operator) -> tuple[str, ...]:
 def _with_float_islands(graph: Graph) -> Graph:
     """The graph with DEQUANTIZE before and QUANTIZE behind the operators that stay in float32."""
     tensors, operators = dict(graph.tensors), []
+    integer = [operator for operator in graph.operators if not runs_in_float(graph, operator)]
+    integer_inputs = {name for operator in integer for name in int8_inputs(operator)}
 
     def as_float(name: str) -> str:
         """The float32 form of an input, made once."""
         tensor, copy = tensors[name], f"{name}_f32"
-        if tensor.keep_float or tensor.data is not None:
+        if tensor.keep_float or (tensor.data is not None and name not in integer_inputs):
             return name
-        if copy not in tensors:
+        if tensor.data is not None:
+            tensors[copy] = replace(tensor, name=copy, keep_float=True)
+        elif copy not in tensors:
             tensors[copy] = Tensor(copy, tensor.shape, keep_float=True)
             operators.append(Operator(Op.DEQUANTIZE, (name,), (copy,)))
         return copy
@@ -97,10 +101,10 @@ def _with_float_islands(graph: Graph) -> Graph:
             operators.append(operator)
             continue
         inputs = tuple(as_float(name) for name in operator.inputs)
-        (result,) = operator.outputs
-        if tensors[result].keep_float:
+        if all(tensors[name].keep_float for name in operator.outputs):
             operators.append(replace(operator, inputs=inputs))
             continue
+        (result,) = operator.outputs
         unrounded = f"{result}_unrounded"
         tensors[unrounded] = Tensor(unrounded, tensors[result].shape, keep_float=True)
         operators.append(replace(operator, inputs=inputs, outputs=(unrounded,)))

@@ -52,7 +52,7 @@ def _moved(graph: Graph) -> list[list[str]]:
     return [
         [*operator.inputs[data.get(operator.op, slice(None))], *operator.outputs]
         for operator in graph.operators
-        if operator.op in MOVES
+        if operator.op in MOVES and not graph.tensors[operator.outputs[0]].keep_float
     ]
 
 

@@ -6,7 +6,7 @@ other sources have modules of their own, which build the same record.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,23 @@ from convert.from_keras import network_from_keras
 from convert.full_model import full_logits, load_full_model, tensorflow_version
 from convert.network import Network
 from edge_runtime.errors import InputError
+from edge_runtime.graph_record import GraphRecord
 from edge_runtime.normalization import Normalization
 from edge_runtime.parity_report import FEW_WINDOWS
 from edge_runtime.run_directory import LabelledWindows, Run
 
 CALIBRATION_SAMPLES = 500
 PARITY_WINDOWS = 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class Finetuned:
+    """What `edge-rnn train --finetune` adds to a run."""
+
+    graph: GraphRecord
+    """The quantized graph with its weights."""
+    logits: NDArray[np.float32]
+    """Those of its evaluation, for the source's held-out windows: what the file is proven against."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +55,16 @@ class Source:
     """Where the weights come from; becomes the metadata's `source`."""
     tools: dict[str, str]
     """Versions of the programs that read it; becomes part of the metadata's `tools`."""
+    finetuned: Finetuned | None = None
+    """The fine-tuned graph for one precision; all others are made from `network`."""
+    original: NDArray[np.float32] | None = None
+    """The logits before fine-tuning, where `logits` are those of the fine-tuned graph."""
+
+    def for_precision(self, precision: str) -> Source:
+        """The source with the logits that a file in `precision` must give."""
+        if self.finetuned is None or self.finetuned.graph.precision != precision:
+            return self
+        return replace(self, logits=self.finetuned.logits, original=self.logits)
 
 
 def open_run(
@@ -82,7 +103,17 @@ def open_run(
             "dataset_digest": str(record.dataset["digest"]),
         },
         tools={"tensorflow": tensorflow_version()},
+        finetuned=_finetuned(run, parity_windows),
     )
+
+
+def _finetuned(run: Run, parity_windows: int) -> Finetuned | None:
+    graph, logits = run.finetuned_graph(), run.predicted_logits()
+    if graph is None or logits is None:
+        return None
+    labels = run.test_windows().y
+    positions = LabelledWindows(np.arange(len(labels)), labels)
+    return Finetuned(graph, logits[positions.stratified_sample(parity_windows, seed=0).x])
 
 
 def check_samples(calibration_samples: int, calibration_seed: int, parity_windows: int) -> None:

@@ -37,6 +37,8 @@ class EngineParity:
     agreement: float | None = None
     max_logit_difference: float | None = None
     mean_logit_difference: float | None = None
+    original_agreement: float | None = None
+    """Of a fine-tuned model: how often it gives the class of the model before fine-tuning."""
 
     def meets(self, budget: ParityBudget) -> bool:
         """Whether the engine ran the model and stayed within the budget."""
@@ -145,6 +147,11 @@ class ParityReport:
             f"  {'engine':<24}{'accuracy':>10}{'agreement':>11}{'max |diff|':>12}{'mean |diff|':>13}",
             f"  {'full model':<24}{_percent(self.full_accuracy):>10}",
             *(self._line(result) for result in self.engines),
+            *(
+                self._original(result)
+                for result in self.engines
+                if result.original_agreement is not None
+            ),
             f"  budget: agreement >= {_percent(self.budget.min_agreement)}"
             + (
                 ""
@@ -182,6 +189,10 @@ class ParityReport:
         if self.failed:
             return "FAILED"
         return "passed" if self else "not proven"
+
+    def _original(self, result: EngineParity) -> str:
+        share = _percent(result.original_agreement)
+        return f"  {result.engine}: same class as the model before fine-tuning on {share}"
 
     def _line(self, result: EngineParity) -> str:
         name = f"{result.engine} {result.version}"

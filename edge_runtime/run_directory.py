@@ -4,6 +4,8 @@ model.keras     the full model
 run.json        how it came about (RunRecord)
 history.csv     loss and accuracy while it trained
 training.png    the same as a picture
+finetuned.npz   of a fine-tuned run: the quantized graph with its weights (edge_runtime.graph_record)
+predicted.npy   of a fine-tuned run: the logits of that graph's evaluation on the test split
 windows.npz     the raw windows that conversion needs: a stratified sample of the training split for
                 calibration, and the whole test split for the proof; so the data set itself is not
                 needed again
@@ -21,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError
+from edge_runtime.graph_record import GraphRecord
 from edge_runtime.normalization import Normalization
 
 MODEL = "model.keras"
@@ -28,6 +31,8 @@ RECORD = "run.json"
 HISTORY = "history.csv"
 CURVES = "training.png"
 WINDOWS = "windows.npz"
+FINETUNED = "finetuned.npz"
+PREDICTED = "predicted.npy"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,15 +82,23 @@ class RunRecord:
     model_sha256: str
     windows_sha256: str
     """Of the files model.keras and windows.npz."""
+    finetuned: dict[str, Any] | None = None
+    """Of a fine-tuned run: from (the run it started from), precision, scheme, settings, metrics, and
+    graph_sha256 and predicted_sha256 of finetuned.npz and predicted.npy. model.keras is the model of the
+    run it started from."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `from_json` reads it back."""
-        return asdict(self)
+        record = asdict(self)
+        if self.finetuned is None:
+            del record["finetuned"]
+        return record
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> RunRecord:
         """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError on anything else."""
-        values = {item.name: record[item.name] for item in fields(cls)}
+        values = {item.name: record[item.name] for item in fields(cls) if item.name != "finetuned"}
+        values["finetuned"] = record.get("finetuned")
         values["labels"] = tuple(record["labels"])
         values["normalization"] = Normalization.from_json(record["normalization"])
         return cls(**values)
@@ -146,12 +159,26 @@ class Run:
         run = cls(folder, record)
         _check_file(folder / MODEL, record.model_sha256)
         _check_file(folder / WINDOWS, record.windows_sha256)
+        if record.finetuned is not None:
+            _check_file(folder / FINETUNED, record.finetuned["graph_sha256"])
+            _check_file(folder / PREDICTED, record.finetuned["predicted_sha256"])
         return run
 
     @property
     def model(self) -> Path:
         """The Keras model file."""
         return self.path / MODEL
+
+    def finetuned_graph(self) -> GraphRecord | None:
+        """The quantized graph with fine-tuned weights, None of any other run."""
+        return None if self.record.finetuned is None else GraphRecord.load(self.path / FINETUNED)
+
+    def predicted_logits(self) -> NDArray[np.float32] | None:
+        """What the fine-tuned graph's evaluation gave for the test split, None of any other run."""
+        if self.record.finetuned is None:
+            return None
+        logits: NDArray[np.float32] = np.load(self.path / PREDICTED, allow_pickle=False)
+        return logits
 
     def calibration_windows(self) -> LabelledWindows:
         """Windows of the training split, kept for calibration."""

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from convert.network import Dense, Lstm, Network
+from convert.precision import PRECISIONS
 from edge_runtime.engine import installed_engines
 from edge_runtime.run_directory import Run
 
@@ -113,8 +114,7 @@ def digits_models(digits_run, tmp_path_factory) -> dict[str, Path]:
 
 def convert_all(trained: Trained, folder: Path) -> dict[str, Path]:
     succeed(edge_rnn("convert", trained.path, "--precision", "all", "--out", folder))
-    names = ("float32", "float16", "dynamic", "int8")
-    return {name: folder / f"{trained.path.name}-{name}.tflite" for name in names}
+    return {name: folder / f"{trained.path.name}-{name}.tflite" for name in PRECISIONS}
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ def train_named(
     Raises what `hyperparameters.preset`, `load_dataset` and `train_run` raise, the cheapest first.
     """
     chosen = preset_named(preset, **changes)
-    _check_target(Path(out).resolve(), overwrite)
+    check_out(Path(out).resolve(), overwrite)
     load_tensorflow("edge-rnn train")
     return train_run(load_dataset(data, data_dir), out, chosen, quiet=quiet, overwrite=overwrite)
 
@@ -78,7 +78,7 @@ def train_run(
     MissingExtraError without TensorFlow.
     """
     target = Path(out).resolve()
-    _check_target(target, overwrite)
+    check_out(target, overwrite)
     tensorflow = load_tensorflow("edge-rnn train")
     chosen = _resolved(hyperparameters or Hyperparameters(), dataset)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -86,14 +86,14 @@ def train_run(
     try:
         record = _train_into(temporary, tensorflow, dataset, chosen, quiet)
         temporary.chmod(0o755)
-        _move(temporary, target)
+        move_into_place(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return record
 
 
-def _move(new: Path, target: Path) -> None:
-    """Put the new directory in place of an older one, which is deleted last."""
+def move_into_place(new: Path, target: Path) -> None:
+    """Put the directory `new` in place of an older one at `target`, which is deleted last."""
     if not target.exists():
         new.rename(target)
         return
@@ -111,7 +111,8 @@ def load_tensorflow(what: str) -> Any:
     return tensorflow
 
 
-def _check_target(target: Path, overwrite: bool) -> None:
+def check_out(target: Path, overwrite: bool) -> None:
+    """Raises DataError when `target` is taken: by no run, or by one that may not be overwritten."""
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not (target / run_directory.RECORD).is_file():

@@ -32,6 +32,7 @@ ALLOWED = {
     }
 }
 ALLOWED["dynamic"] = ALLOWED["int8"] = ALLOWED["float32"]
+ALLOWED["mixed"] = ALLOWED["float32"] | {"DEQUANTIZE", "QUANTIZE"}
 ALLOWED["float16"] = ALLOWED["float32"] | {"DEQUANTIZE"}
 
 

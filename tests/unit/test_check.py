@@ -18,7 +18,7 @@ from tests.conftest import ENGINES
 from tests.engines import invoke
 from tests.networks import RandomLayers, random_network, random_windows
 
-PRECISIONS = ("float32", "float16", "dynamic", "int8")
+PRECISIONS = ("float32", "float16", "dynamic", "mixed", "int8")
 
 
 def with_lstm(network: Network, **changes) -> Network:
@@ -91,11 +91,11 @@ def test_odd_weights_and_windows_come_out_right(odd, precision, engine):
     network, windows = _odd(odd)
     graph = lower(network, windows, precision=precision)
     inputs = windows[:20]
-    if precision == "int8":
+    if precision in ("mixed", "int8"):
         affine = graph.tensors[graph.input].affine
         inputs = quantize(inputs, affine.scale[0], affine.zero_point)
     found = invoke(serialize(graph), inputs, engine)
-    if precision == "int8":
+    if precision in ("mixed", "int8"):
         affine = graph.tensors[graph.output].affine
         found = dequantize(found, affine.scale[0], affine.zero_point)
     expected = run(unroll(network), windows[:20])

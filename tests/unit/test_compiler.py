@@ -24,7 +24,7 @@ from tests.conftest import ENGINES
 from tests.engines import invoke
 from tests.networks import lstm_logits, random_network, random_windows
 
-PRECISIONS = ("float32", "float16", "dynamic", "int8")
+PRECISIONS = ("float32", "float16", "dynamic", "mixed", "int8")
 FORBIDDEN = {"WHILE", "IF", "CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CUSTOM"}
 
 

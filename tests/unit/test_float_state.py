@@ -1,0 +1,46 @@
+"""The float32 cell state of int8 graphs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convert.compile import lower
+from convert.flatbuffer import serialize
+from convert.float_state import keep_state_float
+from convert.graph import Op
+from convert.interpret import run
+from convert.unroll import unroll
+from edge_runtime.quantization import quantize
+from tests.conftest import ENGINES
+from tests.engines import invoke
+from tests.networks import layer_combinations, random_network, random_windows
+
+
+def test_only_the_cell_update_is_float():
+    graph = lower(random_network(steps=3), random_windows(random_network(steps=3)), precision="mixed")
+    kinds = {name: tensor.dtype.name for name, tensor in graph.tensors.items()}
+    for name in ("window", "xh2", "gates2", "sig2", "h2", "h3", "logits", "kernel"):
+        assert kinds[name] == "int8"
+    for name in ("i2", "f2", "g2", "c2", "k2", "u2", "t2"):
+        assert kinds[name] == "float32"
+    assert {kinds[op.outputs[0]] for op in graph.operators if op.op is Op.LOGISTIC} == {"int8"}
+    crossings = [op.op for op in graph.operators if op.op in (Op.DEQUANTIZE, Op.QUANTIZE)]
+    assert crossings == [Op.DEQUANTIZE, Op.QUANTIZE] * 3
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("kernels", ["default", "no-xnnpack", "reference"])
+def test_engines_are_close_to_the_numpy_run(engine, kernels):
+    network = random_network(features=5, units=12)
+    windows = random_windows(network)
+    graph = lower(network, windows, precision="mixed")
+    source = graph.tensors[graph.input].affine
+    inputs = quantize(windows, source.scale[0], source.zero_point)
+    found = invoke(serialize(graph), inputs, engine, kernels).astype(int)
+    assert np.abs(found - run(graph, inputs)).max() <= 3
+
+
+def test_a_graph_without_lstm_keeps_nothing_float():
+    graph = keep_state_float(unroll(layer_combinations()["gru"]))
+    assert not any(tensor.keep_float for tensor in graph.tensors.values())

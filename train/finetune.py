@@ -1,0 +1,231 @@
+"""Quantization-aware fine-tuning: moves a run's weights so that its quantized graph loses less.
+
+The converter says what it would round where (edge_runtime.graph_record); a Keras model with exactly
+these roundings learns the full model's logits (distillation: Hinton et al. 2015) on the training windows
+that the run keeps. Half of each batch are mixtures of two windows (Zhang et al. 2018, "mixup"): windows
+between the classes are the ones whose class a rounding can change, and real ones are rare.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime import run_directory
+from edge_runtime.errors import DataError, InputError
+from edge_runtime.graph_record import GraphRecord
+from edge_runtime.run_directory import Run, RunRecord
+from train.fake_quantization import build_fake_quantized, trainable_constants
+from train.fit import CLIP_NORM, EVALUATION_BATCH, check_out, load_tensorflow, move_into_place
+
+PRECISIONS = ("int8", "mixed")
+"""What can be fine-tuned: precisions of which every rounding is known beforehand."""
+
+HELD_OUT = 0.1
+"""Part of the run's training windows that only judges: fine-tuning must make them better."""
+
+REPORTS = 5
+"""The held-out windows are measured this many times; the best weights are kept."""
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """Settings of a fine-tuning."""
+
+    iterations: int = 2000
+    """Optimizer steps."""
+    batch_size: int = 128
+    """Windows per step."""
+    learning_rate: float = 0.0003
+    """Adam's first rate; it decays to 0 along a half cosine."""
+    seed: int = 0
+    """Of the order of the windows and their mixtures."""
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "batch_size"):
+            if getattr(self, name) < 1:
+                option = name.replace("_", "-")
+                raise InputError(f"--{option} is {getattr(self, name)}: expected at least 1")
+        if not 0 < self.learning_rate < float("inf"):
+            raise InputError(f"--learning-rate is {self.learning_rate}: expected a number above 0")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"--seed is {self.seed}: expected 0 to {2**32 - 1}")
+
+
+def finetune_run(
+    run: str | Path,
+    out: str | Path,
+    *,
+    precision: str = "int8",
+    target: str = "any",
+    settings: Finetuning | None = None,
+    quiet: bool = False,
+    overwrite: bool = False,
+) -> RunRecord:
+    """Fine-tune the run directory `run` for `precision` and write the run directory `out`.
+
+    The new run keeps the full model of `run`, and adds the quantized graph with its weights, the logits
+    that its evaluation gives on the test split, and what was done. Raises InputError for a precision or
+    setting that is not offered, DataError for a directory that cannot be used, MissingExtraError without
+    TensorFlow.
+    """
+    if precision not in PRECISIONS:
+        raise InputError(
+            f"--precision {precision} cannot be fine-tuned: choose {' or '.join(PRECISIONS)}"
+        )
+    source, destination = Run.open(run), Path(out).resolve()
+    if source.record.finetuned is not None:
+        raise DataError(f"{run}: is fine-tuned already: expected the run it started from")
+    check_out(destination, overwrite)
+    tensorflow = load_tensorflow("edge-rnn train --finetune")
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
+    try:
+        graph = _recorded_graph(source.path, temporary / run_directory.FINETUNED, precision, target)
+        record = _finetune_into(temporary, tensorflow, source, graph, settings or Finetuning(), quiet)
+        temporary.chmod(0o755)
+        move_into_place(temporary, destination)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return record
+
+
+def _recorded_graph(run: Path, out: Path, precision: str, target: str) -> GraphRecord:
+    """The quantized graph, asked of the converter in a process of its own: it is another package."""
+    command = [sys.executable, "-m", "edge_runtime", "convert", str(run), "--write-graph", str(out)]
+    result = subprocess.run(
+        [*command, "--precision", precision, "--target", target],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        lines = result.stderr.strip().splitlines() or ["no message"]
+        raise DataError(f"{run}: cannot be converted: {lines[-1].removeprefix('Error: ')}")
+    return GraphRecord.load(out)
+
+
+def _finetune_into(
+    folder: Path, tensorflow: Any, source: Run, graph: GraphRecord, settings: Finetuning, quiet: bool
+) -> RunRecord:
+    """Fine-tune, and write every file of the run into `folder`."""
+    keras = tensorflow.keras
+    keras.utils.set_random_seed(settings.seed)
+    tensorflow.config.experimental.enable_op_determinism()
+    teacher = keras.models.load_model(source.model, compile=False)
+    model = build_fake_quantized(tensorflow, graph)
+    normalize = source.record.normalization.apply
+    pool = source.calibration_windows()
+    windows = normalize(pool.stratified_sample(len(pool), settings.seed).x)
+    count = max(1, round(HELD_OUT * len(windows)))
+    held_out, train = windows[:count], windows[count:]
+    if not len(train):
+        raise DataError(f"{source.path}: keeps {len(windows)} training windows: expected at least 2")
+    metrics = _fit(tensorflow, model, teacher, train, held_out, settings, quiet)
+    tuned = {name: model.constants[name].numpy() for name in trainable_constants(graph)}
+    graph = replace(graph, constants={**graph.constants, **tuned})
+    graph.save(folder / run_directory.FINETUNED)
+    test = normalize(source.test_windows().x)
+    predicted = _logits(model, test)
+    np.save(folder / run_directory.PREDICTED, predicted)
+    full = _logits(teacher, test)
+    metrics["test_agreement"] = float(np.mean(predicted.argmax(axis=1) == full.argmax(axis=1)))
+    for name in (run_directory.MODEL, run_directory.WINDOWS):
+        shutil.copyfile(source.path / name, folder / name)
+    record = replace(source.record, finetuned=_finetuned(folder, source, graph, settings, metrics))
+    run_directory.write_record(folder, record)
+    return record
+
+
+def _finetuned(
+    folder: Path, source: Run, graph: GraphRecord, settings: Finetuning, metrics: dict[str, float]
+) -> dict[str, Any]:
+    return {
+        "from": source.path.resolve().name,
+        "precision": graph.precision,
+        "scheme": graph.scheme,
+        "settings": asdict(settings),
+        "metrics": metrics,
+        "graph_sha256": run_directory.file_sha256(folder / run_directory.FINETUNED),
+        "predicted_sha256": run_directory.file_sha256(folder / run_directory.PREDICTED),
+    }
+
+
+def _fit(
+    tensorflow: Any,
+    model: Any,
+    teacher: Any,
+    train: NDArray[np.float32],
+    held_out: NDArray[np.float32],
+    settings: Finetuning,
+    quiet: bool,
+) -> dict[str, float]:
+    """Train; leaves those weights in the model, the first included, that err least on `held_out`."""
+    expected = _logits(teacher, held_out)
+
+    def held_out_error() -> float:
+        return float(np.abs(_logits(model, held_out) - expected).mean())
+
+    before = best = held_out_error()
+    kept = model.get_weights()
+    step = _training_step(tensorflow, model, teacher, settings)
+    batches = _batches(len(train), settings)
+    each = max(1, settings.iterations // REPORTS)
+    for iteration in range(1, settings.iterations + 1):
+        step(tensorflow.constant(train[next(batches)]))
+        if iteration % each == 0 or iteration == settings.iterations:
+            error = held_out_error()
+            if not quiet:
+                print(f"{iteration:>6} iterations: mean logit error {error:.4f}, before {before:.4f}")
+            if error < best:
+                best, kept = error, model.get_weights()
+    model.set_weights(kept)
+    return {"held_out_logit_error_before": before, "held_out_logit_error": best}
+
+
+def _batches(count: int, settings: Finetuning) -> Any:
+    """Endless batches of positions, shuffled anew in every pass."""
+    generator = np.random.default_rng(settings.seed)
+    size = min(settings.batch_size, count)
+    while True:
+        order = generator.permutation(count)
+        for start in range(0, count - size + 1, size):
+            yield order[start : start + size]
+
+
+def _training_step(tensorflow: Any, model: Any, teacher: Any, settings: Finetuning) -> Any:
+    """A function of a batch of windows that moves the model's weights towards the teacher's logits."""
+    tf = tensorflow
+    schedule = tf.keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.iterations)
+    optimizer = tf.keras.optimizers.Adam(schedule, clipnorm=CLIP_NORM)
+    optimizer.build(model.trainable_variables)
+
+    def step(windows: Any) -> None:
+        mixed = _mixtures(tf, windows)
+        expected = teacher(mixed, training=False)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(mixed, training=True) - expected) ** 2)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+
+    return tf.function(step, reduce_retracing=True)
+
+
+def _mixtures(tf: Any, windows: Any) -> Any:
+    """The batch, half of its windows mixed with up to the same share of another one."""
+    shape = (tf.shape(windows)[0], 1, 1)
+    mixed = tf.cast(tf.random.uniform(shape) < 0.5, tf.float32)
+    share = 0.5 * mixed * tf.random.uniform(shape)
+    return windows * (1 - share) + tf.reverse(windows, [0]) * share
+
+
+def _logits(model: Any, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(model.predict(windows, batch_size=EVALUATION_BATCH, verbose=0), np.float32)
