@@ -29,9 +29,9 @@ LEAST_FACTOR_BY_STEP = 3.0
 
 @dataclass(frozen=True)
 class _Join:
-    """A matmul's matrix, with every pair of tensors that some step concatenates for it."""
+    """Matrices that read the same concatenations, and every pair that is concatenated for them."""
 
-    weights: str
+    weights: tuple[str, ...]
     pairs: tuple[tuple[str, str], ...]
 
     def factor(self, graph: Graph, ranges: dict[str, Range]) -> float:
@@ -40,7 +40,7 @@ class _Join:
         for side in (0, 1):
             names = [pair[side] for pair in self.pairs if pair[side] in ranges]
             reach.append(max((_reach(graph, name, ranges) for name in names), default=0.0))
-        matrix = np.abs(graph.tensors[self.weights].values)
+        matrix = np.vstack([np.abs(graph.tensors[name].values) for name in self.weights])
         width = graph.tensors[self.pairs[0][0]].shape[-1]
         columns = [float(matrix[:, :width].max()), float(matrix[:, width:].max())]
         if min(*reach, *columns) <= 0:
@@ -93,7 +93,7 @@ def _window_rows(graph: Graph) -> set[str]:
 
 
 def _joins(graph: Graph) -> list[_Join]:
-    """Every matrix whose matmuls read concatenations of two tensors."""
+    """Every matrix whose matmuls read concatenations of two tensors, with those that read the same."""
     pairs = {
         op.outputs[0]: (op.inputs[0], op.inputs[1])
         for op in graph.operators
@@ -103,7 +103,10 @@ def _joins(graph: Graph) -> list[_Join]:
     for operator in graph.operators:
         if operator.op is Op.FULLY_CONNECTED and operator.inputs[0] in pairs:
             found.setdefault(operator.inputs[1], []).append(pairs[operator.inputs[0]])
-    return [_Join(weights, tuple(group)) for weights, group in found.items()]
+    together: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for weights, group in found.items():
+        together.setdefault(tuple(group), []).append(weights)
+    return [_Join(tuple(names), group) for group, names in together.items()]
 
 
 def _only_matmuls_read(graph: Graph, rows: set[str]) -> bool:
@@ -158,7 +161,7 @@ def _columns(graph: Graph, rows: set[str]) -> dict[str, list[slice]]:
 def _scale_rows(graph: Graph, join: _Join, factor: float, suffix: str) -> Graph:
     """One MUL for each of the first tensors of `join`, in front of the concatenation."""
     tensors = dict(graph.tensors)
-    divisor = f"{join.weights}_factor"
+    divisor = f"{join.weights[0]}_factor"
     tensors[divisor] = _factor(divisor, factor)
     pairs, operators = set(join.pairs), []
     for operator in graph.operators:
@@ -171,7 +174,8 @@ def _scale_rows(graph: Graph, join: _Join, factor: float, suffix: str) -> Graph:
             operator = replace(operator, inputs=(scaled, second))
         operators.append(operator)
     columns = [slice(0, tensors[join.pairs[0][0]].shape[-1])]
-    tensors[join.weights] = _multiplied(tensors[join.weights], columns, factor)
+    for weights in join.weights:
+        tensors[weights] = _multiplied(tensors[weights], columns, factor)
     return replace(graph, tensors=tensors, operators=tuple(operators))
 
 

@@ -1,14 +1,13 @@
 """One step of each recurrent layer as operators: the constants it reads, and the copy for step t.
 
-The state of a layer is a tuple of tensor names, h first: (h, c/2) of an LSTM, (h,) of the others.
+The state of a layer is a tuple of tensor names, h first: (h, c) of an LSTM, (h,) of the others.
 
-LSTM, eleven operators (docs/graph.md):
+LSTM, eleven operators (docs/graph.md says what others were measured):
 
-    gates = FULLY_CONNECTED([x_t, h])          one matmul for input and state, four gates
-    i, s, f, o = SPLIT(LOGISTIC(gates))        one LOGISTIC for all gates, the candidate included:
-                                               tanh(a) = 2 sigmoid(2a) - 1, its weights are doubled
-    c/2 = f * c/2 + i * (s - 0.5)              the state is kept halved, so that no doubling is needed
-    h   = o * tanh(c/2 + c/2)
+    i, f, o = SPLIT(LOGISTIC(FULLY_CONNECTED([x_t, h])))
+    g       = TANH(FULLY_CONNECTED([x_t, h]))
+    c       = f * c + i * g
+    h       = o * TANH(c)
 
 GRU, twelve (reset after the matmul) or eleven (before):
 
@@ -21,7 +20,6 @@ GRU, twelve (reset after the matmul) or eleven (before):
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from convert.graph import GraphBuilder, Op
 from convert.network import Gru, Lstm, Recurrent, SimpleRnn, Weights
@@ -74,45 +72,38 @@ def _joined(builder: GraphBuilder, name: str, x: str, h: str) -> str:
 
 
 def _lstm_constants(builder: GraphBuilder, lstm: Lstm, prefix: str) -> None:
-    _side_by_side(
-        builder,
-        prefix,
-        _gate_layout(lstm.kernel),
-        _gate_layout(lstm.recurrent_kernel),
-        _gate_layout(lstm.bias),
-    )
-    builder.shared_constant("half", np.full((1, 1), 0.5, np.float32))
+    parts = [np.split(part, 4) for part in (lstm.kernel, lstm.recurrent_kernel, lstm.bias)]
+    gates = [np.concatenate([i, f, o]) for i, f, _, o in parts]
+    candidate = [g for _, _, g, _ in parts]
+    _side_by_side(builder, prefix, *gates)
+    _side_by_side(builder, f"{prefix}new_", *candidate)
     builder.shared_constant("gate_axis", np.array(1, np.int32))
-
-
-def _gate_layout(weights: Weights) -> NDArray[np.float32]:
-    """Gates of axis 0 from the Network's order i, f, g, o to i, g, f, o, with g doubled."""
-    i, f, g, o = np.split(weights, 4)
-    return np.concatenate([i, 2 * g, f, o])
 
 
 def _lstm_step(builder: GraphBuilder, lstm: Lstm, prefix: str, x: str, state: State, t: int) -> State:
     def name(tensor: str) -> str:
         return f"{prefix}{tensor}{t}"
 
+    def matmul(source: str, part: str, output: str, width: int) -> str:
+        inputs = [source, f"{prefix}{part}kernel", f"{prefix}{part}bias"]
+        return builder.operator(Op.FULLY_CONNECTED, inputs, name(output), (1, width))
+
     units, shape = lstm.units, (1, lstm.units)
     xh = _joined(builder, name("xh"), x, state[0])
-    inputs = [xh, f"{prefix}kernel", f"{prefix}bias"]
-    gates = builder.operator(Op.FULLY_CONNECTED, inputs, name("gates"), (1, 4 * units))
-    sigmoids = builder.operator(Op.LOGISTIC, [gates], name("sig"), (1, 4 * units))
-    i, s, f, o = builder.fan_out(
-        Op.SPLIT, ["gate_axis", sigmoids], [name(gate) for gate in "isfo"], shape, axis=1
+    gates = matmul(xh, "", "gates", 3 * units)
+    sigmoids = builder.operator(Op.LOGISTIC, [gates], name("sig"), (1, 3 * units))
+    i, f, o = builder.fan_out(
+        Op.SPLIT, ["gate_axis", sigmoids], [name(gate) for gate in "ifo"], shape, axis=1
     )
-    g_half = builder.operator(Op.SUB, [s, "half"], name("g"), shape)
+    g = builder.operator(Op.TANH, [matmul(xh, "new_", "new", units)], name("g"), shape)
     if len(state) == 1:  # the first step: nothing to keep
-        c_half = builder.operator(Op.MUL, [i, g_half], name("c"), shape)
+        c = builder.operator(Op.MUL, [i, g], name("c"), shape)
     else:
-        new = builder.operator(Op.MUL, [i, g_half], name("u"), shape)
+        new = builder.operator(Op.MUL, [i, g], name("u"), shape)
         kept = builder.operator(Op.MUL, [f, state[1]], name("k"), shape)
-        c_half = builder.operator(Op.ADD, [kept, new], name("c"), shape)
-    c = builder.operator(Op.ADD, [c_half, c_half], name("d"), shape)
+        c = builder.operator(Op.ADD, [kept, new], name("c"), shape)
     squashed = builder.operator(Op.TANH, [c], name("t"), shape)
-    return builder.operator(Op.MUL, [o, squashed], name("h"), shape), c_half
+    return builder.operator(Op.MUL, [o, squashed], name("h"), shape), c
 
 
 def _gru_constants(builder: GraphBuilder, gru: Gru, prefix: str) -> None:

@@ -15,8 +15,8 @@ from dataclasses import replace
 from convert.graph import Graph, Op
 from convert.int8_ranges import state_tensors
 
-_FEEDS_STATE = (Op.ADD, Op.MUL, Op.SPLIT, Op.SUB)
-"""Operators between the gates' tables and the state; beyond them the values stay int8."""
+_FEEDS_STATE = (Op.ADD, Op.MUL, Op.SPLIT, Op.TANH)
+"""Operators between the gates and the state, the candidate's TANH included; before them all is int8."""
 
 
 def keep_state_float(graph: Graph) -> Graph:
@@ -54,9 +54,6 @@ def _feeding(graph: Graph, states: set[str]) -> set[str]:
 
 
 def _squashed(graph: Graph, states: set[str]) -> set[str]:
-    """tanh of the states, and the doubled states between."""
-    found: set[str] = set()
-    for operator in graph.operators:
-        if operator.op in (Op.ADD, Op.TANH) and set(operator.inputs) <= states | found:
-            found.update(operator.outputs)
-    return found
+    """tanh of the states."""
+    tables = [op for op in graph.operators if op.op is Op.TANH and op.inputs[0] in states]
+    return {operator.outputs[0] for operator in tables}

@@ -12,13 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.calibrate import Range
-from convert.graph import Graph, Op, Operator, Quantization, Tensor, affine
+from convert.graph import Graph, Op, Quantization, affine
 from convert.quantize import int8_inputs, runs_in_float
 from convert.range_search import state_quantizations
-from convert.scale_ties import FIXED, LOGISTIC_OUT, MOVES, fixed_quantization, tied_groups
-
-CENTERED = Quantization((1 / 256,), 0)
-"""LOGISTIC's output minus 0.5 in LOGISTIC's own scale: the same integers shifted, nothing rounded."""
+from convert.scale_ties import FIXED, MOVES, fixed_quantization, tied_groups
 
 LOGISTIC_IN = (-6.24, 5.14)
 """sigmoid rounds to its first or last 8-bit value beyond these: ln(0.5 / 255.5), ln(254.5 / 1.5)."""
@@ -40,7 +37,7 @@ def int8_quantizations(
         fixed = fixed_quantization(graph, group, ranges)
         result.update(dict.fromkeys(group, fixed or _covering(graph, group, ranges)))
     integer = integer_tensors(graph)
-    state = state_tensors(graph) & set(integer)
+    state = {name for name in state_tensors(graph) & set(integer) if not _only_squashed(graph, name)}
     for name in integer:
         if name not in result and name not in state:
             result[name] = _own_range(graph, name, ranges)
@@ -49,19 +46,9 @@ def int8_quantizations(
 
 
 def _format_quantizations(graph: Graph) -> dict[str, Quantization]:
-    """The outputs of LOGISTIC and TANH, and LOGISTIC's output minus 0.5."""
+    """The outputs of LOGISTIC and TANH."""
     integer = [op for op in graph.operators if not graph.tensors[op.outputs[0]].keep_float]
-    result = {op.outputs[0]: FIXED[op.op] for op in integer if op.op in FIXED}
-    halves = {name for name, tensor in graph.tensors.items() if _is_half(tensor)}
-    for operator in integer:
-        if operator.op is Op.SUB and operator.inputs[1] in halves:
-            result[operator.inputs[1]] = LOGISTIC_OUT
-            result[operator.outputs[0]] = CENTERED
-    return result
-
-
-def _is_half(tensor: Tensor) -> bool:
-    return tensor.data is not None and tensor.data.size == 1 and bool(np.all(tensor.data == 0.5))
+    return {op.outputs[0]: FIXED[op.op] for op in integer if op.op in FIXED}
 
 
 def _covering(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Quantization:
@@ -107,30 +94,19 @@ def _useful_range(graph: Graph, name: str) -> tuple[float, float]:
     return TANH_IN if readers == {Op.TANH} else (-np.inf, np.inf)
 
 
+def _only_squashed(graph: Graph, name: str) -> bool:
+    """Whether only TANH reads the tensor: the state of the last step, a GRU's candidate."""
+    return _useful_range(graph, name) == TANH_IN
+
+
 def state_tensors(graph: Graph) -> set[str]:
     """The cell states of LSTMs and the products they are sums of.
 
-    Found as what feeds itself: sums that a later product reads and that go through TANH, possibly
-    doubled before; the first state is a product.
+    Found as sums, or in the first step products, that go through TANH.
     """
     made_by = {name: operator for operator in graph.operators for name in operator.outputs}
-    readers: dict[str, list[Operator]] = {}
-    for operator in graph.operators:
-        for name in operator.inputs:
-            readers.setdefault(name, []).append(operator)
-
-    def squashed(name: str) -> bool:
-        return any(
-            op.op is Op.TANH
-            or (set(op.inputs) == {name} and op.op is Op.ADD and squashed(op.outputs[0]))
-            for op in readers.get(name, ())
-        )
-
-    states = {
-        name
-        for name, operator in made_by.items()
-        if operator.op in (Op.ADD, Op.MUL) and len(set(operator.inputs)) == 2 and squashed(name)
-    }
+    squashed = {name for op in graph.operators if op.op is Op.TANH for name in op.inputs}
+    states = {name for name in squashed if name in made_by and made_by[name].op in (Op.ADD, Op.MUL)}
     products = {
         name
         for state in states

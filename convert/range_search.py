@@ -16,7 +16,7 @@ from convert.calibrate import Range
 from convert.graph import Graph, Quantization, affine
 from convert.interpret import rounding_observer, run
 
-LIMITS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, float("inf"))
+LIMITS = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 12.0, float("inf"))
 """Candidates for the largest magnitude on a side of the states' ranges."""
 
 WINDOWS = 256

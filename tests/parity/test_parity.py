@@ -25,7 +25,6 @@ ALLOWED = {
         "FULLY_CONNECTED",
         "LOGISTIC",
         "SPLIT",
-        "SUB",
         "MUL",
         "ADD",
         "TANH",
@@ -61,9 +60,9 @@ def test_operators(trained, models, precision):
     assert {names[code.builtinCode] for code in model.operatorCodes} == ALLOWED[precision]
     (graph,) = model.subgraphs
     kinds = [names[model.operatorCodes[op.opcodeIndex].builtinCode] for op in graph.operators]
-    assert kinds.count("FULLY_CONNECTED") == metadata.steps + 1
+    assert kinds.count("FULLY_CONNECTED") == 2 * metadata.steps + 1
     kernels = [op.inputs[1] for op, kind in zip(graph.operators, kinds) if kind == "FULLY_CONNECTED"]
-    assert len(set(kernels)) == 2
+    assert len(set(kernels)) == 3
     assert kernels.count(kernels[0]) == trained.run.record.steps
     assert graph.tensors[graph.inputs[0]].shape.tolist() == [1, metadata.steps, metadata.features]
 

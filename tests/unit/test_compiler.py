@@ -43,7 +43,7 @@ def test_float_graph_equals_the_definition():
 def test_unrolled_to_exactly_steps_recurrent_matmuls(steps):
     graph = unroll(random_network(steps=steps))
     kernels = Counter(op.inputs[1] for op in graph.operators if op.op is Op.FULLY_CONNECTED)
-    assert kernels == {"kernel": steps, "dense_kernel": 1}
+    assert kernels == {"kernel": steps, "new_kernel": steps, "dense_kernel": 1}
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -130,7 +130,6 @@ def test_int8_is_within_one_unit_operator_by_operator(engine, kernels):
         Op.FULLY_CONNECTED,
         Op.LOGISTIC,
         Op.MUL,
-        Op.SUB,
         Op.TANH,
     }
 
