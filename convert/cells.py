@@ -9,6 +9,10 @@ LSTM, eleven operators (docs/graph.md says what others were measured):
     c       = f * c + i * g
     h       = o * TANH(c)
 
+LSTM in float32, over rows that have been through the input's matmul all at once, ten:
+
+    i, f, o, g = SPLIT(p_t + FULLY_CONNECTED(h)), LOGISTIC of i, f and o, TANH of g; c and h as above
+
 GRU, twelve (reset after the matmul) or eleven (before):
 
     z, r = SPLIT(LOGISTIC(FULLY_CONNECTED([x_t, h])))
@@ -18,6 +22,8 @@ GRU, twelve (reset after the matmul) or eleven (before):
 """
 
 from __future__ import annotations
+
+from typing import Callable
 
 import numpy as np
 
@@ -96,6 +102,15 @@ def _lstm_step(builder: GraphBuilder, lstm: Lstm, prefix: str, x: str, state: St
         Op.SPLIT, ["gate_axis", sigmoids], [name(gate) for gate in "ifo"], shape, axis=1
     )
     g = builder.operator(Op.TANH, [matmul(xh, "new_", "new", units)], name("g"), shape)
+    return _lstm_update(builder, name, (i, f, o, g), state)
+
+
+def _lstm_update(
+    builder: GraphBuilder, name: Callable[[str], str], gates: tuple[str, ...], state: State
+) -> State:
+    """The new h and c from the activated gates i, f, o, g."""
+    i, f, o, g = gates
+    shape = builder.tensors[g].shape
     if len(state) == 1:  # the first step: nothing to keep
         c = builder.operator(Op.MUL, [i, g], name("c"), shape)
     else:
@@ -104,6 +119,52 @@ def _lstm_step(builder: GraphBuilder, lstm: Lstm, prefix: str, x: str, state: St
         c = builder.operator(Op.ADD, [kept, new], name("c"), shape)
     squashed = builder.operator(Op.TANH, [c], name("t"), shape)
     return builder.operator(Op.MUL, [o, squashed], name("h"), shape), c
+
+
+def add_projection(builder: GraphBuilder, lstm: Lstm, prefix: str, window: str, steps: int) -> list[str]:
+    """The input's part of all pre-activations, i, f, o, g, as one matmul over the window; its rows.
+
+    Also declares what `add_projected_step` reads.
+    """
+    kernel, recurrent, bias = (
+        np.concatenate([i, f, o, g])
+        for i, f, g, o in (np.split(part, 4) for part in (lstm.kernel, lstm.recurrent_kernel, lstm.bias))
+    )
+    names = [
+        builder.constant(f"{prefix}input_kernel", kernel),
+        builder.constant(f"{prefix}bias", bias),
+    ]
+    builder.constant(f"{prefix}kernel", recurrent)
+    builder.constant(f"{prefix}no_bias", np.zeros_like(bias))
+    builder.shared_constant("gate_axis", np.array(1, np.int32))
+    shape = (1, steps, len(bias))
+    projected = builder.operator(Op.FULLY_CONNECTED, [window, *names], f"{prefix}projected", shape)
+    rows = [f"{prefix}p{t}" for t in range(1, steps + 1)]
+    return builder.fan_out(Op.UNPACK, [projected], rows, (1, len(bias)), axis=1)
+
+
+def add_projected_step(
+    builder: GraphBuilder, lstm: Lstm, prefix: str, row: str, state: State | None, t: int
+) -> State:
+    """Add step `t` on a row of `add_projection`; the first step's h is zero and costs no matmul."""
+
+    def name(tensor: str) -> str:
+        return f"{prefix}{tensor}{t}"
+
+    shape, wide = (1, lstm.units), (1, 4 * lstm.units)
+    if state is not None:
+        inputs = [state[0], f"{prefix}kernel", f"{prefix}no_bias"]
+        recurrent = builder.operator(Op.FULLY_CONNECTED, inputs, name("r"), wide)
+        row = builder.operator(Op.ADD, [row, recurrent], name("gates"), wide)
+    parts = builder.fan_out(
+        Op.SPLIT, ["gate_axis", row], [name(f"{gate}_in") for gate in "ifog"], shape, axis=1
+    )
+    tables = (Op.LOGISTIC, Op.LOGISTIC, Op.LOGISTIC, Op.TANH)
+    gates = tuple(
+        builder.operator(table, [part], name(gate), shape)
+        for table, part, gate in zip(tables, parts, "ifog")
+    )
+    return _lstm_update(builder, name, gates, state or ("",))
 
 
 def _gru_constants(builder: GraphBuilder, gru: Gru, prefix: str) -> None:

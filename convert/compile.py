@@ -24,11 +24,16 @@ from convert.target_check import check_operators
 from convert.unroll import unroll
 from convert.weight_formats import SCHEME_FORMATS, WeightFormat, with_weights
 from edge_runtime.errors import InputError
+from edge_runtime.metadata import STEP, UNROLLED
 
 Windows = NDArray[np.float32]
 
-GRAPHS = {"unrolled": unroll, "step": step_graph}
+GRAPHS = {UNROLLED: unroll, STEP: step_graph}
 """Name -> function from Network to float Graph: of a whole window, or of one row with states."""
+
+
+PROJECTED = ("float32",)
+"""Schemes in which one matmul over the window beats one that joins input and state in every step."""
 
 
 def compile_network(
@@ -73,6 +78,8 @@ def lower(
     scheme = scheme_for(precision, target_named(target))
     check_network(network)
     check_windows(network, windows)
+    if graph == UNROLLED and scheme in PROJECTED:
+        return quantized(unroll(network, project=True), windows, scheme)
     return quantized(float_graph(network, graph), windows, scheme)
 
 

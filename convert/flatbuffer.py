@@ -56,7 +56,7 @@ def op_version(graph: Graph, operator: Operator) -> int:
 
 def _fully_connected_version(source: Tensor, weights: Tensor) -> int:
     if weights.dtype != np.int8:
-        return 1
+        return 5 if len(source.shape) > 2 else 1  # 5: keep_num_dims
     if source.dtype == np.int8:
         return 4
     # int4 is in no version's description, and tflite-runtime 2.14 (up to 11) corrupts its memory on it:
@@ -384,6 +384,8 @@ def _fully_connected_options(graph: Graph, operator: Operator) -> dict[str, int]
     source, weights = (graph.tensors[name] for name in operator.inputs[:2])
     hybrid = source.dtype == np.float32 and weights.dtype == np.int8
     options = {"AsymmetricQuantizeInputs": 1} if hybrid else {}
+    if len(source.shape) > 2:
+        options["KeepNumDims"] = 1
     return {**options, "FusedActivationFunction": RELU} if operator.relu else options
 
 

@@ -11,7 +11,13 @@ from typing import Callable, Union
 
 import numpy as np
 
-from convert.cells import State, add_constants, add_step
+from convert.cells import (
+    State,
+    add_constants,
+    add_projected_step,
+    add_projection,
+    add_step,
+)
 from convert.feed_forward import (
     add_activation,
     add_affine,
@@ -46,23 +52,25 @@ OUTPUT = "logits"
 Value = Union["list[str]", str]
 
 
-def unroll(network: Network) -> Graph:
+def unroll(network: Network, *, project: bool = False) -> Graph:
     """The float32 graph, `[1, steps, features]` to `[1, classes]`.
 
-    Raises ValueError when the last layer gives a sequence: a classifier has one vector of logits.
+    `project`: an LSTM at the front gets its input's part of all steps from one matmul, which is faster
+    in float32 (docs/graph.md); quantized it would be rounded once more. Raises ValueError when the last
+    layer gives a sequence: a classifier has one vector of logits.
     """
     builder = GraphBuilder()
     builder.activation(INPUT, (1, network.steps, network.features))
-    rows = builder.fan_out(
-        Op.UNPACK,
-        [INPUT],
-        [f"x{t}" for t in range(1, network.steps + 1)],
-        (1, network.features),
-        axis=1,
-    )
-    value: Value = rows
     folded = fold(network)
-    for layer, prefix in zip(folded.layers, prefixes(folded)):
+    layers = list(zip(folded.layers, prefixes(folded)))
+    value: Value
+    first = layers[0][0] if layers else None
+    if project and isinstance(first, Lstm):
+        value = _projected(builder, first, layers.pop(0)[1], network.steps)
+    else:
+        rows = [f"x{t}" for t in range(1, network.steps + 1)]
+        value = builder.fan_out(Op.UNPACK, [INPUT], rows, (1, network.features), axis=1)
+    for layer, prefix in layers:
         value = _ADD[type(layer)](builder, layer, prefix, value)
     if isinstance(value, list):
         raise ValueError("the network's last layer gives a sequence: expected one vector of logits")
@@ -103,6 +111,16 @@ def prefixes(network: Network) -> list[str]:
             unique = names.count(layer.name) == 1
             result.append(f"{layer.name}/" if unique else f"{layer.name}{position}/")
     return result
+
+
+def _projected(builder: GraphBuilder, layer: Lstm, prefix: str, steps: int) -> Value:
+    rows = add_projection(builder, layer, prefix, INPUT, steps)
+    state: State | None = None
+    hidden = []
+    for t, row in enumerate(reversed(rows) if layer.go_backwards else rows, start=1):
+        state = add_projected_step(builder, layer, prefix, row, state, t)
+        hidden.append(state[0])
+    return hidden if layer.return_sequences else hidden[-1]
 
 
 def _recurrent(builder: GraphBuilder, layer: Recurrent, prefix: str, value: Value) -> Value:
