@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 
 @click.command()
-@click.argument("run", type=click.Path())
+@click.argument("model", type=click.Path())
+@click.option(
+    "--data",
+    type=click.Path(),
+    help="Windows for a model of your own: an .npz file with x [N, steps, features] as the model takes "
+    "them, and the classes y [N], if known.",
+)
+@click.option(
+    "--tf1-basic-lstm",
+    "kind",
+    flag_value="tf1-basic-lstm",
+    help="MODEL is a TensorFlow 1 checkpoint of a BasicLSTMCell and a dense layer.",
+)
+@click.option("--labels", default="", help="The classes' names, apart by commas.")
 @click.option(
     "--precision",
     default="int8",
@@ -16,7 +31,8 @@ import click
 @click.option(
     "--out",
     type=click.Path(),
-    help="File to write; with --precision all the folder. Default: RUN/NAME-PRECISION.tflite.",
+    help="File to write; with --precision all the folder. Default: NAME-PRECISION.tflite in the run, "
+    "or beside the model.",
 )
 @click.option(
     "--target",
@@ -37,22 +53,27 @@ import click
 @click.option("--min-agreement", type=float, help="Parity budget: least agreement, 0 to 1.")
 @click.option("--max-logit-difference", type=float, help="Parity budget: largest difference.")
 def convert(
-    run: str,
+    model: str,
+    labels: str,
     precision: str,
     out: str | None,
     target: str,
     min_agreement: float | None,
     max_logit_difference: float | None,
-    **options: int,
+    **options: Any,
 ) -> None:
-    """Convert a run to an unrolled TFLite model and prove it against the full model."""
+    """Convert MODEL to an unrolled TFLite model and prove it against the full model.
+
+    MODEL is a run directory of 'edge-rnn train', or with --data a Keras model (.keras, .h5).
+    """
     from convert.pipeline import convert_each, output_files
 
-    outputs = output_files(run, precision, out)
+    outputs = output_files(model, precision, out)
     failed = False
     for result in convert_each(
-        run,
+        model,
         outputs,
+        labels=tuple(label.strip() for label in labels.split(",")) if labels else (),
         target=target,
         min_agreement=min_agreement,
         max_logit_difference=max_logit_difference,

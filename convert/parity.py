@@ -20,7 +20,6 @@ from edge_runtime.engine import ENGINES, engine_version, installed_engines
 from edge_runtime.errors import EngineError
 from edge_runtime.metadata import read_model
 from edge_runtime.parity_report import EngineParity, ParityBudget, ParityReport
-from edge_runtime.run_directory import LabelledWindows
 
 START_SECONDS = 120
 SECONDS_A_WINDOW = 1.0
@@ -36,18 +35,17 @@ def prove(model: str | Path, source: Source, *, budget: ParityBudget, target: Ta
     Raises ModelError when the file itself cannot be read; an engine that refuses it or crashes is a
     line of the report.
     """
-    windows, full_logits = source.held_out, source.logits
     _, metadata = read_model(model)
     installed = installed_engines()
     return ParityReport(
         precision=metadata.precision,
-        windows=len(windows),
+        windows=len(source.held_out),
         split=source.split,
-        full_accuracy=_fraction(full_logits.argmax(axis=1) == windows.y),
+        full_accuracy=_accuracy(source.logits, source),
         budget=budget,
         flatbuffer_bytes=metadata.flatbuffer_bytes,
         engines=tuple(
-            _compare(Path(model), name, name in target.engines, windows, full_logits)
+            _compare(Path(model), name, name in target.engines, source)
             for name in ENGINES
             if name in installed
         ),
@@ -59,23 +57,21 @@ def _compare(
     model: Path,
     engine: str,
     required: bool,
-    windows: LabelledWindows,
-    full_logits: NDArray[np.float32],
+    source: Source,
 ) -> EngineParity:
-    version = engine_version(engine)
+    version, full_logits = engine_version(engine), source.logits
     try:
-        logits = engine_logits(model, windows.x, engine=engine)
+        logits = engine_logits(model, source.held_out.x, engine=engine)
     except EngineError as error:
         reason = str(error).split(". ")[0]
         return EngineParity(engine, version, required, failure=reason)
     difference = np.abs(logits.astype(np.float64) - full_logits)
-    predicted = logits.argmax(axis=1)
     return EngineParity(
         engine,
         version,
         required,
-        accuracy=_fraction(predicted == windows.y),
-        agreement=_fraction(predicted == full_logits.argmax(axis=1)),
+        accuracy=_accuracy(logits, source),
+        agreement=float((logits.argmax(axis=1) == full_logits.argmax(axis=1)).mean()),
         max_logit_difference=round(float(difference.max()), DECIMALS),
         mean_logit_difference=round(float(difference.mean()), DECIMALS),
     )
@@ -133,5 +129,6 @@ def _failure(engine: str, result: subprocess.CompletedProcess[str]) -> str:
     return next(reversed(result.stderr.strip().splitlines()), f"exit code {result.returncode}")
 
 
-def _fraction(matches: NDArray[np.bool_]) -> float:
-    return float(matches.mean())
+def _accuracy(logits: NDArray[np.float32], source: Source) -> float | None:
+    """None where the true classes are not known."""
+    return float((logits.argmax(axis=1) == source.held_out.y).mean()) if source.labelled else None

@@ -1,4 +1,4 @@
-"""The whole story of a conversion: read the run, compile, prove, embed the proof, put it in place."""
+"""The whole story of a conversion: read the model, compile, prove, embed the proof, put it in place."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from typing import Any
 import edge_runtime
 from convert.compile import compile_network
 from convert.embed import embed
+from convert.open_source import open_source
 from convert.parity import prove
 from convert.precision import PRECISIONS, Precision, precision_named, scheme_for
-from convert.source import Source, open_run
+from convert.source import Source
 from convert.target import Target, target_named
+from convert.user_data import DataSource
 from edge_runtime.atomic_file import replacing
 from edge_runtime.errors import InputError, ParityError
 from edge_runtime.metadata import Metadata
@@ -42,20 +44,21 @@ class Conversion:
         return f"{self.report}\n{self.path}: written, {self.file_bytes:,} bytes with metadata"
 
 
-def output_files(run_directory: str | Path, precision: str, out: str | None) -> dict[str, Path]:
+def output_files(model: str | Path, precision: str, out: str | None) -> dict[str, Path]:
     """Precision -> file to write. `precision` "all" means every one, and `out` is a folder then.
 
-    Without `out` the files go into the run directory. Raises InputError for an unknown precision, and
-    for a file where a folder is expected.
+    Without `out` the files go into the run directory, or beside the model file. Raises InputError for
+    an unknown precision, and for a file where a folder is expected.
     """
-    run = Path(run_directory)
+    path = Path(model)
     names = list(PRECISIONS) if precision == "all" else [precision_named(precision).name]
     if out is not None and precision != "all":
         return {precision: Path(out)}
-    folder = run if out is None else Path(out)
+    home, name = (path, path.resolve().name) if path.is_dir() else (path.parent, path.stem)
+    folder = home if out is None else Path(out)
     if folder.is_file():
         raise InputError(f"{folder}: is a file: with --precision all, --out names a folder")
-    return {name: folder / f"{run.resolve().name}-{name}.tflite" for name in names}
+    return {precision: folder / f"{name}-{precision}.tflite" for precision in names}
 
 
 def convert_run(
@@ -72,25 +75,44 @@ def convert_run(
     and what `convert_each` raises.
     """
     (result,) = convert_each(run_directory, {precision: out}, target=target, **options)
-    if not result:
-        raise ParityError(f"{out}: not written: the parity proof failed", result.report)
-    return result
+    return _proven(result)
+
+
+def convert_model(
+    model: Any,
+    data: DataSource,
+    out: str | Path,
+    *,
+    precision: str = "int8",
+    target: str = "any",
+    kind: str | None = None,
+    **options: Any,
+) -> Conversion:
+    """Convert a user's own model to the model file `out`, and prove it.
+
+    `model`: a Keras model, or the path of a file (convert.open_source); `data`: the windows as the model
+    takes them, the path of an .npz file or its arrays by name (convert.user_data). `options` are those
+    of `convert_each` and `labels`, the classes' names. Raises ParityError when the file does not meet
+    the budget, and what `convert_each` raises.
+    """
+    (result,) = convert_each(model, {precision: out}, target=target, kind=kind, data=data, **options)
+    return _proven(result)
 
 
 def convert_each(
-    run_directory: str | Path,
+    model: Any,
     outputs: Mapping[str, str | Path],
     *,
     target: str = "any",
     min_agreement: float | None = None,
     max_logit_difference: float | None = None,
-    **options: int,
+    **options: Any,
 ) -> Iterator[Conversion]:
-    """Convert a run to several precisions, `outputs`: precision -> file; yields each result in turn.
+    """Convert a run or a model to several precisions, `outputs`: precision -> file; yields each result.
 
     `min_agreement` (0 to 1) and `max_logit_difference` take the place of each precision's own budget.
-    `options` go to source.open_run. Raises what that raises, and InputError for an unknown precision or
-    target, or for a precision that the target does not have.
+    `model` and `options` go to open_source. Raises what that raises, and InputError for an unknown
+    precision or target, or for a precision that the target does not have.
     """
     engines = target_named(target)
     budgets = {
@@ -101,7 +123,7 @@ def convert_each(
             raise InputError(f"{out}: is a folder: --out names the file to write")
     for name in outputs:
         scheme_for(name, engines)
-    source = open_run(run_directory, **options)
+    source = open_source(model, **options)
     for name, out in outputs.items():
         yield convert_source(source, out, precision=name, target=engines, budget=budgets[name])
 
@@ -129,6 +151,12 @@ def convert_source(
     with replacing(out) as temporary:
         temporary.write_bytes(data)
     return Conversion(Path(out), len(data), report)
+
+
+def _proven(result: Conversion) -> Conversion:
+    if not result:
+        raise ParityError(f"{result.path}: not written: the parity proof failed", result.report)
+    return result
 
 
 def _budget(

@@ -44,6 +44,8 @@ class Source:
     """Where the weights come from; becomes the metadata's `source`."""
     tools: dict[str, str]
     """Versions of the programs that read it; becomes part of the metadata's `tools`."""
+    labelled: bool = True
+    """Whether `held_out.y` are true classes; otherwise they are those that the full model gives."""
 
 
 def open_run(
