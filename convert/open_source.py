@@ -39,6 +39,8 @@ def open_source(
     that is missing, and what the reader raises.
     """
     kind = kind or _kind(path)
+    if kind is None and data is not None and not Path(path).exists():
+        raise InputError(f"{path}: no such file or folder")
     if kind is None:
         if data is not None or options.pop("labels", ()):
             raise InputError(
@@ -62,9 +64,9 @@ def _kind(path: Any) -> str | None:
     if not isinstance(path, (str, Path)):
         return "keras"
     file = Path(path)
+    if (file / "saved_model.pb").is_file():
+        raise InputError(f"{path}: a SavedModel: save the model as .keras and convert that")
     if file.is_dir():
-        if (file / "saved_model.pb").is_file():
-            raise InputError(f"{path}: a SavedModel: save the model as .keras and convert that")
         return None
     if file.suffix.lower() in SUFFIXES:
         return SUFFIXES[file.suffix.lower()]
@@ -73,7 +75,7 @@ def _kind(path: Any) -> str | None:
             f"{path}: a TensorFlow checkpoint: of TensorFlow 1's BasicLSTMCell with --tf1-basic-lstm"
         )
     if not file.exists():
-        raise InputError(f"{path}: no such file or folder")
+        return None
     raise InputError(
         f"{path}: not known by its name: expected a run directory, {', '.join(SUFFIXES)}, or an option "
         "that says what it is"
