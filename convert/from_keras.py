@@ -1,4 +1,4 @@
-"""Keras model -> Network, and its logits. Works on model objects; loading them is the caller's business."""
+"""Keras model -> Network, and its logits. Works on model objects; convert.full_model loads them."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def network_from_keras(model: Any) -> Network:
 
 
 def read_keras(model: Any) -> KerasReading:
-    """Read a built Keras model of Keras 3 or Keras 2 (tf_keras); raises what `network_from_keras` does."""
+    """Read a built model of Keras 3 or Keras 2 (tf_keras). Raises what `network_from_keras` does."""
     steps, features = shape = _input_shape(model)
     read: list[tuple[Any, list[Layer]]] = []
     for layer in layers_in_order(model):
@@ -117,10 +117,12 @@ def _input_shape(model: Any) -> Shape:
             "with keras.Input((steps, features))"
         )
     shape = tuple(inputs[0].shape)
-    if len(shape) != 3 or None in shape[1:]:
+    if len(shape) != 3:
+        raise DataError(f"the model's input shape is {list(shape)}: expected [None, steps, features]")
+    if None in shape[1:]:
         raise DataError(
-            f"the model's input shape is {list(shape)}: expected [None, steps, features] with fixed "
-            "steps: build it with keras.Input((steps, features)) and set its weights"
+            f"the model's input shape is {list(shape)}: expected a fixed number of steps and features: "
+            "build it with keras.Input((steps, features)) and set its weights"
         )
     return shape[1:]
 

@@ -23,7 +23,7 @@ def recurrent(layer: Any) -> Recurrent:
         raise DataError(f"{named(layer)} has the cell {kind}: expected {', '.join(_CELLS)}")
     if layer.stateful:
         raise DataError(
-            f"{named(layer)} has stateful=True: every window of a converted model starts from a state of "
+            f"{named(layer)} has stateful=True: a converted model starts every window from a state of "
             "zero: build the model with stateful=False and set its weights"
         )
     require(layer, {"return_state": (False,), "time_major": (False,)})
@@ -36,17 +36,15 @@ def _matrices(layer: Any, cell: Any) -> tuple[str, Weights, Weights]:
     return layer.name, np.ascontiguousarray(kernel.T), np.ascontiguousarray(recurrent_kernel.T)
 
 
-def _directions(layer: Any) -> dict[str, bool]:
-    return {
-        "return_sequences": bool(layer.return_sequences),
-        "go_backwards": bool(layer.go_backwards),
-    }
-
-
 def _lstm(layer: Any, cell: Any) -> Lstm:
     require(cell, {"activation": ("tanh",), "recurrent_activation": ("sigmoid",)}, layer)
     bias = zeros_without(cell, "use_bias", "bias", 4 * cell.units)
-    return Lstm(*_matrices(layer, cell), bias, **_directions(layer))
+    return Lstm(
+        *_matrices(layer, cell),
+        bias,
+        return_sequences=bool(layer.return_sequences),
+        go_backwards=bool(layer.go_backwards),
+    )
 
 
 def _gru(layer: Any, cell: Any) -> Gru:
@@ -59,7 +57,8 @@ def _gru(layer: Any, cell: Any) -> Gru:
         np.ascontiguousarray(both[0]),
         np.ascontiguousarray(both[1]),
         bool(cell.reset_after),
-        **_directions(layer),
+        return_sequences=bool(layer.return_sequences),
+        go_backwards=bool(layer.go_backwards),
     )
 
 
@@ -67,7 +66,13 @@ def _simple(layer: Any, cell: Any) -> SimpleRnn:
     require(cell, {"activation": ("tanh", "relu")}, layer)
     bias = zeros_without(cell, "use_bias", "bias", cell.units)
     activation = cell.get_config()["activation"]
-    return SimpleRnn(*_matrices(layer, cell), bias, activation, **_directions(layer))
+    return SimpleRnn(
+        *_matrices(layer, cell),
+        bias,
+        activation,
+        return_sequences=bool(layer.return_sequences),
+        go_backwards=bool(layer.go_backwards),
+    )
 
 
 _CELLS: dict[str, Any] = {"LSTMCell": _lstm, "GRUCell": _gru, "SimpleRNNCell": _simple}

@@ -48,13 +48,18 @@ def _functional(model: Any) -> list[Any]:
     while (name, call) != first[:2]:
         if output:
             raise DataError(f"layer {name!r}: its output number {output + 1} is used: {CHAIN}")
-        if name not in objects:
-            raise DataError(
-                f"operation {name!r} ({entries[name]['class_name']}) is no layer: {CHAIN}"
-            )
+        kind = entries[name]["class_name"]
+        if name not in objects or kind.endswith("OpLambda"):  # the latter in Keras 2
+            raise DataError(f"operation {name!r} ({kind}) is no layer: {_instead(kind)}")
         chain.append(objects[name])
         name, call, output = _source(name, entries[name]["inbound_nodes"][call])
     return chain[::-1]
+
+
+def _instead(kind: str) -> str:
+    """What to do about an operation on tensors."""
+    indexing = kind in ("GetItem", "SlicingOpLambda")
+    return "for the last row set return_sequences=False instead" if indexing else CHAIN
 
 
 def _single(model: Any, what: str, references: Any) -> Reference:
@@ -101,4 +106,5 @@ def _arguments(node: Any) -> dict[str, Any]:
     """The keyword arguments of a call: in Keras 3 under `kwargs`, in Keras 2 after the tensor."""
     if isinstance(node, dict):
         return dict(node.get("kwargs", {}))
-    return dict(node[0][3]) if len(node[0]) > 3 else {}
+    first = node if isinstance(node[0], str) else node[0]
+    return dict(first[3]) if len(first) > 3 else {}

@@ -62,5 +62,5 @@ def output_of(values: Array, function: str) -> Array:
         return values
     wide = logits_of(values.astype(np.float64), function)
     exponentials = np.exp(wide - wide.max(axis=1, keepdims=True))
-    probabilities = (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+    probabilities: Array = (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
     return probabilities[:, 1:] if function == "sigmoid" else probabilities

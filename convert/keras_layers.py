@@ -158,7 +158,7 @@ def _rescaling(layer: Any, shape: Shape) -> list[Layer]:
 
 
 def _normalization(layer: Any, shape: Shape) -> list[Layer]:
-    """(x - mean) / max(sqrt(variance), 1e-7), the last being Keras's epsilon(); inverse with `invert`."""
+    """(x - mean) / max(sqrt(variance), 1e-7), Keras's epsilon(); the inverse with `invert`."""
     mean = float32(layer.mean).astype(np.float64)
     deviation = np.maximum(np.sqrt(float32(layer.variance).astype(np.float64)), 1e-7)
     if layer.get_config().get("invert"):
@@ -201,7 +201,9 @@ def _reshape(layer: Any, shape: Shape) -> list[Layer]:
 def _permute(layer: Any, shape: Shape) -> list[Layer]:
     if tuple(layer.dims) == tuple(range(1, len(shape) + 1)):
         return []
-    raise DataError(f"{named(layer)} has dims={tuple(layer.dims)}: give the model turned windows instead")
+    raise DataError(
+        f"{named(layer)} has dims={tuple(layer.dims)}: give the model turned windows instead"
+    )
 
 
 def _pooling(layer: Any, shape: Shape) -> list[Layer]:
@@ -247,7 +249,8 @@ def _last_axis(layer: Any, shape: Shape) -> None:
     axis = layer.get_config()["axis"]
     found = [axis] if isinstance(axis, int) else list(axis)
     if found not in ([-1], [len(shape)]):
-        raise DataError(f"{named(layer)} has axis={axis!r}: expected -1, the features")
+        found_axis = found[0] if len(found) == 1 else found
+        raise DataError(f"{named(layer)} has axis={found_axis}: expected -1, the features")
 
 
 def _function(layer: Any, activation: Any) -> str:

@@ -29,10 +29,13 @@ def require(layer: Any, settings: Mapping[str, tuple[Any, ...]], owner: Any = No
     """
     config = layer.get_config()
     for setting, allowed in settings.items():
-        if config.get(setting, allowed[0]) not in allowed:
-            expected = " or ".join(repr(value) for value in allowed if value is not None)
+        value = config.get(setting, allowed[0])
+        if isinstance(value, np.ndarray):  # Keras 2 has numbers as arrays
+            value = value.item()
+        if value not in allowed:
+            expected = " or ".join(repr(item) for item in allowed if item is not None)
             raise DataError(
-                f"{named(owner or layer)} has {setting}={config[setting]!r}: expected {expected or None}"
+                f"{named(owner or layer)} has {setting}={value!r}: expected {expected or None}"
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Callable
 
 import numpy as np
@@ -56,9 +57,9 @@ def user_source(
         calibration=normalization.apply(calibration.x),
         held_out=held_out,
         labelled=windows.labelled,
-        split="test_x" if windows.test else f"not used to calibrate, of {windows.name}",
+        split=f"{'test_x' if windows.test else 'not used to calibrate'}, {Path(windows.name).name}",
         logits=logits,
-        origin={**origin, "dataset": windows.name, "dataset_digest": windows.digest},
+        origin={**origin, "dataset": Path(windows.name).name, "dataset_digest": windows.digest},
         tools=tools,
     )
 

@@ -30,6 +30,12 @@ def zoo(keras):
         x = keras.Sequential([keras.Input((STEPS, FEATURES)), lstm(return_sequences=True)])(x)
         return layers.Softmax()(keras.Model(inner, y)(x))
 
+    def frozen(x):
+        first, last = lstm(return_sequences=True), dense(4)
+        first.trainable = False
+        normalized = [first, layers.BatchNormalization(), last]
+        return dense(3)(lstm()(keras.Sequential([keras.Input((STEPS, FEATURES)), *normalized])(x)))
+
     def functional(x):
         x = lstm(return_sequences=True)(x)
         return dense(3, activation="softmax")(layers.Flatten()(layers.Dropout(0.5)(x)))
@@ -132,6 +138,7 @@ def zoo(keras):
         "sigmoid layer": [layers.GRU(4), dense(1), layers.Activation("sigmoid"), layers.Dropout(0.1)],
         "sigmoid of a unit": [lstm(1), layers.Activation("sigmoid")],
         "nested": nested,
+        "nested and frozen": frozen,
         "functional": functional,
         "layer used twice": shared,
     }
@@ -166,8 +173,12 @@ def built(keras):
     for name, model in models.items():
         if name != "normalization":
             model.set_weights(
-                [np.abs(rng.normal(0, 0.7, w.shape)) + 0.1 if "var" in v.name else rng.normal(0, 0.7, w.shape)
-                 for v, w in zip(model.weights, model.get_weights())]
+                [
+                    np.abs(rng.normal(0, 0.7, w.shape)) + 0.1
+                    if "var" in v.name
+                    else rng.normal(0, 0.7, w.shape)
+                    for v, w in zip(model.weights, model.get_weights())
+                ]
             )
     return models
 
@@ -184,7 +195,7 @@ def main(folder: Path, keras2: bool) -> None:
     from convert.from_keras import read_keras
     from convert.full_model import load_full_model
 
-    suffixes = (".h5", ".keras")
+    suffixes = sys.argv[3:]
     if keras2:
         import tf_keras
 
@@ -208,10 +219,16 @@ def main(folder: Path, keras2: bool) -> None:
     result = {}
     for name, model in models.items():
         reading = read_keras(model)
-        result[name] = (reading.network, windows(), expected[name], reading.function, reading.logits(windows()))
+        result[name] = (
+            reading.network,
+            windows(),
+            expected[name],
+            reading.function,
+            reading.logits(windows()),
+        )
     with open(folder / "zoo.pkl", "wb") as file:
         pickle.dump(result, file)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), keras2=sys.argv[2:] == ["tf_keras"])
+    main(Path(sys.argv[1]), keras2=sys.argv[2:3] == ["tf_keras"])

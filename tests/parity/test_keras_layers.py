@@ -1,6 +1,7 @@
 """Every supported Keras layer and option: the model's own predictions against the converted network.
 
-Keras runs in a process of its own (keras_zoo.py); here the float graph runs in numpy, and in the engines.
+Keras runs in a process of its own (keras_zoo.py); here the float graph runs in numpy and in the
+engines.
 """
 
 from __future__ import annotations
