@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from convert.compile import compile_network
     from convert.from_keras import network_from_keras
     from convert.network import Dense, Lstm, Network
-    from convert.pipeline import Conversion, convert_each, convert_run
+    from convert.pipeline import Conversion, convert_each, convert_model, convert_run
     from convert.precision import PRECISIONS
     from convert.target import TARGETS
 
@@ -31,6 +31,7 @@ _HOMES = {
     "TARGETS": "convert.target",
     "compile_network": "convert.compile",
     "convert_each": "convert.pipeline",
+    "convert_model": "convert.pipeline",
     "convert_run": "convert.pipeline",
     "network_from_keras": "convert.from_keras",
 }
@@ -44,6 +45,7 @@ __all__ = [
     "Network",
     "compile_network",
     "convert_each",
+    "convert_model",
     "convert_run",
     "network_from_keras",
 ]

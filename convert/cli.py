@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 
 @click.command()
-@click.argument("run", type=click.Path())
+@click.argument("model", type=click.Path())
+@click.option(
+    "--data",
+    type=click.Path(),
+    help="Windows for a model of your own: an .npz file with x [N, steps, features] as the model takes "
+    "them, and the classes y [N], if known.",
+)
+@click.option(
+    "--tf1-basic-lstm",
+    "kind",
+    flag_value="tf1-basic-lstm",
+    help="MODEL is a TensorFlow 1 checkpoint of a BasicLSTMCell and a dense layer.",
+)
+@click.option("--labels", default="", help="The classes' names, apart by commas.")
 @click.option(
     "--precision",
     default="int8",
@@ -16,7 +31,8 @@ import click
 @click.option(
     "--out",
     type=click.Path(),
-    help="File to write; with --precision all the folder. Default: RUN/NAME-PRECISION.tflite.",
+    help="File to write; with --precision all the folder. Default: NAME-PRECISION.tflite in the run, "
+    "or beside the model.",
 )
 @click.option(
     "--target",
@@ -64,7 +80,8 @@ import click
     help="Write the quantized graph for 'edge-rnn train --finetune', and no model.",
 )
 def convert(
-    run: str,
+    model: str,
+    labels: str,
     precision: str,
     out: str | None,
     target: str,
@@ -75,22 +92,26 @@ def convert(
     require_engine: bool,
     strip: bool,
     write_graph: str | None,
-    **options: int,
+    **options: Any,
 ) -> None:
-    """Convert a run to an unrolled TFLite model and prove it against the full model."""
+    """Convert MODEL to an unrolled TFLite model and prove it against the full model.
+
+    MODEL is a run directory of 'edge-rnn train', or with --data a Keras model (.keras, .h5).
+    """
     if write_graph is not None:
         from convert.recorded_graph import write_graph_record
 
-        write_graph_record(run, write_graph, precision=precision, target=target)
+        write_graph_record(model, write_graph, precision=precision, target=target)
         return
     from convert.pipeline import convert_each, output_files
     from convert.proof_engines import how_to_prove
 
-    outputs = output_files(run, precision, out, graph)
+    outputs = output_files(model, precision, out, graph)
     failed = False
     for result in convert_each(
-        run,
+        model,
         outputs,
+        labels=tuple(label.strip() for label in labels.split(",")) if labels else (),
         target=target,
         graph=graph,
         min_agreement=min_agreement,

@@ -21,7 +21,6 @@ from convert.source import Source
 from edge_runtime.errors import EngineError
 from edge_runtime.metadata import read_model
 from edge_runtime.parity_report import EngineParity, ParityBudget, ParityReport
-from edge_runtime.run_directory import LabelledWindows
 
 START_SECONDS = 120
 SECONDS_A_WINDOW = 1.0
@@ -45,18 +44,15 @@ def prove(
     Raises ModelError when the file itself cannot be read; an engine that refuses it or crashes is a
     line of the report.
     """
-    windows, full_logits, original = source.held_out, source.logits, source.original
     _, metadata = read_model(model)
     return ParityReport(
         precision=metadata.precision,
-        windows=len(windows),
+        windows=len(source.held_out),
         split=source.split,
-        full_accuracy=_fraction(full_logits.argmax(axis=1) == windows.y),
+        full_accuracy=_accuracy(source.logits, source),
         budget=budget,
         flatbuffer_bytes=metadata.flatbuffer_bytes,
-        engines=tuple(
-            _compare(Path(model), engine, windows, full_logits, original) for engine in engines.available
-        ),
+        engines=tuple(_compare(Path(model), engine, source) for engine in engines.available),
         not_proven=tuple(engine.name for engine in engines.missing),
     )
 
@@ -64,29 +60,25 @@ def prove(
 def _compare(
     model: Path,
     engine: ProofEngine,
-    windows: LabelledWindows,
-    full_logits: NDArray[np.float32],
-    original: NDArray[np.float32] | None,
+    source: Source,
 ) -> EngineParity:
     name, version, required = engine.distribution, engine.version, engine.required
+    full_logits, original = source.logits, source.original
     try:
-        logits = engine_logits(model, windows.x, engine=name, python=engine.python)
+        logits = engine_logits(model, source.held_out.x, engine=name, python=engine.python)
     except EngineError as error:
         reason = str(error).split(". ")[0]
         return EngineParity(name, version, required, failure=reason)
     difference = np.abs(logits.astype(np.float64) - full_logits)
-    predicted = logits.argmax(axis=1)
     return EngineParity(
         name,
         version,
         required,
-        accuracy=_fraction(predicted == windows.y),
-        agreement=_fraction(predicted == full_logits.argmax(axis=1)),
+        accuracy=_accuracy(logits, source),
+        agreement=_agreement(logits, full_logits),
         max_logit_difference=round(float(difference.max()), DECIMALS),
         mean_logit_difference=round(float(difference.mean()), DECIMALS),
-        original_agreement=(
-            None if original is None else _fraction(predicted == original.argmax(axis=1))
-        ),
+        original_agreement=None if original is None else _agreement(logits, original),
     )
 
 
@@ -158,5 +150,10 @@ def _failure(engine: str, result: subprocess.CompletedProcess[str]) -> str:
     return next(reversed(result.stderr.strip().splitlines()), f"exit code {result.returncode}")
 
 
-def _fraction(matches: NDArray[np.bool_]) -> float:
-    return float(matches.mean())
+def _agreement(logits: NDArray[np.float32], others: NDArray[np.float32]) -> float:
+    return float((logits.argmax(axis=1) == others.argmax(axis=1)).mean())
+
+
+def _accuracy(logits: NDArray[np.float32], source: Source) -> float | None:
+    """None where the true classes are not known."""
+    return float((logits.argmax(axis=1) == source.held_out.y).mean()) if source.labelled else None

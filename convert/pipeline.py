@@ -17,15 +17,17 @@ from convert.compile import lower
 from convert.embed import embed
 from convert.flatbuffer import serialize
 from convert.graph import Graph
+from convert.open_source import open_source
 from convert.parity import prove as prove_file
 from convert.precision import PRECISIONS, precision_named, scheme_for
 from convert.proof_engines import find_proof_engines, make_missing
 from convert.recorded_graph import finetuned_graph
 from convert.row_parity import with_row_proof
 from convert.settings import Settings
-from convert.source import Source, open_run
+from convert.source import Source
 from convert.step_graph import state_labels
 from convert.target_check import check_operators
+from convert.user_data import DataSource
 from edge_runtime.atomic_file import replacing
 from edge_runtime.errors import InputError, ParityError
 from edge_runtime.metadata import STEP, UNROLLED, Metadata
@@ -64,22 +66,23 @@ class Conversion:
 
 
 def output_files(
-    run_directory: str | Path, precision: str, out: str | None, graph: str = UNROLLED
+    model: str | Path, precision: str, out: str | None, graph: str = UNROLLED
 ) -> dict[str, Path]:
     """Precision -> file to write. `precision` "all" means every one, and `out` is a folder then.
 
-    Without `out` the files go into the run directory; those of a step say so in their names. Raises
-    InputError for an unknown precision, and for a file where a folder is expected.
+    Without `out` the files go into the run directory, or beside the model file; those of a step say so
+    in their names. Raises InputError for an unknown precision, and for a file in a folder's place.
     """
-    run = Path(run_directory)
+    path = Path(model)
     names = list(PRECISIONS) if precision == "all" else [precision_named(precision).name]
     if out is not None and precision != "all":
         return {precision: Path(out)}
-    folder = run if out is None else Path(out)
+    home, name = (path, path.resolve().name) if path.is_dir() else (path.parent, path.stem)
+    folder = home if out is None else Path(out)
     if folder.is_file():
         raise InputError(f"{folder}: is a file: with --precision all, --out names a folder")
     suffix = "-step" if graph == STEP else ""
-    return {name: folder / f"{run.resolve().name}-{name}{suffix}.tflite" for name in names}
+    return {precision: folder / f"{name}-{precision}{suffix}.tflite" for precision in names}
 
 
 def convert_run(
@@ -91,6 +94,24 @@ def convert_run(
     with `require_engine`, is not proven everywhere, and what `convert_each` raises.
     """
     (result,) = convert_each(run_directory, {precision: out}, **options)
+    return _proven(result)
+
+
+def convert_model(
+    model: Any, data: DataSource, out: str | Path, *, precision: str = "int8", **options: Any
+) -> Conversion:
+    """Convert a user's own model to the model file `out`, and prove it.
+
+    `model`: a Keras model, or the path of a file (convert.open_source); `data`: the windows as the model
+    takes them, the path of an .npz file or its arrays by name (convert.user_data). `options` are those
+    of `convert_each`, `kind` (what the file is) and `labels` (the classes' names). Raises what
+    `convert_run` raises.
+    """
+    (result,) = convert_each(model, {precision: out}, data=data, **options)
+    return _proven(result)
+
+
+def _proven(result: Conversion) -> Conversion:
     if not result:
         raise ParityError(result.refusal, result.report)
     return result
@@ -101,26 +122,26 @@ def _quiet(line: str) -> None:
 
 
 def convert_each(
-    run_directory: str | Path,
+    model: Any,
     outputs: Mapping[str, str | Path],
     *,
     prove: bool = False,
     tell: Callable[[str], None] = _quiet,
     **options: Any,
 ) -> Iterator[Conversion]:
-    """Convert a run to several precisions, `outputs`: precision -> file; yields each result in turn.
+    """Convert a run or a model to several precisions, `outputs`: precision -> file; yields each result.
 
     `prove` makes an isolated environment for every engine of the target that is not here, which needs
     the network, and `tell` gets a line before each. `options` are the fields of settings.Settings, and
-    those of source.open_run. Raises what these raise, InputError for an unknown precision or one that
-    the target does not have, and EngineError when an environment cannot be made.
+    those of open_source.open_source. Raises what these raise, InputError for an unknown precision or one
+    that the target does not have, and EngineError when an environment cannot be made.
     """
     settings = Settings.of(options)
     for name, out in outputs.items():
         scheme_for(name, settings.target)
         if Path(out).is_dir():
             raise InputError(f"{out}: is a folder: --out names the file to write")
-    source = open_run(run_directory, **options)
+    source = open_source(model, **options)
     if prove:
         make_missing(settings.target, tell)
     for name, out in outputs.items():

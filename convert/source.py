@@ -55,6 +55,8 @@ class Source:
     """Where the weights come from; becomes the metadata's `source`."""
     tools: dict[str, str]
     """Versions of the programs that read it; becomes part of the metadata's `tools`."""
+    labelled: bool = True
+    """Whether `held_out.y` are true classes; otherwise they are those that the full model gives."""
     finetuned: Finetuned | None = None
     """The fine-tuned graph for one precision; all others are made from `network`."""
     original: NDArray[np.float32] | None = None

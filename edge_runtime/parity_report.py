@@ -118,8 +118,8 @@ class ParityReport:
     """How many held-out windows were compared."""
     split: str
     """Where those windows come from."""
-    full_accuracy: float
-    """Accuracy of the full model on the same windows."""
+    full_accuracy: float | None
+    """Accuracy of the full model on the same windows; None: their classes are not known."""
     budget: ParityBudget
     flatbuffer_bytes: int
     engines: tuple[EngineParity, ...]

@@ -1,0 +1,82 @@
+"""Opens whatever can be converted: a run directory, a user's own model, an exported file.
+
+    kind              path
+    None              a run directory, or a Keras model: .keras, .h5
+    "keras"           a Keras model
+    "tf1-basic-lstm"  a TensorFlow 1 checkpoint
+
+A reader has the signature `(path, data, **options) -> Source`; it is imported when it is needed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from convert.source import Source, open_run
+from convert.user_data import DataSource
+from edge_runtime.errors import InputError
+
+READERS = {
+    "keras": "convert.keras_source:keras_source",
+    "tf1-basic-lstm": "convert.from_tf1:tf1_source",
+}
+"""Kind -> module and function, for everything that is no run directory."""
+
+SUFFIXES = {".keras": "keras", ".h5": "keras", ".hdf5": "keras"}
+"""What a file's name says of its kind where none is given."""
+
+
+def open_source(
+    path: Any, *, kind: str | None = None, data: DataSource | None = None, **options: Any
+) -> Source:
+    """The Source at `path`, a file, a folder or a checkpoint's prefix; or of a Keras model object.
+
+    `kind` is one of READERS; None: a run directory, or by the file's suffix. `data`: the windows, for
+    everything but a run directory. `options` are those of `convert.source.open_run` and
+    `convert.user_model.user_source`. Raises InputError for a path that is nothing of the kind or data
+    that is missing, and what the reader raises.
+    """
+    kind = kind or _kind(path)
+    if kind is None and data is not None and not Path(path).exists():
+        raise InputError(f"{path}: no such file or folder")
+    if kind is None:
+        if data is not None or options.pop("labels", ()):
+            raise InputError(
+                f"{path}: a run directory has its own windows and labels: leave out --data and --labels"
+            )
+        return open_run(path, **options)
+    if kind not in READERS:
+        raise InputError(f"{kind}: unknown kind of model: expected {', '.join(READERS)}")
+    if data is None:
+        raise InputError(
+            f"{path if isinstance(path, (str, Path)) else 'the model'}: --data is missing: an .npz file "
+            "with windows x [N, steps, features] as the model takes them, and their classes y [N]"
+        )
+    module, function = READERS[kind].split(":")
+    source: Source = getattr(import_module(module), function)(path, data, **options)
+    return source
+
+
+def _kind(path: Any) -> str | None:
+    """None: a run directory."""
+    if not isinstance(path, (str, Path)):
+        return "keras"
+    file = Path(path)
+    if (file / "saved_model.pb").is_file():
+        raise InputError(f"{path}: a SavedModel: save the model as .keras and convert that")
+    if file.is_dir():
+        return None
+    if file.suffix.lower() in SUFFIXES:
+        return SUFFIXES[file.suffix.lower()]
+    if Path(f"{path}.index").is_file():
+        raise InputError(
+            f"{path}: a TensorFlow checkpoint: of TensorFlow 1's BasicLSTMCell with --tf1-basic-lstm"
+        )
+    if not file.exists():
+        return None
+    raise InputError(
+        f"{path}: not known by its name: expected a run directory, {', '.join(SUFFIXES)}, or an option "
+        "that says what it is"
+    )
