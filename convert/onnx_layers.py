@@ -41,6 +41,12 @@ Array = NDArray[Any]
 Value = Union[Traced, Array, None]
 Float64 = NDArray[np.float64]
 
+STEP_BY_STEP = (
+    "a recurrence that is written out step by step, or as a loop, is not recognized: export it as an "
+    "LSTM, GRU or RNN node (PyTorch: torch.onnx.export(..., dynamo=False))"
+)
+BRANCHES = f"joins branches of the model: expected one chain of layers ({STEP_BY_STEP})"
+
 
 def gemm(node: Node, values: list[Value]) -> Traced:
     """alpha * A @ B + beta * C."""
@@ -161,8 +167,9 @@ def batch_normalization(node: Node, values: list[Value]) -> Traced:
 def _affine(node: Node, x: Traced, scale: Array, offset: Array) -> Traced:
     """scale * x + offset, both broadcast against the value's shape."""
     shape = np.broadcast_shapes(x.positions.shape, scale.shape, offset.shape)
-    if shape != x.positions.shape:
+    if int(np.prod(shape)) != x.positions.size:
         raise Unsupported(f"spreads a value of shape {list(x.positions.shape)} to {list(shape)}")
+    x = x.moved(x.positions.reshape(shape))  # axes of size 1 in front
     wide = [np.broadcast_to(array, shape) for array in (scale, offset)]
     found = [_per_feature(x, array) for array in wide]
     if any(array is None for array in found):
@@ -327,7 +334,7 @@ def concatenation(node: Node, values: list[Value]) -> Traced:
     first = parts[0]
     if any(part.layers != first.layers for part in parts):
         if len(parts) != 2:
-            raise Unsupported("joins several branches of the model: expected one chain of layers")
+            raise Unsupported(BRANCHES)
         parts = list(_as_bidirectional(node, parts[0], parts[1]))
         first = parts[0]
     return first.moved(np.concatenate([part.positions for part in parts], axis))
@@ -344,7 +351,7 @@ def _as_bidirectional(node: Node, a: Traced, b: Traced) -> tuple[Traced, Traced]
         and forward.go_backwards != backward.go_backwards
     )
     if not directed:
-        raise Unsupported("joins two branches of the model: expected one chain of layers")
+        raise Unsupported(BRANCHES)
     if forward.go_backwards:  # type: ignore[union-attr]
         backward, forward = forward, backward
     layer = Bidirectional(node.name, forward, backward)  # type: ignore[arg-type]
@@ -369,13 +376,13 @@ def _in_both(value: Traced, layer: Bidirectional, both: Traced) -> Positions:
 def _merge(node: Node, a: Traced, b: Traced) -> Traced:
     """Sum or product of the two directions of a bidirectional layer."""
     if node.op not in ("Add", "Mul"):
-        raise Unsupported("joins two branches of the model: expected one chain of layers")
+        raise Unsupported(BRANCHES)
     if a.layers != b.layers:
         a, b = _as_bidirectional(node, a, b)
     vectors = [as_vector(value, value.positions) for value in (a, b)]
     last = a.layers[-1] if a.layers else None
     if not isinstance(last, Bidirectional) or last.merge != "concat":
-        raise Unsupported("joins two branches of the model (residual connections are not supported)")
+        raise Unsupported(BRANCHES)
     merge = {"Add": "sum", "Mul": "mul"}[node.op]
     return _merged(a, b, last, merge, vectors)
 

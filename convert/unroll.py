@@ -38,7 +38,9 @@ from convert.network import (
     Network,
     Recurrent,
     SimpleRnn,
+    TakeRow,
 )
+from convert.prune import without_unread
 
 INPUT = "window"
 OUTPUT = "logits"
@@ -66,7 +68,7 @@ def unroll(network: Network) -> Graph:
         value = _ADD[type(layer)](builder, layer, prefix, value)
     if isinstance(value, list):
         raise ValueError("the network's last layer gives a sequence: expected one vector of logits")
-    return renamed(builder.build((INPUT,), (value,)), value, OUTPUT)
+    return renamed(without_unread(builder.build((INPUT,), (value,))), value, OUTPUT)
 
 
 def renamed(graph: Graph, old: str, new: str) -> Graph:
@@ -142,6 +144,10 @@ def _merge(builder: GraphBuilder, merge: str, name: str, forward: str, backward:
     return builder.operator(Op.MUL, [total, half], name, shape)
 
 
+def _take_row(builder: GraphBuilder, layer: TakeRow, prefix: str, value: Value) -> Value:
+    return _rows(value, layer)[layer.row]
+
+
 def _rows(value: Value, layer: Layer) -> list[str]:
     if isinstance(value, str):
         raise ValueError(f"layer {layer.name} wants a sequence, the layer before it gives one vector")
@@ -180,4 +186,5 @@ _ADD: dict[type, Callable[..., Value]] = {
     LayerNorm: _on_rows(add_layer_norm),
     Lstm: _recurrent,
     SimpleRnn: _recurrent,
+    TakeRow: _take_row,
 }

@@ -1,0 +1,360 @@
+"""ONNX model -> Network, by following the window through the model's nodes.
+
+What does not depend on the window is computed (the shape arithmetic, initial states and reshaped weights
+that exporters write); what only moves elements is traced (convert.traced); every other node becomes a
+layer, or one sentence that names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import permutations
+from typing import Any, Callable, Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert import onnx_layers as layers
+from convert.fold import fold
+from convert.network import ACTIVATIONS, Activation, Conv1d, Dense, Flatten, Layer, Network
+from convert.onnx_file import InnerGraph, Node, OnnxFile
+from convert.onnx_recurrent import RECURRENT
+from convert.traced import PADDING, Positions, Rows, Traced, Unsupported, as_vector, in_order, natural
+from edge_runtime.errors import DataError, InputError
+
+Array = NDArray[Any]
+Value = Union[Traced, Array, None]
+
+SUPPORTED = (
+    "LSTM, GRU, RNN, Conv along the steps, Gemm, MatMul, BatchNormalization, LayerNormalization, "
+    "means and maxima over the steps, Relu, Sigmoid, Tanh, Softmax, and what moves elements"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxNetwork:
+    """A Network, and where its window and its logits are in the model's tensors."""
+
+    network: Network
+    batch: int
+    """Windows that the model takes at a time; 1 where that is left open."""
+    window: Positions
+    """Of the shape of the model's input: which element of `[batch, steps, features]` stands there."""
+    output: str
+    """The tensor with the logits: the input of a trailing Softmax."""
+    logits: Positions
+    """`[batch, classes]`: where each logit is in that tensor, counted in C order."""
+
+    def feed(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The model's input for windows `[batch, steps, features]`."""
+        fed: NDArray[np.float32] = windows.reshape(-1)[self.window]
+        return fed
+
+
+def network_from_onnx(
+    file: OnnxFile, steps: int, features: int, *, output: str | None = None
+) -> OnnxNetwork:
+    """Read a model for windows `[steps, features]`; `output` is needed where it has several.
+
+    Which axis of its input is the batch, the steps and the features is not written in a model: the
+    orders that fit its shape are tried, the batch first. Raises DataError naming the node that has no
+    layer, InputError for an output that it does not have.
+    """
+    name = _output(file, output)
+    if len(file.inputs) != 1:
+        names = ", ".join(item.name for item in file.inputs) or "none"
+        raise DataError(
+            f"{file.path}: the model has the inputs {names}: expected one, the window (states are "
+            "to start at zero inside the model)"
+        )
+    furthest: tuple[int, DataError] | None = None
+    for batch, positions in _arrangements(file, steps, features):
+        reader = _Reader(file)
+        try:
+            return _read(reader, batch, positions, (steps, features), name)
+        except DataError as error:
+            if furthest is None or reader.done > furthest[0]:
+                furthest = (reader.done, error)
+    if furthest is None:
+        shape = [size or "?" for size in file.inputs[0].shape]
+        raise DataError(
+            f"{file.path}: the input {file.inputs[0].name} has shape {shape}: the windows have "
+            f"{steps} steps of {features} features"
+        )
+    raise furthest[1]
+
+
+def _output(file: OnnxFile, output: str | None) -> str:
+    if output is None and len(file.outputs) > 1:
+        raise InputError(
+            f"{file.path}: the model has the outputs {', '.join(file.outputs)}: say with --onnx-output "
+            "which of them has the logits"
+        )
+    if output is not None and output not in file.outputs:
+        raise InputError(
+            f"{file.path}: no output {output}: the model has {', '.join(file.outputs)}"
+        )
+    return output or file.outputs[0]
+
+
+def _arrangements(file: OnnxFile, steps: int, features: int) -> Iterator[tuple[int, Positions]]:
+    """Batch size and positions of the window's elements for every order of axes that fits the input."""
+    shape = file.inputs[0].shape
+    for axes in _AXES.get(len(shape), ()):
+        known = {"steps": steps, "features": features, "all": steps * features, "1": 1}
+        batch = next((size for size, axis in zip(shape, axes) if axis == "batch"), 1) or 1
+        known["batch"] = batch
+        sizes = [known[axis] for axis in axes]
+        if all(size in (None, own) for size, own in zip(shape, sizes)):
+            yield batch, _ordered(natural(batch, steps, features), axes)
+
+
+_AXES: dict[int, tuple[tuple[str, ...], ...]] = {
+    2: (("batch", "all"), ("steps", "features")),
+    3: (
+        ("batch", "steps", "features"),
+        ("steps", "batch", "features"),
+        ("batch", "features", "steps"),
+    ),
+    4: (("batch", "1", "steps", "features"), ("batch", "steps", "features", "1")),
+}
+
+
+def _ordered(positions: Positions, axes: tuple[str, ...]) -> Positions:
+    order = [axis for axis in axes if axis != "1"]
+    if "all" in order:
+        return positions.reshape(len(positions), -1)
+    if "batch" not in order:
+        return positions[0]
+    arranged = positions.transpose([("batch", "steps", "features").index(axis) for axis in order])
+    return np.expand_dims(arranged, [k for k, axis in enumerate(axes) if axis == "1"])
+
+
+def _read(
+    reader: _Reader, batch: int, positions: Positions, window: tuple[int, int], output: str
+) -> OnnxNetwork:
+    file, (steps, features) = reader.file, window
+    start = Traced((), batch, steps, features, positions)
+    value = reader.follow(file.nodes, {**file.constants, file.inputs[0].name: start}).get(output)
+    try:
+        if not isinstance(value, Traced):
+            raise Unsupported("is a cell state, or does not depend on the window: expected logits")
+        chain, tensor, where = reader.logits(output, value)
+        network = _simplified(Network(steps, features, chain))
+    except Unsupported as reason:
+        raise DataError(f"{file.path}: the output {output} {reason}") from None
+    return OnnxNetwork(network, batch, positions, tensor, where)
+
+
+def _simplified(network: Network) -> Network:
+    """Scales, offsets and activation functions taken into the layers before them."""
+    result: list[Layer] = []
+    for layer in fold(network).layers:
+        before = result[-1] if result else None
+        if isinstance(layer, Activation) and layer.function not in ACTIVATIONS:
+            raise Unsupported(
+                f"depends on node {layer.name} ({layer.function}): expected it at the end only"
+            )
+        if isinstance(layer, Activation) and isinstance(before, (Dense, Conv1d)):
+            if before.activation == "linear":
+                result[-1] = replace(before, activation=layer.function)
+                continue
+        result.append(layer)
+    return replace(network, layers=tuple(result))
+
+
+@dataclass
+class _Reader:
+    """Follows the window through the nodes."""
+
+    file: OnnxFile
+    done: int = 0
+    """Nodes that were understood."""
+    before_softmax: dict[Layer, tuple[str, Traced]] = field(default_factory=dict)
+    """Softmax layer -> the tensor that it was computed from."""
+    activations: dict[tuple[tuple[Layer, ...], str], Layer] = field(default_factory=dict)
+    """One layer for the same function of the same value, of which exporters apply some by halves."""
+
+    def follow(self, nodes: tuple[Node, ...], values: dict[str, Value]) -> dict[str, Value]:
+        """Every tensor's value, given the inputs' and constants'."""
+        for node in nodes:
+            given = [values.get(name) for name in node.inputs]
+            try:
+                results = self._apply(node, given, values)
+            except Unsupported as reason:
+                raise DataError(
+                    f"{self.file.path}: node {node.name} ({node.op}) {reason}"
+                ) from None
+            values.update(zip(node.outputs, results))
+            self.done += 1
+        return values
+
+    def _apply(self, node: Node, given: list[Value], values: dict[str, Value]) -> list[Value]:
+        if node.op == "If":
+            return self._branch(node, given[0], values)
+        if any(name and value is None for name, value in zip(node.inputs, given)):
+            raise Unsupported("reads a cell state Y_c or a mask: only Y and Y_h of a layer have a value")
+        if not any(isinstance(value, Traced) for value in given):
+            return self._computed(node, given)
+        if node.op in ("Shape", "Size"):
+            return self._computed(node, [_shaped(value) for value in given])
+        if node.op in _UNCHANGED:
+            return [_unchanged(node, given), *[None] * (len(node.outputs) - 1)]
+        if node.op in _MOVES:
+            return self._moved(node, given)
+        if node.op in RECURRENT:
+            return RECURRENT[node.op](node, given)
+        if node.op in ("Softmax", "LogSoftmax"):
+            before, after = layers.softmax(node, given, self.file.opset)
+            self.before_softmax[after.layers[-1]] = (node.inputs[0], before)
+            return [after]
+        if node.op not in _LAYERS:
+            raise Unsupported(f"has no layer: supported are {SUPPORTED}{_ADVICE.get(node.op, '')}")
+        return [self._shared(_LAYERS[node.op](node, given))]
+
+    def _computed(self, node: Node, given: list[Value]) -> list[Value]:
+        try:
+            return list(self.file.evaluate(node, [None if isinstance(v, Traced) else v for v in given]))
+        except Exception as error:  # the reference implementation raises many kinds
+            raise Unsupported(f"cannot be computed: {error}") from None
+
+    def _branch(self, node: Node, condition: Value, values: dict[str, Value]) -> list[Value]:
+        if not isinstance(condition, np.ndarray):
+            raise Unsupported("decides by the window which branch to take: expected one branch")
+        name = "then_branch" if condition.reshape(-1)[0] else "else_branch"
+        inner: InnerGraph = node.attributes[name]
+        found = self.follow(inner.nodes, {**values, **inner.constants})
+        return [found.get(output) for output in inner.outputs]
+
+    def _moved(self, node: Node, given: list[Value]) -> list[Value]:
+        """A node that only moves elements: the same node, applied to positions."""
+        traced = given[0]
+        if not isinstance(traced, Traced) or any(isinstance(v, Traced) for v in given[1:]):
+            raise Unsupported("takes elements at places that depend on the window")
+        if node.op == "Pad":
+            return [traced.moved(_padded(node, traced.positions, given))]
+        arrays = [v.positions if isinstance(v, Traced) else v for v in given]
+        results = self._computed(node, arrays)
+        return [traced.moved(np.asarray(result)) for result in results]
+
+    def _shared(self, value: Traced) -> Traced:
+        last = value.layers[-1] if value.layers else None
+        if not isinstance(last, Activation):
+            return value
+        key = (value.layers[:-1], last.function)
+        return replace(value, layers=(*key[0], self.activations.setdefault(key, last)))
+
+    def logits(self, name: str, value: Traced) -> tuple[tuple[Layer, ...], str, Positions]:
+        """Layers that give the logits, the tensor that has them, and where in it each stands.
+
+        A Softmax at the end is left out: the tensor is the one that it reads.
+        """
+        rows = as_vector(value, value.positions)
+        chain, positions = rows.layers, value.positions.reshape(-1)
+        _check_flat(rows, value.positions)
+        # Window by window, in the order in which the elements stand in the tensor.
+        places = np.argsort(positions // value.size, kind="stable")
+        if chain and chain[-1] in self.before_softmax:
+            name, before = self.before_softmax[chain[-1]]
+            chain = chain[:-1]
+            read = before.positions.reshape(-1)
+            places = np.argsort(read)[np.searchsorted(np.sort(read), positions[places])]
+        return _reordered(chain, rows), name, places.reshape(value.batch, -1)
+
+
+def _check_flat(rows: Rows, positions: Positions) -> None:
+    long = sum(size > 1 for size in positions.shape) - (len(rows.order) > 1)
+    if rows.layers and isinstance(rows.layers[-1], Flatten) and long > 1:
+        raise Unsupported(
+            f"is a sequence of shape {list(positions.shape)}: expected one vector of logits a window"
+        )
+
+
+def _reordered(chain: tuple[Layer, ...], rows: Rows) -> tuple[Layer, ...]:
+    """The layers so that they give the vector's elements in the order of `rows`."""
+    last = chain[-1] if chain else None
+    if in_order(rows):
+        return chain
+    if not isinstance(last, Dense):
+        raise Unsupported("has the features in another order than the last layer, or some of them only")
+    picked = replace(last, kernel=last.kernel[rows.columns], bias=last.bias[rows.columns])
+    return (*chain[:-1], picked)
+
+
+def _shaped(value: Value) -> Value:
+    return value.positions if isinstance(value, Traced) else value
+
+
+def _padded(node: Node, positions: Positions, given: list[Value]) -> Positions:
+    """Pad with zeros: the positions, with PADDING around them."""
+    _, pads, constant, axes = [*given, None, None, None][:4]
+    pads = node.attributes.get("pads") if pads is None else pads.tolist()  # type: ignore[union-attr]
+    fill = node.attributes.get("value", 0.0) if constant is None else np.max(constant)  # type: ignore[arg-type]
+    if node.attributes.get("mode", "constant") != "constant" or fill != 0 or min(pads) < 0:
+        raise Unsupported("pads with something else than zeros: expected mode constant and value 0")
+    chosen = range(positions.ndim) if axes is None else axes.tolist()  # type: ignore[union-attr]
+    around = [(0, 0)] * positions.ndim
+    for k, axis in enumerate(chosen):
+        around[axis] = (pads[k], pads[k + len(pads) // 2])
+    return np.pad(positions, around, constant_values=PADDING)
+
+
+def _unchanged(node: Node, given: list[Value]) -> Value:
+    """Identity, a cast between types of floating point, Dropout at inference."""
+    if node.op == "Dropout" and len(given) > 2 and given[2]:
+        raise Unsupported("is in training mode: export the model for inference, with model.eval()")
+    if node.op == "Cast" and node.attributes["to"] not in _FLOATS:
+        raise Unsupported("turns values into integers: expected a type of floating point")
+    return given[0]
+
+
+_FLOATS = (1, 10, 11, 16)
+"""float, float16, double and bfloat16 in onnx.TensorProto.DataType."""
+
+_UNCHANGED = {"Identity", "Dropout", "Cast", "CastLike"}
+
+_MOVES = {
+    "Expand",
+    "Flatten",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "Pad",
+    "Reshape",
+    "ReverseSequence",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Tile",
+    "Transpose",
+    "Unsqueeze",
+}
+
+_LAYERS: dict[str, Callable[[Node, list[Value]], Traced]] = {
+    "Add": layers.arithmetic,
+    "BatchNormalization": layers.batch_normalization,
+    "Clip": layers.clip,
+    "Concat": layers.concatenation,
+    "Conv": layers.convolution,
+    "Div": layers.arithmetic,
+    "Gemm": layers.gemm,
+    "GlobalAveragePool": layers.pooling("average"),
+    "GlobalMaxPool": layers.pooling("max"),
+    "LayerNormalization": layers.layer_normalization,
+    "MatMul": layers.matmul,
+    "Mul": layers.arithmetic,
+    "Neg": layers.negation,
+    "ReduceMax": layers.pooling("max"),
+    "ReduceMean": layers.pooling("average"),
+    "Relu": layers.activation("relu"),
+    "Sigmoid": layers.activation("sigmoid"),
+    "Sub": layers.arithmetic,
+    "Tanh": layers.activation("tanh"),
+}
+
+_ADVICE = {
+    "ArgMax": "; take the output before it, with the logits",
+    "Loop": f"; {layers.STEP_BY_STEP}",
+    "Scan": f"; {layers.STEP_BY_STEP}",
+}
