@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import permutations
 from typing import Any, Callable, Union
 
 import numpy as np
@@ -19,8 +18,9 @@ from convert import onnx_layers as layers
 from convert.fold import fold
 from convert.network import ACTIVATIONS, Activation, Conv1d, Dense, Flatten, Layer, Network
 from convert.onnx_file import InnerGraph, Node, OnnxFile
-from convert.onnx_recurrent import RECURRENT
-from convert.traced import PADDING, Positions, Rows, Traced, Unsupported, as_vector, in_order, natural
+from convert.onnx_moves import MOVES, SHAPES, UNCHANGED, computed, moved, unchanged
+from convert.onnx_recurrent import RECURRENT, recurrent
+from convert.traced import Positions, Rows, Traced, Unsupported, as_vector, in_order, natural
 from edge_runtime.errors import DataError, InputError
 
 Array = NDArray[Any]
@@ -92,9 +92,7 @@ def _output(file: OnnxFile, output: str | None) -> str:
             "which of them has the logits"
         )
     if output is not None and output not in file.outputs:
-        raise InputError(
-            f"{file.path}: no output {output}: the model has {', '.join(file.outputs)}"
-        )
+        raise InputError(f"{file.path}: no output {output}: the model has {', '.join(file.outputs)}")
     return output or file.outputs[0]
 
 
@@ -127,8 +125,12 @@ def _ordered(positions: Positions, axes: tuple[str, ...]) -> Positions:
         return positions.reshape(len(positions), -1)
     if "batch" not in order:
         return positions[0]
-    arranged = positions.transpose([("batch", "steps", "features").index(axis) for axis in order])
-    return np.expand_dims(arranged, [k for k, axis in enumerate(axes) if axis == "1"])
+    arranged: Positions = positions.transpose(
+        [("batch", "steps", "features").index(axis) for axis in order]
+    )
+    single = tuple(k for k, axis in enumerate(axes) if axis == "1")
+    result: Positions = np.expand_dims(arranged, single)
+    return result
 
 
 def _read(
@@ -152,15 +154,16 @@ def _simplified(network: Network) -> Network:
     result: list[Layer] = []
     for layer in fold(network).layers:
         before = result[-1] if result else None
-        if isinstance(layer, Activation) and layer.function not in ACTIVATIONS:
+        if not isinstance(layer, Activation):
+            result.append(layer)
+        elif layer.function not in ACTIVATIONS:
             raise Unsupported(
                 f"depends on node {layer.name} ({layer.function}): expected it at the end only"
             )
-        if isinstance(layer, Activation) and isinstance(before, (Dense, Conv1d)):
-            if before.activation == "linear":
-                result[-1] = replace(before, activation=layer.function)
-                continue
-        result.append(layer)
+        elif isinstance(before, (Dense, Conv1d)) and before.activation == "linear":
+            result[-1] = replace(before, activation=layer.function)
+        else:
+            result.append(layer)
     return replace(network, layers=tuple(result))
 
 
@@ -183,9 +186,7 @@ class _Reader:
             try:
                 results = self._apply(node, given, values)
             except Unsupported as reason:
-                raise DataError(
-                    f"{self.file.path}: node {node.name} ({node.op}) {reason}"
-                ) from None
+                raise DataError(f"{self.file.path}: node {node.name} ({node.op}) {reason}") from None
             values.update(zip(node.outputs, results))
             self.done += 1
         return values
@@ -195,16 +196,17 @@ class _Reader:
             return self._branch(node, given[0], values)
         if any(name and value is None for name, value in zip(node.inputs, given)):
             raise Unsupported("reads a cell state Y_c or a mask: only Y and Y_h of a layer have a value")
-        if not any(isinstance(value, Traced) for value in given):
-            return self._computed(node, given)
-        if node.op in ("Shape", "Size"):
-            return self._computed(node, [_shaped(value) for value in given])
-        if node.op in _UNCHANGED:
-            return [_unchanged(node, given), *[None] * (len(node.outputs) - 1)]
-        if node.op in _MOVES:
-            return self._moved(node, given)
+        if node.op in SHAPES or not any(isinstance(value, Traced) for value in given):
+            return computed(self.file, node, given)
+        if node.op in UNCHANGED:
+            return unchanged(node, given)
+        if node.op in MOVES:
+            return moved(self.file, node, given)
+        return self._layer(node, given)
+
+    def _layer(self, node: Node, given: list[Value]) -> list[Value]:
         if node.op in RECURRENT:
-            return RECURRENT[node.op](node, given)
+            return recurrent(node, given)
         if node.op in ("Softmax", "LogSoftmax"):
             before, after = layers.softmax(node, given, self.file.opset)
             self.before_softmax[after.layers[-1]] = (node.inputs[0], before)
@@ -213,12 +215,6 @@ class _Reader:
             raise Unsupported(f"has no layer: supported are {SUPPORTED}{_ADVICE.get(node.op, '')}")
         return [self._shared(_LAYERS[node.op](node, given))]
 
-    def _computed(self, node: Node, given: list[Value]) -> list[Value]:
-        try:
-            return list(self.file.evaluate(node, [None if isinstance(v, Traced) else v for v in given]))
-        except Exception as error:  # the reference implementation raises many kinds
-            raise Unsupported(f"cannot be computed: {error}") from None
-
     def _branch(self, node: Node, condition: Value, values: dict[str, Value]) -> list[Value]:
         if not isinstance(condition, np.ndarray):
             raise Unsupported("decides by the window which branch to take: expected one branch")
@@ -226,17 +222,6 @@ class _Reader:
         inner: InnerGraph = node.attributes[name]
         found = self.follow(inner.nodes, {**values, **inner.constants})
         return [found.get(output) for output in inner.outputs]
-
-    def _moved(self, node: Node, given: list[Value]) -> list[Value]:
-        """A node that only moves elements: the same node, applied to positions."""
-        traced = given[0]
-        if not isinstance(traced, Traced) or any(isinstance(v, Traced) for v in given[1:]):
-            raise Unsupported("takes elements at places that depend on the window")
-        if node.op == "Pad":
-            return [traced.moved(_padded(node, traced.positions, given))]
-        arrays = [v.positions if isinstance(v, Traced) else v for v in given]
-        results = self._computed(node, arrays)
-        return [traced.moved(np.asarray(result)) for result in results]
 
     def _shared(self, value: Traced) -> Traced:
         last = value.layers[-1] if value.layers else None
@@ -281,55 +266,6 @@ def _reordered(chain: tuple[Layer, ...], rows: Rows) -> tuple[Layer, ...]:
     picked = replace(last, kernel=last.kernel[rows.columns], bias=last.bias[rows.columns])
     return (*chain[:-1], picked)
 
-
-def _shaped(value: Value) -> Value:
-    return value.positions if isinstance(value, Traced) else value
-
-
-def _padded(node: Node, positions: Positions, given: list[Value]) -> Positions:
-    """Pad with zeros: the positions, with PADDING around them."""
-    _, pads, constant, axes = [*given, None, None, None][:4]
-    pads = node.attributes.get("pads") if pads is None else pads.tolist()  # type: ignore[union-attr]
-    fill = node.attributes.get("value", 0.0) if constant is None else np.max(constant)  # type: ignore[arg-type]
-    if node.attributes.get("mode", "constant") != "constant" or fill != 0 or min(pads) < 0:
-        raise Unsupported("pads with something else than zeros: expected mode constant and value 0")
-    chosen = range(positions.ndim) if axes is None else axes.tolist()  # type: ignore[union-attr]
-    around = [(0, 0)] * positions.ndim
-    for k, axis in enumerate(chosen):
-        around[axis] = (pads[k], pads[k + len(pads) // 2])
-    return np.pad(positions, around, constant_values=PADDING)
-
-
-def _unchanged(node: Node, given: list[Value]) -> Value:
-    """Identity, a cast between types of floating point, Dropout at inference."""
-    if node.op == "Dropout" and len(given) > 2 and given[2]:
-        raise Unsupported("is in training mode: export the model for inference, with model.eval()")
-    if node.op == "Cast" and node.attributes["to"] not in _FLOATS:
-        raise Unsupported("turns values into integers: expected a type of floating point")
-    return given[0]
-
-
-_FLOATS = (1, 10, 11, 16)
-"""float, float16, double and bfloat16 in onnx.TensorProto.DataType."""
-
-_UNCHANGED = {"Identity", "Dropout", "Cast", "CastLike"}
-
-_MOVES = {
-    "Expand",
-    "Flatten",
-    "Gather",
-    "GatherElements",
-    "GatherND",
-    "Pad",
-    "Reshape",
-    "ReverseSequence",
-    "Slice",
-    "Split",
-    "Squeeze",
-    "Tile",
-    "Transpose",
-    "Unsqueeze",
-}
 
 _LAYERS: dict[str, Callable[[Node, list[Value]], Traced]] = {
     "Add": layers.arithmetic,

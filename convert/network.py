@@ -199,15 +199,15 @@ class GlobalPooling:
 
 
 @dataclass(frozen=True, eq=False)
-class TakeRow:
-    """One row of a sequence as a vector.
+class TakeRows:
+    """Some rows of a sequence, or all of them in another order, as a sequence.
 
     For the last output of a recurrent layer, leave return_sequences off instead. This is for others:
     PyTorch's `output[:, -1]` of a bidirectional layer has the backward layer's output after one row.
     """
 
     name: str
-    row: int
+    rows: tuple[int, ...]
     """From 0."""
 
 
@@ -223,7 +223,7 @@ Layer = Union[
     LayerNorm,
     Flatten,
     GlobalPooling,
-    TakeRow,
+    TakeRows,
 ]
 
 

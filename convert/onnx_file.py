@@ -73,9 +73,10 @@ class OnnxFile:
     def evaluate(self, node: Node, arrays: Sequence[Array | None]) -> list[Array]:
         """Outputs of one node for its inputs (None: left out), by ONNX's reference implementation."""
         helper = _onnx().helper
+        to_type = helper.np_dtype_to_tensor_dtype
         given = {name: array for name, array in zip(node.inputs, arrays) if name and array is not None}
         infos = [
-            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+            helper.make_tensor_value_info(name, to_type(array.dtype), array.shape)
             for name, array in given.items()
         ]
         outputs = [helper.make_empty_tensor_value_info(name) for name in node.outputs if name]

@@ -66,7 +66,9 @@ def matmul(node: Node, values: list[Value]) -> Traced:
     """A @ B with a constant matrix B."""
     a, b = values
     if isinstance(b, Traced):
-        raise Unsupported("multiplies by a matrix that depends on the window (attention is not supported)")
+        raise Unsupported(
+            "multiplies by a matrix that depends on the window (attention is not supported)"
+        )
     weights = _array(b, "B")
     if weights.ndim != 2:
         raise Unsupported(f"multiplies by a constant of shape {list(weights.shape)}: expected a matrix")
@@ -117,9 +119,10 @@ def activation(function: str) -> Callable[[Node, list[Value]], Traced]:
 def clip(node: Node, values: list[Value]) -> Traced:
     """Only the clipping at zero from below, which is RELU."""
     x, *bounds = values
-    low, high = [*bounds, None, None][:2]
-    low = node.attributes.get("min") if low is None else float(_array(low, "min"))
-    high = node.attributes.get("max") if high is None else float(_array(high, "max"))
+    low, high = node.attributes.get("min"), node.attributes.get("max")
+    for k, value in enumerate(bounds):
+        bound = None if value is None else float(_array(value, "bound").reshape(()))
+        low, high = (bound, high) if k == 0 else (low, bound)
     if low != 0 or (high is not None and high < np.finfo(np.float32).max):
         raise Unsupported(f"clips to {low} .. {high}: expected 0 from below and nothing from above")
     return activation("relu")(node, [x])
@@ -137,15 +140,12 @@ def arithmetic(node: Node, values: list[Value]) -> Traced:
             raise Unsupported("divides a constant by a value: this has no layer")
         return _affine(node, b, np.full_like(_array(a, "A"), -1), _array(a, "A"))
     x, constant = _traced(a), _array(b, "B").astype(np.float64)
-    one, zero = np.ones_like(constant), np.zeros_like(constant)
+    if node.op in ("Add", "Sub"):
+        offset = constant if node.op == "Add" else -constant
+        return _affine(node, x, np.ones_like(constant), offset)
     with np.errstate(divide="ignore"):
-        scale, offset = {
-            "Add": lambda: (one, constant),
-            "Sub": lambda: (one, -constant),
-            "Mul": lambda: (constant, zero),
-            "Div": lambda: (1 / constant, zero),
-        }[node.op]()
-    return _affine(node, x, scale, offset)
+        scale = constant if node.op == "Mul" else 1 / constant
+    return _affine(node, x, scale, np.zeros_like(constant))
 
 
 def negation(node: Node, values: list[Value]) -> Traced:
@@ -245,7 +245,7 @@ def _reduced_axes(node: Node, values: list[Value], rank: int) -> tuple[list[int]
 
 
 def _pooled(x: Traced, groups: Positions) -> Positions:
-    """Positions in the pooled `[batch, width]`, for `groups` `[n, steps]` that are reduced to one each."""
+    """Positions in the pooled `[batch, width]`: every row of `groups` `[n, steps]` becomes one."""
     columns = x.moved(groups).columns()
     row = np.sort(groups // x.width, axis=1)
     if x.steps is None or groups.shape[1] != x.steps:
@@ -272,8 +272,6 @@ def convolution(node: Node, values: list[Value]) -> Traced:
     padding = _padding(node, at, positions.shape[1], kernel.shape[1], stride, dilation)
     before, after, positions = _unpadded(positions)
     sequence = as_sequence(x, positions)
-    if sequence.reversed:
-        raise Unsupported("reads a reversed sequence: expected the rows in order")
     padding = (padding[0] + before, padding[1] + after)
     filters = len(kernel)
     zeros = np.zeros(filters, np.float32)
@@ -304,9 +302,7 @@ def _long_axis(positions: Positions, kernel: Array) -> int:
     return long[0] if long else 2
 
 
-def _padding(
-    node: Node, at: int, steps: int, width: int, stride: int, dilation: int
-) -> tuple[int, int]:
+def _padding(node: Node, at: int, steps: int, width: int, stride: int, dilation: int) -> tuple[int, int]:
     auto = node.attributes.get("auto_pad", "NOTSET")
     if auto in ("SAME_UPPER", "SAME_LOWER"):
         total = max(0, (-(-steps // stride) - 1) * stride + (width - 1) * dilation + 1 - steps)

@@ -6,7 +6,7 @@ onnx__RNN.html. ONNX stacks an LSTM's gates i, o, f, c; a GRU's z, r, h.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Union
+from typing import Any, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,11 @@ from convert.traced import Positions, Sequence, Traced, Unsupported, absorb, as_
 Array = NDArray[Any]
 Value = Union[Traced, Array, None]
 
+RECURRENT = {"LSTM", "GRU", "RNN"}
+
 _INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 _ACTIVATIONS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
-_RNN_ACTIVATIONS = {"tanh": "tanh", "relu": "relu"}
+_RNN_ACTIVATIONS = {"tanh", "relu"}
 
 
 def recurrent(node: Node, values: list[Value]) -> list[Value]:
@@ -40,7 +42,8 @@ def recurrent(node: Node, values: list[Value]) -> list[Value]:
     steps_first = x.positions if layout == 0 else np.swapaxes(x.positions, 0, 1)
     if steps_first.ndim != 3:
         raise Unsupported(f"has an input of shape {list(x.positions.shape)}: expected three axes")
-    sequence = as_sequence(x, np.swapaxes(steps_first, 0, 1))
+    batch_first = np.swapaxes(steps_first, 0, 1)
+    sequence = as_sequence(x, batch_first, either_way=len(directions) == 1)
     _check_lengths(weights["sequence_lens"], sequence.steps)
     cells = [
         _cell(node, weights, d, direction == "reverse", activations[d], sequence)
@@ -82,7 +85,7 @@ def _activations(node: Node, directions: int) -> list[str]:
     default = _ACTIVATIONS[node.op] * directions
     found = tuple(node.attributes.get("activations", default))
     names = [name.lower() for name in found]
-    if node.op == "RNN" and len(names) == directions and set(names) <= set(_RNN_ACTIVATIONS):
+    if node.op == "RNN" and len(names) == directions and set(names) <= _RNN_ACTIVATIONS:
         return names
     if names != [name.lower() for name in default]:
         raise Unsupported(f"has activations {', '.join(found)}: expected {', '.join(default)}")
@@ -152,15 +155,11 @@ def _joined(
         reverse = cells[0].go_backwards != sequence.reversed
         by_row = positions[:, ::-1] if reverse else positions
         return before.then(cells[0], steps, width, positions), by_row
-    if sequence.reversed:
-        raise Unsupported("reads a reversed sequence in both directions: expected the rows in order")
     layer = Bidirectional(node.name, cells[0], cells[1])
     return before.then(layer, steps, width, positions), positions
 
 
-def _outputs(
-    value: Traced, by_row: Positions, directions: tuple[str, ...], layout: int
-) -> list[Value]:
+def _outputs(value: Traced, by_row: Positions, directions: tuple[str, ...], layout: int) -> list[Value]:
     batch, steps, _ = by_row.shape
     split = by_row.reshape(batch, steps, len(directions), -1)
     last = np.stack(
@@ -173,8 +172,3 @@ def _outputs(
             None,
         ]
     return [value.moved(split), value.moved(last), None]
-
-
-RECURRENT: dict[str, Callable[[Node, list[Value]], list[Value]]] = dict.fromkeys(
-    ("LSTM", "GRU", "RNN"), recurrent
-)

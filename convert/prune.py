@@ -1,6 +1,6 @@
 """Graph -> the same graph without operators that nothing reads.
 
-Taking one row of a sequence (network.TakeRow) leaves the steps behind it without a reader.
+Taking some rows of a sequence (network.TakeRows) leaves the steps behind it without a reader.
 """
 
 from __future__ import annotations

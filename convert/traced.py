@@ -26,7 +26,7 @@ from convert.network import (
     LayerNorm,
     Lstm,
     SimpleRnn,
-    TakeRow,
+    TakeRows,
 )
 
 Positions = NDArray[np.int64]
@@ -75,7 +75,7 @@ class Traced:
 
 @dataclass(frozen=True, eq=False)
 class Sequence:
-    """A whole sequence `[batch, steps, width]` in the order of its rows, or reversed.
+    """A sequence `[batch, steps, width]`: what `layers` give, or that reversed.
 
     `columns`: which features were taken, in their order.
     """
@@ -113,22 +113,37 @@ def natural(batch: int, *shape: int) -> Positions:
     return np.arange(batch * int(np.prod(shape)), dtype=np.int64).reshape(batch, *shape)
 
 
-def as_sequence(value: Traced, positions: Positions) -> Sequence:
-    """`positions` `[batch, steps, n]` as the sequence that they are; raises Unsupported otherwise."""
+def as_sequence(value: Traced, positions: Positions, *, either_way: bool = False) -> Sequence:
+    """`positions` `[batch, steps, n]` as a sequence of rows; raises Unsupported where they are none.
+
+    `either_way`: whether the reader can read a reversed sequence as it is.
+    """
     if value.steps is None:
         raise Unsupported("reads one vector as a sequence")
     columns = replace(value, positions=positions).columns()
-    row = positions // value.width
-    batch, steps, _ = positions.shape
-    every = natural(batch, steps, 1)
-    if steps != value.steps:
-        raise Unsupported(f"reads {steps} rows of {value.steps}: it has to read all of them")
-    backwards = steps > 1 and np.array_equal(row, np.broadcast_to(every[:, ::-1], row.shape))
-    if not (backwards or np.array_equal(row, np.broadcast_to(every, row.shape))):
-        raise Unsupported("reads the elements of its input in an order that is no sequence of rows")
     if not (columns == columns[0, 0]).all():
         raise Unsupported("reads other features in one row than in the next")
-    return Sequence(value.layers, steps, value.width, columns[0, 0], backwards)
+    row = positions // value.width
+    taken = row[0, :, 0]
+    if not np.array_equal(row, np.broadcast_to(_rows_of_batch(value, taken), row.shape)):
+        raise Unsupported("reads the elements of its input in an order that is no sequence of rows")
+    order = taken.tolist()
+    every = list(range(value.steps))
+    backwards = either_way and order != every and order == every[::-1]
+    layers = value.layers if backwards or order == every else (*value.layers, take_rows(order))
+    return Sequence(layers, len(order), value.width, columns[0, 0], backwards)
+
+
+def _rows_of_batch(value: Traced, rows: Positions) -> Positions:
+    """These rows of each window, as `[batch, rows, 1]` of all the batch's rows."""
+    windows = np.arange(value.batch)[:, None, None]
+    result: Positions = windows * (value.steps or 1) + rows[:, None]
+    return result
+
+
+def take_rows(rows: list[int]) -> TakeRows:
+    """The layer for some rows, named after them."""
+    return TakeRows(f"rows_{rows[0]}_to_{rows[-1]}" if len(rows) > 1 else f"row_{rows[0]}", tuple(rows))
 
 
 def as_rows(value: Traced, positions: Positions) -> Rows:
@@ -182,13 +197,15 @@ def _vector(value: Traced, gather: Positions) -> tuple[tuple[Layer, ...], int, P
         return value.layers, value.width, gather
     row, column = gather // value.width, gather % value.width
     chosen = _ends(value.layers, value.width, value.steps, row, column)
-    if chosen is None and (row == row[0]).all():
-        chosen = (*value.layers, TakeRow(f"row_{row[0]}", int(row[0])))
     if chosen is not None:
         return chosen, value.width, column
-    if np.array_equal(np.sort(gather), np.arange(value.size)):
-        return (*value.layers, Flatten("flatten")), value.size, gather
-    raise Unsupported("takes some of a sequence's rows: expected all of them, or one")
+    taken = list(dict.fromkeys(row.tolist()))
+    place = np.zeros(value.steps, np.int64)
+    place[taken] = np.arange(len(taken))
+    whole = taken == list(range(value.steps))
+    layers = value.layers if whole else (*value.layers, take_rows(taken))
+    width = len(taken) * value.width
+    return (*layers, Flatten("flatten")), width, place[row] * value.width + column
 
 
 def _ends(

@@ -38,7 +38,7 @@ from convert.network import (
     Network,
     Recurrent,
     SimpleRnn,
-    TakeRow,
+    TakeRows,
 )
 from convert.prune import without_unread
 
@@ -144,8 +144,9 @@ def _merge(builder: GraphBuilder, merge: str, name: str, forward: str, backward:
     return builder.operator(Op.MUL, [total, half], name, shape)
 
 
-def _take_row(builder: GraphBuilder, layer: TakeRow, prefix: str, value: Value) -> Value:
-    return _rows(value, layer)[layer.row]
+def _take_rows(builder: GraphBuilder, layer: TakeRows, prefix: str, value: Value) -> Value:
+    rows = _rows(value, layer)
+    return [rows[row] for row in layer.rows]
 
 
 def _rows(value: Value, layer: Layer) -> list[str]:
@@ -186,5 +187,5 @@ _ADD: dict[type, Callable[..., Value]] = {
     LayerNorm: _on_rows(add_layer_norm),
     Lstm: _recurrent,
     SimpleRnn: _recurrent,
-    TakeRow: _take_row,
+    TakeRows: _take_rows,
 }
