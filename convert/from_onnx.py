@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from convert import onnx_layers as layers
 from convert.fold import fold
+from convert.keras_head import logits_of, split_head
 from convert.network import ACTIVATIONS, Activation, Conv1d, Dense, Flatten, Layer, Network
 from convert.onnx_file import InnerGraph, Node, OnnxFile
 from convert.onnx_moves import MOVES, SHAPES, UNCHANGED, computed, moved, unchanged
@@ -45,6 +46,17 @@ class OnnxNetwork:
     """The tensor with the logits: the input of a trailing Softmax."""
     logits: Positions
     """`[batch, classes]`: where each logit is in that tensor, counted in C order."""
+    function: str
+    """What the model does with the logits: softmax, linear, or, to a single one, sigmoid."""
+
+    def evaluate(self, file: OnnxFile, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The full model's logits `[N, classes]` of windows `[N, steps, features]`."""
+        run, count = file.runner(self.output), len(windows)
+        missing = -count % self.batch
+        filled = np.concatenate([windows, np.repeat(windows[-1:], missing, axis=0)])
+        batches = filled.reshape(-1, self.batch, *windows.shape[1:])
+        values = [run(self.feed(batch)).reshape(-1)[self.logits] for batch in batches]
+        return logits_of(np.concatenate(values)[:count].astype(np.float32), self.function)
 
     def feed(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The model's input for windows `[batch, steps, features]`."""
@@ -124,7 +136,7 @@ def _ordered(positions: Positions, axes: tuple[str, ...]) -> Positions:
     if "all" in order:
         return positions.reshape(len(positions), -1)
     if "batch" not in order:
-        return positions[0]
+        return positions.reshape(positions.shape[1:])
     arranged: Positions = positions.transpose(
         [("batch", "steps", "features").index(axis) for axis in order]
     )
@@ -142,11 +154,15 @@ def _read(
     try:
         if not isinstance(value, Traced):
             raise Unsupported("is a cell state, or does not depend on the window: expected logits")
-        chain, tensor, where = reader.logits(output, value)
-        network = _simplified(Network(steps, features, chain))
-    except Unsupported as reason:
-        raise DataError(f"{file.path}: the output {output} {reason}") from None
-    return OnnxNetwork(network, batch, positions, tensor, where)
+        found = reader.logits(output, value)
+        classes = found.places.shape[1]
+        head = () if found.function == "linear" else (Activation(output, found.function),)
+        chain, _ = split_head([*found.layers, *head], classes)
+        network = _simplified(Network(steps, features, tuple(chain)))
+    except (Unsupported, DataError) as reason:
+        separator = ": " if isinstance(reason, DataError) else " "
+        raise DataError(f"{file.path}: the output {output}{separator}{reason}") from None
+    return OnnxNetwork(network, batch, positions, found.tensor, found.places, found.function)
 
 
 def _simplified(network: Network) -> Network:
@@ -174,8 +190,8 @@ class _Reader:
     file: OnnxFile
     done: int = 0
     """Nodes that were understood."""
-    before_softmax: dict[Layer, tuple[str, Traced]] = field(default_factory=dict)
-    """Softmax layer -> the tensor that it was computed from."""
+    before_head: dict[Layer, tuple[str, Traced]] = field(default_factory=dict)
+    """Softmax or Sigmoid -> the tensor that it was computed from."""
     activations: dict[tuple[tuple[Layer, ...], str], Layer] = field(default_factory=dict)
     """One layer for the same function of the same value, of which exporters apply some by halves."""
 
@@ -185,7 +201,8 @@ class _Reader:
             given = [values.get(name) for name in node.inputs]
             try:
                 results = self._apply(node, given, values)
-            except Unsupported as reason:
+            except (IndexError, KeyError, TypeError, ValueError) as reason:
+                # Unsupported, or attributes and inputs that are no valid node's.
                 raise DataError(f"{self.file.path}: node {node.name} ({node.op}) {reason}") from None
             values.update(zip(node.outputs, results))
             self.done += 1
@@ -209,11 +226,14 @@ class _Reader:
             return recurrent(node, given)
         if node.op in ("Softmax", "LogSoftmax"):
             before, after = layers.softmax(node, given, self.file.opset)
-            self.before_softmax[after.layers[-1]] = (node.inputs[0], before)
+            self.before_head[after.layers[-1]] = (node.inputs[0], before)
             return [after]
         if node.op not in _LAYERS:
             raise Unsupported(f"has no layer: supported are {SUPPORTED}{_ADVICE.get(node.op, '')}")
-        return [self._shared(_LAYERS[node.op](node, given))]
+        value = self._shared(_LAYERS[node.op](node, given))
+        if node.op == "Sigmoid" and isinstance(given[0], Traced):
+            self.before_head[value.layers[-1]] = (node.inputs[0], given[0])
+        return [value]
 
     def _branch(self, node: Node, condition: Value, values: dict[str, Value]) -> list[Value]:
         if not isinstance(condition, np.ndarray):
@@ -230,22 +250,33 @@ class _Reader:
         key = (value.layers[:-1], last.function)
         return replace(value, layers=(*key[0], self.activations.setdefault(key, last)))
 
-    def logits(self, name: str, value: Traced) -> tuple[tuple[Layer, ...], str, Positions]:
-        """Layers that give the logits, the tensor that has them, and where in it each stands.
+    def logits(self, name: str, value: Traced) -> _Logits:
+        """Layers that give the logits, and where these are in the model.
 
-        A Softmax at the end is left out: the tensor is the one that it reads.
+        A Softmax at the end, or the Sigmoid of a single output, is left out.
         """
         rows = as_vector(value, value.positions)
-        chain, positions = rows.layers, value.positions.reshape(-1)
         _check_flat(rows, value.positions)
+        chain, positions = rows.layers, value.positions.reshape(-1)
         # Window by window, in the order in which the elements stand in the tensor.
         places = np.argsort(positions // value.size, kind="stable")
-        if chain and chain[-1] in self.before_softmax:
-            name, before = self.before_softmax[chain[-1]]
-            chain = chain[:-1]
-            read = before.positions.reshape(-1)
-            places = np.argsort(read)[np.searchsorted(np.sort(read), positions[places])]
-        return _reordered(chain, rows), name, places.reshape(value.batch, -1)
+        last = chain[-1] if chain else None
+        if not isinstance(last, Activation) or last not in self.before_head:
+            return _Logits(_reordered(chain, rows), "linear", name, places.reshape(value.batch, -1))
+        name, before = self.before_head[last]
+        read = before.positions.reshape(-1)
+        found = np.argsort(read)[np.searchsorted(np.sort(read), positions[places])]
+        function = "sigmoid" if last.function == "sigmoid" else "softmax"
+        chain = _reordered(chain[:-1], rows)
+        return _Logits(chain, function, name, found.reshape(value.batch, -1))
+
+
+@dataclass(frozen=True, eq=False)
+class _Logits:
+    layers: tuple[Layer, ...]
+    function: str
+    tensor: str
+    places: Positions
 
 
 def _check_flat(rows: Rows, positions: Positions) -> None:

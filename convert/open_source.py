@@ -4,6 +4,8 @@
     None              a run directory, or a Keras model: .keras, .h5
     "keras"           a Keras model
     "tf1-basic-lstm"  a TensorFlow 1 checkpoint
+    "onnx"            an ONNX model: .onnx
+    "torch"           a PyTorch state dict: .pt, .pth
 
 A reader has the signature `(path, data, **options) -> Source`; it is imported when it is needed.
 """
@@ -20,11 +22,20 @@ from edge_runtime.errors import InputError
 
 READERS = {
     "keras": "convert.keras_source:keras_source",
+    "onnx": "convert.onnx_source:onnx_source",
     "tf1-basic-lstm": "convert.from_tf1:tf1_source",
+    "torch": "convert.torch_source:torch_source",
 }
 """Kind -> module and function, for everything that is no run directory."""
 
-SUFFIXES = {".keras": "keras", ".h5": "keras", ".hdf5": "keras"}
+SUFFIXES = {
+    ".keras": "keras",
+    ".h5": "keras",
+    ".hdf5": "keras",
+    ".onnx": "onnx",
+    ".pt": "torch",
+    ".pth": "torch",
+}
 """What a file's name says of its kind where none is given."""
 
 
