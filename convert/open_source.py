@@ -38,6 +38,9 @@ SUFFIXES = {
 }
 """What a file's name says of its kind where none is given."""
 
+OWN_OPTIONS = {"onnx_output": "onnx", "torch_last": "torch"}
+"""Options of one kind only."""
+
 
 def open_source(
     path: Any, *, kind: str | None = None, data: DataSource | None = None, **options: Any
@@ -50,6 +53,9 @@ def open_source(
     that is missing, and what the reader raises.
     """
     kind = kind or _kind(path)
+    for option, owner in OWN_OPTIONS.items():
+        if option in options and kind != owner:
+            raise InputError(f"--{option.replace('_', '-')} goes with --{owner}: leave it out here")
     if kind is None and data is not None and not Path(path).exists():
         raise InputError(f"{path}: no such file or folder")
     if kind is None:
