@@ -213,6 +213,8 @@ class _Reader:
             return self._branch(node, given[0], values)
         if any(name and value is None for name, value in zip(node.inputs, given)):
             raise Unsupported("reads a cell state Y_c or a mask: only Y and Y_h of a layer have a value")
+        if node.op in ("Loop", "Scan"):
+            raise Unsupported(f"is a loop: {layers.STEP_BY_STEP}")
         if node.op in SHAPES or not any(isinstance(value, Traced) for value in given):
             return computed(self.file, node, given)
         if node.op in UNCHANGED:
@@ -229,7 +231,7 @@ class _Reader:
             self.before_head[after.layers[-1]] = (node.inputs[0], before)
             return [after]
         if node.op not in _LAYERS:
-            raise Unsupported(f"has no layer: supported are {SUPPORTED}{_ADVICE.get(node.op, '')}")
+            raise Unsupported(f"has no layer: supported are {SUPPORTED}")
         value = self._shared(_LAYERS[node.op](node, given))
         if node.op == "Sigmoid" and isinstance(given[0], Traced):
             self.before_head[value.layers[-1]] = (node.inputs[0], given[0])
@@ -318,10 +320,4 @@ _LAYERS: dict[str, Callable[[Node, list[Value]], Traced]] = {
     "Sigmoid": layers.activation("sigmoid"),
     "Sub": layers.arithmetic,
     "Tanh": layers.activation("tanh"),
-}
-
-_ADVICE = {
-    "ArgMax": "; take the output before it, with the logits",
-    "Loop": f"; {layers.STEP_BY_STEP}",
-    "Scan": f"; {layers.STEP_BY_STEP}",
 }

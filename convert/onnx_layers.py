@@ -42,8 +42,12 @@ Value = Union[Traced, Array, None]
 Float64 = NDArray[np.float64]
 
 STEP_BY_STEP = (
-    "a recurrence that is written out step by step, or as a loop, is not recognized: export it as an "
+    "a recurrence that is written out step by step or as a loop is not recognized: export it as an "
     "LSTM, GRU or RNN node (PyTorch: torch.onnx.export(..., dynamo=False))"
+)
+NOT_THE_STEPS = (
+    "reduces something else than all steps: expected their axis (a layer normalization is recognized as "
+    "the node LayerNormalization, which is in opset 17 and later)"
 )
 BRANCHES = f"joins branches of the model: expected one chain of layers ({STEP_BY_STEP})"
 
@@ -249,10 +253,10 @@ def _pooled(x: Traced, groups: Positions) -> Positions:
     columns = x.moved(groups).columns()
     row = np.sort(groups // x.width, axis=1)
     if x.steps is None or groups.shape[1] != x.steps:
-        raise Unsupported("reduces something other than all steps: expected the axis of the steps")
+        raise Unsupported(NOT_THE_STEPS)
     windows = row[:, :1] // x.steps
     if not ((columns == columns[:, :1]).all() and (row == windows * x.steps + np.arange(x.steps)).all()):
-        raise Unsupported("reduces something other than all steps: expected the axis of the steps")
+        raise Unsupported(NOT_THE_STEPS)
     result: Positions = windows[:, 0] * x.width + columns[:, 0]
     return result
 
