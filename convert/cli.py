@@ -21,6 +21,21 @@ import click
     flag_value="tf1-basic-lstm",
     help="MODEL is a TensorFlow 1 checkpoint of a BasicLSTMCell and a dense layer.",
 )
+@click.option("--onnx", "kind", flag_value="onnx", help="MODEL is an ONNX model; .onnx implies it.")
+@click.option(
+    "--onnx-output", help="Output of the ONNX model that has the logits, where it has several."
+)
+@click.option(
+    "--torch",
+    "kind",
+    flag_value="torch",
+    help="MODEL is a PyTorch state dict of recurrent layers and nn.Linear; .pt and .pth imply it.",
+)
+@click.option(
+    "--torch-last",
+    type=click.Choice(["output", "h_n"]),
+    help="What a bidirectional PyTorch model reads: output[:, -1], the default, or both ends h_n.",
+)
 @click.option("--labels", default="", help="The classes' names, apart by commas.")
 @click.option(
     "--precision",
@@ -96,7 +111,8 @@ def convert(
 ) -> None:
     """Convert MODEL to an unrolled TFLite model and prove it against the full model.
 
-    MODEL is a run directory of 'edge-rnn train', or with --data a Keras model (.keras, .h5).
+    MODEL is a run directory of 'edge-rnn train', or with --data a Keras model (.keras, .h5),
+    an ONNX model (.onnx) or a PyTorch state dict (.pt, .pth).
     """
     if write_graph is not None:
         from convert.recorded_graph import write_graph_record
@@ -120,7 +136,7 @@ def convert(
         require_engine=require_engine,
         strip=strip,
         tell=lambda line: click.echo(line, err=True),
-        **options,
+        **{name: value for name, value in options.items() if value is not None},
     ):
         click.echo(result)
         failed |= not result

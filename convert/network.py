@@ -198,6 +198,19 @@ class GlobalPooling:
     """average or max."""
 
 
+@dataclass(frozen=True, eq=False)
+class TakeRows:
+    """Some rows of a sequence, or all of them in another order, as a sequence.
+
+    For the last output of a recurrent layer, leave return_sequences off instead. This is for others:
+    PyTorch's `output[:, -1]` of a bidirectional layer has the backward layer's output after one row.
+    """
+
+    name: str
+    rows: tuple[int, ...]
+    """From 0."""
+
+
 Layer = Union[
     Lstm,
     Gru,
@@ -210,6 +223,7 @@ Layer = Union[
     LayerNorm,
     Flatten,
     GlobalPooling,
+    TakeRows,
 ]
 
 

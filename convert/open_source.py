@@ -4,6 +4,8 @@
     None              a run directory, or a Keras model: .keras, .h5
     "keras"           a Keras model
     "tf1-basic-lstm"  a TensorFlow 1 checkpoint
+    "onnx"            an ONNX model: .onnx
+    "torch"           a PyTorch state dict: .pt, .pth
 
 A reader has the signature `(path, data, **options) -> Source`; it is imported when it is needed.
 """
@@ -20,12 +22,24 @@ from edge_runtime.errors import InputError
 
 READERS = {
     "keras": "convert.keras_source:keras_source",
+    "onnx": "convert.onnx_source:onnx_source",
     "tf1-basic-lstm": "convert.from_tf1:tf1_source",
+    "torch": "convert.torch_source:torch_source",
 }
 """Kind -> module and function, for everything that is no run directory."""
 
-SUFFIXES = {".keras": "keras", ".h5": "keras", ".hdf5": "keras"}
+SUFFIXES = {
+    ".keras": "keras",
+    ".h5": "keras",
+    ".hdf5": "keras",
+    ".onnx": "onnx",
+    ".pt": "torch",
+    ".pth": "torch",
+}
 """What a file's name says of its kind where none is given."""
+
+OWN_OPTIONS = {"onnx_output": "onnx", "torch_last": "torch"}
+"""Options of one kind only."""
 
 
 def open_source(
@@ -39,6 +53,9 @@ def open_source(
     that is missing, and what the reader raises.
     """
     kind = kind or _kind(path)
+    for option, owner in OWN_OPTIONS.items():
+        if option in options and kind != owner:
+            raise InputError(f"--{option.replace('_', '-')} goes with --{owner}: leave it out here")
     if kind is None and data is not None and not Path(path).exists():
         raise InputError(f"{path}: no such file or folder")
     if kind is None:

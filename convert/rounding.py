@@ -42,6 +42,8 @@ def second_moments(graph: Graph, windows: NDArray[np.float32]) -> dict[str, Floa
             sums[weights] = sums.get(weights, 0.0) + (values.T @ values).astype(np.float64)
             counts[weights] = counts.get(weights, 0) + len(values)
 
+    for tensor in graph.constants():  # the state before the first step
+        observe(tensor, tensor.values)
     run(graph, windows, observe)
     return {name: total / counts[name] for name, total in sums.items()}
 

@@ -44,7 +44,9 @@ from convert.network import (
     Network,
     Recurrent,
     SimpleRnn,
+    TakeRows,
 )
+from convert.prune import without_unread
 
 INPUT = "window"
 OUTPUT = "logits"
@@ -74,7 +76,7 @@ def unroll(network: Network, *, project: bool = False) -> Graph:
         value = _ADD[type(layer)](builder, layer, prefix, value)
     if isinstance(value, list):
         raise ValueError("the network's last layer gives a sequence: expected one vector of logits")
-    return renamed(builder.build((INPUT,), (value,)), value, OUTPUT)
+    return renamed(without_unread(builder.build((INPUT,), (value,))), value, OUTPUT)
 
 
 def renamed(graph: Graph, old: str, new: str) -> Graph:
@@ -161,6 +163,11 @@ def _merge(builder: GraphBuilder, merge: str, name: str, forward: str, backward:
     return builder.operator(Op.MUL, [total, half], name, shape)
 
 
+def _take_rows(builder: GraphBuilder, layer: TakeRows, prefix: str, value: Value) -> Value:
+    rows = _rows(value, layer)
+    return [rows[row] for row in layer.rows]
+
+
 def _rows(value: Value, layer: Layer) -> list[str]:
     if isinstance(value, str):
         raise ValueError(f"layer {layer.name} wants a sequence, the layer before it gives one vector")
@@ -204,4 +211,5 @@ _ADD: dict[type, Callable[..., Value]] = {
     Gru: _recurrent,
     Lstm: _recurrent,
     SimpleRnn: _recurrent,
+    TakeRows: _take_rows,
 }

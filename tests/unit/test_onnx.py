@@ -1,0 +1,472 @@
+"""ONNX models in the spellings of several exporters: the network against an evaluation of the model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from convert.from_onnx import OnnxNetwork, network_from_onnx
+from convert.interpret import run
+from convert.network import Bidirectional, Dense, Lstm
+from convert.onnx_file import OnnxFile, file_from_model
+from convert.unroll import unroll
+from edge_runtime.errors import DataError, InputError
+
+STEPS, FEATURES, UNITS, CLASSES = 6, 3, 5, 4
+ANY_BATCH = ["batch", STEPS, FEATURES]
+GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+
+
+class Graph:
+    """Collects the nodes of a model with one input x and one output."""
+
+    def __init__(self, seed=0):
+        self.rng = np.random.default_rng(seed)
+        self.nodes, self.constants = [], []
+
+    def constant(self, values, dtype=np.float32):
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(values, dtype), name))
+        return name
+
+    def weights(self, *shape):
+        return self.constant(self.rng.normal(0, 0.7, shape))
+
+    def node(self, op, *inputs, outputs=1, **attributes):
+        names = [f"{op}{len(self.nodes)}_{k}" for k in range(outputs)]
+        name = f"my_{op.lower()}"
+        if any(node.name == name for node in self.nodes):  # names are unique in a model
+            name = f"{name}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, inputs, names, name=name, **attributes))
+        return names[0] if outputs == 1 else names
+
+    def recurrent(self, x, op="LSTM", features=FEATURES, directions=1, more=(), **attributes):
+        rows = GATES[op] * UNITS
+        if directions == 2:
+            attributes["direction"] = "bidirectional"
+        kernels = self.weights(directions, rows, features), self.weights(directions, rows, UNITS)
+        inputs = [x, *kernels, self.weights(directions, 2 * rows), *more]
+        return self.node(op, *inputs, outputs=2, hidden_size=UNITS, **attributes)
+
+    def dense(self, x, inputs=UNITS, outputs=CLASSES):
+        return self.node("Gemm", x, self.weights(outputs, inputs), self.weights(outputs), transB=1)
+
+    def file(self, output, shape=ANY_BATCH, opset=18, outputs=()) -> OnnxFile:
+        infos = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in (output, *outputs)
+        ]
+        x = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
+        graph = helper.make_graph(self.nodes, "test", [x], infos, self.constants)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+        return file_from_model(model, "test.onnx")
+
+
+def _steps_first(g, x="x"):
+    return g.node("Transpose", x, perm=[1, 0, 2])
+
+
+def _last_of_y(g, y, width=UNITS):
+    """What PyTorch's exporter writes for out[:, -1] of Y [steps, directions, batch, units]."""
+    turned = g.node("Transpose", y, perm=[2, 0, 1, 3])
+    joined = g.node("Reshape", turned, g.constant([0, 0, -1], np.int64))
+    return g.node("Gather", joined, g.constant(-1, np.int64), axis=1)
+
+
+def _squeezed(g, y, axes):
+    return g.node("Squeeze", y, g.constant(axes, np.int64))
+
+
+def lstm_last_row(g):
+    return g.file(g.dense(_last_of_y(g, g.recurrent(_steps_first(g))[0])))
+
+
+def lstm_y_h(g):
+    return g.file(g.dense(_squeezed(g, g.recurrent(_steps_first(g))[1], [0])))
+
+
+def lstm_batchwise(g):
+    return g.file(g.dense(_squeezed(g, g.recurrent("x", layout=1)[1], [1])))
+
+
+def steps_first_input(g):
+    y_h = g.recurrent("x")[1]
+    return g.file(g.dense(_squeezed(g, y_h, [0])), [STEPS, 1, FEATURES])
+
+
+def channels_first_input(g):
+    turned = g.node("Transpose", "x", perm=[2, 0, 1])
+    return g.file(g.dense(_squeezed(g, g.recurrent(turned)[1], [0])), ["batch", FEATURES, STEPS])
+
+
+def fixed_batch_of_three(g):
+    return g.file(g.dense(_last_of_y(g, g.recurrent(_steps_first(g))[0])), [3, STEPS, FEATURES])
+
+
+def picture_input(g):
+    rows = _squeezed(g, "x", [1])
+    return g.file(g.dense(_last_of_y(g, g.recurrent(_steps_first(g, rows))[0])), [1, 1, STEPS, FEATURES])
+
+
+def flat_input(g):
+    rows = g.node("Reshape", "x", g.constant([-1, STEPS, FEATURES], np.int64))
+    y = g.recurrent(_steps_first(g, rows))[0]
+    return g.file(g.dense(_last_of_y(g, y)), ["batch", STEPS * FEATURES])
+
+
+def open_steps(g):
+    return g.file(g.dense(_last_of_y(g, g.recurrent(_steps_first(g))[0])), ["n", "t", FEATURES])
+
+
+def both_ends(g):
+    y_h = g.recurrent(_steps_first(g), "GRU", directions=2, linear_before_reset=1)[1]
+    halves = [g.node("Gather", y_h, g.constant(k, np.int64), axis=0) for k in (0, 1)]
+    return g.file(g.dense(g.node("Concat", *halves, axis=1), 2 * UNITS))
+
+
+def backward_end_first(g):
+    y_h = g.recurrent(_steps_first(g), "GRU", directions=2)[1]
+    halves = [g.node("Gather", y_h, g.constant(k, np.int64), axis=0) for k in (1, 0)]
+    return g.file(g.dense(g.node("Relu", g.node("Concat", *halves, axis=1)), 2 * UNITS))
+
+
+def both_in_the_last_row(g):
+    y = g.recurrent(_steps_first(g), "RNN", directions=2, activations=["Relu", "Relu"])[0]
+    return g.file(g.dense(_last_of_y(g, y), 2 * UNITS))
+
+
+def sum_of_directions(g):
+    y = g.recurrent(_steps_first(g), directions=2)[0]
+    split = g.constant([1, 1], np.int64)
+    halves = [_squeezed(g, half, [1]) for half in g.node("Split", y, split, outputs=2, axis=1)]
+    pooled = g.node("ReduceMean", g.node("Add", *halves), g.constant([0], np.int64), keepdims=0)
+    return g.file(g.dense(pooled))
+
+
+def sum_of_ends(g):
+    y_h = g.recurrent(_steps_first(g), directions=2)[1]
+    halves = [g.node("Gather", y_h, g.constant(k, np.int64), axis=0) for k in (0, 1)]
+    return g.file(g.dense(g.node("Add", *halves)))
+
+
+def two_nodes_as_bidirectional(g):
+    x = _steps_first(g)
+    ends = [_squeezed(g, g.recurrent(x, direction=way)[1], [0]) for way in ("forward", "reverse")]
+    return g.file(g.dense(g.node("Concat", *ends, axis=1), 2 * UNITS))
+
+
+def stacked(g):
+    first = _squeezed(g, g.recurrent(_steps_first(g), direction="reverse")[0], [1])
+    second = _squeezed(g, g.recurrent(first, "GRU", UNITS, direction="reverse")[0], [1])
+    third = g.recurrent(second, "RNN", UNITS)[1]
+    return g.file(g.dense(_squeezed(g, third, [0])))
+
+
+def reversed_rows(g):
+    lengths = g.constant([STEPS], np.int64)
+    turned = g.node("ReverseSequence", "x", lengths, batch_axis=0, time_axis=1)
+    y = g.recurrent(_steps_first(g, turned))[0]
+    return g.file(g.dense(_last_of_y(g, y)), [1, STEPS, FEATURES])
+
+
+def some_rows_and_features(g):
+    ends = [g.constant(v, np.int64) for v in ([1, 1], [STEPS, FEATURES], [1, 2])]
+    part = g.node("Slice", "x", *ends)
+    y = g.recurrent(_steps_first(g, part), features=FEATURES - 1)[0]
+    return g.file(g.dense(_last_of_y(g, y)))
+
+
+def initial_state_by_shape(g):
+    """The zeros that exporters compute from the batch size."""
+    size = g.node("Gather", g.node("Shape", "x"), g.constant([0], np.int64), axis=0)
+    shape = g.node("Concat", g.constant([1], np.int64), size, g.constant([UNITS], np.int64), axis=0)
+    zeros = g.node("ConstantOfShape", shape)
+    y = g.recurrent(_steps_first(g), more=("", zeros, zeros))[0]
+    return g.file(g.dense(_last_of_y(g, y)))
+
+
+def dense_on_every_row(g):
+    """fc(out)[:, -1], and a Softmax behind it."""
+    rows = _squeezed(g, g.recurrent(_steps_first(g))[0], [1])
+    hidden = g.node("Relu", g.node("Add", g.node("MatMul", rows, g.weights(UNITS, 7)), g.weights(7)))
+    logits = g.node("Add", g.constant([0.5]), g.node("MatMul", hidden, g.weights(7, CLASSES)))
+    shares = g.node("Softmax", logits, axis=-1)
+    return g.file(g.node("Gather", shares, g.constant(STEPS - 1, np.int64), axis=0))
+
+
+def log_softmax(g):
+    return g.file(g.node("LogSoftmax", g.dense(_last_of_y(g, g.recurrent(_steps_first(g))[0])), axis=1))
+
+
+def one_output_with_sigmoid(g):
+    last = _last_of_y(g, g.recurrent(_steps_first(g))[0])
+    return g.file(g.node("Sigmoid", g.dense(last, outputs=1)))
+
+
+def convolution_and_norms(g):
+    channels = g.node("Transpose", "x", perm=[0, 2, 1])
+    padded = g.node("Pad", channels, g.constant([0, 0, 2, 0, 0, 0], np.int64))
+    conv = g.node("Conv", padded, g.weights(7, FEATURES, 3), g.weights(7), dilations=[1], strides=[1])
+    variance = g.constant(g.rng.uniform(0.5, 2, 7))
+    norm = [g.weights(7), g.weights(7), g.weights(7), variance]
+    rows = g.node("Transpose", g.node("Tanh", g.node("BatchNormalization", conv, *norm)), perm=[2, 0, 1])
+    y = g.recurrent(rows, features=7)[0]
+    normal = g.node("LayerNormalization", y, g.weights(UNITS), g.weights(UNITS), epsilon=1e-3)
+    largest = g.node("ReduceMax", normal, g.constant([0], np.int64), keepdims=0)
+    return g.file(g.dense(_squeezed(g, largest, [0])))
+
+
+def strided_convolution_pooled(g):
+    channels = g.node("Transpose", "x", perm=[0, 2, 1])
+    conv = g.node("Conv", channels, g.weights(7, FEATURES, 2), auto_pad="SAME_UPPER", strides=[2])
+    rows = g.node("Transpose", g.node("Clip", conv, g.constant(0.0)), perm=[0, 2, 1])
+    y = g.recurrent(rows, "GRU", 7, layout=1)[0]  # [batch, steps, 1, units]
+    channels = g.node("Transpose", _squeezed(g, y, [2]), perm=[0, 2, 1])
+    return g.file(g.dense(_squeezed(g, g.node("GlobalAveragePool", channels), [2])))
+
+
+def convolution_of_two_dimensions(g):
+    """As tf2onnx writes a Conv1D."""
+    lifted = g.node("Unsqueeze", g.node("Transpose", "x", perm=[0, 2, 1]), g.constant([2], np.int64))
+    conv = g.node("Conv", lifted, g.weights(7, FEATURES, 1, 3), pads=[0, 1, 0, 1])
+    rows = g.node("Transpose", _squeezed(g, conv, [2]), perm=[2, 0, 1])
+    return g.file(g.dense(_squeezed(g, g.recurrent(rows, features=7)[1], [0])))
+
+
+def flattened_features_first(g):
+    """Flatten of [batch, units, steps]: the dense layer's columns are in another order than ours."""
+    y = _squeezed(g, g.recurrent(_steps_first(g))[0], [1])
+    flat = g.node("Flatten", g.node("Transpose", y, perm=[1, 2, 0]), axis=1)
+    scaled = g.node("Mul", flat, g.weights(STEPS * UNITS))
+    return g.file(g.dense(scaled, STEPS * UNITS))
+
+
+def rescaled_window(g):
+    centered = g.node("Div", g.node("Sub", "x", g.weights(FEATURES)), g.constant([2, 3, 4]))
+    turned = g.node("Neg", g.node("Sub", g.constant(1.0), centered))
+    return g.file(g.dense(_last_of_y(g, g.recurrent(_steps_first(g, turned))[0])))
+
+
+def dropout_casts_and_a_branch(g):
+    inner = helper.make_graph(
+        [helper.make_node("Identity", ["dropped"], ["picked"])],
+        "then",
+        [],
+        [helper.make_tensor_value_info("picked", TensorProto.FLOAT, None)],
+    )
+    other = helper.make_graph(
+        [helper.make_node("Neg", ["dropped"], ["negated"])],
+        "else",
+        [],
+        [helper.make_tensor_value_info("negated", TensorProto.FLOAT, None)],
+    )
+    wide = g.node("Cast", "x", to=TensorProto.DOUBLE)
+    narrow = g.node("Cast", wide, to=TensorProto.FLOAT)
+    g.nodes.append(helper.make_node("Dropout", [narrow], ["dropped"]))
+    chosen = g.node("If", g.constant(True, bool), then_branch=inner, else_branch=other)
+    return g.file(g.dense(_last_of_y(g, g.recurrent(_steps_first(g, chosen))[0])))
+
+
+MODELS = [
+    lstm_last_row,
+    lstm_y_h,
+    lstm_batchwise,
+    steps_first_input,
+    channels_first_input,
+    fixed_batch_of_three,
+    picture_input,
+    flat_input,
+    open_steps,
+    both_ends,
+    backward_end_first,
+    both_in_the_last_row,
+    sum_of_directions,
+    sum_of_ends,
+    two_nodes_as_bidirectional,
+    stacked,
+    reversed_rows,
+    some_rows_and_features,
+    initial_state_by_shape,
+    dense_on_every_row,
+    log_softmax,
+    one_output_with_sigmoid,
+    convolution_and_norms,
+    strided_convolution_pooled,
+    convolution_of_two_dimensions,
+    flattened_features_first,
+    rescaled_window,
+    dropout_casts_and_a_branch,
+]
+
+
+def windows(count=5):
+    return np.random.default_rng(1).normal(size=(count, STEPS, FEATURES)).astype(np.float32)
+
+
+def read(file: OnnxFile) -> OnnxNetwork:
+    return network_from_onnx(file, STEPS, FEATURES)
+
+
+@pytest.mark.parametrize("build", MODELS, ids=lambda build: build.__name__)
+def test_network_computes_what_the_model_computes(build):
+    file = build(Graph())
+    reading = read(file)
+    found = run(unroll(reading.network), windows())
+    assert np.ptp(found, axis=0).max() > 0.05  # the windows make a difference
+    np.testing.assert_allclose(found, reading.evaluate(file, windows()), rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("build", [lstm_last_row, both_ends, dense_on_every_row, log_softmax])
+def test_without_onnx_runtime_the_reference_evaluates(build, monkeypatch):
+    file = build(Graph())
+    reading = read(file)
+    expected = reading.evaluate(file, windows())
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    np.testing.assert_allclose(reading.evaluate(file, windows()), expected, rtol=1e-5, atol=2e-6)
+
+
+def test_softmax_is_left_out_of_both_sides():
+    file = dense_on_every_row(Graph())
+    logits = read(file).evaluate(file, windows(1))
+    (shares,) = ReferenceEvaluator(file.proto).run(None, {"x": windows(1)})
+    exponentials = np.exp(logits - logits.max())
+    np.testing.assert_allclose(exponentials / exponentials.sum(), shares, atol=1e-6)
+
+
+def test_layers_are_the_smallest_that_do():
+    layers = read(lstm_last_row(Graph())).network.layers
+    assert [type(layer) for layer in layers] == [Lstm, Dense]
+    assert not layers[0].return_sequences
+    layers = read(both_ends(Graph())).network.layers
+    assert [type(layer) for layer in layers] == [Bidirectional, Dense]
+    layers = read(dense_on_every_row(Graph())).network.layers
+    assert [type(layer) for layer in layers] == [Lstm, Dense, Dense]  # of one row only
+    assert layers[1].activation == "relu"
+
+
+def test_rows_that_nothing_reads_are_not_computed():
+    graph = unroll(read(both_in_the_last_row(Graph())).network)
+    backward = [op for op in graph.operators if "bw/" in op.outputs[0]]
+    assert len(backward) <= 4  # one step of the backward layer, not all six
+
+
+def _clipped(g):
+    return g.recurrent(_steps_first(g), clip=1.0)
+
+
+def _hard_sigmoid(g):
+    return g.recurrent(_steps_first(g), activations=["HardSigmoid", "Tanh", "Tanh"])
+
+
+def _coupled(g):
+    return g.recurrent(_steps_first(g), input_forget=1)
+
+
+def _short(g):
+    return g.recurrent(_steps_first(g), more=(g.constant([STEPS - 1], np.int32),))
+
+
+def _wrong_axis(g):
+    return g.recurrent("x")
+
+
+REFUSED = {
+    "clip": (_clipped, "my_lstm (LSTM) clips its gates at 1.0"),
+    "activations": (_hard_sigmoid, "has activations HardSigmoid, Tanh, Tanh: expected Sigmoid, Tanh"),
+    "coupled gates": (_coupled, "couples input and forget gate: expected input_forget=0"),
+    "lengths": (
+        _short,
+        "has sequence_lens [5]: expected windows that are all used up to their last row",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_a_layer_does_not_have_is_refused_by_name(case):
+    build, message = REFUSED[case]
+    g = Graph()
+    file = g.file(g.dense(_last_of_y(g, build(g)[0])), [1, STEPS, FEATURES])
+    with pytest.raises(DataError) as raised:
+        read(file)
+    assert str(raised.value).startswith("test.onnx: node ")
+    assert message in str(raised.value)
+
+
+def _last(g):
+    return _last_of_y(g, g.recurrent(_steps_first(g))[0])
+
+
+def _attention(g):
+    last = _last(g)
+    return g.node("MatMul", last, g.node("Transpose", last, perm=[1, 0]))
+
+
+def _residual(g):
+    last = _last(g)
+    return g.node("Add", last, g.node("Tanh", last))
+
+
+def _positions(g):
+    moved = g.node("Add", "x", g.weights(STEPS, FEATURES))
+    return g.recurrent(_steps_first(g, moved))[1]
+
+
+def _integers(g):
+    return g.node("Cast", _last(g), to=TensorProto.INT64)
+
+
+NODES = {
+    "attention": (_attention, "(MatMul) multiplies by a matrix that depends on the window"),
+    "residual": (_residual, "(Add) joins branches of the model"),
+    "positional encoding": (_positions, "(Add) has values of its own for every row"),
+    "activation": (lambda g: g.node("Elu", _last(g)), "my_elu (Elu) has no layer: supported are LSTM"),
+    "class": (lambda g: g.node("ArgMax", _last(g)), "my_argmax (ArgMax) has no layer"),
+    "leaky bound": (lambda g: g.node("Clip", _last(g), g.constant(-1.0)), "(Clip) clips to -1.0"),
+    "integers": (_integers, "(Cast) turns values into integers"),
+    "sequence": (lambda g: g.recurrent(_steps_first(g))[0], "is a sequence of shape [6, 1, 1, 5]"),
+    "regression": (lambda g: g.dense(_last(g), outputs=1), "one output without sigmoid"),
+    "cell state": (lambda g: _cell_state(g), "(Squeeze) reads a cell state Y_c"),
+}
+
+
+def _cell_state(g):
+    y = g.recurrent(_steps_first(g))
+    g.nodes[-1].output.append("cell")
+    assert y
+    return _squeezed(g, "cell", [0])
+
+
+@pytest.mark.parametrize("case", NODES)
+def test_nodes_without_a_layer_are_refused_by_name(case):
+    build, message = NODES[case]
+    g = Graph()
+    with pytest.raises(DataError) as raised:
+        read(g.file(build(g)))
+    assert message in str(raised.value)
+
+
+def test_several_outputs_want_a_name():
+    g = Graph()
+    y, y_h = g.recurrent(_steps_first(g))
+    logits = g.dense(_squeezed(g, y_h, [0]))
+    file = g.file(logits, outputs=(y,))
+    with pytest.raises(InputError, match="--onnx-output"):
+        read(file)
+    with pytest.raises(InputError, match="no output absent: the model has"):
+        network_from_onnx(file, STEPS, FEATURES, output="absent")
+    reading = network_from_onnx(file, STEPS, FEATURES, output=logits)
+    assert reading.evaluate(file, windows()).shape == (5, CLASSES)
+
+
+def test_windows_of_another_shape_are_refused():
+    with pytest.raises(DataError, match=r"has shape \['\?', 6, 3\]: the windows have 7 steps of 3"):
+        network_from_onnx(lstm_last_row(Graph()), STEPS + 1, FEATURES)
+
+
+def test_wrong_order_of_axes_is_never_read():
+    """Steps and batch swapped: an LSTM over [batch, steps, features] without a transpose."""
+    g = Graph()
+    file = g.file(_squeezed(g, g.recurrent("x")[1], [0]), [1, STEPS, FEATURES])
+    with pytest.raises(DataError, match="my_lstm"):
+        read(file)
