@@ -63,6 +63,13 @@ def state_names(layer: Recurrent) -> tuple[str, ...]:
     return ("h", "c") if isinstance(layer, Lstm) else ("h",)
 
 
+def gate_names(layer: Recurrent) -> tuple[str, ...]:
+    """What the activated gates' tensors are called, before the number of the step."""
+    if isinstance(layer, Lstm):
+        return ("i", "f", "o", "g")
+    return ("z", "r", "n") if isinstance(layer, Gru) else ("h",)
+
+
 def _side_by_side(
     builder: GraphBuilder, prefix: str, kernel: Weights, recurrent_kernel: Weights, bias: Weights
 ) -> None:

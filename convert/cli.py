@@ -89,6 +89,12 @@ import click
 @click.option("--min-agreement", type=float, help="Parity budget: least agreement, 0 to 1.")
 @click.option("--max-logit-difference", type=float, help="Parity budget: largest difference.")
 @click.option(
+    "--explain",
+    type=click.Path(),
+    metavar="FOLDER",
+    help="Print the loss by time step and gate, and write it to FOLDER as JSON and as a picture.",
+)
+@click.option(
     "--write-graph",
     type=click.Path(),
     metavar="FILE",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,8 +14,10 @@ from typing import Any, Callable
 import edge_runtime
 from convert.choices import scheme_choice
 from convert.choose_probes import choose_probes
-from convert.compile import lower
+from convert.compile import float_graph, lower
 from convert.embed import embed
+from convert.explain import Explanation, explain
+from convert.explain_picture import draw_explanation
 from convert.flatbuffer import serialize
 from convert.graph import Graph
 from convert.open_source import open_source
@@ -34,6 +37,9 @@ from edge_runtime.metadata import STEP, UNROLLED, Metadata
 from edge_runtime.parity_report import ParityReport
 from edge_runtime.probes import Probes
 
+EXPLAINED_WINDOWS = 200
+"""Calibration windows on which the loss by step is measured."""
+
 
 @dataclass(frozen=True)
 class Conversion:
@@ -45,6 +51,8 @@ class Conversion:
     report: ParityReport
     choices: tuple[str, ...] = ()
     """What was done otherwise because of the target, and what that costs."""
+    explanation: Explanation | None = None
+    """The loss by step and gate, where it was asked for."""
 
     def __bool__(self) -> bool:
         return self.file_bytes is not None
@@ -52,6 +60,8 @@ class Conversion:
     def __str__(self) -> str:
         """The parity table, the choices, and what became of the file."""
         lines = [str(self.report), *(f"  {choice}" for choice in self.choices)]
+        if self.explanation is not None:
+            lines.append(str(self.explanation))
         if self.file_bytes is None:
             return "\n".join([*lines, self.refusal])
         return "\n".join([*lines, f"{self.path}: written, {self.file_bytes:,} bytes with metadata"])
@@ -158,16 +168,36 @@ def convert_source(
     """
     settings, source = settings or Settings(), source.for_precision(precision)
     graph = _lowered(source, precision, settings)
+    explanation = _explained(source, graph, out, precision, settings)
     flatbuffer = serialize(graph, strip=settings.strip)
     metadata = _metadata(source, flatbuffer, precision, settings, graph)
     report, probes = _proof(source, embed(flatbuffer, metadata), precision, settings, graph)
     if report.failed or (settings.require_engine and report.not_proven):
         Path(out).unlink(missing_ok=True)
-        return Conversion(Path(out), None, report, metadata.choices)
+        return Conversion(Path(out), None, report, metadata.choices, explanation)
     data = embed(flatbuffer, replace(metadata, parity=report), probes)
     with replacing(out) as temporary:
         temporary.write_bytes(data)
-    return Conversion(Path(out), len(data), report, metadata.choices)
+    return Conversion(Path(out), len(data), report, metadata.choices, explanation)
+
+
+def _explained(
+    source: Source, graph: Graph, out: str | Path, precision: str, settings: Settings
+) -> Explanation | None:
+    """The explanation, written to the folder as well. float32 loses nothing that could be explained."""
+    if settings.explain is None or precision == "float32":
+        return None
+    if settings.graph != UNROLLED:
+        raise InputError(f"--explain goes by time step: leave out --graph {settings.graph}")
+    reference = float_graph(source.network)
+    windows = source.calibration[:EXPLAINED_WINDOWS]
+    found = explain(source.network, graph, reference, windows, precision=precision)
+    folder = Path(settings.explain)
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / f"{Path(out).stem}.json") as temporary:
+        temporary.write_text(json.dumps(found.to_json(), indent=2) + "\n", "utf-8")
+    draw_explanation(found, folder / f"{Path(out).stem}.png")
+    return found
 
 
 def _lowered(source: Source, precision: str, settings: Settings) -> Graph:

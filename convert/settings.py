@@ -26,6 +26,8 @@ class Settings:
     require_engine: bool = False
     """Write no file that is not proven in every engine of the target."""
 
+    explain: str | None = None
+    """Folder for the loss by step and gate (convert.explain), as JSON and as a picture."""
     strip: bool = False
     """Write no tensor names (flatbuffer.serialize)."""
 

@@ -115,6 +115,18 @@ def prefixes(network: Network) -> list[str]:
     return result
 
 
+def recurrent_layers(network: Network) -> list[tuple[str, Recurrent]]:
+    """What the names of a recurrent layer's tensors start with, and the layer, in the graph's order."""
+    folded = fold(network)
+    result: list[tuple[str, Recurrent]] = []
+    for layer, prefix in zip(folded.layers, prefixes(folded)):
+        if isinstance(layer, Bidirectional):
+            result += [(f"{prefix}fw/", layer.forward), (f"{prefix}bw/", layer.backward)]
+        elif isinstance(layer, (Lstm, Gru, SimpleRnn)):
+            result.append((prefix, layer))
+    return result
+
+
 def _projected(builder: GraphBuilder, layer: Lstm, prefix: str, steps: int) -> Value:
     rows = add_projection(builder, layer, prefix, INPUT, steps)
     state: State | None = None
