@@ -128,7 +128,7 @@ def convert(
     from convert.pipeline import convert_each, output_files
     from convert.proof_engines import how_to_prove
 
-    outputs = output_files(model, precision, out, graph)
+    outputs = output_files(model, precision, out, graph, target)
     failed = False
     for result in convert_each(
         model,

@@ -22,13 +22,14 @@ from convert.flatbuffer import serialize
 from convert.graph import Graph
 from convert.open_source import open_source
 from convert.parity import prove as prove_file
-from convert.precision import PRECISIONS, precision_named, scheme_for
+from convert.precision import offered, precision_named, scheme_for
 from convert.proof_engines import find_proof_engines, make_missing
 from convert.recorded_graph import finetuned_graph
 from convert.row_parity import with_row_proof
 from convert.settings import Settings
 from convert.source import Source
 from convert.step_graph import state_labels
+from convert.target import target_named
 from convert.target_check import check_operators
 from convert.user_data import DataSource
 from edge_runtime.atomic_file import replacing
@@ -76,15 +77,20 @@ class Conversion:
 
 
 def output_files(
-    model: str | Path, precision: str, out: str | None, graph: str = UNROLLED
+    model: str | Path,
+    precision: str,
+    out: str | None,
+    graph: str = UNROLLED,
+    target: str = "any",
 ) -> dict[str, Path]:
-    """Precision -> file to write. `precision` "all" means every one, and `out` is a folder then.
+    """Precision -> file to write. `precision` "all" means every one that the target has, and `out` is a
+    folder then.
 
     Without `out` the files go into the run directory, or beside the model file; those of a step say so
     in their names. Raises InputError for an unknown precision, and for a file in a folder's place.
     """
     path = Path(model)
-    names = list(PRECISIONS) if precision == "all" else [precision_named(precision).name]
+    names = offered(target_named(target)) if precision == "all" else [precision_named(precision).name]
     if out is not None and precision != "all":
         return {precision: Path(out)}
     home, name = (path, path.resolve().name) if path.is_dir() else (path.parent, path.stem)

@@ -43,6 +43,11 @@ def precision_named(name: str) -> Precision:
         raise InputError(f"unknown precision {name!r}: choose {', '.join(PRECISIONS)} or all") from None
 
 
+def offered(target: Target) -> list[str]:
+    """The precisions that every engine of `target` loads and gets right."""
+    return [name for name, item in PRECISIONS.items() if set(item.schemes) & target.schemes]
+
+
 def scheme_for(precision: str, target: Target) -> str:
     """The most accurate quantization scheme of `precision` that every engine of `target` gets right.
 
@@ -50,6 +55,6 @@ def scheme_for(precision: str, target: Target) -> str:
     """
     found = [name for name in precision_named(precision).schemes if name in target.schemes]
     if not found:
-        offered = ", ".join(name for name, p in PRECISIONS.items() if set(p.schemes) & target.schemes)
-        raise InputError(f"target {target.name} has no {precision}: choose {offered}")
+        choices = ", ".join(offered(target))
+        raise InputError(f"target {target.name} has no {precision}: choose {choices}")
     return found[0]

@@ -14,10 +14,8 @@ from hypothesis import strategies as st
 
 from convert.compile import lower
 from convert.flatbuffer import serialize
-from convert.precision import PRECISIONS
-from convert.target import TARGETS
 from edge_runtime.quantization import dequantize, quantize
-from tests.conftest import ENGINES, ROOT
+from tests.conftest import ENGINES, OFFERED, ROOT
 from tests.engines import invoke
 
 LARGEST_ERROR = {
@@ -32,8 +30,6 @@ LARGEST_ERROR = {
 """Root mean square error of the logits, in proportion to their standard deviation over the windows."""
 
 CALIBRATION = 120  # of the server's 200 windows; the others are compared
-
-OFFERED = [name for name, item in PRECISIONS.items() if set(item.schemes) & TARGETS["any"].schemes]
 
 layer_settings = st.fixed_dictionaries(
     {

@@ -1,0 +1,114 @@
+"""edge-rnn inspect on anything, and how large the canonical model's files are."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convert.compile import compile_network
+from convert.inspect_model import inspect_model
+from edge_runtime import Classifier
+from edge_runtime.errors import EdgeRnnError
+from edge_runtime.metadata import read_model
+from tests.conftest import ENGINES, edge_rnn, succeed
+from tests.model_files import write_model
+from tests.networks import layer_combinations, random_windows
+
+
+def test_every_byte_is_accounted_for(digits_models):
+    for name, path in digits_models.items():
+        found = json.loads(succeed(edge_rnn("inspect", path, "--json")))
+        assert sum(found["bytes"].values()) == path.stat().st_size, name
+    text = succeed(edge_rnn("inspect", path))
+    for word in ("inputs", "outputs", "operators", "weights", "probes", "loads on", "proof"):
+        assert word in text
+
+
+@pytest.mark.parametrize("strip", [False, True])
+def test_a_foreign_model(tmp_path, strip):
+    network = layer_combinations()["convolution, norms, largest"]
+    path = tmp_path / "foreign.tflite"
+    flatbuffer = compile_network(network, random_windows(network), precision="int8", strip=strip)
+    path.write_bytes(flatbuffer.replace(b"made by edge-rnn", b"made by others.."))
+    found = json.loads(succeed(edge_rnn("inspect", path, "--json")))
+    assert sum(found["bytes"].values()) == len(flatbuffer)
+
+
+def test_files_that_are_no_models(tmp_path):
+    for content in (b"", b"TFL3", b"\x00" * 100, b"\x1c\x00\x00\x00TFL3" + b"\xff" * 60):
+        path = tmp_path / "broken.tflite"
+        path.write_bytes(content)
+        result = edge_rnn("inspect", path)
+        assert result.returncode == 2
+        assert "broken.tflite" in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+@pytest.fixture(scope="module")
+def small_model(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("model") / "small.tflite", "int8").read_bytes()
+
+
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=6),
+    cut=st.one_of(st.just(0), st.integers(0, 2000)),
+)
+@settings(max_examples=1000, deadline=None, derandomize=True)
+def test_mutated_files_are_taken_apart_or_refused(small_model, tmp_path_factory, changes, cut):
+    data = bytearray(small_model)
+    for position, value in changes:
+        data[position % len(data)] = value
+    path = tmp_path_factory.getbasetemp() / "mutated.tflite"
+    path.write_bytes(data[: len(data) - cut])
+    try:
+        str(inspect_model(path))
+    except EdgeRnnError as error:
+        assert "mutated.tflite" in str(error)
+
+
+def test_stripped_file_computes_the_same(digits_run, digits_models, tmp_path):
+    out = tmp_path / "stripped.tflite"
+    succeed(edge_rnn("convert", digits_run.path, "--precision", "int8", "--strip", "--out", out))
+    assert out.stat().st_size < 0.95 * digits_models["int8"].stat().st_size
+    windows = digits_run.run.test_windows().x[:100]
+    for engine in ENGINES:
+        with (
+            Classifier(out, engine=engine) as one,
+            Classifier(digits_models["int8"], engine=engine) as other,
+        ):
+            np.testing.assert_array_equal(one.logits(windows), other.logits(windows))
+
+
+READ = "import sys, openvino; openvino.Core().compile_model(sys.argv[1], 'CPU')"
+
+
+def test_openvino_reads_the_default_file_and_not_the_stripped_one(digits_models, digits_run, tmp_path):
+    """The help text of --strip says so."""
+    pytest.importorskip("openvino")
+    stripped = tmp_path / "stripped.tflite"
+    arguments = ("--precision", "float32", "--strip", "--out", stripped)
+    succeed(edge_rnn("convert", digits_run.path, *arguments))
+    codes = {}
+    for path in (digits_models["float32"], stripped):
+        bare = tmp_path / f"bare-{path.name}"
+        bare.write_bytes(read_model(path)[0])
+        command = [sys.executable, "-c", READ, str(bare)]
+        codes[path] = subprocess.run(command, capture_output=True, timeout=300, check=False).returncode
+    assert codes[digits_models["float32"]] == 0
+    assert codes[stripped] != 0
+
+
+@pytest.mark.parametrize("precision", ["int8", "dynamic"])
+def test_sizes_of_the_canonical_model(mnist_run, tmp_path, precision):
+    for limit, extra in ((122_000, ()), (110_000, ("--strip",))):
+        out = tmp_path / f"{precision}{len(extra)}.tflite"
+        succeed(edge_rnn("convert", mnist_run.path, "--precision", precision, "--out", out, *extra))
+        size = out.stat().st_size
+        print(f"{precision} {' '.join(extra)}: {size:,} bytes")
+        assert size <= limit
