@@ -75,13 +75,13 @@ def test_another_quantizers_file_that_loads_and_is_wrong_is_caught(digits_run, d
 @pytest.mark.parametrize("precision", ["int8", "dynamic", "float32"])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_flipped_weight_byte_is_caught(digits_run, digits_models, tmp_path, precision, engine):
-    """One byte, of the dense layer. Most single weights hardly matter to any window; one is looked for
-    that does, among the highest bits of the layer's weights."""
+    """One byte of the dense layer that matters, looked for among the highest bytes of its weights; in
+    int8, where no single weight moves a logit by more than rounding may, of its biases."""
     file = read_model_file(digits_models[precision])
     model = tmp_path / "flipped.tflite"
     for at in _dense_bytes(digits_run, file.flatbuffer, precision):
         changed = bytearray(file.flatbuffer)
-        changed[at] ^= 0x40 if precision == "float32" else 0x80  # a factor of 2 ** 128, or the sign
+        changed[at] ^= 0x40  # a large factor, or a quarter of the integer range
         with_flatbuffer(digits_models[precision], bytes(changed), model)
         with Classifier(model, engine=engine) as classifier:
             if not classifier.verify():
@@ -93,15 +93,16 @@ def test_a_flipped_weight_byte_is_caught(digits_run, digits_models, tmp_path, pr
 
 def _dense_bytes(digits_run, flatbuffer, precision) -> list[int]:
     """Where in the file the highest bytes of the dense layer's weights are."""
-    kernel = digits_run.network.layers[1].kernel
+    dense = digits_run.network.layers[1]
+    weights = dense.bias if precision == "int8" else dense.kernel
     model = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
     (data,) = {
         bytes(model.buffers[tensor.buffer].data)
         for tensor in model.subgraphs[0].tensors
-        if list(tensor.shape) == list(kernel.shape)
+        if list(tensor.shape) == list(weights.shape) and model.buffers[tensor.buffer].data is not None
     }
-    start, size = flatbuffer.index(data), 4 if precision == "float32" else 1
-    return [start + size * number + size - 1 for number in range(kernel.size)]
+    start, size = flatbuffer.index(data), len(data) // weights.size
+    return [start + size * number + size - 1 for number in range(weights.size)]
 
 
 def test_a_flipped_byte_without_a_new_digest_never_reaches_an_engine(digits_models, tmp_path):
