@@ -61,9 +61,11 @@ ENGINES = (
 its wheels on PyPI are for."""
 
 
-USED = ("default", "no-xnnpack")
-"""Kernels that a device may run: XNNPACK's, and the engine's own where XNNPACK takes no part. The
-reference kernels, for debugging, are asked too, and what they do otherwise is a line of its own."""
+USED = ("default",)
+"""What a device runs: XNNPACK's kernels, and the engine's own for what XNNPACK does not take."""
+
+OTHERS = ("no-xnnpack", "reference")
+"""Kernels that only a caller gets who asks for them: what they do otherwise is a line of its own."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def probe(python: str, distribution: str, tests: list[Case]) -> Findings:
         crashed = run_probe(python, distribution, folder)
         used = [finding(case, folder, number, USED, crashed) for number, case in enumerate(tests)]
         reference = [
-            finding(case, folder, number, ("reference",), crashed) for number, case in enumerate(tests)
+            finding(case, folder, number, OTHERS, crashed) for number, case in enumerate(tests)
         ]
         loaded = (folder / "loaded.txt").read_text().splitlines()
     return Findings(
@@ -293,8 +295,8 @@ them: the file loads and is right in each.
 
 ## What each engine gets right
 
-"Right" means: loaded, with XNNPACK and without it, and the outputs are those of `convert.interpret`, the
-numpy run of the same graph. Run are small random networks of every kind that the converter writes in that
+"Right" means: loaded as a device loads it, with the default kernels, which are XNNPACK's for what XNNPACK
+takes, and the outputs are those of `convert.interpret`, the numpy run of the same graph. Run are small random networks of every kind that the converter writes in that
 scheme, and each of their operators alone.
 
 | graph | may differ by | why |
@@ -345,7 +347,7 @@ def notes(engines: list[dict[str, Any]]) -> list[str]:
     """A line for each finding that is not RIGHT."""
     lines = []
     for engine in engines:
-        for key, aside in (("schemes", ""), ("reference", ", reference kernels")):
+        for key, aside in (("schemes", ""), ("reference", ", other kernels")):
             lines += [
                 f"- {engine['name']}, {scheme}{aside}: {finding}"
                 for scheme, finding in engine[key].items()
