@@ -41,7 +41,8 @@ import click
     "--precision",
     default="int8",
     show_default=True,
-    help="float32, float16, dynamic, mixed, int8, or all for every one of them.",
+    help="float32, float16, dynamic, int4, int16x8, mixed, int8; all for every one that the target has; "
+    "auto for the smallest file within the budget.",
 )
 @click.option(
     "--out",
@@ -89,6 +90,11 @@ import click
 @click.option("--min-agreement", type=float, help="Parity budget: least agreement, 0 to 1.")
 @click.option("--max-logit-difference", type=float, help="Parity budget: largest difference.")
 @click.option(
+    "--recipe",
+    type=click.Path(),
+    help="TOML file with precision, ranges and weight formats by tensor (docs/precisions.md).",
+)
+@click.option(
     "--explain",
     type=click.Path(),
     metavar="FOLDER",
@@ -107,11 +113,8 @@ def convert(
     out: str | None,
     target: str,
     graph: str,
-    min_agreement: float | None,
-    max_logit_difference: float | None,
     prove: bool,
-    require_engine: bool,
-    strip: bool,
+    recipe: str | None,
     write_graph: str | None,
     **options: Any,
 ) -> None:
@@ -125,27 +128,33 @@ def convert(
 
         write_graph_record(model, write_graph, precision=precision, target=target)
         return
-    from convert.pipeline import convert_each, output_files
+    from convert.pipeline import convert_each, output_files, precision_of
     from convert.proof_engines import how_to_prove
 
-    outputs = output_files(model, precision, out, graph, target)
-    failed = False
-    for result in convert_each(
-        model,
-        outputs,
-        labels=tuple(label.strip() for label in labels.split(",")) if labels else (),
-        target=target,
-        graph=graph,
-        min_agreement=min_agreement,
-        max_logit_difference=max_logit_difference,
-        prove=prove,
-        require_engine=require_engine,
-        strip=strip,
-        tell=lambda line: click.echo(line, err=True),
+    common: dict[str, Any] = {
+        "prove": prove,
+        "tell": lambda line: click.echo(line, err=True),
+        "labels": tuple(label.strip() for label in labels.split(",")) if labels else (),
+        "target": target,
+        "graph": graph,
+        "recipe": recipe,
         **{name: value for name, value in options.items() if value is not None},
-    ):
-        click.echo(result)
-        failed |= not result
+    }
+    failed = False
+    chosen = precision_of(recipe, precision)
+    if chosen == "auto":
+        from convert.auto import convert_auto
+
+        choice, found = convert_auto(model, out, **common)
+        click.echo(choice)
+        failed = not found
+        if found is not None:
+            click.echo(found)
+    else:
+        outputs = output_files(model, chosen, out, graph, target)
+        for result in convert_each(model, outputs, **common):
+            click.echo(result)
+            failed |= not result
     advice = how_to_prove(target)
     if advice:
         click.echo(advice)

@@ -16,6 +16,7 @@ from convert.int16_ranges import int16_quantizations
 from convert.network import Network
 from convert.precision import scheme_for
 from convert.quantize import matrices, to_int8, to_int16x8
+from convert.recipe import Recipe
 from convert.rounding import second_moments
 from convert.scale_ties import separate
 from convert.step_graph import step_graph, with_tied_states
@@ -73,32 +74,45 @@ def lower(
     precision: str,
     target: str | Target = "any",
     graph: str = "unrolled",
+    recipe: Recipe | None = None,
 ) -> Graph:
-    """The graph that `compile_network` writes; takes the same, and leaves operators unchecked."""
+    """The graph that `compile_network` writes; takes the same, and leaves operators unchecked.
+
+    `recipe`: ranges and weight formats of its own; InputError where they do not go with the precision.
+    """
     scheme = scheme_for(precision, target_named(target))
     check_network(network)
     check_windows(network, windows)
     if graph == UNROLLED and scheme in PROJECTED:
-        return quantized(unroll(network, project=True), windows, scheme)
-    return quantized(float_graph(network, graph), windows, scheme)
+        return quantized(unroll(network, project=True), windows, scheme, recipe)
+    return quantized(float_graph(network, graph), windows, scheme, recipe)
 
 
-def quantized(graph: Graph, windows: Windows, scheme: str) -> Graph:
+def quantized(graph: Graph, windows: Windows, scheme: str, recipe: Recipe | None = None) -> Graph:
     """The float `graph` by a quantization scheme, one of those in convert.precision."""
+    if recipe is not None:
+        recipe.check_scheme(scheme)
     if scheme in SCHEME_FORMATS:
-        return _with_float_activations(graph, windows, SCHEME_FORMATS[scheme])
-    return _with_integer_activations(graph, windows, scheme)
+        return _with_float_activations(graph, windows, SCHEME_FORMATS[scheme], recipe)
+    return _with_integer_activations(graph, windows, scheme, recipe)
 
 
-def _with_float_activations(graph: Graph, windows: Windows, stored: WeightFormat) -> Graph:
+def _with_float_activations(
+    graph: Graph, windows: Windows, stored: WeightFormat, recipe: Recipe | None
+) -> Graph:
     formats = dict.fromkeys(matrices(graph), stored)
-    if stored.kind == "float16":
+    if recipe is not None:
+        formats = recipe.apply_formats(formats)
+    kinds = {item.kind for item in formats.values()}
+    if "float16" in kinds:
         check_float16(graph)
-    integer = stored.kind in ("int8", "int4")
+    integer = bool(kinds & {"int8", "int4"})
     return with_weights(graph, second_moments(graph, windows) if integer else {}, formats)
 
 
-def _with_integer_activations(graph: Graph, windows: Windows, scheme: str) -> Graph:
+def _with_integer_activations(
+    graph: Graph, windows: Windows, scheme: str, recipe: Recipe | None
+) -> Graph:
     if scheme == "int8-float-state":
         graph = keep_state_float(graph)
     ranges = calibrate(graph, windows)
@@ -111,4 +125,7 @@ def _with_integer_activations(graph: Graph, windows: Windows, scheme: str) -> Gr
     if scheme == "int16x8":
         int16 = with_tied_states(graph, int16_quantizations(graph, ranges))
         return to_int16x8(graph, moments, int16)
-    return to_int8(graph, moments, with_tied_states(graph, int8_quantizations(graph, ranges, windows)))
+    quantizations = int8_quantizations(graph, ranges, windows)
+    if recipe is not None:
+        quantizations = recipe.apply_ranges(graph, quantizations)
+    return to_int8(graph, moments, with_tied_states(graph, quantizations))

@@ -24,6 +24,7 @@ from convert.open_source import open_source
 from convert.parity import prove as prove_file
 from convert.precision import offered, precision_named, scheme_for
 from convert.proof_engines import find_proof_engines, make_missing
+from convert.recipe import read_recipe
 from convert.recorded_graph import finetuned_graph
 from convert.row_parity import with_row_proof
 from convert.settings import Settings
@@ -99,6 +100,11 @@ def output_files(
         raise InputError(f"{folder}: is a file: with --precision all, --out names a folder")
     suffix = "-step" if graph == STEP else ""
     return {precision: folder / f"{name}-{precision}{suffix}.tflite" for precision in names}
+
+
+def precision_of(recipe: str | Path | None, precision: str) -> str:
+    """The recipe's precision, where there is a recipe that sets one; InputError for a broken one."""
+    return (recipe and read_recipe(recipe).precision) or precision
 
 
 def convert_run(
@@ -187,6 +193,18 @@ def convert_source(
     return Conversion(Path(out), len(data), report, metadata.choices, explanation)
 
 
+def try_source(source: Source, *, precision: str, settings: Settings) -> tuple[bytes, ParityReport]:
+    """The file's bytes, without probes, and its parity on the source's held-out windows; writes nothing.
+
+    Raises what `convert_source` raises.
+    """
+    graph = _lowered(source, precision, settings)
+    flatbuffer = serialize(graph, strip=settings.strip)
+    data = embed(flatbuffer, _metadata(source, flatbuffer, precision, settings, graph))
+    report, _ = _proof(source, data, precision, replace(settings, graph=UNROLLED), graph)
+    return data, report
+
+
 def _explained(
     source: Source, graph: Graph, out: str | Path, precision: str, settings: Settings
 ) -> Explanation | None:
@@ -215,7 +233,12 @@ def _lowered(source: Source, precision: str, settings: Settings) -> Graph:
         graph = finetuned_graph(finetuned.graph, target)
     else:
         graph = lower(
-            source.network, source.calibration, precision=precision, target=target, graph=settings.graph
+            source.network,
+            source.calibration,
+            precision=precision,
+            target=target,
+            graph=settings.graph,
+            recipe=settings.recipe,
         )
     check_operators(graph, target, scheme_for(precision, target))
     return graph
@@ -258,7 +281,7 @@ def _metadata(
             **source.tools,
             **{name: version(name) for name in ("numpy", "flatbuffers", "ai-edge-litert")},
         },
-        choices=() if choice is None else (choice,),
+        choices=tuple(str(item) for item in (choice, settings.recipe) if item is not None),
         graph=STEP if graph.states else UNROLLED,
         states=state_labels(graph),
     )

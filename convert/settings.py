@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from convert.precision import Precision
+from convert.recipe import Recipe, read_recipe
 from convert.target import TARGETS, Target, target_named
 from edge_runtime.errors import InputError
 from edge_runtime.metadata import UNROLLED
@@ -28,6 +30,8 @@ class Settings:
 
     explain: str | None = None
     """Folder for the loss by step and gate (convert.explain), as JSON and as a picture."""
+    recipe: Recipe | None = None
+    """Ranges and weight formats by tensor (convert.recipe); Settings.of takes a path as well."""
     strip: bool = False
     """Write no tensor names (flatbuffer.serialize)."""
 
@@ -40,6 +44,8 @@ class Settings:
         values = {item.name: options.pop(item.name) for item in fields(cls) if item.name in options}
         if "target" in values:
             values["target"] = target_named(values["target"])
+        if isinstance(values.get("recipe"), (str, Path)):
+            values["recipe"] = read_recipe(values["recipe"])
         agreement, difference = values.get("min_agreement"), values.get("max_logit_difference")
         if agreement is not None and not 0 <= agreement <= 1:
             raise InputError(f"--min-agreement is {agreement}: expected 0 to 1")

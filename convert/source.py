@@ -23,6 +23,7 @@ from edge_runtime.run_directory import LabelledWindows, Run
 
 CALIBRATION_SAMPLES = 500
 PARITY_WINDOWS = 10_000
+SELECTION_SAMPLES = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,8 @@ class Source:
     """Where the weights come from; becomes the metadata's `source`."""
     tools: dict[str, str]
     """Versions of the programs that read it; becomes part of the metadata's `tools`."""
+    selection: LabelledWindows | None = None
+    """Raw windows that may choose between precisions (convert.auto): never held-out ones."""
     labelled: bool = True
     """Whether `held_out.y` are true classes; otherwise they are those that the full model gives."""
     finetuned: Finetuned | None = None
@@ -89,7 +92,10 @@ def open_run(
     model = load_full_model(run.model)
     network = network_from_keras(model)
     normalize = record.normalization.apply
-    samples = run.calibration_windows().stratified_sample(calibration_samples, calibration_seed)
+    wanted = calibration_samples + SELECTION_SAMPLES
+    pool = run.calibration_windows().stratified_sample(wanted, calibration_seed)
+    samples = pool.take(np.arange(min(calibration_samples, len(pool))))
+    others = pool.take(np.arange(len(samples), len(pool)))
     held_out = run.test_windows().stratified_sample(parity_windows, seed=0)
     return Source(
         network=network,
@@ -98,6 +104,7 @@ def open_run(
         calibration=normalize(samples.x),
         held_out=held_out,
         split="test split",
+        selection=others if len(others) else samples,
         logits=full_logits(model, normalize(held_out.x)),
         origin={
             "model_sha256": record.model_sha256,

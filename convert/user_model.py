@@ -56,6 +56,7 @@ def user_source(
         normalization=normalization,
         calibration=normalization.apply(calibration.x),
         held_out=held_out,
+        selection=calibration,
         labelled=windows.labelled,
         split=f"{'test_x' if windows.test else 'not used to calibrate'}, {Path(windows.name).name}",
         logits=logits,

@@ -134,9 +134,7 @@ def probe(python: str, distribution: str, tests: list[Case]) -> Findings:
         np.savez(folder / "versions.npz", **operator_codes())
         crashed = run_probe(python, distribution, folder)
         used = [finding(case, folder, number, USED, crashed) for number, case in enumerate(tests)]
-        reference = [
-            finding(case, folder, number, OTHERS, crashed) for number, case in enumerate(tests)
-        ]
+        reference = [finding(case, folder, number, OTHERS, crashed) for number, case in enumerate(tests)]
         loaded = (folder / "loaded.txt").read_text().splitlines()
     return Findings(
         {scheme: of_scheme(tests, used, scheme) for scheme in schemes()},
