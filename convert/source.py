@@ -23,7 +23,6 @@ from edge_runtime.run_directory import LabelledWindows, Run
 
 CALIBRATION_SAMPLES = 500
 PARITY_WINDOWS = 10_000
-SELECTION_SAMPLES = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +33,16 @@ class Finetuned:
     """The quantized graph with its weights."""
     logits: NDArray[np.float32]
     """Those of its evaluation, for the source's held-out windows: what the file is proven against."""
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """Windows that may choose between precisions; never held-out ones."""
+
+    windows: LabelledWindows
+    """Raw."""
+    split: str
+    """Where they come from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +65,9 @@ class Source:
     """Where the weights come from; becomes the metadata's `source`."""
     tools: dict[str, str]
     """Versions of the programs that read it; becomes part of the metadata's `tools`."""
-    selection: LabelledWindows | None = None
-    """Raw windows that may choose between precisions (convert.auto): never held-out ones."""
+    selection: Selection | None = None
+    """What may choose between precisions (convert.auto); None: a part of the held-out windows, which
+    the proof then leaves out."""
     labelled: bool = True
     """Whether `held_out.y` are true classes; otherwise they are those that the full model gives."""
     finetuned: Finetuned | None = None
@@ -92,10 +102,7 @@ def open_run(
     model = load_full_model(run.model)
     network = network_from_keras(model)
     normalize = record.normalization.apply
-    wanted = calibration_samples + SELECTION_SAMPLES
-    pool = run.calibration_windows().stratified_sample(wanted, calibration_seed)
-    samples = pool.take(np.arange(min(calibration_samples, len(pool))))
-    others = pool.take(np.arange(len(samples), len(pool)))
+    samples = run.calibration_windows().stratified_sample(calibration_samples, calibration_seed)
     held_out = run.test_windows().stratified_sample(parity_windows, seed=0)
     return Source(
         network=network,
@@ -104,7 +111,7 @@ def open_run(
         calibration=normalize(samples.x),
         held_out=held_out,
         split="test split",
-        selection=others if len(others) else samples,
+        selection=_selection(run),
         logits=full_logits(model, normalize(held_out.x)),
         origin={
             "model_sha256": record.model_sha256,
@@ -114,6 +121,13 @@ def open_run(
         tools={"tensorflow": tensorflow_version()},
         finetuned=_finetuned(run, parity_windows),
     )
+
+
+def _selection(run: Run) -> Selection:
+    validation = run.validation_windows()
+    if validation is not None:
+        return Selection(validation, "validation split")
+    return Selection(run.calibration_windows(), "training split")
 
 
 def _finetuned(run: Run, parity_windows: int) -> Finetuned | None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.network import Network
-from convert.source import CALIBRATION_SAMPLES, PARITY_WINDOWS, Source, check_samples
+from convert.source import CALIBRATION_SAMPLES, PARITY_WINDOWS, Selection, Source, check_samples
 from convert.user_data import DataSource, UserData, checked_labels, read_user_data
 from edge_runtime.errors import DataError, InputError
 from edge_runtime.normalization import Normalization
@@ -56,7 +56,7 @@ def user_source(
         normalization=normalization,
         calibration=normalization.apply(calibration.x),
         held_out=held_out,
-        selection=calibration,
+        selection=Selection(calibration, "calibration_x") if windows.test else None,
         labelled=windows.labelled,
         split=f"{'test_x' if windows.test else 'not used to calibrate'}, {Path(windows.name).name}",
         logits=logits,

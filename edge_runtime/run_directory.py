@@ -109,12 +109,20 @@ def write_record(folder: Path, record: RunRecord) -> None:
     (folder / RECORD).write_text(json.dumps(record.to_json(), indent=2) + "\n", "utf-8")
 
 
-def write_windows(folder: Path, *, calibration: LabelledWindows, test: LabelledWindows) -> None:
+def write_windows(
+    folder: Path,
+    *,
+    calibration: LabelledWindows,
+    validation: LabelledWindows,
+    test: LabelledWindows,
+) -> None:
     """Write windows.npz."""
     np.savez_compressed(
         folder / WINDOWS,
         calibration_x=calibration.x,
         calibration_y=calibration.y,
+        validation_x=validation.x,
+        validation_y=validation.y,
         test_x=test.x,
         test_y=test.y,
     )
@@ -183,6 +191,12 @@ class Run:
     def calibration_windows(self) -> LabelledWindows:
         """Windows of the training split, kept for calibration."""
         return self._windows("calibration")
+
+    def validation_windows(self) -> LabelledWindows | None:
+        """Windows held back from training, which may choose; None where the run keeps none."""
+        with np.load(self.path / WINDOWS, allow_pickle=False) as archive:
+            kept = "validation_x" in archive
+        return self._windows("validation") if kept else None
 
     def test_windows(self) -> LabelledWindows:
         """The whole test split."""

@@ -33,8 +33,9 @@ CLIP_NORM = 1.0
 REPORTS = 20
 """Validation is measured this many times along the run, at least 100 iterations apart."""
 
-CALIBRATION_POOL = 5000
-"""Training windows kept in the run directory for calibration."""
+WINDOWS_KEPT = 5000
+"""At most so many training windows are kept in the run directory for calibration, and so many validation
+windows for choices such as --precision auto."""
 
 IMAGE_SHIFT = 2
 """Default of Hyperparameters.shift for image data sets."""
@@ -149,8 +150,12 @@ def _train_into(
         raise DataError("training diverged: the weights are no longer finite (lower --learning-rate)")
     model.save(folder / run_directory.MODEL)
     _write_history(folder, history)
-    pool = train.stratified_sample(CALIBRATION_POOL, chosen.seed)
-    run_directory.write_windows(folder, calibration=pool, test=dataset.test)
+    run_directory.write_windows(
+        folder,
+        calibration=train.stratified_sample(WINDOWS_KEPT, chosen.seed),
+        validation=validation.stratified_sample(WINDOWS_KEPT, chosen.seed),
+        test=dataset.test,
+    )
     metrics = {
         **_metrics(model, "validation", *held_back),
         **_metrics(model, "test", normalize(dataset.test.x), dataset.test.y),
