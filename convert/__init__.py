@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from edge_runtime.lazy import lazy_attributes
 
 if TYPE_CHECKING:
+    from convert.auto import convert_auto
     from convert.compile import compile_network
     from convert.from_keras import network_from_keras
     from convert.network import Dense, Lstm, Network
@@ -30,6 +31,7 @@ _HOMES = {
     "PRECISIONS": "convert.precision",
     "TARGETS": "convert.target",
     "compile_network": "convert.compile",
+    "convert_auto": "convert.auto",
     "convert_each": "convert.pipeline",
     "convert_model": "convert.pipeline",
     "convert_run": "convert.pipeline",
@@ -44,6 +46,7 @@ __all__ = [
     "Lstm",
     "Network",
     "compile_network",
+    "convert_auto",
     "convert_each",
     "convert_model",
     "convert_run",

@@ -126,7 +126,7 @@ def convert(
     if write_graph is not None:
         from convert.recorded_graph import write_graph_record
 
-        write_graph_record(model, write_graph, precision=precision, target=target)
+        write_graph_record(model, write_graph, precision=precision, target=target, recipe=recipe)
         return
     from convert.pipeline import convert_each, output_files, precision_of
     from convert.proof_engines import how_to_prove
