@@ -16,17 +16,19 @@ from convert.graph import Graph, Op
 from convert.int8_ranges import state_tensors
 
 _FEEDS_STATE = (Op.ADD, Op.MUL, Op.SPLIT, Op.TANH)
-"""Operators between the gates and the state, the candidate's TANH included; before them all is int8."""
+"""Operators from the gates to the state, the candidate's TANH among them; before these all is int8."""
 
 
 def keep_state_float(graph: Graph) -> Graph:
     """The float `graph`, marked so that quantization leaves the cell updates of its LSTMs in float32.
 
-    Marked are the state, the products it is the sum of, the gates from their SPLIT on, and tanh of the
-    state. h is int8 again. A graph without LSTM is returned as it is.
+    Marked are the state (of a single step: before the row, too), the products it is the sum of, the
+    gates from their SPLIT on, the candidate, and tanh of the state. h is int8 again. A graph without
+    LSTM is returned as it is.
     """
     states = _cell_states(graph)
-    names = states | _feeding(graph, states) | _squashed(graph, states)
+    fed_back = {before for before, after in graph.states if after in states}
+    names = states | fed_back | _feeding(graph, states) | _squashed(graph, states)
     tensors = {
         name: replace(tensor, keep_float=True) if name in names else tensor
         for name, tensor in graph.tensors.items()
