@@ -1,4 +1,4 @@
-"""Fixed-point rescaling, by its old name: it moved to where train can use it, too."""
+"""Fixed-point rescaling for the kernels here: that of edge_runtime.fixed_point, which train uses, too."""
 
 from edge_runtime.fixed_point import Multiplier, rescale
 
