@@ -90,14 +90,16 @@ def activations(graph: Graph, calibration: np.ndarray, held_out: np.ndarray) -> 
     for limit in LIMITS:
         candidate = state_candidate(ranges, states, limit, limit)
         found = run(graph, held_out, rounding_observer(candidate))
-        show(f"int8 cell state, c within +-{2 * limit:g}", found, exact)
+        show(f"int8 cell state, c within +-{limit:g}", found, exact)
     for what, prefixes in (
-        ("cell state, as chosen", "ck"),
-        ("gates before LOGISTIC", ("gates",)),
-        ("outputs of LOGISTIC", ("sig",)),
+        ("cell state and its two summands, as chosen", "cku"),
+        ("cell state c alone", "c"),
+        ("products f * c", "k"),
         ("products i * g", "u"),
-        ("inputs of TANH", "d"),
-        ("outputs of TANH", "t"),
+        ("gates before LOGISTIC", ("gates",)),
+        ("candidate before TANH", ("new",)),
+        ("outputs of LOGISTIC", ("sig",)),
+        ("outputs of TANH", "gt"),
         ("h", "h"),
         ("window", ("window",)),
         ("logits", ("logits",)),

@@ -1,9 +1,11 @@
-"""Compiles a trained LSTM classifier to an unrolled, quantized TFLite file and proves it.
+"""Compiles a trained recurrent classifier to an unrolled, quantized TFLite file and proves it.
 
     from convert import convert_run
 
     conversion = convert_run("runs/mnist", "mnist-int8.tflite", precision="int8")
     print(conversion.report)
+
+`convert_model` does the same for a model of another maker (docs/layers.md).
 
 Importing this package loads neither TensorFlow nor numpy: public names are loaded on first use.
 """

@@ -125,8 +125,11 @@ def convert(
     """
     if write_graph is not None:
         from convert.recorded_graph import write_graph_record
+        from edge_runtime.errors import InputError
 
-        write_graph_record(model, write_graph, precision=precision, target=target, recipe=recipe)
+        if recipe is not None:
+            raise InputError("--recipe has no meaning with --write-graph: leave it out")
+        write_graph_record(model, write_graph, precision=precision, target=target)
         return
     from convert.pipeline import convert_each, output_files, precision_of
     from convert.proof_engines import how_to_prove

@@ -1,4 +1,5 @@
-"""Graph -> TFLite FlatBuffer, through the official schema classes. The only module that knows them.
+"""Graph -> TFLite FlatBuffer, through the official schema classes. The only module that writes with them
+(inspect_model takes the names of operators and types from them).
 
 Small by sharing: identical constants, shape vectors, quantization tables and, without names, tensor
 tables are written once and referenced again; a list that is the tail of another one is not written at

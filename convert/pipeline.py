@@ -230,6 +230,11 @@ def _lowered(source: Source, precision: str, settings: Settings) -> Graph:
     if finetuned is not None and finetuned.graph.precision == precision:
         if settings.graph != UNROLLED:
             raise InputError(f"--graph {settings.graph}: a fine-tuned run has the graph {UNROLLED} only")
+        if settings.recipe is not None and (settings.recipe.ranges or settings.recipe.weights):
+            raise InputError(
+                f"{settings.recipe.path}: the scales of a fine-tuned run are fixed: "
+                "leave out [[range]] and [[weights]]"
+            )
         graph = finetuned_graph(finetuned.graph, target)
     else:
         graph = lower(

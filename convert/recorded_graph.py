@@ -12,7 +12,6 @@ from convert.compile import lower
 from convert.graph import Graph, Op, Operator, Quantization, Tensor
 from convert.precision import precision_named, scheme_for
 from convert.quantize import WEIGHT_LIMIT, matrices
-from convert.recipe import read_recipe
 from convert.source import open_run
 from convert.target import Target, target_named
 from edge_runtime.atomic_file import replacing
@@ -24,25 +23,18 @@ FINETUNED = ("int8", "mixed")
 
 
 def write_graph_record(
-    run_directory: str | Path,
-    out: str | Path,
-    *,
-    precision: str,
-    target: str,
-    recipe: str | Path | None = None,
+    run_directory: str | Path, out: str | Path, *, precision: str, target: str
 ) -> None:
     """Quantize a run's model and write the graph for `edge-rnn train --finetune`; nothing is proven.
 
-    `recipe`: a file of convert.recipe. Raises InputError for a precision that cannot be fine-tuned, and
-    what convert.source.open_run and convert.recipe.read_recipe raise.
+    Raises InputError for a precision that cannot be fine-tuned, and what convert.source.open_run raises.
     """
     name = precision_named(precision).name
     if name not in FINETUNED:
         raise InputError(f"--precision {name} cannot be fine-tuned: choose {' or '.join(FINETUNED)}")
     scheme = scheme_for(name, target_named(target))
     source = open_run(run_directory)
-    read = None if recipe is None else read_recipe(recipe)
-    graph = lower(source.network, source.calibration, precision=name, target=target, recipe=read)
+    graph = lower(source.network, source.calibration, precision=name, target=target)
     with replacing(out) as temporary:
         record_of(graph, name, scheme).save(temporary)
 
