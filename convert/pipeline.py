@@ -261,8 +261,10 @@ def _proof(
         report = prove_file(candidate, source, budget=budget, engines=engines)
         if graph.states:
             report = with_row_proof(report, candidate, source, graph, engines)
-        probes = choose_probes(candidate, source, report, engines) if report else None
-    return report, probes
+        if not report:
+            return report, None
+        by_row = bool(graph.states)
+        return report, choose_probes(candidate, source, report, engines, by_row=by_row)
 
 
 def _metadata(
