@@ -39,8 +39,9 @@ def second_moments(graph: Graph, windows: NDArray[np.float32]) -> dict[str, Floa
 
     def observe(tensor: Tensor, values: NDArray[Any]) -> None:
         for weights in readers.get(tensor.name, ()):
-            sums[weights] = sums.get(weights, 0.0) + (values.T @ values).astype(np.float64)
-            counts[weights] = counts.get(weights, 0) + len(values)
+            rows = values.reshape(-1, values.shape[-1])
+            sums[weights] = sums.get(weights, 0.0) + (rows.T @ rows).astype(np.float64)
+            counts[weights] = counts.get(weights, 0) + len(rows)
 
     for tensor in graph.constants():  # the state before the first step
         observe(tensor, tensor.values)
