@@ -23,8 +23,9 @@ from convert.graph import Graph, Op, Operator, Tensor
 LEAST_FACTOR = 1.5
 """A smaller factor is not worth the operator in front of the window."""
 
-LEAST_FACTOR_BY_STEP = 3.0
-"""A smaller factor is not worth an operator in every step."""
+LEAST_FACTOR_BY_STEP = 2.0
+"""A smaller factor, less than one of the 8 bits, is not worth an operator in every step. Scales are tied
+along a whole stack of layers, so that without it the last, quietest one can lose three bits."""
 
 
 @dataclass(frozen=True)

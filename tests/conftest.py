@@ -14,12 +14,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from convert.network import Dense, Lstm, Network
 from convert.precision import offered
 from convert.target import TARGETS
 from edge_runtime.engine import installed_engines
 from edge_runtime.run_directory import Run
+
+settings.register_profile("repeatable", derandomize=True, max_examples=40)
+settings.register_profile("explore", derandomize=False, max_examples=60)
+settings.load_profile("repeatable")  # unless --hypothesis-profile says otherwise
 
 ROOT = Path(__file__).parents[1]
 ENGINES = installed_engines()

@@ -1,4 +1,7 @@
-"""Any steps, features, units, layers, cells and precisions: the file computes what Keras computes."""
+"""Any steps, features, units, layers, cells and precisions: the file computes what Keras computes.
+
+The same 40 models every time. `pytest --hypothesis-profile explore --hypothesis-seed N` tries others.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,20 @@ from convert.flatbuffer import serialize
 from edge_runtime.quantization import dequantize, quantize
 from tests.conftest import ENGINES, OFFERED, ROOT
 from tests.engines import invoke
+from tests.rounding_cost import rounded_logits
 
 LARGEST_ERROR = {
     "float32": 1e-4,
     "float16": 0.01,
     "int16x8": 0.05,
-    "dynamic": 0.06,
-    "int8": 0.15,
-    "mixed": 0.15,
     "int4": 0.50,
 }
 """Root mean square error of the logits, in proportion to their standard deviation over the windows."""
+
+ONE_BIT = 2.0
+"""dynamic, mixed and int8 have no such limit: what 8 bits cost a random network varies tenfold with its
+depth and widths. Their error may be as if every tensor had 7 bits: twice that of 8 bits for each tensor
+by itself (rounding_cost). Shared scales, clipping and the kernels' own rounding are to cost no more."""
 
 CALIBRATION = 120  # of the server's 200 windows; the others are compared
 
@@ -63,9 +69,7 @@ def keras_server():
 
 @given(model=models, precision=st.sampled_from(OFFERED), engine=st.sampled_from(ENGINES))
 @settings(
-    max_examples=40,
     deadline=None,
-    derandomize=True,
     phases=[Phase.generate],  # shrinking would build hundreds of Keras models
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -85,6 +89,15 @@ def test_any_recurrent_model_is_close_to_keras(keras_server, tmp_path, model, pr
     if result.quantization is not None:
         found = dequantize(found, result.affine.scale[0], result.affine.zero_point)
     expected = logits[CALIBRATION:]
-    error = np.sqrt(np.mean((found - expected) ** 2)) / expected.std()
-    print(f"{precision} on {engine}: {error:.2%} of {model}")
-    assert error <= LARGEST_ERROR[precision]
+    error = relative_error(found, expected)
+    limit = LARGEST_ERROR.get(precision)
+    if limit is None:
+        rounded = rounded_logits(network, windows[:CALIBRATION], windows[CALIBRATION:])
+        limit = ONE_BIT * relative_error(rounded, expected)
+    print(f"{precision} on {engine}: {error:.2%}, {error / limit:.2f} of the limit, {model}")
+    assert error <= limit
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    """Root mean square, in proportion to the standard deviation of what is expected."""
+    return float(np.sqrt(np.mean((found - expected) ** 2)) / expected.std())
