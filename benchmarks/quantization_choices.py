@@ -12,22 +12,48 @@ import argparse
 from dataclasses import replace
 
 import numpy as np
+from cpu import cpu_name
 
+from convert.balance import balance
 from convert.calibrate import calibrate
 from convert.compile import lower
 from convert.from_keras import network_from_keras
 from convert.full_model import load_full_model
-from convert.graph import Graph
-from convert.int8_ranges import int8_quantizations
+from convert.graph import Graph, Op
+from convert.int8_ranges import int8_quantizations, state_tensors
 from convert.interpret import rounding_observer, run
 from convert.quantize import WEIGHT_LIMIT, quantize_matrix
 from convert.range_search import LIMITS, state_candidate
 from convert.rounding import second_moments
+from convert.scale_ties import separate
 from convert.unroll import unroll
 from edge_runtime.quantization import dequantize, quantize
 from edge_runtime.run_directory import Run
 
 CALIBRATION = 500
+
+WHOLE = (
+    ("dynamic", "any"),
+    ("dynamic", "litert-2.1"),
+    ("int4", "litert-2.1"),
+    ("int16x8", "any"),
+    ("mixed", "any"),
+    ("int8", "any"),
+)
+"""Precision and target of the graphs that are compared as they are written."""
+
+TENSORS = (
+    ("cell state c and its summands, as chosen", "cku"),
+    ("gates before LOGISTIC", ("gates",)),
+    ("candidate before TANH", ("new",)),
+    ("outputs of LOGISTIC", ("sig",)),
+    ("candidate g", "g"),
+    ("tanh(c)", "t"),
+    ("h", "h"),
+    ("window", ("window",)),
+    ("logits", ("logits",)),
+)
+"""What is rounded alone, and how its tensors are called (convert.cells), without the step's number."""
 
 
 def main() -> None:
@@ -39,11 +65,11 @@ def main() -> None:
     windows = opened.record.normalization.apply(sample.x)
     calibration, held_out = windows[:CALIBRATION], windows[CALIBRATION:]
     graph = unroll(network)
+    print(f"CPU: {cpu_name()}; the figures do not depend on it.\n")
     print("| what is rounded | mean logit error | largest |\n| --- | --- | --- |")
     weights(graph, calibration, held_out)
     activations(graph, calibration, held_out)
-    cases = (("dynamic", "any"), ("dynamic", "litert-2.1"), ("mixed", "any"), ("int8", "any"))
-    for precision, target in cases:
+    for precision, target in WHOLE:
         quantized = lower(network, calibration, precision=precision, target=target)
         show(f"all of {precision}, target {target}", logits(quantized, held_out), run(graph, held_out))
 
@@ -57,7 +83,8 @@ def logits(graph: Graph, windows: np.ndarray) -> np.ndarray:
     source, result = graph.tensors[graph.input].quantization, graph.tensors[graph.output].quantization
     if source is None or result is None:
         return run(graph, windows)
-    integers = run(graph, quantize(windows, source.scale[0], source.zero_point))
+    dtype = graph.tensors[graph.input].dtype
+    integers = run(graph, quantize(windows, source.scale[0], source.zero_point, dtype))
     return dequantize(integers, result.scale[0], result.zero_point)
 
 
@@ -85,36 +112,29 @@ def with_rounded_weights(graph: Graph, moments: dict, per_channel: bool) -> Grap
 def activations(graph: Graph, calibration: np.ndarray, held_out: np.ndarray) -> None:
     exact = run(graph, held_out)
     ranges = calibrate(graph, calibration)
+    balanced = balance(graph, ranges)
+    if balanced is not graph:
+        graph, ranges = balanced, calibrate(balanced, calibration)
+    graph, ranges = separate(graph, ranges)
     chosen = int8_quantizations(graph, ranges, calibration)
-    states = state_names(graph)
+    last = last_state(graph)
+    states = [name for name in ranges if name in state_tensors(graph) - {last}]
     for limit in LIMITS:
-        candidate = state_candidate(ranges, states, limit, limit)
+        candidate = {**state_candidate(ranges, states, limit, limit), last: chosen[last]}
         found = run(graph, held_out, rounding_observer(candidate))
-        show(f"int8 cell state, c within +-{limit:g}", found, exact)
-    for what, prefixes in (
-        ("cell state and its two summands, as chosen", "cku"),
-        ("cell state c alone", "c"),
-        ("products f * c", "k"),
-        ("products i * g", "u"),
-        ("gates before LOGISTIC", ("gates",)),
-        ("candidate before TANH", ("new",)),
-        ("outputs of LOGISTIC", ("sig",)),
-        ("outputs of TANH", "gt"),
-        ("h", "h"),
-        ("window", ("window",)),
-        ("logits", ("logits",)),
-    ):
-        part = {name: q for name, q in chosen.items() if belongs(name, prefixes)}
+        within = f"within +-{limit:g}" if np.isfinite(limit) else "not limited"
+        show(f"int8 cell state c and its summands, {within}", found, exact)
+    for what, names in TENSORS:
+        part = {name: q for name, q in chosen.items() if name.rstrip("0123456789") in names}
+        assert part, f"the graph has no tensors called {names}"
         show(f"int8 {what}", run(graph, held_out, rounding_observer(part)), exact)
+    show("int8 every activation", run(graph, held_out, rounding_observer(chosen)), exact)
 
 
-def belongs(name: str, prefixes: tuple[str, ...] | str) -> bool:
-    return name.rstrip("0123456789") in tuple(prefixes)
-
-
-def state_names(graph: Graph) -> list[str]:
-    activations = [name for name, tensor in graph.tensors.items() if tensor.data is None]
-    return [name for name in activations if belongs(name, "cku")]
+def last_state(graph: Graph) -> str:
+    """c of the last step, whose range is TANH's: no later step adds to it."""
+    squashed = [op.inputs[0] for op in graph.operators if op.op is Op.TANH]
+    return [name for name in squashed if name in state_tensors(graph)][-1]
 
 
 if __name__ == "__main__":

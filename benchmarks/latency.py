@@ -1,0 +1,175 @@
+"""Time per window of every precision and of other engines and converters, on the same trained network.
+
+    python benchmarks/latency.py runs/mnist [--rounds 100] [--runs 100]
+
+Prints Markdown. One process for each candidate, one thread, all on one core, interleaved rounds
+(interleaved.py); median and p99 over all runs. A run: a window of the input's type in, the logits as
+an array out. The ratios are medians over the rounds of each round's own ratio. The agreement: how often
+the candidate gives the full model's class, on 200 windows of the test split, in the very process that
+is timed.
+
+Ours run as edge_runtime runs them, the peers in the fastest way that their engine offers
+(timed_child.py).
+Peers: the stock converter's fused LSTM with dynamic int8 weights and Keras's own unrolling in int8,
+ONNX Runtime float32 and dynamic int8, PyTorch float32 and dynamic int8 (peers.py makes the files).
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from cpu import cpu_name
+from interleaved import Candidate, Timing, measure
+from timed_child import installed
+
+from convert.pipeline import convert_source
+from convert.precision import offered
+from convert.settings import Settings
+from convert.source import Source, open_run
+from convert.target import TARGETS
+from edge_runtime.engine import ENGINES
+from edge_runtime.errors import EdgeRnnError
+
+CHECKED_WINDOWS = 200
+NEWER = "litert-2.1"
+"""The target of what `any` does not have: int4, and dynamic with a scale per row."""
+
+ORT_FLOAT32, ORT_INT8 = "ONNX Runtime float32", "ONNX Runtime dynamic int8"
+
+PEERS = (
+    ("fused LSTM, stock converter, dynamic int8", "fused", ("ai-edge-litert", "tflite-runtime")),
+    ("Keras unroll=True, stock converter, int8", "unrolled-int8", ("ai-edge-litert", "tflite-runtime")),
+    (ORT_FLOAT32, "onnx-float32", ("onnxruntime",)),
+    (ORT_INT8, "onnx-dynamic-int8", ("onnxruntime",)),
+    ("PyTorch nn.LSTM float32", "torch", ("torch",)),
+    ("PyTorch nn.LSTM dynamic int8", "torch", ("torch-dynamic-int8",)),
+)
+"""Name, kind in peers.py, engines."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run")
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--runs", type=int, default=100, help="of each candidate in each round")
+    options = parser.parse_args()
+    source = open_run(options.run)
+    windows = source.normalization.apply(source.held_out.x[:CHECKED_WINDOWS])
+    with tempfile.TemporaryDirectory() as folder:
+        ours, notes = our_candidates(source, Path(folder))
+        peers, more_notes = peer_candidates(options.run, Path(folder))
+        timings = measure([*ours, *peers], windows, options.rounds, options.runs)
+        print(f"CPU: {cpu_name()}. {options.rounds * options.runs:,} runs of each candidate.\n")
+        table(timings, source.logits[:CHECKED_WINDOWS])
+    print("".join(f"\n- {note}" for note in (*notes, *more_notes)))
+    verdict(timings, {candidate.name for candidate in ours})
+
+
+def our_candidates(source: Source, folder: Path) -> tuple[list[Candidate], list[str]]:
+    """Our files in every engine of their target, and what could not be made."""
+    newer = [name for name in offered(TARGETS[NEWER]) if name in ("dynamic", "int4")]
+    plan = [(name, "any", tuple(ENGINES)) for name in offered(TARGETS["any"])]
+    plan += [(name, NEWER, ("ai-edge-litert",)) for name in newer]
+    candidates, notes = [], []
+    for precision, target, engines in plan:
+        name = precision if target == "any" else f"{precision}, target {target}"
+        file = folder / f"{precision}-{target}.tflite"
+        result = convert_source(
+            source, file, precision=precision, settings=Settings(target=TARGETS[target])
+        )
+        if not result:
+            notes.append(result.refusal)
+            continue
+        candidates += [Candidate(name, engine, file) for engine in engines if installed(engine)]
+    return candidates, notes
+
+
+def peer_candidates(run: str, folder: Path) -> tuple[list[Candidate], list[str]]:
+    """The peers whose packages are here, and which are not."""
+    candidates, notes = [], []
+    for name, kind, engines in PEERS:
+        here = [engine for engine in engines if installed(engine)]
+        if not here:
+            notes.append(f"{name}: skipped, {engines[0]} is not installed")
+            continue
+        file = folder / f"{kind}.model"
+        failure = None if file.exists() else make_peer(kind, run, file)
+        if failure:
+            notes.append(f"{name}: skipped, {failure}")
+            continue
+        candidates += [Candidate(name, engine, file, any_way=True) for engine in here]
+    return candidates, notes
+
+
+def make_peer(kind: str, run: str, file: Path) -> str | None:
+    """Make the file in a process of its own; the reason where that failed."""
+    script = Path(__file__).with_name("peers.py")
+    command = [sys.executable, str(script), kind, run, str(file)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode < 0:
+        return f"its converter crashed ({signal.Signals(-result.returncode).name})"
+    lines = result.stderr.strip().splitlines()
+    return lines[-1] if result.returncode else None
+
+
+def table(timings: list[Timing], full: np.ndarray) -> None:
+    ort = {name: found(timings, name) for name in (ORT_INT8, ORT_FLOAT32)}
+    print(
+        "| candidate | engine | file bytes | median us | p99 us | of ORT int8 | of ORT float32 ", end=""
+    )
+    print("| agreement |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for timing in timings:
+        candidate = timing.candidate
+        start = f"| {candidate.name} | {engine_name(timing)} | {candidate.file.stat().st_size:,} "
+        if timing.failure:
+            print(f"{start}| {timing.failure[:90]} | | | | |")
+            continue
+        ratios = [f"{timing.ratio_to(other):.2f}" if other else "" for other in ort.values()]
+        share = (timing.logits.argmax(axis=1) == full.argmax(axis=1)).mean()
+        print(
+            f"{start}| {timing.median:.1f} | {timing.p99:.1f} | {ratios[0]} | {ratios[1]} "
+            f"| {100 * share:.1f} %{'' if share > 0.9 else ': wrong'} |"
+        )
+
+
+def engine_name(timing: Timing) -> str:
+    way = f" ({timing.way})" if timing.way not in ("", "default") else ""
+    return f"{timing.candidate.engine.replace('-dynamic-int8', '')}{way}"
+
+
+def found(timings: list[Timing], name: str) -> Timing | None:
+    """The candidate of that name, where it ran."""
+    return next((item for item in timings if item.candidate.name == name and not item.failure), None)
+
+
+def verdict(timings: list[Timing], ours: set[str]) -> None:
+    """Our fastest, and for each peer which of our precisions, each in its faster engine, are slower."""
+    ran = [timing for timing in timings if not timing.failure]
+    own: dict[str, Timing] = {}
+    for timing in sorted(ran, key=lambda item: -item.median):
+        if timing.candidate.name in ours:
+            own[timing.candidate.name] = timing
+    print(f"- Our fastest: {title(min(own.values(), key=lambda item: item.median))}.")
+    for peer in ran:
+        if peer.candidate.name in ours:
+            continue
+        ratios = {name: timing.ratio_to(peer) for name, timing in own.items()}
+        slower = [f"{name} ({ratio:.2f})" for name, ratio in ratios.items() if ratio > 1]
+        print(f"- Slower than {title(peer)}: {', '.join(slower) or 'none of ours'}.")
+
+
+def title(timing: Timing) -> str:
+    return f"{timing.candidate.name} in {timing.candidate.engine}"
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except EdgeRnnError as error:
+        sys.exit(f"Error: {error}")

@@ -1,0 +1,195 @@
+"""Parity of every precision in every engine of every target, and where the bytes of each file go.
+
+    python benchmarks/parity_table.py runs/mnist [--prove]
+
+Prints Markdown: two tables. Engines are those installed here and those in isolated environments
+(convert.engine_environment); --prove makes the environments that are missing, which needs the network.
+A file that several targets share, byte for byte, is run once in each engine.
+
+Parity: on the run's test windows against the Keras model. Sizes: of the file as `edge-rnn convert`
+writes it, with labels, record and probes, and with --strip.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cpu import cpu_name
+
+from convert.compile import compile_network
+from convert.embed import embed
+from convert.inspect_model import (
+    ARCHIVE,
+    BUFFERS,
+    MATRICES,
+    NAMES,
+    OPERATORS,
+    OTHER_BUFFERS,
+    QUANTIZATION,
+    STRUCTURE,
+    TABLES,
+    VECTORS,
+    inspect_model,
+)
+from convert.inspection import UNUSED
+from convert.parity import prove
+from convert.pipeline import convert_source
+from convert.precision import PRECISIONS, offered
+from convert.proof_engines import ProofEngines, find_proof_engines, make_missing
+from convert.settings import Settings
+from convert.source import Source, open_run
+from convert.target import ANY, TARGETS, Target
+from edge_runtime.errors import EdgeRnnError
+from edge_runtime.metadata import LABELS_NAME, PROBES_NAME, RECORD_NAME, read_model_file
+from edge_runtime.parity_report import EngineParity
+from edge_runtime.probes import read_probes
+
+GROUPS = {
+    "matrices": (MATRICES,),
+    "biases, constants": (VECTORS, OTHER_BUFFERS),
+    "tensors": (TABLES, BUFFERS),
+    "names": (NAMES,),
+    "scales": (QUANTIZATION,),
+    "operators": (OPERATORS,),
+    "labels and record": (LABELS_NAME, RECORD_NAME, ARCHIVE),
+    "probes": (PROBES_NAME,),
+    "rest": (STRUCTURE, UNUSED),
+}
+"""Column of the size table -> parts of convert.inspect_model."""
+
+
+@dataclass
+class File:
+    """A FlatBuffer, the targets it is for, and what it gave where."""
+
+    precision: str
+    path: Path
+    written: bool
+    targets: list[str] = field(default_factory=list)
+    engines: dict[tuple[str, str], EngineParity] = field(default_factory=dict)
+    """Distribution and version -> figures."""
+    not_proven: set[str] = field(default_factory=set)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run")
+    parser.add_argument("--prove", action="store_true")
+    options = parser.parse_args()
+    if options.prove:
+        make_missing(TARGETS[ANY], tell)
+    source = open_run(options.run)
+    with tempfile.TemporaryDirectory() as folder:
+        files = list(all_files(source, Path(folder)).values())
+        print(f"CPU: {cpu_name()}. {len(source.held_out):,} windows of the {source.split}.\n")
+        parity_table(files)
+        size_table(source, [file for file in files if file.written])
+
+
+def tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def all_files(source: Source, folder: Path) -> dict[str, File]:
+    """SHA-256 of the FlatBuffer -> File, proven in every engine of its targets that is here."""
+    files: dict[str, File] = {}
+    for target in TARGETS.values():
+        for precision in offered(target):
+            tell(f"{precision} for {target.name}")
+            flatbuffer = compiled(source, precision, target)
+            digest = hashlib.sha256(flatbuffer).hexdigest()
+            if digest not in files:
+                files[digest] = converted(source, precision, target, folder)
+            files[digest].targets.append(target.name)
+            prove_elsewhere(files[digest], source, target)
+    return files
+
+
+def compiled(source: Source, precision: str, target: Target, *, strip: bool = False) -> bytes:
+    return compile_network(
+        source.network, source.calibration, precision=precision, target=target, strip=strip
+    )
+
+
+def converted(source: Source, precision: str, target: Target, folder: Path) -> File:
+    """The file as `edge-rnn convert` writes it, with its proof in the engines of `target`."""
+    path = folder / f"{precision}-{target.name}.tflite"
+    result = convert_source(source, path, precision=precision, settings=Settings(target=target))
+    required = {(item.engine, item.version): item for item in result.report.engines if item.required}
+    return File(precision, path, bool(result), engines=required)
+
+
+def prove_elsewhere(file: File, source: Source, target: Target) -> None:
+    """Run the file in the engines of `target` that have not run it yet."""
+    found = find_proof_engines(target)
+    file.not_proven.update(engine.name for engine in found.missing)
+    for engine in found.available if file.written else ():
+        key = (engine.distribution, engine.version)
+        if engine.required and key not in file.engines:
+            budget = PRECISIONS[file.precision].budget
+            report = prove(file.path, source, budget=budget, engines=ProofEngines((engine,), ()))
+            file.engines[key] = report.engines[0]
+
+
+def parity_table(files: list[File]) -> None:
+    print(
+        "| precision | targets that get this file | engine | agreement | accuracy "
+        "| mean logit difference | largest | budget met |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
+    )
+    for file in files:
+        budget = PRECISIONS[file.precision].budget
+        for engine in file.engines.values():
+            start = f"| {file.precision} | {', '.join(file.targets)} | {engine.engine} {engine.version} "
+            if engine.failure is not None:
+                print(f"{start}| {engine.failure} | | | | no |")
+                continue
+            print(
+                f"{start}| {100 * engine.agreement:.2f} % | {100 * engine.accuracy:.2f} % "
+                f"| {engine.mean_logit_difference:.5f} | {engine.max_logit_difference:.5f} "
+                f"| {'yes' if engine.meets(budget) else 'no'} ({100 * budget.min_agreement:g} %) |"
+            )
+    missing = sorted({name for file in files for name in file.not_proven})
+    print(f"\nNot proven on: {', '.join(missing) or 'none, every engine of every target ran'}.")
+
+
+def size_table(source: Source, files: list[File]) -> None:
+    print(f"\n| precision | target | file | --strip | {' | '.join(GROUPS)} |")
+    print("| --- " * (4 + len(GROUPS)) + "|")
+    for file in files:
+        found = inspect_model(file.path)
+        left = dict(found.bytes_by_part)
+        sizes = [sum(left.pop(part, 0) for part in parts) for parts in GROUPS.values()]
+        assert not left, f"parts in no column: {left}"
+        print(
+            f"| {file.precision} | {file.targets[0]} | {found.file_bytes:,} "
+            f"| {stripped_bytes(source, file):,} | {' | '.join(f'{size:,}' for size in sizes)} |"
+        )
+
+
+def stripped_bytes(source: Source, file: File) -> int:
+    """What `edge-rnn convert --strip` writes: the same record and probes behind the smaller FlatBuffer.
+
+    The engines compute the same with it, so the proof is not run again.
+    """
+    metadata = read_model_file(file.path).metadata
+    flatbuffer = compiled(source, file.precision, TARGETS[file.targets[0]], strip=True)
+    size = len(flatbuffer)
+    stripped = replace(
+        metadata,
+        flatbuffer_bytes=size,
+        flatbuffer_sha256=hashlib.sha256(flatbuffer).hexdigest(),
+        parity=replace(metadata.parity, flatbuffer_bytes=size),
+    )
+    return len(embed(flatbuffer, stripped, read_probes(file.path, metadata)))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except EdgeRnnError as error:
+        sys.exit(f"Error: {error}")

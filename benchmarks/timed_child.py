@@ -1,0 +1,242 @@
+"""One engine with one model in a process of its own, timed on request; latency.py and steps.py start it.
+
+    python benchmarks/timed_child.py ENGINE MODEL WINDOWS.npy LOGITS.npy [--core 1] [--any-way]
+
+Saves the logits of all windows, prints one line with the way the model is run, and then for each number
+N on standard input a line of JSON: the nanoseconds of N runs. A run takes a window that has the input's
+type already and ends with the logits as an array. One thread.
+
+--any-way: try TFLite models with and without XNNPACK and keep the faster; without it they run as
+edge_runtime runs them. ONNX Runtime and PyTorch always run in the fastest of their ways.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+
+from edge_runtime.engine import KERNELS, open_interpreter
+from edge_runtime.errors import EdgeRnnError
+from edge_runtime.quantization import dequantize, quantize
+
+WARM_UP = 20
+"""Runs before every measurement: another process has had the core and its caches."""
+TRIALS = 3
+TRIAL_RUNS = 200
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to run a model."""
+
+    name: str
+    prepare: Callable[[np.ndarray], Any]
+    """A normalized window `[1, steps, features]` as the input; not timed."""
+    run: Callable[[Any], np.ndarray]
+    """The input to the output's array; timed."""
+    logits: Callable[[np.ndarray], np.ndarray] = np.asarray
+    """The output's array to float logits; not timed."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("engine", choices=list(OPENERS))
+    parser.add_argument("model", type=Path)
+    parser.add_argument("windows")
+    parser.add_argument("logits")
+    parser.add_argument("--core", type=int)
+    parser.add_argument("--any-way", action="store_true")
+    options = parser.parse_args()
+    if options.core is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {options.core})
+    windows = np.load(options.windows)[:, np.newaxis]
+    try:
+        ways = OPENERS[options.engine](options.engine, options.model, windows[0], options.any_way)
+        way = chosen(ways, windows)
+    except (EdgeRnnError, ImportError, RuntimeError) as error:
+        print(next(iter(str(error).splitlines()), type(error).__name__), file=sys.stderr)
+        return 2
+    inputs = [way.prepare(window) for window in windows]
+    np.save(options.logits, np.concatenate([way.logits(way.run(item).copy()) for item in inputs]))
+    print(way.name, flush=True)
+    for line in sys.stdin:
+        print(json.dumps(nanoseconds(way, inputs, int(line))), flush=True)
+    return 0
+
+
+def chosen(ways: list[Way], windows: np.ndarray) -> Way:
+    """The way with the smallest median."""
+    if len(ways) == 1:
+        return ways[0]
+
+    def median(way: Way) -> float:
+        inputs = [way.prepare(window) for window in windows]
+        return min(statistics.median(nanoseconds(way, inputs, TRIAL_RUNS)) for _ in range(TRIALS))
+
+    return min(ways, key=median)
+
+
+def nanoseconds(way: Way, inputs: list[Any], runs: int) -> list[int]:
+    """The durations of `runs` runs."""
+    clock, run, times = time.perf_counter_ns, way.run, []
+    for k in range(WARM_UP):
+        run(inputs[k % len(inputs)])
+    for k in range(runs):
+        item = inputs[k % len(inputs)]
+        start = clock()
+        run(item)
+        times.append(clock() - start)
+    return times
+
+
+def tflite_ways(engine: str, model: Path, example: np.ndarray, any_way: bool) -> list[Way]:
+    """With XNNPACK where the engine takes it by itself, and without."""
+    ways = []
+    for kernels in ("default", "no-xnnpack") if any_way else ("default",):
+        try:
+            ways.append(tflite_way(engine, model, kernels))
+        except EdgeRnnError:
+            if kernels == "default":
+                raise
+    return ways
+
+
+def tflite_way(engine: str, model: Path, kernels: str) -> Way:
+    assert kernels in KERNELS
+    interpreter = open_interpreter(model.read_bytes(), engine=engine, kernels=kernels)
+    source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    input_index, output_index = source["index"], result["index"]
+
+    def prepare(window: np.ndarray) -> np.ndarray:
+        if source["dtype"] == np.float32:
+            return window
+        return quantize(window, *source["quantization"], source["dtype"])
+
+    def run(window: np.ndarray) -> np.ndarray:
+        interpreter.set_tensor(input_index, window)
+        interpreter.invoke()
+        return interpreter.get_tensor(output_index)
+
+    def logits(output: np.ndarray) -> np.ndarray:
+        if result["dtype"] == np.float32:
+            return output
+        return dequantize(output, *result["quantization"])
+
+    return Way(kernels, prepare, run, logits)
+
+
+def onnx_ways(engine: str, model: Path, example: np.ndarray, any_way: bool) -> list[Way]:
+    """InferenceSession.run, and bound input and output without new arrays."""
+    import onnxruntime as ort
+
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
+    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    session = ort.InferenceSession(str(model), settings, providers=["CPUExecutionProvider"])
+    source, result = session.get_inputs()[0], session.get_outputs()[0]
+
+    def run(window: np.ndarray) -> np.ndarray:
+        return session.run(None, {source.name: window})[0]
+
+    held = ort.OrtValue.ortvalue_from_numpy(np.zeros(source.shape, np.float32))
+    answer = np.zeros(result.shape, np.float32)
+    binding = session.io_binding()
+    binding.bind_ortvalue_input(source.name, held)
+    binding.bind_output(
+        result.name, "cpu", 0, np.float32, result.shape, answer.__array_interface__["data"][0]
+    )
+
+    def run_bound(window: np.ndarray) -> np.ndarray:
+        held.update_inplace(window)
+        session.run_with_iobinding(binding)
+        return answer
+
+    return [Way("session.run", np.asarray, run), Way("io binding", np.asarray, run_bound)]
+
+
+def torch_ways(engine: str, model: Path, example: np.ndarray, any_way: bool) -> list[Way]:
+    """Eager, and traced and frozen."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.set_num_interop_threads(1)
+    torch.set_grad_enabled(False)
+    network = torch_network(torch, model, quantized=engine == "torch-dynamic-int8")
+    ways = [torch_way(torch, "eager", network)]
+    try:
+        traced = torch.jit.freeze(torch.jit.trace(network, torch.from_numpy(example)))
+        ways.append(torch_way(torch, "traced", traced))
+    except (AttributeError, RuntimeError):
+        pass  # a PyTorch without TorchScript, or one that cannot trace this model
+    return ways
+
+
+def torch_network(torch: Any, model: Path, *, quantized: bool) -> Any:
+    """nn.LSTM and nn.Linear on the last output, with the weights of a state dict."""
+    state = torch.load(model, weights_only=True)
+    units = state["lstm.weight_hh_l0"].shape[1]
+    classes, features = len(state["dense.bias"]), state["lstm.weight_ih_l0"].shape[1]
+
+    class Network(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = torch.nn.LSTM(features, units, batch_first=True)
+            self.dense = torch.nn.Linear(units, classes)
+
+        def forward(self, window: Any) -> Any:
+            return self.dense(self.lstm(window)[0][:, -1])
+
+    network = Network()
+    network.load_state_dict(state)
+    network.eval()
+    if not quantized:
+        return network
+    quantization = getattr(getattr(torch, "ao", None), "quantization", None)
+    if not hasattr(quantization, "quantize_dynamic"):
+        raise ImportError("this PyTorch has no quantize_dynamic")
+    kinds = {torch.nn.LSTM, torch.nn.Linear}
+    return quantization.quantize_dynamic(network, kinds, dtype=torch.qint8)
+
+
+def torch_way(torch: Any, name: str, network: Any) -> Way:
+    def run(window: Any) -> np.ndarray:
+        with torch.inference_mode():
+            return network(window).numpy()
+
+    return Way(name, torch.from_numpy, run)
+
+
+OPENERS: dict[str, Callable[[str, Path, np.ndarray, bool], list[Way]]] = {
+    "ai-edge-litert": tflite_ways,
+    "tflite-runtime": tflite_ways,
+    "onnxruntime": onnx_ways,
+    "torch": torch_ways,
+    "torch-dynamic-int8": torch_ways,
+}
+
+PACKAGES = {
+    "ai-edge-litert": "ai_edge_litert",
+    "tflite-runtime": "tflite_runtime",
+    "onnxruntime": "onnxruntime",
+    "torch": "torch",
+    "torch-dynamic-int8": "torch",
+}
+"""Engine -> the package that must be there."""
+
+
+def installed(engine: str) -> bool:
+    return importlib.util.find_spec(PACKAGES[engine]) is not None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
