@@ -6,6 +6,8 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
+# PyPI's PyTorch brings gigabytes of CUDA: its tests run where a wheel of the CPU build lies at hand.
+TORCH ?= $(firstword $(wildcard /opt/wheels/torch-*-cp311-*.whl))
 
 .PHONY: demo test lint docs clean
 
@@ -15,7 +17,7 @@ $(VENV)/.workstation: pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.workstation
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[workstation,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[workstation,dev]' $(TORCH)
 	touch $@
 
 demo: $(VENV)/.workstation

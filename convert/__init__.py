@@ -1,9 +1,11 @@
-"""Compiles a trained LSTM classifier to an unrolled, quantized TFLite file and proves it.
+"""Compiles a trained recurrent classifier to an unrolled, quantized TFLite file and proves it.
 
     from convert import convert_run
 
     conversion = convert_run("runs/mnist", "mnist-int8.tflite", precision="int8")
     print(conversion.report)
+
+`convert_model` does the same for a model of another maker (docs/layers.md).
 
 Importing this package loads neither TensorFlow nor numpy: public names are loaded on first use.
 """
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING
 from edge_runtime.lazy import lazy_attributes
 
 if TYPE_CHECKING:
+    from convert.auto import convert_auto
     from convert.compile import compile_network
     from convert.from_keras import network_from_keras
     from convert.network import Dense, Lstm, Network
@@ -30,6 +33,7 @@ _HOMES = {
     "PRECISIONS": "convert.precision",
     "TARGETS": "convert.target",
     "compile_network": "convert.compile",
+    "convert_auto": "convert.auto",
     "convert_each": "convert.pipeline",
     "convert_model": "convert.pipeline",
     "convert_run": "convert.pipeline",
@@ -44,6 +48,7 @@ __all__ = [
     "Lstm",
     "Network",
     "compile_network",
+    "convert_auto",
     "convert_each",
     "convert_model",
     "convert_run",

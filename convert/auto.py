@@ -161,8 +161,8 @@ def convert_auto(
 ) -> tuple[Choice, Conversion | None]:
     """Choose a precision, convert to it and prove it; `out` defaults to NAME-PRECISION.tflite.
 
-    No conversion, and no file, when no precision meets the budget. `prove`, `tell` and `options` as in
-    pipeline.convert_each; raises what that raises.
+    No conversion, and no file under `out`, when no precision meets the budget. `prove`, `tell` and
+    `options` as in pipeline.convert_each; raises what that raises.
     """
     settings = Settings.of(options)
     if settings.min_agreement is None:
@@ -173,6 +173,9 @@ def convert_auto(
     judge, source = judge_and_proof(source)
     choice = choose_precision(judge, settings)
     if choice.precision is None:
+        if out is not None:
+            # An older file must not be mistaken for the result.
+            Path(out).unlink(missing_ok=True)
         return choice, None
     path = Path(out) if out is not None else _default_path(model, choice.precision, settings)
     return choice, convert_source(source, path, precision=choice.precision, settings=settings)

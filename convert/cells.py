@@ -9,7 +9,7 @@ LSTM, eleven operators (docs/graph.md says what others were measured):
     c       = f * c + i * g
     h       = o * TANH(c)
 
-LSTM in float32, over rows that have been through the input's matmul all at once, ten:
+LSTM in float32, over rows that have been through the input's matmul all at once, twelve:
 
     i, f, o, g = SPLIT(p_t + FULLY_CONNECTED(h)), LOGISTIC of i, f and o, TANH of g; c and h as above
 

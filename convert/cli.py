@@ -125,7 +125,10 @@ def convert(
     """
     if write_graph is not None:
         from convert.recorded_graph import write_graph_record
+        from edge_runtime.errors import InputError
 
+        if recipe is not None:
+            raise InputError("--recipe has no meaning with --write-graph: leave it out")
         write_graph_record(model, write_graph, precision=precision, target=target)
         return
     from convert.pipeline import convert_each, output_files, precision_of

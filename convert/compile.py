@@ -81,6 +81,8 @@ def lower(
     `recipe`: ranges and weight formats of its own; InputError where they do not go with the precision.
     """
     scheme = scheme_for(precision, target_named(target))
+    if recipe is not None:
+        recipe.check(scheme, target_named(target))
     check_network(network)
     check_windows(network, windows)
     if graph == UNROLLED and scheme in PROJECTED:
@@ -90,8 +92,6 @@ def lower(
 
 def quantized(graph: Graph, windows: Windows, scheme: str, recipe: Recipe | None = None) -> Graph:
     """The float `graph` by a quantization scheme, one of those in convert.precision."""
-    if recipe is not None:
-        recipe.check_scheme(scheme)
     if scheme in SCHEME_FORMATS:
         return _with_float_activations(graph, windows, SCHEME_FORMATS[scheme], recipe)
     return _with_integer_activations(graph, windows, scheme, recipe)

@@ -1,4 +1,5 @@
-"""Graph -> TFLite FlatBuffer, through the official schema classes. The only module that knows them.
+"""Graph -> TFLite FlatBuffer, through the official schema classes. The only module that writes with them
+(inspect_model takes the names of operators and types from them).
 
 Small by sharing: identical constants, shape vectors, quantization tables and, without names, tensor
 tables are written once and referenced again; a list that is the tail of another one is not written at
@@ -248,7 +249,7 @@ class _Writer:
             return 0, 0
         name, fields_of = _OPTIONS[operator.op]
         fields = tuple(fields_of(self.graph, operator).items())
-        if self.strip and not fields:
+        if self.strip and not fields and not self._reads_options(operator):
             return 0, 0  # TFLite takes the defaults, OpenVINO crashes
 
         def write() -> int:
@@ -258,6 +259,11 @@ class _Writer:
             return int(getattr(self.schema, f"{name}End")(self.builder))
 
         return getattr(self.schema.BuiltinOptions, name), self._once(name, fields, write)
+
+    def _reads_options(self, operator: Operator) -> bool:
+        """litert 2 finds no default for the bias type of an int16 matmul without an options table."""
+        int16 = self.graph.tensors[operator.outputs[0]].dtype == np.int16
+        return int16 and operator.op is Op.FULLY_CONNECTED
 
     def _opcode_tables(self) -> int:
         builder, schema = self.builder, self.schema

@@ -1,11 +1,11 @@
 """Keeps the cell state of LSTMs in float32 while everything around it is int8.
 
 The state is the one tensor that is rounded again at every step, and it needs both the range of a counter
-and the resolution of a gate: with 8 bits it causes two thirds of the whole error (docs/graph.md). The
+and the resolution of a gate: with 8 bits it causes most of the whole error (docs/graph.md). The
 literature on quantized LSTMs therefore keeps it wider than the rest: Li and Alvarez 2021, "On the
 quantization of recurrent neural networks", hold it in 16 bits. Here it is float32: tflite-runtime 2.14
 has no QUANTIZE from int8 to int16, XNNPACK no kernels for int16, and a sum or product of floats costs
-about as much as one of bytes that must be rescaled. Matmuls, gates, h, window and logits stay int8.
+about as much as one of bytes that must be rescaled. Matmuls, LOGISTIC, h, window and logits stay int8.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from convert.graph import Graph, Op
 from convert.int8_ranges import state_tensors
 
 _FEEDS_STATE = (Op.ADD, Op.MUL, Op.SPLIT, Op.TANH)
-"""Operators between the gates and the state, the candidate's TANH included; before them all is int8."""
+"""Operators from the gates to the state, the candidate's TANH among them; before these all is int8."""
 
 
 def keep_state_float(graph: Graph) -> Graph:
     """The float `graph`, marked so that quantization leaves the cell updates of its LSTMs in float32.
 
-    Marked are the state, the products it is the sum of, the gates from their SPLIT on, and tanh of the
-    state. h is int8 again. A graph without LSTM is returned as it is.
+    Marked are the state (of a single step: before the row, too), the products it is the sum of, the
+    gates from their SPLIT on, the candidate, and tanh of the state. h is int8 again. A graph without
+    LSTM is returned as it is.
     """
     states = _cell_states(graph)
-    names = states | _feeding(graph, states) | _squashed(graph, states)
+    fed_back = {before for before, after in graph.states if after in states}
+    names = states | fed_back | _feeding(graph, states) | _squashed(graph, states)
     tensors = {
         name: replace(tensor, keep_float=True) if name in names else tensor
         for name, tensor in graph.tensors.items()

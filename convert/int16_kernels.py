@@ -13,8 +13,8 @@ from typing import Any, Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.fixed_point import Multiplier, rescale
 from convert.graph import Op, Operator, Tensor
+from edge_runtime.fixed_point import Multiplier, rescale
 
 Array = NDArray[Any]
 Int64 = NDArray[np.int64]

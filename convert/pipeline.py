@@ -230,6 +230,11 @@ def _lowered(source: Source, precision: str, settings: Settings) -> Graph:
     if finetuned is not None and finetuned.graph.precision == precision:
         if settings.graph != UNROLLED:
             raise InputError(f"--graph {settings.graph}: a fine-tuned run has the graph {UNROLLED} only")
+        if settings.recipe is not None and (settings.recipe.ranges or settings.recipe.weights):
+            raise InputError(
+                f"{settings.recipe.path}: the scales of a fine-tuned run are fixed: "
+                "leave out [[range]] and [[weights]]"
+            )
         graph = finetuned_graph(finetuned.graph, target)
     else:
         graph = lower(
@@ -256,8 +261,10 @@ def _proof(
         report = prove_file(candidate, source, budget=budget, engines=engines)
         if graph.states:
             report = with_row_proof(report, candidate, source, graph, engines)
-        probes = choose_probes(candidate, source, report, engines) if report else None
-    return report, probes
+        if not report:
+            return report, None
+        by_row = bool(graph.states)
+        return report, choose_probes(candidate, source, report, engines, by_row=by_row)
 
 
 def _metadata(

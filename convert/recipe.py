@@ -29,8 +29,11 @@ from typing import Any
 from convert.graph import Graph, Quantization, affine
 from convert.precision import precision_named
 from convert.scale_ties import FIXED, tied_groups
+from convert.target import Target
 from convert.weight_formats import KINDS, SCHEME_FORMATS, WeightFormat
 from edge_runtime.errors import InputError
+
+LIMITS = (float("-inf"), float("inf"))
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,21 @@ class Recipe:
         name = f"recipe {Path(self.path).name} (SHA-256 {self.sha256[:12]})"
         return f"{name}: {', '.join(rules) or 'no rules'}"
 
-    def check_scheme(self, scheme: str) -> None:
-        """Raises InputError where the recipe has rules that a quantization scheme has no use for."""
-        ranged = scheme in ("int8", "int8-float-state")
-        if self.ranges and not ranged:
+    def check(self, scheme: str, target: Target) -> None:
+        """Raises InputError for rules that the quantization scheme or the target has no use for."""
+        if self.ranges and scheme not in ("int8", "int8-float-state"):
             raise InputError(f"{self.path}: [[range]] goes with the precisions int8 and mixed")
         if self.weights and scheme not in SCHEME_FORMATS:
             raise InputError(
                 f"{self.path}: [[weights]] goes with float activations: float32, float16, dynamic, int4"
             )
+        stored = {item: name for name, item in SCHEME_FORMATS.items()}
+        for rule in self.weights:
+            if stored[rule.format] not in target.schemes:
+                raise InputError(
+                    f"{self.path}: [[weights]] {rule.tensors!r}: {stored[rule.format]} is refused or "
+                    f"wrong on target {target.name}: choose another format or --target"
+                )
 
     def apply_ranges(
         self, graph: Graph, quantizations: Mapping[str, Quantization]
@@ -148,6 +157,8 @@ def read_recipe(path: str | Path) -> Recipe:
 def _range(path: str | Path, item: Any) -> RangeRule:
     number = (int, float)
     _check_keys(path, "[[range]] ", item, {"tensors": str, "low": number, "high": number}, every=True)
+    if item["low"] in LIMITS or item["high"] in LIMITS:
+        raise InputError(f"{path}: [[range]] {item['tensors']!r}: expected two finite numbers")
     if not item["low"] < item["high"]:
         raise InputError(
             f"{path}: [[range]] {item['tensors']!r}: low is {item['low']}, high is {item['high']}: "
@@ -166,6 +177,9 @@ def _weights(path: str | Path, item: Any) -> WeightRule:
         raise InputError(
             f"{path}: [[weights]] precision is {item['precision']!r}: choose {', '.join(KINDS)}"
         )
+    integer = item["precision"] in ("int8", "int4")
+    if "per_channel" in item and not integer:
+        raise InputError(f"{path}: [[weights]] {item['tensors']!r}: per_channel goes with int8 and int4")
     return WeightRule(item["tensors"], WeightFormat(item["precision"], item.get("per_channel", True)))
 
 

@@ -56,9 +56,10 @@ def with_row_proof(
     return replace(report, by_row=tuple(results))
 
 
-def compared_rows(steps: int) -> tuple[int, ...]:
-    """Numbers of rows, from 1 to `steps`."""
-    return tuple(int(row) for row in np.unique(np.linspace(1, steps, min(steps, MAX_ROWS)).round()))
+def compared_rows(steps: int, most: int = MAX_ROWS) -> tuple[int, ...]:
+    """Numbers of rows, from 1, at most so many and at most MAX_ROWS; the last one is `steps`."""
+    count = min(steps, most, MAX_ROWS)
+    return tuple(int(row) for row in np.unique(np.linspace(steps, 1, count).round()))
 
 
 def unrolled_logits(network: Network, windows: Float32, rows: tuple[int, ...]) -> Float32:

@@ -76,6 +76,8 @@ def with_tied_states(graph: Graph, quantizations: dict[str, Quantization]) -> di
     """`quantizations` with one scale for each state, so that a step's output can be fed back as it is.
 
     The output's counts, as the ranges of what a step computes are chosen with more care than an input's;
-    where CONCATENATION ties the input to others, the output is tied to them too (scale_ties).
+    where CONCATENATION ties the input to others, the output is tied to them too (scale_ties). A state
+    that stays float32 (float_state) has none.
     """
-    return {**quantizations, **{before: quantizations[after] for before, after in graph.states}}
+    integer = [pair for pair in graph.states if pair[1] in quantizations]
+    return {**quantizations, **{before: quantizations[after] for before, after in integer}}

@@ -47,7 +47,7 @@ class Metadata:
     labels: tuple[str, ...]
     normalization: Normalization
     precision: str
-    """Arithmetic of the file: float32, float16, dynamic or int8."""
+    """Arithmetic of the file: float32, float16, dynamic, int4, int16x8, mixed or int8."""
     target: str
     """The engine the file was made for; `any` means every supported one."""
     flatbuffer_bytes: int

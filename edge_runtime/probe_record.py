@@ -33,10 +33,15 @@ class ProbeRecord:
     """Where the windows come from."""
     synthetic: Synthetic | None = None
     """Set when the windows are not in probes.bin."""
+    rows: tuple[int, ...] = ()
+    """Of a step file: the rows, numbered from 1 up to the last one, after which logits are compared."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `from_json` reads it back to an equal record."""
-        return asdict(self)
+        record = asdict(self)
+        if not self.rows:
+            del record["rows"]
+        return record
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> ProbeRecord:
@@ -47,6 +52,7 @@ class ProbeRecord:
             tolerance=float(record["tolerance"]),
             origin=str(record["origin"]),
             synthetic=_synthetic(record["synthetic"]),
+            rows=tuple(int(row) for row in record.get("rows", ())),
         )
         if result.count < 1 or result.dtype not in DTYPES or not 0 < result.tolerance < math.inf:
             raise ValueError("probes: expected a count, a dtype and a tolerance")

@@ -5,8 +5,8 @@ another CPU, a model changed by other tools. The probes find out in the device's
 the same code that classifies.
 
 Content of probes.bin (docs/format.md): the raw windows `[count, steps, features]` in their own dtype,
-unless they are synthetic, then the full model's logits `[count, classes]` in float32; little-endian,
-C order, nothing else.
+unless they are synthetic, then the full model's logits in float32, `[count, classes]` or, of a step
+file, `[count, rows, classes]`; little-endian, C order, nothing else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.engine import engine_version
 from edge_runtime.errors import InputError, ModelError, VerificationError
-from edge_runtime.metadata import PROBES_NAME, ModelFile
+from edge_runtime.metadata import PROBES_NAME, STEP, ModelFile
 from edge_runtime.parity_report import ParityBudget
 from edge_runtime.probe_record import ProbeRecord, Synthetic
 
@@ -37,7 +37,13 @@ class Probes:
     windows: NDArray[Any]
     """Raw, `[count, steps, features]`, uint8 or float32."""
     logits: NDArray[np.float32]
-    """The full model's, `[count, classes]`."""
+    """The full model's, `[count, classes]`; of a step file `[count, rows, classes]`, after each of the
+    record's rows."""
+
+    @property
+    def final(self) -> NDArray[np.float32]:
+        """Those after the last row, `[count, classes]`."""
+        return self.logits[:, -1] if self.record.rows else self.logits
 
     def to_bytes(self) -> bytes:
         """The content of probes.bin."""
@@ -52,7 +58,8 @@ def read_probes(file: ModelFile, path: str) -> Probes | None:
     if record is None:
         return None
     windows_shape = (record.count, metadata.steps, metadata.features)
-    logits_shape = (record.count, len(metadata.labels))
+    _check_rows(record, file, path)
+    logits_shape = (record.count, *([len(record.rows)] if record.rows else []), len(metadata.labels))
     dtype = np.dtype(record.dtype).newbyteorder("<")
     stored = 0 if record.synthetic else math.prod(windows_shape) * dtype.itemsize
     expected = stored + 4 * math.prod(logits_shape)
@@ -68,6 +75,14 @@ def read_probes(file: ModelFile, path: str) -> Probes | None:
         windows = np.frombuffer(content[:stored], dtype).reshape(windows_shape).astype(record.dtype)
     logits = np.frombuffer(content[stored:], "<f4").reshape(logits_shape).astype(np.float32)
     return Probes(record, windows, logits)
+
+
+def _check_rows(record: ProbeRecord, file: ModelFile, path: str) -> None:
+    steps, step_file = file.metadata.steps, file.metadata.graph == STEP
+    rows = record.rows
+    ascending = all(0 < one < other for one, other in zip(rows, rows[1:]))
+    if rows and not (step_file and ascending and rows[-1] == steps):
+        raise ModelError(f"{path}: damaged: its probes name rows that a window of {steps} does not have")
 
 
 def synthetic_windows(recipe: Synthetic, shape: tuple[int, int, int], dtype: str) -> NDArray[Any]:
@@ -97,12 +112,15 @@ class Mismatch:
     """The classes' labels."""
     difference: float
     """Largest difference of a logit; infinite when a logit was no number."""
+    row: int | None = None
+    """Of a step file: the row after which it shows, from 1."""
 
     def __str__(self) -> str:
         """One line."""
+        where = "" if self.row is None else f" after row {self.row}"
         return (
             f"probe {self.probe}: expected {self.expected}, found {self.found}, "
-            f"largest logit difference {self.difference:.5g}"
+            f"largest logit difference {self.difference:.5g}{where}"
         )
 
 
@@ -164,11 +182,12 @@ class Verification:
 
 def verify_probes(classifier: Classifier, probes: Probes) -> Verification:
     """Run every probe in the classifier's engine. Does not raise for a probe that fails."""
-    expected, labels = probes.logits, classifier.labels
-    found = np.stack([_logits(classifier, window, len(labels)) for window in probes.windows])
+    expected, labels, rows = probes.final, classifier.labels, probes.record.rows
+    logits = np.stack([_logits(classifier, window, probes) for window in probes.windows])
     with np.errstate(invalid="ignore"):
-        difference = np.abs(found.astype(np.float64) - expected).max(axis=1)
-    difference = np.where(np.isfinite(difference), difference, np.inf)
+        each = np.abs(logits.astype(np.float64) - probes.logits).max(axis=-1)
+    each = np.where(np.isfinite(each), each, np.inf).reshape(len(expected), -1)
+    difference, found = each.max(axis=1), logits[:, -1] if rows else logits
     sound = (difference <= probes.record.tolerance) & (found.argmax(axis=1) == expected.argmax(axis=1))
     parity = classifier.spec.parity
     return Verification(
@@ -185,6 +204,7 @@ def verify_probes(classifier: Classifier, probes: Probes) -> Verification:
                 labels[int(expected[k].argmax())],
                 labels[int(found[k].argmax())] if np.isfinite(difference[k]) else "no number",
                 float(difference[k]),
+                rows[int(each[k].argmax())] if rows else None,
             )
             for k in np.flatnonzero(~sound)
         ),
@@ -198,12 +218,16 @@ def demand(verification: Verification) -> Verification:
     return verification
 
 
-def _logits(classifier: Classifier, window: NDArray[Any], classes: int) -> NDArray[np.float32]:
+def _logits(classifier: Classifier, window: NDArray[Any], probes: Probes) -> NDArray[np.float32]:
     try:
+        if probes.record.rows:
+            positions = [row - 1 for row in probes.record.rows]
+            after: NDArray[np.float32] = classifier.logits_by_row(window[np.newaxis])[0][positions]
+            return after
         logits: NDArray[np.float32] = classifier.logits(window)[0]
         return logits
     except InputError:  # the probes themselves are sound: these are logits that are no numbers
-        return np.full(classes, np.nan, np.float32)
+        return np.full(probes.logits.shape[1:], np.nan, np.float32)
 
 
 def _finite(value: float) -> float | None:

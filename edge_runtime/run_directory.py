@@ -6,9 +6,9 @@ history.csv     loss and accuracy while it trained
 training.png    the same as a picture
 finetuned.npz   of a fine-tuned run: the quantized graph with its weights (edge_runtime.graph_record)
 predicted.npy   of a fine-tuned run: the logits of that graph's evaluation on the test split
-windows.npz     the raw windows that conversion needs: a stratified sample of the training split for
-                calibration, and the whole test split for the proof; so the data set itself is not
-                needed again
+windows.npz     the raw windows that conversion needs: stratified samples of the training split for
+                calibration and of the validation split for choices, and the whole test split for the
+                proof; so the data set itself is not needed again
 """
 
 from __future__ import annotations

@@ -66,7 +66,8 @@ def _run(tf: Any, record: GraphRecord, constants: dict[str, Any], windows: Any, 
     values = dict(constants)
     matrices = {item.inputs[1] for item in record.operators if item.op == MATMUL}
     for name in matrices:
-        values[name] = _rounded_rows(tf, values[name], record.tensors[name])
+        rounded = _as_in_the_file if exact else _rounded_rows
+        values[name] = rounded(tf, values[name], record.tensors[name])
     values[record.inputs[0]] = _rounded(tf, windows, record.tensors[record.inputs[0]])
     for item in record.operators:
         inputs = [values[name] for name in item.inputs]
@@ -98,6 +99,13 @@ def _rounded_rows(tf: Any, matrix: Any, tensor: RecordedTensor) -> Any:
         tf.transpose(matrix), -limits, limits, num_bits=8, narrow_range=True
     )
     return tf.transpose(columns)
+
+
+def _as_in_the_file(tf: Any, matrix: Any, tensor: RecordedTensor) -> Any:
+    """The same as the file is written: float64 decides cases near the half, where float32 may not."""
+    scale = np.reshape(np.array(tensor.scale, np.float64), (-1, 1))
+    integers = tf.clip_by_value(tf.round(tf.cast(matrix, tf.float64) / scale), -127, 127)
+    return tf.cast(integers * scale, tf.float32)
 
 
 def _matmul(tf: Any, item: RecordedOperator, inputs: list[Any]) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.metadata import read_model
-from tests.conftest import ENGINES, edge_rnn, succeed
+from tests.conftest import ENGINES, OFFERED, edge_rnn, succeed
 
 both_engines = pytest.mark.skipif(len(ENGINES) < 2, reason="needs tflite-runtime and ai-edge-litert")
 
@@ -109,42 +109,6 @@ def test_changed_model_or_windows_are_refused(digits_run, tmp_path):
     assert "run.json: not a run record" in result.stderr
 
 
-UNSUPPORTED = """
-import keras, sys
-from convert.from_keras import network_from_keras
-from edge_runtime.errors import DataError
-layers = keras.layers
-for built, words in [
-    ([layers.GRU(4), layers.Dense(2)], "GRU, Dense"),
-    ([layers.LSTM(4, activation="relu"), layers.Dense(2)], "activation='relu'"),
-    ([layers.LSTM(4, go_backwards=True), layers.Dense(2)], "go_backwards=True"),
-    ([layers.LSTM(4), layers.Dense(2, activation="softmax")], "activation='softmax'"),
-    ([layers.LSTM(4)], "LSTM: expected"),
-]:
-    model = keras.Sequential([keras.Input((5, 3)), *built])
-    try:
-        network_from_keras(model)
-    except DataError as error:
-        assert words in str(error), str(error)
-    else:
-        sys.exit(f"accepted {words}")
-try:
-    network_from_keras(keras.Sequential([keras.Input((None, 3)), layers.LSTM(4), layers.Dense(2)]))
-except DataError as error:
-    assert "fixed steps" in str(error)
-unbiased = [layers.LSTM(4, use_bias=False), layers.Dense(2, use_bias=False)]
-plain = keras.Sequential([keras.Input((5, 3)), *unbiased])
-assert not network_from_keras(plain).layers[0].bias.any()
-"""
-
-
-def test_layers_that_are_not_supported_are_named():
-    result = subprocess.run(
-        [sys.executable, "-c", UNSUPPORTED], capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
-
-
 def test_conversion_itself_loads_no_tensorflow(digits_run):
     code = f"""
 import sys
@@ -154,7 +118,7 @@ a = np.load({str(digits_run.path.with_suffix(".npz"))!r})
 lstm = Lstm("lstm", a["kernel"], a["recurrent_kernel"], a["bias"])
 network = Network(28, 28, (lstm, Dense("logits", a["dense_kernel"], a["dense_bias"])))
 windows = np.random.default_rng(0).random((50, 28, 28), np.float32)
-for precision in ("float32", "float16", "dynamic", "int8"):
+for precision in {OFFERED!r}:
     assert compile_network(network, windows, precision=precision)[4:8] == b"TFL3"
 assert not {{"tensorflow", "keras"}} & set(sys.modules)
 """

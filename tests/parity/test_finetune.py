@@ -110,6 +110,18 @@ def test_a_changed_graph_is_refused(finetuned, tmp_path):
     assert "finetuned.npz: not the file that run.json describes" in result.stderr
 
 
+def test_a_recipe_that_would_not_be_followed_is_refused(finetuned, tmp_path):
+    precision, path, _ = finetuned
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('[[range]]\ntensors = "c*"\nlow = -4.0\nhigh = 4.0\n', "utf-8")
+    result = edge_rnn("convert", path, "--precision", precision, "--recipe", recipe)
+    assert result.returncode == 2
+    assert f"{recipe}: the scales of a fine-tuned run are fixed: leave out" in result.stderr
+    result = edge_rnn("convert", path, "--write-graph", tmp_path / "g.npz", "--recipe", recipe)
+    assert result.returncode == 2
+    assert "--recipe has no meaning with --write-graph" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

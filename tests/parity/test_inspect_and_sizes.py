@@ -16,7 +16,7 @@ from convert.inspect_model import inspect_model
 from edge_runtime import Classifier
 from edge_runtime.errors import EdgeRnnError
 from edge_runtime.metadata import read_model
-from tests.conftest import ENGINES, edge_rnn, succeed
+from tests.conftest import ENGINES, OFFERED, edge_rnn, succeed
 from tests.model_files import write_model
 from tests.networks import layer_combinations, random_windows
 
@@ -72,15 +72,22 @@ def test_mutated_files_are_taken_apart_or_refused(small_model, tmp_path_factory,
         assert "mutated.tflite" in str(error)
 
 
-def test_stripped_file_computes_the_same(digits_run, digits_models, tmp_path):
-    out = tmp_path / "stripped.tflite"
-    succeed(edge_rnn("convert", digits_run.path, "--precision", "int8", "--strip", "--out", out))
-    assert out.stat().st_size < 0.95 * digits_models["int8"].stat().st_size
+@pytest.fixture(scope="module")
+def stripped_models(digits_run, tmp_path_factory):
+    """Precision -> file without tensor names."""
+    folder = tmp_path_factory.mktemp("stripped")
+    succeed(edge_rnn("convert", digits_run.path, "--precision", "all", "--strip", "--out", folder))
+    return {name: folder / f"digits-{name}.tflite" for name in OFFERED}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_stripped_files_compute_the_same(digits_run, digits_models, stripped_models, engine):
     windows = digits_run.run.test_windows().x[:100]
-    for engine in ENGINES:
+    for name, path in stripped_models.items():
+        assert path.stat().st_size < digits_models[name].stat().st_size
         with (
-            Classifier(out, engine=engine) as one,
-            Classifier(digits_models["int8"], engine=engine) as other,
+            Classifier(path, engine=engine) as one,
+            Classifier(digits_models[name], engine=engine) as other,
         ):
             np.testing.assert_array_equal(one.logits(windows), other.logits(windows))
 
@@ -88,15 +95,14 @@ def test_stripped_file_computes_the_same(digits_run, digits_models, tmp_path):
 READ = "import sys, openvino; openvino.Core().compile_model(sys.argv[1], 'CPU')"
 
 
-def test_openvino_reads_the_default_file_and_not_the_stripped_one(digits_models, digits_run, tmp_path):
+def test_openvino_reads_the_default_file_and_not_the_stripped_one(
+    digits_models, stripped_models, tmp_path
+):
     """The help text of --strip says so."""
     pytest.importorskip("openvino")
-    stripped = tmp_path / "stripped.tflite"
-    arguments = ("--precision", "float32", "--strip", "--out", stripped)
-    succeed(edge_rnn("convert", digits_run.path, *arguments))
-    codes = {}
+    stripped, codes = stripped_models["float32"], {}
     for path in (digits_models["float32"], stripped):
-        bare = tmp_path / f"bare-{path.name}"
+        bare = tmp_path / f"{len(codes)}.tflite"
         bare.write_bytes(read_model(path)[0])
         command = [sys.executable, "-c", READ, str(bare)]
         codes[path] = subprocess.run(command, capture_output=True, timeout=300, check=False).returncode

@@ -76,6 +76,48 @@ def test_int8(saved):
     succeed(edge_rnn("convert", saved / "model.pt", *arguments, "--min-agreement", "0.95"))
 
 
+NORMALIZED = """
+import sys
+import numpy as np
+import torch
+from torch import nn
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.BatchNorm1d(5)
+        self.body = nn.GRU(5, 12, batch_first=True)
+        self.norm = nn.LayerNorm(12)
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, x):
+        x = self.scale(x.transpose(1, 2)).transpose(1, 2)
+        return self.head(self.norm(self.body(x)[0][:, -1]))
+
+torch.manual_seed(0)
+model = Model()
+x = torch.randn(1500, 9, 5) * 3 + 1
+with torch.no_grad():
+    model(x)  # moves the batch normalization's mean and variance
+    nn.init.normal_(model.norm.weight), nn.init.normal_(model.norm.bias)
+    logits = model.eval()(x).numpy()
+np.savez(f"{sys.argv[1]}/windows.npz", x=x.numpy())
+np.save(f"{sys.argv[1]}/logits.npy", logits)
+torch.save(model.state_dict(), f"{sys.argv[1]}/model.pt")
+"""
+
+
+def test_normalization_in_front_and_behind(tmp_path):
+    subprocess.run([sys.executable, "-c", NORMALIZED, str(tmp_path)], check=True, capture_output=True)
+    data, out = tmp_path / "windows.npz", tmp_path / "model.tflite"
+    arguments = ("--data", data, "--precision", "float32", "--out", out)
+    succeed(edge_rnn("convert", tmp_path / "model.pt", *arguments))
+    x, expected = np.load(data)["x"][:200], np.load(tmp_path / "logits.npy")[:200]
+    for engine in ENGINES:
+        with Classifier(out, engine=engine) as classifier:
+            np.testing.assert_allclose(classifier.logits(x), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

@@ -133,7 +133,32 @@ def test_float_windows_small_and_large(tmp_path, steps, features):
     succeed(edge_rnn("train", *train, "--units", 8, "--quiet"))
     arguments = ("--precision", "float32", "--out", tmp_path / "m.tflite")
     succeed(edge_rnn("convert", tmp_path / "run", *arguments))
-    file = read_model_file(tmp_path / "m.tflite")
-    assert (file.metadata.probes.synthetic is None) == (steps == 10)
-    assert len(file.probes) < 8000
-    assert "verified" in succeed(edge_rnn("verify", tmp_path / "m.tflite"))
+    succeed(
+        edge_rnn("convert", tmp_path / "run", "--graph", "step", *arguments[:-1], tmp_path / "s.tflite")
+    )
+    for name, rows in (("m.tflite", 0), ("s.tflite", min(steps, 32))):
+        file = read_model_file(tmp_path / name)
+        assert (file.metadata.probes.synthetic is None) == (steps == 10)
+        assert len(file.metadata.probes.rows) == rows
+        assert len(file.probes) < 8000
+        assert "verified" in succeed(edge_rnn("verify", tmp_path / name))
+
+
+def test_a_step_file_is_verified_after_every_row(digits_run, tmp_path):
+    path, out = tmp_path / "step.tflite", tmp_path / "changed.tflite"
+    succeed(edge_rnn("convert", digits_run.path, "--graph", "step", "--out", path))
+    succeed(edge_rnn("verify", path))
+    file = read_model_file(path)
+    probes = read_probes(file, str(path))
+    assert probes.record.rows == tuple(range(1, file.metadata.steps + 1))
+    logits = probes.logits.copy()
+    logits[0, 2] += 2 * probes.record.tolerance
+    out.write_bytes(embed(file.flatbuffer, file.metadata, replace(probes, logits=logits)))
+    result = edge_rnn("verify", out)
+    assert result.returncode == 1
+    assert "after row 3" in result.stderr
+    wrong = replace(probes.record, rows=(*probes.record.rows[:-1], 99))
+    out.write_bytes(embed(file.flatbuffer, file.metadata, replace(probes, record=wrong)))
+    result = edge_rnn("verify", out)
+    assert result.returncode == 2
+    assert "name rows that a window" in result.stderr

@@ -10,11 +10,14 @@ from convert.flatbuffer import serialize
 from convert.float_state import keep_state_float
 from convert.graph import Op
 from convert.interpret import run
+from convert.network import Network
 from convert.unroll import unroll
+from edge_runtime.engine import open_interpreter
 from edge_runtime.quantization import quantize
+from edge_runtime.step_model import StepModel
 from tests.conftest import ENGINES
 from tests.engines import invoke
-from tests.networks import layer_combinations, random_network, random_windows
+from tests.networks import RandomLayers, layer_combinations, random_network, random_windows
 
 
 def test_only_the_cell_update_is_float():
@@ -44,3 +47,22 @@ def test_engines_are_close_to_the_numpy_run(engine, kernels):
 def test_a_graph_without_lstm_keeps_nothing_float():
     graph = keep_state_float(unroll(layer_combinations()["gru"]))
     assert not any(tensor.keep_float for tensor in graph.tensors.values())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_step_hands_its_cell_state_over_in_float32(engine):
+    make = RandomLayers()
+    layers = (
+        make.lstm(5, 8, "first", return_sequences=True),
+        make.lstm(8, 6, "second"),
+        make.dense(6, 3),
+    )
+    network = Network(7, 5, layers)
+    windows = random_windows(network)
+    graph = lower(network, windows, precision="mixed", graph="step")
+    kinds = [[graph.tensors[name].dtype.name for name in pair] for pair in graph.states]
+    assert kinds == [["int8"] * 2, ["float32"] * 2] * 2  # h and c of either layer, before and after
+    exact = run(unroll(network), windows[:10])
+    model = StepModel(open_interpreter(serialize(graph), engine=engine))
+    found = np.array([model.logits_by_row(window)[-1] for window in windows[:10]])
+    assert np.abs(found - exact).mean() < 0.02 * np.ptp(exact)

@@ -1,0 +1,86 @@
+"""How often the same file gets another class in another engine, as docs/graph.md shows it.
+
+    python benchmarks/engine_agreement.py runs/mnist
+
+Converts a run to int8 and mixed, runs each file on the test split in every installed engine with its
+default and its reference kernels, and in numpy, and counts the windows whose classes differ: from the
+full model, and between two of them. Prints Markdown; a minute and a half on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from convert.compile import lower
+from convert.flatbuffer import serialize
+from convert.graph import Graph
+from convert.interpret import run
+from convert.pipeline import convert_source
+from convert.settings import Settings
+from convert.source import Source, open_run
+from edge_runtime.engine import installed_engines
+from edge_runtime.quantization import dequantize, quantize
+
+PRECISIONS = ("int8", "mixed")
+KERNELS = ("default", "reference")
+BATCH = 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run")
+    source = open_run(parser.parse_args().run)
+    for precision in PRECISIONS:
+        with tempfile.TemporaryDirectory() as folder:
+            found = classes(source, precision, Path(folder))
+        print(f"\n{precision}, windows of {len(source.held_out):,} with another class\n")
+        print(f"| | {' | '.join(found)} |\n| --- |{' --- |' * len(found)}")
+        for name, one in found.items():
+            counts = " | ".join(str(int((one != other).sum())) for other in found.values())
+            print(f"| {name} | {counts} |")
+
+
+def classes(source: Source, precision: str, folder: Path) -> dict[str, np.ndarray]:
+    """Where the classes come from -> the classes of all test windows."""
+    graph = lower(source.network, source.calibration, precision=precision)
+    model, windows = folder / "model.tflite", folder / "windows.npy"
+    # The budget is not what is measured here: 0, so that the file is there in any case.
+    convert_source(source, model, precision=precision, settings=Settings(min_agreement=0.0))
+    assert serialize(graph) == model.read_bytes()[: len(serialize(graph))]
+    np.save(windows, source.held_out.x)
+    result = {
+        "full model": source.logits.argmax(axis=1),
+        "numpy": numpy_logits(source, graph).argmax(axis=1),
+    }
+    for engine in installed_engines():
+        for kernels in KERNELS:
+            result[f"{engine}, {kernels}"] = worker(model, windows, engine, kernels).argmax(axis=1)
+    return result
+
+
+def numpy_logits(source: Source, graph: Graph) -> np.ndarray:
+    """Logits of the test windows by the converter's own run of the graph."""
+    before, after = graph.tensors[graph.input].affine, graph.tensors[graph.output].affine
+    integers = quantize(
+        source.normalization.apply(source.held_out.x), before.scale[0], before.zero_point
+    )
+    parts = [run(graph, integers[k : k + BATCH]) for k in range(0, len(integers), BATCH)]
+    return dequantize(np.concatenate(parts), after.scale[0], after.zero_point)
+
+
+def worker(model: Path, windows: Path, engine: str, kernels: str) -> np.ndarray:
+    """Logits by an engine, in a process of its own."""
+    out = model.with_name("logits.npy")
+    command = [sys.executable, "-m", "edge_runtime.worker", str(model), str(windows), str(out)]
+    subprocess.run([*command, "--engine", engine, "--kernels", kernels], check=True, capture_output=True)
+    return np.load(out)
+
+
+if __name__ == "__main__":
+    main()
