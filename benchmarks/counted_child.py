@@ -1,0 +1,53 @@
+"""Runs a model under qemu and marks every run for the plugin; instructions.py starts it.
+
+    python counted_child.py ENGINE MODEL WINDOWS.npy LOGITS.npy
+
+Runs every window once in each way that the engine offers (timed_child.py), and prints the names of the
+ways. A getppid system call before and after each run is the mark. Saves the logits of the first way.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from timed_child import OPENERS, Way
+
+from edge_runtime.errors import EdgeRnnError
+
+WARM_UP = 5
+
+
+def main() -> int:
+    engine, model, windows_file, logits_file = sys.argv[1:]
+    windows = np.load(windows_file)[:, np.newaxis]
+    try:
+        ways = OPENERS[engine](engine, Path(model), windows[0], False)
+    except (EdgeRnnError, ImportError, RuntimeError) as error:
+        print(next(iter(str(error).splitlines()), type(error).__name__), file=sys.stderr)
+        return 2
+    results = [marked(way, windows) for way in ways]
+    np.save(logits_file, results[0])
+    print("\n".join(way.name for way in ways))
+    return 0
+
+
+def marked(way: Way, windows: np.ndarray) -> np.ndarray:
+    """The logits of every window."""
+    mark, run = os.getppid, way.run
+    inputs = [way.prepare(window) for window in windows]
+    for item in inputs[:WARM_UP]:
+        run(item)
+    outputs = []
+    for item in inputs:
+        mark()
+        output = run(item)
+        mark()
+        outputs.append(way.logits(output.copy()))
+    return np.concatenate(outputs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
