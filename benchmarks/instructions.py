@@ -5,9 +5,9 @@
 Prints Markdown. The candidates are those of latency.py that have aarch64 wheels; each runs in qemu's
 user mode in an aarch64 Debian with Python 3.11 (scripts/arm_root.py, made on first use), where a plugin
 (count_instructions.c, compiled with gcc) counts what is executed from a window of the input's type to
-the logits as an array. Median over the windows; another load on the machine changes nothing. Of an engine
-with several ways to run a model the one with the fewest instructions is taken. The agreement is with the
-full model's classes on the same windows, in the emulation.
+the logits as an array. Median over the windows; another load on the machine changes nothing. Of an
+engine with several ways to run a model the one with the fewest instructions is taken. The agreement is
+with the full model's classes on the same windows, in the emulation.
 
 Instructions are not time: caches, memory and dual issue are not counted. XNNPACK chooses its kernels by
 what the CPU can do (dot products on A76), which qemu emulates, but also by the model in /proc/cpuinfo,

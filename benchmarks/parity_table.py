@@ -52,8 +52,7 @@ from edge_runtime.probes import read_probes
 GROUPS = {
     "matrices": (MATRICES,),
     "biases, constants": (VECTORS, OTHER_BUFFERS),
-    "tensors": (TABLES, BUFFERS),
-    "names": (NAMES,),
+    "tensors, names": (TABLES, BUFFERS, NAMES),
     "scales": (QUANTIZATION,),
     "operators": (OPERATORS,),
     "labels and record": (LABELS_NAME, RECORD_NAME, ARCHIVE),
@@ -137,24 +136,32 @@ def prove_elsewhere(file: File, source: Source, target: Target) -> None:
 
 
 def parity_table(files: list[File]) -> None:
-    print(
-        "| precision | targets that get this file | engine | agreement | accuracy "
-        "| mean logit difference | largest | budget met |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
-    )
+    """One row for all versions of an engine that give the same figures."""
+    head = ["precision", "targets that get this file", "engine", "agreement", "accuracy"]
+    head += ["mean logit difference", "largest", "within the default budget"]
+    print(f"| {' | '.join(head)} |\n|{' --- |' * len(head)}")
     for file in files:
         budget = PRECISIONS[file.precision].budget
+        rows: dict[tuple[str, str], list[str]] = {}
         for engine in file.engines.values():
-            start = f"| {file.precision} | {', '.join(file.targets)} | {engine.engine} {engine.version} "
-            if engine.failure is not None:
-                print(f"{start}| {engine.failure} | | | | no |")
-                continue
-            print(
-                f"{start}| {100 * engine.agreement:.2f} % | {100 * engine.accuracy:.2f} % "
-                f"| {engine.mean_logit_difference:.5f} | {engine.max_logit_difference:.5f} "
-                f"| {'yes' if engine.meets(budget) else 'no'} ({100 * budget.min_agreement:g} %) |"
-            )
+            within = f"{'yes' if engine.meets(budget) else 'no'} ({100 * budget.min_agreement:g} %)"
+            key = (engine.engine, f"{figures(engine)} | {within}")
+            rows.setdefault(key, []).append(engine.version)
+        for (name, cells), versions in rows.items():
+            engines = f"{name} {', '.join(sorted(versions))}"
+            print(f"| {file.precision} | {', '.join(file.targets)} | {engines} | {cells} |")
     missing = sorted({name for file in files for name in file.not_proven})
     print(f"\nNot proven on: {', '.join(missing) or 'none, every engine of every target ran'}.")
+
+
+def figures(engine: EngineParity) -> str:
+    """Four cells."""
+    if engine.failure is not None:
+        return f"{engine.failure} | | |"
+    return (
+        f"{100 * engine.agreement:.2f} % | {100 * engine.accuracy:.2f} % "
+        f"| {engine.mean_logit_difference:.5f} | {engine.max_logit_difference:.5f}"
+    )
 
 
 def size_table(source: Source, files: list[File]) -> None:
@@ -176,7 +183,8 @@ def stripped_bytes(source: Source, file: File) -> int:
 
     The engines compute the same with it, so the proof is not run again.
     """
-    metadata = read_model_file(file.path).metadata
+    content = read_model_file(file.path)
+    metadata = content.metadata
     flatbuffer = compiled(source, file.precision, TARGETS[file.targets[0]], strip=True)
     size = len(flatbuffer)
     stripped = replace(
@@ -185,7 +193,7 @@ def stripped_bytes(source: Source, file: File) -> int:
         flatbuffer_sha256=hashlib.sha256(flatbuffer).hexdigest(),
         parity=replace(metadata.parity, flatbuffer_bytes=size),
     )
-    return len(embed(flatbuffer, stripped, read_probes(file.path, metadata)))
+    return len(embed(flatbuffer, stripped, read_probes(content, str(file.path))))
 
 
 if __name__ == "__main__":
