@@ -43,6 +43,8 @@ class Timing:
     logits: np.ndarray | None = None
     rounds: list[list[int]] = field(default_factory=list)
     """Nanoseconds, round by round."""
+    resident: int | None = None
+    """Bytes in memory at the end, Python included; None where Linux does not say."""
 
     @property
     def median(self) -> float:
@@ -88,6 +90,9 @@ class _Child:
 
     def close(self) -> None:
         """Let the child end."""
+        statm = Path(f"/proc/{self.process.pid}/statm")
+        if statm.exists():
+            self.timing.resident = int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         self.process.stdin.close()
         self.process.wait()
 

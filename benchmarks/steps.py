@@ -5,7 +5,7 @@
 Prints Markdown. Windows of 28 features, LSTM(128), 10 classes, random weights as Keras initializes them,
 uniform random windows; no training and no TensorFlow. The bytes are those of the FlatBuffer, without
 metadata and probes. Latency: median, one process for each file and engine, one thread, interleaved
-rounds (interleaved.py).
+rounds (interleaved.py). MB: memory of that process, Python included.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ class Row:
     """CPU time of the conversion, without a proof."""
     microseconds: dict[str, float]
     """Engine -> median of one window."""
+    megabytes: dict[str, float]
+    """Engine -> memory of the process that runs it, Python and numpy included."""
 
 
 def main() -> None:
@@ -80,10 +82,13 @@ def rows(steps: int, precisions: list[str], rounds: int, runs: int) -> dict[str,
             candidates += [Candidate(precision, engine, file) for engine in installed_engines()]
         timings = measure(candidates, windows[:TIMED_WINDOWS], rounds, runs)
     latencies: dict[str, dict[str, float]] = {precision: {} for precision in precisions}
+    memory: dict[str, dict[str, float]] = {precision: {} for precision in precisions}
     for timing in timings:
         assert not timing.failure, timing.failure
-        latencies[timing.candidate.name][timing.candidate.engine] = timing.median
-    return {name: Row(steps, *sizes[name], latencies[name]) for name in precisions}
+        candidate = timing.candidate
+        latencies[candidate.name][candidate.engine] = timing.median
+        memory[candidate.name][candidate.engine] = (timing.resident or 0) / 1e6
+    return {name: Row(steps, *sizes[name], latencies[name], memory[name]) for name in precisions}
 
 
 def keras_initial_network(steps: int, rng: np.random.Generator) -> Network:
@@ -107,9 +112,9 @@ def table(precision: str, measured: list[Row]) -> None:
     engines = list(measured[0].microseconds)
     print(f"\n{precision}:\n")
     print("| steps | file bytes | bytes per further step | conversion, CPU s | ms per step ", end="")
-    print("".join(f"| us in {name} {engine_version(name)} | us per step " for name in engines), end="")
+    print("".join(f"| us in {name} {engine_version(name)} | per step | MB " for name in engines), end="")
     print("| file bytes with `--graph step` |")
-    print("| --- " * (6 + 2 * len(engines)) + "|")
+    print("| --- " * (6 + 3 * len(engines)) + "|")
     for before, row in zip([None, *measured], measured):
         growth = ""
         if before is not None:
@@ -118,6 +123,7 @@ def table(precision: str, measured: list[Row]) -> None:
         print(f"| {1e3 * row.seconds / row.steps:.1f} ", end="")
         for name in engines:
             print(f"| {row.microseconds[name]:,.1f} | {row.microseconds[name] / row.steps:.2f} ", end="")
+            print(f"| {row.megabytes[name]:.0f} ", end="")
         print(f"| {row.step_bytes:,} |")
 
 
