@@ -29,10 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.embed import archived_bytes
+from convert.graph import Graph
 from convert.interpret import run
 from convert.parity import engine_logits
 from convert.proof_engines import ProofEngine, ProofEngines
-from convert.row_parity import compared_rows, unrolled_logits
+from convert.row_parity import compared_rows, numpy_logits, unrolled_logits
 from convert.source import Source
 from convert.unroll import unroll
 from edge_runtime.parity_report import ParityReport
@@ -76,20 +77,20 @@ def choose_probes(
     source: Source,
     report: ParityReport,
     engines: ProofEngines,
-    *,
-    by_row: bool = False,
+    graph: Graph,
 ) -> Probes:
-    """Probes for the model file `model`, which passed the proof `report`.
+    """Probes for the model file `model`, which did not fail the proof `report`.
 
-    Runs the engines of the report on a few windows; `engines`: those of the proof; `by_row`: of a step
-    file, whose probes are compared after every row (of long windows after some of them). Raises
-    EngineError when an engine fails now.
+    Runs the engines of the report on a few windows, those outside of the target too; where none has run
+    the file, the `graph` in it is run in numpy. `engines`: those of the proof. The probes of a step file
+    are compared after every row (of long windows after some of them). Raises EngineError when an engine
+    fails now.
     """
     ran = {(r.engine, r.version) for r in report.engines if r.agreement is not None}
     proven = [item for item in engines.available if (item.distribution, item.version) in ran]
     steps = source.network.steps
-    rows = compared_rows(steps, _rows_that_fit(source.logits.shape[1])) if by_row else ()
-    runs = _Runs(Path(model), source, proven, rows)
+    rows = compared_rows(steps, _rows_that_fit(source.logits.shape[1])) if graph.states else ()
+    runs = _Runs(Path(model), source, proven, graph, rows)
     candidates = _candidates(source)
     expected = runs.expected(candidates.windows, candidates.logits)
     differences = runs.differences(candidates.windows, expected)
@@ -110,6 +111,7 @@ class _Runs:
     model: Path
     source: Source
     engines: list[ProofEngine]
+    graph: Graph
     rows: tuple[int, ...]
     """Of a step file."""
 
@@ -123,8 +125,11 @@ class _Runs:
 
     def differences(self, raw: NDArray[Any], expected: NDArray[np.float32]) -> NDArray[np.float64]:
         """The largest difference of a logit in any engine and after any row, window by window `[N]`."""
-        found = [self._logits(raw, engine).astype(np.float64) for engine in self.engines]
-        each = [np.abs(logits - expected).reshape(len(raw), -1).max(axis=1) for logits in found]
+        found = [self._logits(raw, engine) for engine in self.engines]
+        if not found:
+            found = [self._after_rows(numpy_logits(self.graph, self.source.normalization.apply(raw)))]
+        off = [np.abs(logits.astype(np.float64) - expected) for logits in found]
+        each = [values.reshape(len(raw), -1).max(axis=1) for values in off]
         largest: NDArray[np.float64] = np.max(each, axis=0)
         return largest
 
@@ -132,6 +137,9 @@ class _Runs:
         logits = engine_logits(
             self.model, raw, engine=engine.distribution, python=engine.python, by_row=bool(self.rows)
         )
+        return self._after_rows(logits)
+
+    def _after_rows(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         return logits[:, [row - 1 for row in self.rows]] if self.rows else logits
 
 

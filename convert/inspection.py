@@ -127,7 +127,7 @@ def _proof(metadata: Metadata | None) -> list[str]:
     if metadata is None:
         return ["none: not written by edge-rnn convert"]
     made = f"made for target {metadata.target} in {metadata.precision}"
-    report = str(metadata.parity).splitlines() if metadata.parity else ["no parity report"]
+    report = str(metadata.parity).splitlines() if metadata.parity is not None else ["no parity report"]
     probes = metadata.probes
     if probes is None:
         return [made, *report, "no probes: 'edge-rnn verify' cannot check this file"]

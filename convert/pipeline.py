@@ -252,7 +252,7 @@ def _lowered(source: Source, precision: str, settings: Settings) -> Graph:
 def _proof(
     source: Source, data: bytes, precision: str, settings: Settings, graph: Graph
 ) -> tuple[ParityReport, Probes | None]:
-    """The parity report, and what the device will check where it passed."""
+    """The parity report, and what the device will check, where the proof did not fail."""
     budget = settings.budget(precision_named(precision))
     with tempfile.TemporaryDirectory() as folder:
         candidate = Path(folder, "candidate.tflite")
@@ -261,10 +261,9 @@ def _proof(
         report = prove_file(candidate, source, budget=budget, engines=engines)
         if graph.states:
             report = with_row_proof(report, candidate, source, graph, engines)
-        if not report:
+        if report.failed:
             return report, None
-        by_row = bool(graph.states)
-        return report, choose_probes(candidate, source, report, engines, by_row=by_row)
+        return report, choose_probes(candidate, source, report, engines, graph)
 
 
 def _metadata(

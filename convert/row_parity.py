@@ -69,11 +69,11 @@ def unrolled_logits(network: Network, windows: Float32, rows: tuple[int, ...]) -
 
 
 def numpy_logits(graph: Graph, windows: Float32) -> Float32:
-    """Logits `[N, steps, classes]` after every row of normalized windows, by the step graph in numpy."""
+    """Logits of normalized windows, in numpy: `[N, classes]`; of a step `[N, steps, classes]`."""
     source, result = graph.tensors[graph.input].quantization, graph.tensors[graph.output].quantization
     dtype = graph.tensors[graph.input].dtype
     fed = windows if source is None else quantize(windows, source.scale[0], source.zero_point, dtype)
-    logits = np.stack(run_rows(graph, fed), axis=1)
+    logits = np.stack(run_rows(graph, fed), axis=1) if graph.states else run(graph, fed)
     return logits if result is None else dequantize(logits, result.scale[0], result.zero_point)
 
 

@@ -82,7 +82,7 @@ class Metadata:
             "source": self.source,
             "tools": self.tools,
             "choices": list(self.choices),
-            "parity": self.parity.to_json() if self.parity else None,
+            "parity": self.parity.to_json() if self.parity is not None else None,
             "probes": self.probes.to_json() if self.probes else None,
         }
 

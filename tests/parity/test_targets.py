@@ -131,6 +131,23 @@ def test_what_is_not_proven_is_printed_and_stored_with_the_command_that_helps(
             assert f"{engine.distribution}=={engine.versions[-1]}" in install
 
 
+def test_a_file_that_no_engine_of_its_target_has_run_says_so(digits_run, no_environments, tmp_path):
+    target = next(
+        (name for name in TARGETS if len(missing_engines(name)) == len(TARGETS[name].engines)), ""
+    )
+    if not target:
+        pytest.skip("some engine of every target is installed")
+    out = tmp_path / "m.tflite"
+    arguments = ("--precision", "float32", "--target", target, "--out", out)
+    printed = succeed(edge_rnn("convert", digits_run.path, *arguments, env=no_environments))
+    assert ": not proven\n" in printed
+    parity = read_model(out)[1].parity
+    assert not parity
+    assert parity.not_proven == (target,)
+    assert f"Not proven on: {target}" in succeed(edge_rnn("inspect", out))
+    succeed(edge_rnn("verify", out))  # the device can still find out
+
+
 def test_require_engine_leaves_no_file_that_is_not_proven(digits_run, no_environments, tmp_path):
     missing = missing_engines("any")
     if not missing:
