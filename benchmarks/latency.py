@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from cpu import cpu_name
 from interleaved import Candidate, Timing, measure
-from timed_child import installed
+from timed_child import SHARED, installed
 
 from convert.pipeline import convert_source
 from convert.precision import offered
@@ -35,6 +35,7 @@ from convert.source import Source, open_run
 from convert.target import TARGETS
 from edge_runtime.engine import ENGINES
 from edge_runtime.errors import EdgeRnnError
+from edge_runtime.shared_weights import PRECISIONS as FLOAT_ACTIVATIONS
 
 CHECKED_WINDOWS = 200
 NEWER = "litert-2.1"
@@ -86,6 +87,8 @@ def our_candidates(source: Source, folder: Path) -> tuple[list[Candidate], list[
         if not result:
             notes.append(result.refusal)
             continue
+        if precision in FLOAT_ACTIVATIONS:
+            engines = (*engines, SHARED)
         candidates += [Candidate(name, engine, file) for engine in engines if installed(engine)]
     return candidates, notes
 

@@ -19,11 +19,13 @@ from pathlib import Path
 import numpy as np
 from cpu import cpu_name
 from interleaved import Candidate, measure
+from timed_child import SHARED, installed
 
 from convert.compile import compile_network
 from convert.network import Dense, Lstm, Network
 from edge_runtime.engine import engine_version, installed_engines
 from edge_runtime.metadata import STEP
+from edge_runtime.shared_weights import PRECISIONS as FLOAT_ACTIVATIONS
 
 FEATURES, UNITS, CLASSES = 28, 128, 10
 STEPS = (28, 64, 128, 256, 512)
@@ -79,7 +81,10 @@ def rows(steps: int, precisions: list[str], rounds: int, runs: int) -> dict[str,
             sizes[precision] = (len(data), len(step), seconds)
             file = Path(folder, f"{precision}.tflite")
             file.write_bytes(data)
-            candidates += [Candidate(precision, engine, file) for engine in installed_engines()]
+            engines = list(installed_engines())
+            if precision in FLOAT_ACTIVATIONS and installed(SHARED):
+                engines.append(SHARED)
+            candidates += [Candidate(precision, engine, file) for engine in engines]
         timings = measure(candidates, windows[:TIMED_WINDOWS], rounds, runs)
     latencies: dict[str, dict[str, float]] = {precision: {} for precision in precisions}
     memory: dict[str, dict[str, float]] = {precision: {} for precision in precisions}
@@ -108,11 +113,15 @@ def glorot(outputs: int, inputs: int, rng: np.random.Generator) -> np.ndarray:
     return rng.uniform(-limit, limit, (outputs, inputs)).astype(np.float32)
 
 
+def titled(engine: str) -> str:
+    return engine if engine == SHARED else f"{engine} {engine_version(engine)}"
+
+
 def table(precision: str, measured: list[Row]) -> None:
     engines = list(measured[0].microseconds)
     print(f"\n{precision}:\n")
     print("| steps | file bytes | bytes per further step | conversion, CPU s | ms per step ", end="")
-    print("".join(f"| us in {name} {engine_version(name)} | per step | MB " for name in engines), end="")
+    print("".join(f"| us in {titled(name)} | per step | MB " for name in engines), end="")
     print("| file bytes with `--graph step` |")
     print("| --- " * (6 + 3 * len(engines)) + "|")
     for before, row in zip([None, *measured], measured):

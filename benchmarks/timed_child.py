@@ -25,12 +25,13 @@ from typing import Any, Callable
 
 import numpy as np
 
-from edge_runtime.engine import KERNELS, open_interpreter
+from edge_runtime.engine import SHARED_WEIGHTS, open_interpreter
 from edge_runtime.errors import EdgeRnnError
 from edge_runtime.quantization import dequantize, quantize
 
 WARM_UP = 20
 """Runs before every measurement: another process has had the core and its caches."""
+SHARED = "ai-edge-litert, shared weights"
 TRIALS = 3
 TRIAL_RUNS = 200
 
@@ -99,6 +100,11 @@ def nanoseconds(way: Way, inputs: list[Any], runs: int) -> list[int]:
     return times
 
 
+def shared_ways(engine: str, model: Path, example: np.ndarray, any_way: bool) -> list[Way]:
+    """Each matrix packed once (edge_runtime.shared_weights)."""
+    return [tflite_way("ai-edge-litert", model, SHARED_WEIGHTS)]
+
+
 def tflite_ways(engine: str, model: Path, example: np.ndarray, any_way: bool) -> list[Way]:
     """With XNNPACK where the engine takes it by itself, and without."""
     ways = []
@@ -112,7 +118,6 @@ def tflite_ways(engine: str, model: Path, example: np.ndarray, any_way: bool) ->
 
 
 def tflite_way(engine: str, model: Path, kernels: str) -> Way:
-    assert kernels in KERNELS
     interpreter = open_interpreter(model.read_bytes(), engine=engine, kernels=kernels)
     source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     input_index, output_index = source["index"], result["index"]
@@ -218,6 +223,7 @@ def torch_way(torch: Any, name: str, network: Any) -> Way:
 
 OPENERS: dict[str, Callable[[str, Path, np.ndarray, bool], list[Way]]] = {
     "ai-edge-litert": tflite_ways,
+    SHARED: shared_ways,
     "tflite-runtime": tflite_ways,
     "onnxruntime": onnx_ways,
     "torch": torch_ways,
@@ -226,16 +232,20 @@ OPENERS: dict[str, Callable[[str, Path, np.ndarray, bool], list[Way]]] = {
 
 PACKAGES = {
     "ai-edge-litert": "ai_edge_litert",
+    SHARED: "ai_edge_litert.compiled_model",
     "tflite-runtime": "tflite_runtime",
     "onnxruntime": "onnxruntime",
     "torch": "torch",
     "torch-dynamic-int8": "torch",
 }
-"""Engine -> the package that must be there."""
+"""Engine -> the package or module that must be there."""
 
 
 def installed(engine: str) -> bool:
-    return importlib.util.find_spec(PACKAGES[engine]) is not None
+    try:
+        return importlib.util.find_spec(PACKAGES[engine]) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 if __name__ == "__main__":

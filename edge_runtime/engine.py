@@ -21,6 +21,9 @@ KERNELS = {
 }
 """Which implementation of the operators -> name in the engine's OpResolverType."""
 
+SHARED_WEIGHTS = "shared-weights"
+"""Another kind of kernels: the default ones, with every matrix packed once (shared_weights)."""
+
 
 def installed_engines() -> tuple[str, ...]:
     """Names of the engines that are installed, the fastest first. Imports none of them."""
@@ -77,15 +80,18 @@ def open_interpreter(
 ) -> Any:
     """An interpreter of the installed engine with the model loaded and its tensors allocated.
 
-    `kernels`: "default" (XNNPACK where the engine has it), "no-xnnpack" or "reference".
-    Raises EngineError when the engine is missing, cannot be imported, or refuses the model.
+    `kernels`: "default" (XNNPACK where the engine has it), "no-xnnpack", "reference", or for
+    ai-edge-litert "shared-weights". Raises EngineError when the engine is missing, cannot be imported,
+    or refuses the model.
     """
     name = choose_engine(engine)
     if not isinstance(threads, int) or threads < 1:
         raise EngineError(f"threads is {threads!r}: expected a whole number of at least 1")
     module = _import_engine(name)
-    resolver = getattr(module.OpResolverType, KERNELS[kernels])
     try:
+        if kernels == SHARED_WEIGHTS:
+            return _with_shared_weights(name, flatbuffer, threads)
+        resolver = getattr(module.OpResolverType, KERNELS[kernels])
         interpreter = module.Interpreter(
             model_content=flatbuffer, num_threads=threads, experimental_op_resolver_type=resolver
         )
@@ -93,6 +99,14 @@ def open_interpreter(
     except (RuntimeError, ValueError) as error:
         raise EngineError(f"{name} refuses the model: {_first_line(error)}") from error
     return interpreter
+
+
+def _with_shared_weights(name: str, flatbuffer: bytes, threads: int) -> Any:
+    if name != "ai-edge-litert":
+        raise EngineError(f"shared weights need the engine ai-edge-litert, found {name}")
+    from edge_runtime.shared_weights import SharedWeightsInterpreter
+
+    return SharedWeightsInterpreter(flatbuffer, threads)
 
 
 def _first_line(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import tempfile
@@ -20,6 +21,16 @@ def needs_extra(extra: str, package: str, what: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise MissingExtraError(what, package, extra) from error
+
+
+def quiet_exit() -> None:
+    """Let native code print nothing on file descriptor 2 once Python has ended; for a command."""
+    atexit.register(_silence)
+
+
+def _silence() -> None:
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 @contextlib.contextmanager
