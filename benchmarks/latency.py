@@ -142,7 +142,7 @@ def table(timings: list[Timing], full: np.ndarray) -> None:
 
 
 def engine_name(timing: Timing) -> str:
-    way = f" ({timing.way})" if timing.way not in ("", "default") else ""
+    way = f" ({timing.way})" if timing.way not in ("", "default", "shared-weights") else ""
     return f"{timing.candidate.engine.replace('-dynamic-int8', '')}{way}"
 
 
