@@ -35,7 +35,7 @@ from convert.source import Source, open_run
 from convert.target import TARGETS
 from edge_runtime.engine import ENGINES
 from edge_runtime.errors import EdgeRnnError
-from edge_runtime.shared_weights import PRECISIONS as FLOAT_ACTIVATIONS
+from edge_runtime.metadata import read_model
 
 CHECKED_WINDOWS = 200
 NEWER = "litert-2.1"
@@ -87,7 +87,7 @@ def our_candidates(source: Source, folder: Path) -> tuple[list[Candidate], list[
         if not result:
             notes.append(result.refusal)
             continue
-        if precision in FLOAT_ACTIVATIONS:
+        if read_model(file)[1].shared_weights:
             engines = (*engines, SHARED)
         candidates += [Candidate(name, engine, file) for engine in engines if installed(engine)]
     return candidates, notes

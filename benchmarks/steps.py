@@ -25,7 +25,6 @@ from convert.compile import compile_network
 from convert.network import Dense, Lstm, Network
 from edge_runtime.engine import engine_version, installed_engines
 from edge_runtime.metadata import STEP
-from edge_runtime.shared_weights import PRECISIONS as FLOAT_ACTIVATIONS
 
 FEATURES, UNITS, CLASSES = 28, 128, 10
 STEPS = (28, 64, 128, 256, 512)
@@ -82,7 +81,7 @@ def rows(steps: int, precisions: list[str], rounds: int, runs: int) -> dict[str,
             file = Path(folder, f"{precision}.tflite")
             file.write_bytes(data)
             engines = list(installed_engines())
-            if precision in FLOAT_ACTIVATIONS and installed(SHARED):
+            if installed(SHARED):
                 engines.append(SHARED)
             candidates += [Candidate(precision, engine, file) for engine in engines]
         timings = measure(candidates, windows[:TIMED_WINDOWS], rounds, runs)

@@ -1,9 +1,10 @@
 """Scale and zero_point of every int8 activation: what the format fixes, and what calibration decides.
 
-Ranges are chosen step by step, as an LSTM's state grows along the window. Where an 8-bit result
-saturates, so may its input: the pre-activations are clipped to where LOGISTIC and TANH have reached
-their last representable value, which costs nothing and gives the rest of the range a finer scale.
-The cell state has no such end: its limits are searched for (convert.range_search).
+Ranges of states are chosen step by step, as an LSTM's state grows along the window; the pre-activations
+of all steps share one, as they come from one matrix (scale_ties). Where an 8-bit result saturates, so
+may its input: the pre-activations are clipped to where LOGISTIC and TANH have reached their last
+representable value, which costs nothing and gives the rest of the range a finer scale. The cell state
+has no such end: its limits are searched for (convert.range_search).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from convert.calibrate import Range
 from convert.graph import Graph, Op, Quantization, affine
 from convert.quantize import int8_inputs, runs_in_float
 from convert.range_search import state_quantizations
-from convert.scale_ties import FIXED, MOVES, fixed_quantization, tied_groups
+from convert.scale_ties import FIXED, MOVES, fixed_quantization, sharing_a_matrix, tied_groups
 
 LOGISTIC_IN = (-6.24, 5.14)
 """sigmoid rounds to its first or last 8-bit value beyond these: ln(0.5 / 255.5), ln(254.5 / 1.5)."""
@@ -33,9 +34,11 @@ def int8_quantizations(
     `[N, steps, features]`, the ones `ranges` come from.
     """
     result = _format_quantizations(graph)
+    by_matrix = [set(names) for names in sharing_a_matrix(graph)]
     for group in tied_groups(graph):
+        cover = _covering_own if set(group) in by_matrix else _covering
         fixed = fixed_quantization(graph, group, ranges)
-        result.update(dict.fromkeys(group, fixed or _covering(graph, group, ranges)))
+        result.update(dict.fromkeys(group, fixed or cover(graph, group, ranges)))
     integer = integer_tensors(graph)
     state = {name for name in state_tensors(graph) & set(integer) if not _only_squashed(graph, name)}
     for name in integer:
@@ -64,6 +67,12 @@ def _covering(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Quant
     return affine(min(lows, default=0.0), max(highs, default=0.0))
 
 
+def _covering_own(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Quantization:
+    """One quantization that holds what each of the tensors would hold with one of its own."""
+    limits = [_own_limits(graph, name, ranges[name]) for name in group]
+    return affine(min(low for low, _ in limits), max(high for _, high in limits))
+
+
 def integer_tensors(graph: Graph) -> list[str]:
     """Activations and constants that an integer graph holds in int8, in the graph's order."""
     names: dict[str, None] = dict.fromkeys(graph.inputs)
@@ -82,8 +91,12 @@ def _own_range(graph: Graph, name: str, ranges: dict[str, Range]) -> Quantizatio
     data = graph.tensors[name].data
     if data is not None:
         return affine(float(data.min()), float(data.max()))
-    found, (low, high) = ranges[name], _useful_range(graph, name)
-    return affine(max(found.central_low, low), min(found.central_high, high))
+    return affine(*_own_limits(graph, name, ranges[name]))
+
+
+def _own_limits(graph: Graph, name: str, found: Range) -> tuple[float, float]:
+    low, high = _useful_range(graph, name)
+    return max(found.central_low, low), min(found.central_high, high)
 
 
 def _useful_range(graph: Graph, name: str) -> tuple[float, float]:

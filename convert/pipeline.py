@@ -28,6 +28,7 @@ from convert.recipe import read_recipe
 from convert.recorded_graph import finetuned_graph
 from convert.row_parity import with_row_proof
 from convert.settings import Settings
+from convert.shared_packing import can_share_weights
 from convert.source import Source
 from convert.step_graph import state_labels
 from convert.target import target_named
@@ -290,4 +291,5 @@ def _metadata(
         choices=tuple(str(item) for item in (choice, settings.recipe) if item is not None),
         graph=STEP if graph.states else UNROLLED,
         states=state_labels(graph),
+        shared_weights=can_share_weights(graph),
     )

@@ -2,9 +2,11 @@
 
 CONCATENATION, PACK, REDUCE_MAX, SPLIT and UNPACK only move bytes in TFLite's int8 kernels (8-bit
 quantization specification): all of their tensors form one group. So do the inputs of matmuls that share
-a bias, as the integers of the bias are in units of input scale times weight scale. Where a group would
-hold tensors whose scale the format fixes (outputs of LOGISTIC and TANH) beside others that need another
-one, `separate` puts a QUANTIZE behind the fixed ones.
+a bias, as the integers of the bias are in units of input scale times weight scale. So do the outputs of
+matmuls that share a matrix: what XNNPACK packs of a matrix holds the scales on both sides, and one
+packed copy is to serve every step (edge_runtime.shared_weights). Where a group would hold tensors whose
+scale the format fixes (outputs of LOGISTIC and TANH) beside others that need another one, `separate`
+puts a QUANTIZE behind the fixed ones.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ def tied_groups(graph: Graph) -> list[list[str]]:
             name = parent[name]
         return name
 
-    for first, *others in (*_moved(graph), *_sharing_a_bias(graph)):
+    for first, *others in (*_moved(graph), *_sharing_a_bias(graph), *sharing_a_matrix(graph)):
         for name in others:
             parent[root(name)] = root(first)
     # A step's state is fed back as it is: what ties the input ties the output.
@@ -63,6 +65,15 @@ def _sharing_a_bias(graph: Graph) -> list[list[str]]:
         if operator.op is Op.FULLY_CONNECTED:
             inputs.setdefault(operator.inputs[2], []).append(operator.inputs[0])
     return [names for names in inputs.values() if len(set(names)) > 1]
+
+
+def sharing_a_matrix(graph: Graph) -> list[list[str]]:
+    """The outputs of all matmuls with the same matrix."""
+    outputs: dict[str, list[str]] = {}
+    for operator in graph.operators:
+        if operator.op is Op.FULLY_CONNECTED:
+            outputs.setdefault(operator.inputs[1], []).append(operator.outputs[0])
+    return [names for names in outputs.values() if len(names) > 1]
 
 
 def fixed_quantization(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Quantization | None:

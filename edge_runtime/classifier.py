@@ -17,7 +17,7 @@ from edge_runtime.metadata import STEP, Metadata, read_model_file
 from edge_runtime.normalization import checked_windows
 from edge_runtime.probes import Verification, demand, read_probes, verify_probes
 from edge_runtime.quantization import dequantize, quantize
-from edge_runtime.shared_weights import PRECISIONS as FLOAT_PRECISIONS
+from edge_runtime.shared_weights import why_not_shared
 from edge_runtime.step_model import StepModel, shapes_of_step
 
 
@@ -44,11 +44,12 @@ class Classifier:
 
     `path`: a file written by `edge-rnn convert`. `threads`: of the engine. `engine`: "auto" (the
     fastest installed), "ai-edge-litert" or "tflite-runtime". `spec` is everything the file says of
-    itself. `verify`: run the file's probes first. `shared_weights`: keep one packed copy of each matrix
-    instead of one for every step: faster, less memory; for float32, float16, dynamic and int4 files on
+    itself. `verify`: run the file's probes first. `shared_weights`: keep one packed copy of each
+    matrix instead of one for every step: faster, less memory; for every precision but int16x8, on
     ai-edge-litert 2.1.6 or newer (edge_runtime.shared_weights). One instance serves one thread at a
-    time. Raises ModelError for a file that cannot be used, EngineError when no engine is there or the
-    engine refuses the model, and VerificationError when `verify` finds that it computes something else.
+    time. Raises ModelError for a file that cannot be used, EngineError when no engine is there or
+    the engine refuses the model, and VerificationError when `verify` finds that it computes
+    something else.
     """
 
     spec: Metadata
@@ -79,11 +80,8 @@ class Classifier:
         self.spec, self.path = file.metadata, str(path)
         self._file = replace(file, flatbuffer=b"")  # the engine has it
         self.engine = choose_engine(engine)
-        if kernels == SHARED_WEIGHTS and self.spec.precision not in FLOAT_PRECISIONS:
-            raise EngineError(
-                f"{path}: shared weights are for files in {', '.join(FLOAT_PRECISIONS)}, this one is in "
-                f"{self.spec.precision}"
-            )
+        if kernels == SHARED_WEIGHTS and not self.spec.shared_weights:
+            raise EngineError(f"{path}: {why_not_shared(self.spec)}")
         try:
             self._interpreter: Any = open_interpreter(
                 file.flatbuffer, engine=self.engine, threads=threads, kernels=kernels

@@ -66,6 +66,8 @@ class Metadata:
     """Of a step: the states' names, in the order of the FlatBuffer's inputs and outputs 1, 2, ..."""
     probes: ProbeRecord | None = None
     """What the archive's probes are; None in a file without them."""
+    shared_weights: bool = False
+    """Whether one packed copy of each matrix can serve all steps (edge_runtime.shared_weights)."""
 
     def to_json(self) -> dict[str, Any]:
         """The content of `edge_rnn.json`; the labels are not in it, they have a file of their own."""
@@ -84,6 +86,7 @@ class Metadata:
             "choices": list(self.choices),
             "parity": self.parity.to_json() if self.parity is not None else None,
             "probes": self.probes.to_json() if self.probes else None,
+            "shared_weights": self.shared_weights,
         }
 
     @classmethod
@@ -114,6 +117,7 @@ class Metadata:
             probes=None if probes is None else ProbeRecord.from_json(probes),
             graph=_known_graph(record.get("graph", UNROLLED)),
             states=tuple(str(name) for name in record.get("states", ())),
+            shared_weights=bool(record.get("shared_weights", False)),
         )
 
 

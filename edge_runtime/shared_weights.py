@@ -6,9 +6,11 @@ memory sets the pace. tflite.Interpreter offers no such cache to Python; LiteRT'
 its path ":memory" means one that is never written to a file (TFLite, xnnpack_delegate.h:
 TfLiteXNNPackDelegateInMemoryFilePath).
 
-Only for float32 activations. What is packed of an integer matmul holds its input's zero_point and its
-scales, but the cache tells entries apart by weights and bias alone: with scales of its own in every
-step, as our int8 files have them, each step would silently compute with the first one's.
+What is packed of an integer matmul holds its input's zero_point and the scales around it, but the cache
+tells entries apart by weights and bias alone: with other scales in another step, that step would
+silently compute with the first one's. The converter gives all steps the same, checks that
+(convert.shared_packing) and says so in the file; a file that does not say so is refused. In int16x8
+there is nothing to share: XNNPACK has no such matmul.
 """
 
 from __future__ import annotations
@@ -20,11 +22,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import EngineError
+from edge_runtime.metadata import Metadata
 
 IN_MEMORY = ":memory"
-PRECISIONS = ("float32", "float16", "dynamic", "int4")
-"""Those with float32 activations."""
 PACKAGE = "ai_edge_litert"
+
+
+def why_not_shared(spec: Metadata) -> str:
+    """One clause: why a file without `Metadata.shared_weights` cannot be run with them."""
+    if spec.precision == "int16x8":
+        return "shared weights are for every precision but int16x8, and this file is in it"
+    return (
+        "its record does not say that the steps can share weights: it was written by an older edge-rnn, "
+        "or with a scale of its own for some step"
+    )
 
 
 class SharedWeightsInterpreter:

@@ -22,8 +22,8 @@ import click
 @click.option(
     "--shared-weights",
     is_flag=True,
-    help="One packed copy of each matrix for all steps: faster. Files with float32 activations, on "
-    "ai-edge-litert 2.1.6 and newer.",
+    help="One packed copy of each matrix for all steps: faster. For all but int16x8, on ai-edge-litert "
+    "2.1.6 and newer.",
 )
 def predict(
     model: str,

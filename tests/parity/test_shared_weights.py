@@ -1,14 +1,20 @@
-"""One packed copy of each matrix: the same logits, for float32 activations only, and quietly."""
+"""One packed copy of each matrix: the same logits, quietly, and only where the scales allow it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
+from convert import int8_ranges, scale_ties
+from convert.compile import lower
+from convert.embed import embed
+from convert.shared_packing import can_share_weights
 from edge_runtime import Classifier
 from edge_runtime.errors import EngineError
+from edge_runtime.metadata import read_model_file
 from tests.conftest import ENGINES, edge_rnn, succeed
 
 here = pytest.mark.skipif(
@@ -18,7 +24,7 @@ here = pytest.mark.skipif(
 
 
 @here
-@pytest.mark.parametrize("precision", ["float32", "float16", "dynamic"])
+@pytest.mark.parametrize("precision", ["float32", "float16", "dynamic", "mixed", "int8"])
 def test_the_logits_are_those_of_a_copy_for_each_step(digits_run, digits_models, precision):
     windows = digits_run.run.test_windows().x[:200]
     path, engine = digits_models[precision], "ai-edge-litert"
@@ -26,15 +32,35 @@ def test_the_logits_are_those_of_a_copy_for_each_step(digits_run, digits_models,
         Classifier(path, engine=engine) as plain,
         Classifier(path, engine=engine, shared_weights=True, verify=True) as shared,
     ):
-        np.testing.assert_allclose(shared.logits(windows), plain.logits(windows), atol=1e-4)
+        tolerance = 0.0 if precision == "int8" else 1e-4
+        np.testing.assert_allclose(shared.logits(windows), plain.logits(windows), atol=tolerance)
 
 
 @here
-@pytest.mark.parametrize("precision", ["int8", "mixed", "int16x8"])
-def test_integer_activations_are_refused(digits_models, precision):
+def test_int16_has_nothing_to_share(digits_models):
+    with pytest.raises(EngineError, match="every precision but int16x8"):
+        Classifier(digits_models["int16x8"], engine="ai-edge-litert", shared_weights=True)
+
+
+@here
+def test_scales_of_their_own_in_some_step_are_refused(digits_run, monkeypatch):
     """LiteRT's cache would give every step the first one's scales, and wrong logits without a word."""
-    with pytest.raises(EngineError, match=f"this one is in {precision}"):
-        Classifier(digits_models[precision], engine="ai-edge-litert", shared_weights=True)
+    network = digits_run.network
+    normalized = digits_run.run.record.normalization.apply(digits_run.run.calibration_windows().x[:200])
+    assert can_share_weights(lower(network, normalized, precision="int8"))
+    for module in (scale_ties, int8_ranges):
+        monkeypatch.setattr(module, "sharing_a_matrix", lambda graph: [])
+    assert not can_share_weights(lower(network, normalized, precision="int8"))
+
+
+@here
+def test_a_file_that_does_not_say_so_is_refused(digits_models, tmp_path):
+    file = read_model_file(digits_models["int8"])
+    path = tmp_path / "older.tflite"
+    labelled = replace(file.metadata, shared_weights=False)
+    path.write_bytes(embed(file.flatbuffer, labelled))
+    with pytest.raises(EngineError, match="written by an older edge-rnn"):
+        Classifier(path, engine="ai-edge-litert", shared_weights=True)
 
 
 @pytest.mark.skipif("tflite-runtime" not in ENGINES, reason="tflite-runtime is not installed")
