@@ -19,12 +19,12 @@ import numpy as np
 
 from convert.compile import lower
 from convert.flatbuffer import serialize
-from convert.graph import Graph
-from convert.interpret import run
 from convert.pipeline import convert_source
 from convert.settings import Settings
 from convert.source import Source, open_run
 from edge_runtime.engine import installed_engines
+from edge_runtime.numpy_engine.graph import Graph
+from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.quantization import dequantize, quantize
 
 PRECISIONS = ("int8", "mixed")

@@ -19,14 +19,14 @@ from convert.calibrate import calibrate
 from convert.compile import lower
 from convert.from_keras import network_from_keras
 from convert.full_model import load_full_model
-from convert.graph import Graph, Op
 from convert.int8_ranges import int8_quantizations, state_tensors
-from convert.interpret import rounding_observer, run
 from convert.quantize import WEIGHT_LIMIT, quantize_matrix
 from convert.range_search import LIMITS, state_candidate
 from convert.rounding import second_moments
 from convert.scale_ties import separate
 from convert.unroll import unroll
+from edge_runtime.numpy_engine.graph import Graph, Op
+from edge_runtime.numpy_engine.interpret import rounding_observer, run
 from edge_runtime.quantization import dequantize, quantize
 from edge_runtime.run_directory import Run
 

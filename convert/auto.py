@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.interpret import run
 from convert.open_source import open_source
 from convert.pipeline import Conversion, convert_source, output_files, try_source
 from convert.precision import offered
@@ -25,6 +24,7 @@ from convert.settings import Settings
 from convert.source import Source
 from convert.unroll import unroll
 from edge_runtime.errors import DataError, EdgeRnnError
+from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.parity_report import EngineParity, ParityReport
 
 AUTO_AGREEMENT = 0.999

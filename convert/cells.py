@@ -27,8 +27,9 @@ from typing import Callable
 
 import numpy as np
 
-from convert.graph import GraphBuilder, Op
+from convert.graph import GraphBuilder
 from convert.network import Gru, Lstm, Recurrent, SimpleRnn, Weights
+from edge_runtime.numpy_engine.graph import Op
 
 State = tuple[str, ...]
 

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.compile import lower
-from convert.graph import Graph
-from convert.interpret import run
 from convert.network import Network
 from convert.precision import precision_named, scheme_for
 from convert.target import RIGHT, TARGETS, Engine, Target
 from convert.unroll import unroll
+from edge_runtime.numpy_engine.graph import Graph
+from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.quantization import dequantize, quantize
 
 COST_WINDOWS = 500

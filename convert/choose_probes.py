@@ -29,13 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.embed import archived_bytes
-from convert.graph import Graph
-from convert.interpret import run
 from convert.parity import engine_logits
 from convert.proof_engines import ProofEngine, ProofEngines
 from convert.row_parity import compared_rows, numpy_logits, unrolled_logits
 from convert.source import Source
 from convert.unroll import unroll
+from edge_runtime.numpy_engine.graph import Graph
+from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.parity_report import ParityReport
 from edge_runtime.probe_record import ProbeRecord, Synthetic
 from edge_runtime.probes import Probes, synthetic_windows

@@ -10,7 +10,6 @@ from convert.calibrate import calibrate
 from convert.check import check_float16, check_network, check_ranges, check_windows
 from convert.flatbuffer import serialize
 from convert.float_state import keep_state_float
-from convert.graph import Graph
 from convert.int8_ranges import int8_quantizations
 from convert.int16_ranges import int16_quantizations
 from convert.network import Network
@@ -26,6 +25,7 @@ from convert.unroll import unroll
 from convert.weight_formats import SCHEME_FORMATS, WeightFormat, with_weights
 from edge_runtime.errors import InputError
 from edge_runtime.metadata import STEP, UNROLLED
+from edge_runtime.numpy_engine.graph import Graph
 
 Windows = NDArray[np.float32]
 

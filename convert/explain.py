@@ -1,6 +1,6 @@
 """Where a quantized graph loses: the error of h and c by time step, and of every gate by itself.
 
-Two runs in numpy (convert.interpret) on the same windows are compared with the float graph:
+Two runs in numpy on the same windows are compared with the float graph:
 
 - the plain run gives the error of each h_t and c_t, with all that has piled up before;
 - in the second one every gate, h and c is put back to the float graph's values as soon as it has been
@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.cells import gate_names, state_names
-from convert.graph import Graph, Tensor
-from convert.interpret import run
 from convert.network import Network
 from convert.unroll import recurrent_layers
+from edge_runtime.numpy_engine.graph import Graph, Tensor
+from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.quantization import dequantize, quantize
 
 DIVERGED = 0.1

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from convert.graph import Graph, Op
 from convert.int8_ranges import state_tensors
+from edge_runtime.numpy_engine.graph import Graph, Op
 
 _FEEDS_STATE = (Op.ADD, Op.MUL, Op.SPLIT, Op.TANH)
 """Operators from the gates to the state, the candidate's TANH among them; before these all is int8."""

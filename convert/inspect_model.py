@@ -14,12 +14,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from convert.flatbuffer_reader import Buffer, MalformedError, Table
 from convert.inspection import UNUSED, Inspection, OperatorUse, TensorFacts
 from convert.target import TARGETS
 from edge_runtime.errors import ModelError
 from edge_runtime.extras import needs_extra
 from edge_runtime.metadata import Metadata, parse_model_file, read_bytes
+from edge_runtime.numpy_engine.flatbuffer_reader import Buffer, MalformedError, Table
 
 MOST_DIMENSIONS = 64
 MOST_OPERANDS = 1 << 20

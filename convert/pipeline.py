@@ -19,7 +19,6 @@ from convert.embed import embed
 from convert.explain import Explanation, explain
 from convert.explain_picture import draw_explanation
 from convert.flatbuffer import serialize
-from convert.graph import Graph
 from convert.open_source import open_source
 from convert.parity import prove as prove_file
 from convert.precision import offered, precision_named, scheme_for
@@ -37,6 +36,7 @@ from convert.user_data import DataSource
 from edge_runtime.atomic_file import replacing
 from edge_runtime.errors import InputError, ParityError
 from edge_runtime.metadata import STEP, UNROLLED, Metadata
+from edge_runtime.numpy_engine.graph import Graph
 from edge_runtime.parity_report import ParityReport
 from edge_runtime.probes import Probes
 

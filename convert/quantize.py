@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.graph import Graph, Op, Operator, Quantization, Tensor
 from convert.rounding import round_weights
+from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization, Tensor
 from edge_runtime.quantization import quantize
 
 WEIGHT_LIMIT = 127

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.calibrate import Range
-from convert.graph import Graph, Quantization, affine
-from convert.interpret import rounding_observer, run
+from convert.graph import affine
+from edge_runtime.numpy_engine.graph import Graph, Quantization
+from edge_runtime.numpy_engine.interpret import rounding_observer, run
 
 LIMITS = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 12.0, float("inf"))
 """Candidates for the largest magnitude on a side of the states' ranges."""

@@ -26,12 +26,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from convert.graph import Graph, Quantization, affine
+from convert.graph import affine
 from convert.precision import precision_named
 from convert.scale_ties import FIXED, tied_groups
 from convert.target import Target
 from convert.weight_formats import KINDS, SCHEME_FORMATS, WeightFormat
 from edge_runtime.errors import InputError
+from edge_runtime.numpy_engine.graph import Graph, Quantization
 
 LIMITS = (float("-inf"), float("inf"))
 

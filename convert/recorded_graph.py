@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.compile import lower
-from convert.graph import Graph, Op, Operator, Quantization, Tensor
 from convert.precision import precision_named, scheme_for
 from convert.quantize import WEIGHT_LIMIT, matrices
 from convert.source import open_run
@@ -17,6 +16,7 @@ from convert.target import Target, target_named
 from edge_runtime.atomic_file import replacing
 from edge_runtime.errors import InputError
 from edge_runtime.graph_record import GraphRecord, RecordedOperator, RecordedTensor
+from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization, Tensor
 
 FINETUNED = ("int8", "mixed")
 """Precisions whose graphs can be recorded: every rounding is known beforehand."""

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.graph import Graph
-from convert.interpret import run, run_rows
 from convert.network import Network
 from convert.parity import DECIMALS, engine_logits
 from convert.proof_engines import ProofEngines
 from convert.source import Source
 from convert.unroll import unroll
+from edge_runtime.numpy_engine.graph import Graph
+from edge_runtime.numpy_engine.interpret import run, run_rows
 from edge_runtime.parity_report import ParityReport, RowParity
 from edge_runtime.quantization import dequantize, quantize
 

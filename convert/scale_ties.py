@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from convert.calibrate import Range
-from convert.graph import Graph, Op, Operator, Quantization, Tensor
+from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization, Tensor
 
 MOVES = (Op.CONCATENATION, Op.PACK, Op.REDUCE_MAX, Op.SPLIT, Op.UNPACK)
 

@@ -12,7 +12,7 @@ from typing import Optional
 
 import numpy as np
 
-from convert.graph import Graph, Op, Operator, Quantization
+from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization
 
 _PACKED = (np.float32, np.int8)
 """Types of activations for which XNNPACK has a matmul; it has none for int16."""

@@ -2,18 +2,19 @@
 
 Inputs: the row `[1, features]`, then the states of every recurrent layer, h first; outputs: the logits
 after this row, then the new states in the same order. A window's logits are those after its last row,
-with states that start at zero (convert.interpret.run_rows). The arithmetic of the step is that of the
-unrolled graph: the same cells, built once.
+with states that start at zero (edge_runtime.numpy_engine.interpret.run_rows). The arithmetic of the
+step is that of the unrolled graph: the same cells, built once.
 """
 
 from __future__ import annotations
 
 from convert.cells import State, add_constants, add_step, state_names
 from convert.fold import fold
-from convert.graph import Graph, GraphBuilder, Quantization
+from convert.graph import GraphBuilder
 from convert.network import Gru, Layer, Lstm, Network, Recurrent, SimpleRnn
 from convert.unroll import OUTPUT, ROW_LAYERS, prefixes, renamed
 from edge_runtime.errors import InputError
+from edge_runtime.numpy_engine.graph import Graph, Quantization
 
 ROW = "row"
 

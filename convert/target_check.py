@@ -7,9 +7,9 @@ An engine registers every operator for a range of versions and refuses a file th
 from __future__ import annotations
 
 from convert.flatbuffer import op_version
-from convert.graph import Graph
 from convert.target import Engine, Target
 from edge_runtime.errors import InputError
+from edge_runtime.numpy_engine.graph import Graph
 
 
 def check_operators(graph: Graph, target: Target, scheme: str) -> None:

@@ -28,7 +28,7 @@ from convert.feed_forward import (
     add_pooling,
 )
 from convert.fold import fold
-from convert.graph import Graph, GraphBuilder, Op
+from convert.graph import GraphBuilder
 from convert.network import (
     Activation,
     Affine,
@@ -47,6 +47,7 @@ from convert.network import (
     TakeRows,
 )
 from convert.prune import without_unread
+from edge_runtime.numpy_engine.graph import Graph, Op
 
 INPUT = "window"
 OUTPUT = "logits"

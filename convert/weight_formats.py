@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.graph import Graph, Op, Operator, Quantization, Tensor
 from convert.quantize import matrices, quantize_matrix
 from convert.rounding import round_weights
+from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization, Tensor
 
 INT4_RANGE = (-8, 7)
 

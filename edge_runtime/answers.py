@@ -6,13 +6,23 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
+
+import numpy as np
 
 from edge_runtime.classifier import Classifier, Prediction
 from edge_runtime.errors import InputError
 from edge_runtime.windows import IMAGE_SUFFIXES, parse_line, read_windows
 
+if TYPE_CHECKING:
+    from edge_runtime.pool import ClassifierPool
+
+    OneOrMany = Union[Classifier, ClassifierPool]
+
 STANDARD_INPUT = "-"
+
+AT_ONCE = 256
+"""Windows of a file that are classified before they are answered."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,7 @@ class Answer:
 
 
 def answer_inputs(
-    classifier: Classifier,
+    classifier: OneOrMany,
     inputs: Sequence[str],
     *,
     lines: Iterable[str] = (),
@@ -86,7 +96,7 @@ def answer_inputs(
 
 
 def answer_file(
-    classifier: Classifier,
+    classifier: OneOrMany,
     path: str,
     *,
     indices: Sequence[int] = (),
@@ -104,28 +114,32 @@ def answer_file(
     for index in indices:
         if not 0 <= index < len(windows):
             raise InputError(f"{path}: --index is {index}: the file has windows 0 to {len(windows) - 1}")
-    for index in indices or range(len(windows)):
+    positions = list(indices) or list(range(len(windows)))
+    for start in range(0, len(positions), AT_ONCE):
+        chosen = positions[start : start + AT_ONCE]
         try:
-            prediction = classifier.predict(windows[index])
+            predictions = classifier.predict(windows[chosen])
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        assert isinstance(prediction, Prediction)
-        yield _answer(path, index, len(windows) == 1, prediction, top)
+        assert isinstance(predictions, list)
+        for index, prediction in zip(chosen, predictions):
+            yield _answer(path, index, len(windows) == 1, prediction, top)
 
 
-def answer_lines(classifier: Classifier, lines: Iterable[str], *, top: int = 1) -> Iterator[Answer]:
+def answer_lines(classifier: OneOrMany, lines: Iterable[str], *, top: int = 1) -> Iterator[Answer]:
     """An answer for every line with a window on it, in order; a bad line is answered with its error."""
     spec = classifier.spec
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            prediction = classifier.predict(parse_line(line, spec.steps, spec.features))
+            window = parse_line(line, spec.steps, spec.features)
+            predictions = classifier.predict(window[np.newaxis])
         except InputError as error:
             yield Answer(STANDARD_INPUT, number, False, error=str(error))
             continue
-        assert isinstance(prediction, Prediction)
-        yield _answer(STANDARD_INPUT, number, False, prediction, top)
+        assert isinstance(predictions, list)
+        yield _answer(STANDARD_INPUT, number, False, predictions[0], top)
 
 
 def _answer(source: str, position: int, alone: bool, prediction: Prediction, top: int) -> Answer:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,40 +19,54 @@ from edge_runtime.errors import EngineError, InputError, ModelError
 from edge_runtime.metadata import STEP, Metadata, read_model_file
 from edge_runtime.normalization import checked_windows
 from edge_runtime.probes import Verification, demand, read_probes, verify_probes
-from edge_runtime.quantization import dequantize, quantize
 from edge_runtime.shared_weights import why_not_shared
 from edge_runtime.step_model import StepModel, shapes_of_step
+from edge_runtime.tensors import InputTensor, LogitsTensor
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """What the model says of one window."""
 
-    label: str
     index: int
-    """Position of `label` among the model's labels."""
-    probabilities: NDArray[np.float32]
-    """Softmax of the logits, float32 `[classes]`, in the order of the labels."""
+    """Position of the predicted class among `labels`."""
     logits: NDArray[np.float32]
     """The network's output before softmax, float32 `[classes]`."""
     labels: tuple[str, ...]
     """The names of all classes."""
 
+    @property
+    def label(self) -> str:
+        """The name of the predicted class."""
+        return self.labels[self.index]
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float32]:
+        """Softmax of the logits, float32 `[classes]`, in the order of the labels."""
+        exponentials = np.exp(self.logits - self.logits[self.index])
+        result: NDArray[np.float32] = exponentials / exponentials.sum()
+        return result
+
 
 class Classifier:
-    """A converted model, loaded into a TFLite engine.
+    """A converted model, loaded into an engine.
 
         with Classifier("mnist-int8.tflite") as classifier:
             print(classifier.predict(window).label)
 
     `path`: a file written by `edge-rnn convert`. `threads`: of the engine. `engine`: "auto" (the
-    fastest installed), "ai-edge-litert" or "tflite-runtime". `spec` is everything the file says of
-    itself. `verify`: run the file's probes first. `shared_weights`: keep one packed copy of each
-    matrix instead of one for every step: faster, less memory; for every precision but int16x8, on
-    ai-edge-litert 2.1.6 or newer (edge_runtime.shared_weights). One instance serves one thread at a
-    time. Raises ModelError for a file that cannot be used, EngineError when no engine is there or
-    the engine refuses the model, and VerificationError when `verify` finds that it computes
-    something else.
+    fastest TFLite engine installed), "ai-edge-litert", "tflite-runtime" or "numpy" (needs no TFLite
+    engine, slow). `spec` is everything the file says of itself. `verify`: run the file's probes first.
+    `shared_weights`: keep one packed copy of each matrix instead of one for every step: faster, less
+    memory; for every precision but int16x8, on ai-edge-litert 2.1.6 or newer
+    (edge_runtime.shared_weights). `trust`: load the model even if it is not the one whose SHA-256 the
+    file records; an engine may crash on a damaged one.
+
+    Any number of threads may use one instance: a lock lets them in one after the other. To compute at
+    the same time, open one instance per thread (edge_runtime.pool). An instance cannot be pickled.
+
+    Raises ModelError for a file that cannot be used, EngineError when no engine is there or the engine
+    refuses the model, and VerificationError when `verify` finds that it computes something else.
     """
 
     spec: Metadata
@@ -62,9 +79,10 @@ class Classifier:
         engine: str = "auto",
         verify: bool = False,
         shared_weights: bool = False,
+        trust: bool = False,
     ) -> None:
         kernels = SHARED_WEIGHTS if shared_weights else "default"
-        self._open(path, engine=engine, threads=threads, kernels=kernels)
+        self._open(path, engine=engine, threads=threads, kernels=kernels, trust=trust)
         if verify:
             demand(self.verify())
 
@@ -72,11 +90,11 @@ class Classifier:
     def with_kernels(cls, path: str | Path, *, engine: str, kernels: str) -> Classifier:
         """A classifier on a given implementation of the operators, for proofs (see engine.KERNELS)."""
         classifier = cls.__new__(cls)
-        classifier._open(path, engine=engine, threads=1, kernels=kernels)
+        classifier._open(path, engine=engine, threads=1, kernels=kernels, trust=False)
         return classifier
 
-    def _open(self, path: str | Path, *, engine: str, threads: int, kernels: str) -> None:
-        file = read_model_file(path)
+    def _open(self, path: str | Path, *, engine: str, threads: int, kernels: str, trust: bool) -> None:
+        file = read_model_file(path, trust=trust)
         self.spec, self.path = file.metadata, str(path)
         self._file = replace(file, flatbuffer=b"")  # the engine has it
         self.engine = choose_engine(engine)
@@ -88,11 +106,14 @@ class Classifier:
             )
         except EngineError as error:
             raise EngineError(f"{path}: {error}") from error
-        self._input = self._interpreter.get_input_details()[0]
-        self._output = self._interpreter.get_output_details()[0]
-        self._step_model = self._checked_step_model() if self.spec.graph == STEP else None
-        if self._step_model is None:
-            self._check_shapes()
+        self._lock = Lock()
+        self._window_shape = (self.spec.steps, self.spec.features)
+        self._pixels = self.spec.normalization.dtype == "uint8"
+        if self.spec.graph == STEP:
+            self._step_model: StepModel | None = self._checked_step_model()
+        else:
+            self._step_model = None
+            self._prepare_window()
 
     def _checked_step_model(self) -> StepModel:
         inputs, outputs = shapes_of_step(self._interpreter)
@@ -103,17 +124,22 @@ class Classifier:
                 f"{self.path}: metadata and model disagree: expected a row {expected[0]}, logits "
                 f"{expected[1]} and {expected[2]} states, found inputs {inputs} and outputs {outputs}"
             )
-        return StepModel(self._interpreter)
+        return StepModel(self._interpreter, self.spec.normalization)
 
-    def _check_shapes(self) -> None:
+    def _prepare_window(self) -> None:
+        source = self._interpreter.get_input_details()[0]
+        result = self._interpreter.get_output_details()[0]
         expected_input = [1, self.spec.steps, self.spec.features]
         expected_output = [1, len(self.labels)]
-        found_input, found_output = list(self._input["shape"]), list(self._output["shape"])
+        found_input, found_output = list(source["shape"]), list(result["shape"])
         if found_input != expected_input or found_output != expected_output:
             raise ModelError(
                 f"{self.path}: metadata and model disagree: expected input {expected_input} and "
                 f"output {expected_output}, found {found_input} and {found_output}"
             )
+        self._source_index, self._result_index = source["index"], result["index"]
+        self._source = InputTensor(source, self.spec.normalization)
+        self._result = LogitsTensor(result)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -129,29 +155,43 @@ class Classifier:
         the engine fails.
         Warns of float windows up to 1 where the model was trained on pixels of 0 to 255.
         """
-        batch = self.logits(windows)
-        predictions = [self._prediction(logits) for logits in batch]
+        batch, labels = self.logits(windows), self.spec.labels
+        predictions = [Prediction(int(logits.argmax()), logits, labels) for logits in batch]
         return predictions[0] if np.ndim(windows) == 2 else predictions
 
-    def logits(self, windows: Any) -> NDArray[np.float32]:
+    def logits(self, windows: Any, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """The logits of raw windows, float32 `[N, classes]` (N = 1 for a single window).
 
-        Takes and raises what `predict` does.
+        Takes and raises what `predict` does. `out`: an array of that shape and dtype to fill and
+        return, instead of a new one; InputError for another one. Nothing is allocated per window
+        but what the engine itself allocates.
         """
-        spec, pixels = self.spec, self.spec.normalization.dtype == "uint8"
-        batch = checked_windows(windows, spec.steps, spec.features, integers=not pixels)
-        if pixels and batch.dtype != np.uint8 and batch.size and 0 < batch.max() <= 1:
+        batch = self._checked(windows)
+        shape = (len(batch), len(self.spec.labels))
+        if out is None:
+            out = np.empty(shape, np.float32)
+        elif out.shape != shape or out.dtype != np.float32:
+            raise InputError(f"out is {out.dtype}{list(out.shape)}: expected float32{list(shape)}")
+        with self._lock:
+            run = self._running()
+            for logits, window in zip(out, batch):
+                run(window, logits)
+        return out
+
+    def _checked(self, windows: Any) -> Sequence[NDArray[Any]] | NDArray[Any]:
+        """The windows one by one, sound in shape and dtype."""
+        if (
+            type(windows) is np.ndarray
+            and windows.shape == self._window_shape
+            and windows.dtype == (np.uint8 if self._pixels else np.float32)
+        ):
+            return (windows,)
+        batch = checked_windows(windows, *self._window_shape, integers=not self._pixels)
+        if self._pixels and batch.dtype != np.uint8 and batch.size and 0 < batch.max() <= 1:
             warnings.warn(
-                "float windows with values up to 1, but the model was trained on 0 to 255", stacklevel=2
+                "float windows with values up to 1, but the model was trained on 0 to 255", stacklevel=3
             )
-        result = np.empty((len(batch), len(self.labels)), np.float32)
-        for row, window in zip(result, batch):
-            row[:] = self._run(spec.normalization.apply(window))
-        if not np.isfinite(result).all():
-            raise InputError(
-                "the logits are NaN or infinite: the window's numbers are too large for this model"
-            )
-        return result
+        return batch
 
     def verify(self) -> Verification:
         """Run the probes that the file carries in this engine; truthy when all came out as expected.
@@ -166,58 +206,57 @@ class Classifier:
             )
         return verify_probes(self, probes)
 
-    def _run(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _running(self) -> Callable[[NDArray[Any], NDArray[np.float32]], None]:
+        """What computes the logits of a raw window. Raises EngineError when the classifier is closed."""
         if self._interpreter is None:
             raise EngineError(f"{self.path}: the classifier is closed")
-        if self._step_model is not None:
-            last: NDArray[np.float32] = self._logits_by_row(self._step_model, window)[-1]
-            return last
-        tensor: NDArray[Any] = window
-        if self._input["dtype"] is not np.float32:
-            scale, zero_point = self._input["quantization"]
-            tensor = quantize(window, scale, zero_point, self._input["dtype"])
+        return self._run if self._step_model is None else self._run_steps
+
+    def _run(self, window: NDArray[Any], logits: NDArray[np.float32]) -> None:
+        interpreter = self._interpreter
+        self._source.fill(window)
         try:
-            self._interpreter.set_tensor(self._input["index"], tensor[np.newaxis])
-            self._interpreter.invoke()
-            output = self._interpreter.get_tensor(self._output["index"])[0]
+            interpreter.set_tensor(self._source_index, self._source.values)
+            interpreter.invoke()
+            output = interpreter.get_tensor(self._result_index)
         except (RuntimeError, ValueError) as error:
             raise EngineError(f"{self.path}: {self.engine} failed: {error}") from error
-        if self._output["dtype"] is not np.float32:
-            output = dequantize(output, *self._output["quantization"])
-        return np.asarray(output, np.float32)
+        self._result.read(output[0], logits)
+
+    def _run_steps(self, window: NDArray[Any], logits: NDArray[np.float32]) -> None:
+        logits[:] = self._logits_by_row(window)[-1]
 
     def logits_by_row(self, windows: Any) -> NDArray[np.float32]:
         """The logits after every row of raw windows, float32 `[N, steps, classes]`, of a step file.
 
         Takes and raises what `predict` does, and raises ModelError for a file that is not a single step.
         """
-        spec = self.spec
-        if self._interpreter is None:
-            raise EngineError(f"{self.path}: the classifier is closed")
-        if self._step_model is None:
-            raise ModelError(f"{self.path}: takes whole windows: --graph step makes a file for rows")
-        integers = spec.normalization.dtype != "uint8"
-        batch = checked_windows(windows, spec.steps, spec.features, integers=integers)
-        result = np.empty((len(batch), spec.steps, len(self.labels)), np.float32)
-        for logits, window in zip(result, batch):
-            logits[:] = self._logits_by_row(self._step_model, spec.normalization.apply(window))
-        return result
+        batch = self._checked(windows)
+        with self._lock:
+            self._running()
+            if self._step_model is None:
+                raise ModelError(f"{self.path}: takes whole windows: --graph step makes a file for rows")
+            return np.stack([self._logits_by_row(window) for window in batch])
 
-    def _logits_by_row(self, model: StepModel, window: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _logits_by_row(self, window: NDArray[Any]) -> NDArray[np.float32]:
+        assert self._step_model is not None
         try:
-            return model.logits_by_row(window)
+            return self._step_model.logits_by_row(window)
+        except InputError:
+            raise
         except (RuntimeError, ValueError) as error:
             raise EngineError(f"{self.path}: {self.engine} failed: {error}") from error
 
-    def _prediction(self, logits: NDArray[np.float32]) -> Prediction:
-        index = int(logits.argmax())
-        exponentials = np.exp(logits - logits[index])
-        probabilities = exponentials / exponentials.sum()
-        return Prediction(self.labels[index], index, probabilities, logits, self.labels)
-
     def close(self) -> None:
         """Free the interpreter. A closed classifier answers EngineError; closing twice is fine."""
-        self._interpreter = self._step_model = None
+        with self._lock:
+            self._interpreter = self._step_model = None
+
+    def __reduce__(self) -> str:
+        raise TypeError(
+            "a Classifier cannot be pickled or copied, as it holds an engine: pass its path on, "
+            "and open it there"
+        )
 
     def __enter__(self) -> Classifier:
         return self

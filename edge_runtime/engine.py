@@ -12,7 +12,11 @@ ENGINES = {
     "ai-edge-litert": "ai_edge_litert",
     "tflite-runtime": "tflite_runtime",
 }
-"""Distribution name -> package, the faster first."""
+"""TFLite engines: distribution name -> package, the faster first."""
+
+NUMPY = "numpy"
+"""The engine that needs no other package (edge_runtime.numpy_engine); never chosen by itself, as it is
+tens of times slower."""
 
 KERNELS = {
     "default": "AUTO",
@@ -31,7 +35,7 @@ def installed_engines() -> tuple[str, ...]:
 
 
 def engine_version(name: str) -> str:
-    """The version of the installed engine `name`, e.g. "2.14.0"."""
+    """The version of the installed engine `name`, e.g. "2.14.0"; of the numpy engine that of numpy."""
     from importlib.metadata import version
 
     return version(name)
@@ -45,8 +49,10 @@ def choose_engine(name: str = "auto") -> str:
     installed = installed_engines()
     if name == "auto":
         return _first_importable(installed)
+    if name == NUMPY:
+        return name
     if name not in ENGINES:
-        raise EngineError(f"unknown engine {name!r}: choose auto, {' or '.join(ENGINES)}")
+        raise EngineError(f"unknown engine {name!r}: choose auto, {', '.join(ENGINES)} or {NUMPY}")
     if name not in installed:
         raise EngineError(f"the engine {name} is not installed: pip install {name}")
     return name
@@ -61,11 +67,11 @@ def _first_importable(installed: tuple[str, ...]) -> str:
             reasons.append(str(error))
         else:
             return name
-    raise EngineError(
-        "; ".join(reasons)
-        or "no TFLite engine is installed: pip install tflite-runtime (CPython 3.9 to 3.11 on Linux) "
+    problem = "; ".join(reasons) or (
+        "no TFLite engine is installed: pip install tflite-runtime (CPython 3.9 to 3.11 on Linux) "
         "or pip install ai-edge-litert"
     )
+    raise EngineError(f"{problem} ('edge-rnn doctor' says more; --engine numpy works without, slowly)")
 
 
 def _import_engine(name: str) -> Any:
@@ -81,14 +87,16 @@ def open_interpreter(
     """An interpreter of the installed engine with the model loaded and its tensors allocated.
 
     `kernels`: "default" (XNNPACK where the engine has it), "no-xnnpack", "reference", or for
-    ai-edge-litert "shared-weights". Raises EngineError when the engine is missing, cannot be imported,
-    or refuses the model.
+    ai-edge-litert "shared-weights"; the numpy engine has one kind. Raises EngineError when the
+    engine is missing, cannot be imported, or refuses the model.
     """
     name = choose_engine(engine)
     if not isinstance(threads, int) or threads < 1:
         raise EngineError(f"threads is {threads!r}: expected a whole number of at least 1")
-    module = _import_engine(name)
     try:
+        if name == NUMPY:
+            return _numpy_interpreter(flatbuffer)
+        module = _import_engine(name)
         if kernels == SHARED_WEIGHTS:
             return _with_shared_weights(name, flatbuffer, threads)
         resolver = getattr(module.OpResolverType, KERNELS[kernels])
@@ -99,6 +107,12 @@ def open_interpreter(
     except (RuntimeError, ValueError) as error:
         raise EngineError(f"{name} refuses the model: {_first_line(error)}") from error
     return interpreter
+
+
+def _numpy_interpreter(flatbuffer: bytes) -> Any:
+    from edge_runtime.numpy_engine.interpreter import NumpyInterpreter
+
+    return NumpyInterpreter(flatbuffer)
 
 
 def _with_shared_weights(name: str, flatbuffer: bytes, threads: int) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
+from typing import IO
 
 from edge_runtime.errors import MissingExtraError
 
@@ -33,6 +33,15 @@ def _silence() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
+def _held_back() -> IO[bytes]:
+    """A file that no other process sees, in memory where the system has such."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("stderr"), "w+b")
+    import tempfile
+
+    return tempfile.TemporaryFile()
+
+
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Hold back what native code prints on file descriptor 2; on an exception it is printed.
@@ -44,7 +53,7 @@ def quiet_stderr() -> Iterator[None]:
         try:
             saved = os.dup(2)
             stack.callback(os.close, saved)
-            held = stack.enter_context(tempfile.TemporaryFile())
+            held = stack.enter_context(_held_back())
         except OSError:
             yield
             return

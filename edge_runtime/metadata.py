@@ -147,15 +147,15 @@ def read_model(path: str | Path) -> tuple[bytes, Metadata]:
     return file.flatbuffer, file.metadata
 
 
-def read_model_file(path: str | Path) -> ModelFile:
+def read_model_file(path: str | Path, *, trust: bool = False) -> ModelFile:
     """Everything in the model file `path`.
 
-    The FlatBuffer is checked against the recorded SHA-256, so a damaged model never reaches an
-    engine. Raises ModelError when the file cannot be read, is no TFLite model, is cut short or
-    damaged, carries no edge-rnn metadata, or carries a newer format version.
+    The FlatBuffer is checked against the recorded SHA-256, so a damaged model never reaches an engine,
+    unless `trust` says that it may. Raises ModelError when the file cannot be read, is no TFLite
+    model, is cut short or damaged, carries no edge-rnn metadata, or carries a newer format version.
     """
     data = read_bytes(path)
-    file = parse_model_file(data, path)
+    file = parse_model_file(data, path, trust=trust)
     if file is None:
         raise ModelError(
             f"{path}: a TFLite model without edge-rnn metadata: expected a file written by "
@@ -178,10 +178,11 @@ def read_bytes(path: str | Path) -> bytes:
     return data
 
 
-def parse_model_file(data: bytes, path: str | Path) -> ModelFile | None:
+def parse_model_file(data: bytes, path: str | Path, *, trust: bool = False) -> ModelFile | None:
     """`data` in its parts, or None for a model of another maker, without our record.
 
-    `path` is for the messages. Raises ModelError for a file of ours that is damaged or too new.
+    `path` is for the messages. Raises ModelError for a file of ours that is too new or damaged; with
+    `trust` a model that does not match its SHA-256 is let through.
     """
     content = _read_archive(data, path)
     if content is None:
@@ -189,10 +190,10 @@ def parse_model_file(data: bytes, path: str | Path) -> ModelFile | None:
     record, labels, probes = content
     metadata = _metadata(record, labels, path)
     flatbuffer = data[: metadata.flatbuffer_bytes]
-    if hashlib.sha256(flatbuffer).hexdigest() != metadata.flatbuffer_sha256:
+    if not trust and hashlib.sha256(flatbuffer).hexdigest() != metadata.flatbuffer_sha256:
         raise ModelError(
             f"{path}: damaged: the model's bytes do not match the SHA-256 recorded in the file "
-            "(copy or convert it again)"
+            "(copy or convert it again; --trust loads a model that was changed on purpose)"
         )
     return ModelFile(flatbuffer, metadata, probes)
 

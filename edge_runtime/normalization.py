@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from edge_runtime.errors import InputError
 
+TOO_LARGE = "the window holds NaN, infinity or too large a number"
+
 
 @dataclass(frozen=True)
 class Normalization:
@@ -33,7 +35,7 @@ class Normalization:
         with np.errstate(over="ignore"):
             normalized: NDArray[np.float32] = (raw.astype(np.float32) - mean) / std
         if not np.isfinite(normalized).all():
-            raise InputError("the window holds NaN, infinity or too large a number")
+            raise InputError(TOO_LARGE)
         return normalized
 
     def to_json(self) -> dict[str, Any]:

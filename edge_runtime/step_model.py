@@ -11,39 +11,50 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.quantization import dequantize, quantize
+from edge_runtime.normalization import Normalization
+from edge_runtime.tensors import InputTensor, LogitsTensor
+
+UNCHANGED = Normalization((0.0,), (1.0,))
+"""For rows that are normalized already."""
 
 
 class StepModel:
     """The interpreter of a step file, with the states it has after the rows so far."""
 
-    def __init__(self, interpreter: Any) -> None:
+    def __init__(self, interpreter: Any, normalization: Normalization = UNCHANGED) -> None:
         self._interpreter = interpreter
         self._row, *self._before = interpreter.get_input_details()
         self._logits, *self._after = interpreter.get_output_details()
+        self._source = InputTensor(self._row, normalization)
+        self._result = LogitsTensor(self._logits)
         self.reset()
 
     def reset(self) -> None:
         """Forget all rows: every state becomes zero."""
         self._states = [_zeros(detail) for detail in self._before]
 
-    def step(self, row: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The logits `[classes]` after one more normalized row `[features]`.
+    def step(self, row: NDArray[Any], out: NDArray[np.float32]) -> None:
+        """One more raw row `[features]`; the logits after it go into `out`, float32 `[classes]`.
 
-        Raises RuntimeError or ValueError when the engine fails.
+        Raises InputError for a row that is no finite number throughout, after which the states are what
+        they were, and RuntimeError or ValueError when the engine fails.
         """
         interpreter = self._interpreter
-        interpreter.set_tensor(self._row["index"], _to_tensor(row[np.newaxis], self._row))
+        self._source.fill(row)
+        interpreter.set_tensor(self._row["index"], self._source.values)
         for detail, state in zip(self._before, self._states):
             interpreter.set_tensor(detail["index"], state)
         interpreter.invoke()
+        self._result.read(interpreter.get_tensor(self._logits["index"])[0], out)
         self._states = [interpreter.get_tensor(detail["index"]) for detail in self._after]
-        return _to_float(interpreter.get_tensor(self._logits["index"])[0], self._logits)
 
-    def logits_by_row(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The logits `[steps, classes]` after every row of a normalized window `[steps, features]`."""
+    def logits_by_row(self, window: NDArray[Any]) -> NDArray[np.float32]:
+        """The logits `[steps, classes]` after every row of a raw window `[steps, features]`."""
         self.reset()
-        return np.stack([self.step(row) for row in window])
+        logits = np.empty((len(window), int(self._logits["shape"][-1])), np.float32)
+        for row, out in zip(window, logits):
+            self.step(row, out)
+        return logits
 
 
 def shapes_of_step(interpreter: Any) -> tuple[list[list[int]], list[list[int]]]:
@@ -56,16 +67,3 @@ def shapes_of_step(interpreter: Any) -> tuple[list[list[int]], list[list[int]]]:
 def _zeros(detail: dict[str, Any]) -> NDArray[Any]:
     _, zero_point = detail["quantization"]  # 0 for float tensors
     return np.full(detail["shape"], zero_point, detail["dtype"])
-
-
-def _to_tensor(values: NDArray[np.float32], detail: dict[str, Any]) -> NDArray[Any]:
-    if detail["dtype"] is np.float32:
-        return values
-    scale, zero_point = detail["quantization"]
-    return quantize(values, scale, zero_point, detail["dtype"])
-
-
-def _to_float(values: NDArray[Any], detail: dict[str, Any]) -> NDArray[np.float32]:
-    if detail["dtype"] is np.float32:
-        return np.asarray(values, np.float32)
-    return dequantize(values, *detail["quantization"])

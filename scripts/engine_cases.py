@@ -2,7 +2,7 @@
 
 The schemes are those of convert.precision; a scheme that is added there is in the next table. Each is
 lowered for a small random network of every kind, and every operator of these graphs, as it is used
-there, makes one more graph of its own. What a graph should give is what convert.interpret gives.
+there, makes one more graph of its own. What a graph should give is what the numpy engine gives.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import numpy as np
 
 from convert.compile import lower
 from convert.flatbuffer import op_version, serialize
-from convert.graph import Graph, Operator, Tensor
-from convert.interpret import run_all
 from convert.network import (
     Activation,
     Affine,
@@ -34,6 +32,8 @@ from convert.network import (
 from convert.precision import PRECISIONS
 from convert.target import Target
 from convert.unroll import unroll
+from edge_runtime.numpy_engine.graph import Graph, Operator, Tensor
+from edge_runtime.numpy_engine.interpret import run_all
 from edge_runtime.quantization import dequantize, quantize
 
 STEPS, FEATURES, UNITS, CLASSES = 8, 6, 20, 5

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from convert.calibrate import Range, calibrate
-from convert.graph import Graph, Op, Quantization, affine
-from convert.interpret import rounding_observer, run
+from convert.graph import affine
 from convert.network import Network
 from convert.quantize import matrices
 from convert.scale_ties import FIXED, MOVES
 from convert.unroll import unroll
+from edge_runtime.numpy_engine.graph import Graph, Op, Quantization
+from edge_runtime.numpy_engine.interpret import rounding_observer, run
 
 
 def rounded_logits(network: Network, calibration: np.ndarray, windows: np.ndarray) -> np.ndarray:

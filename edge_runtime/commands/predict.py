@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import click
+
+from edge_runtime.commands.options import engine_options, opened_pool
 
 
 @click.command()
@@ -17,14 +20,10 @@ import click
 @click.option(
     "--invert", is_flag=True, help="For a dark digit on light paper: swap, and stretch the contrast."
 )
-@click.option("--engine", default="auto", show_default=True, help="TFLite engine to use.")
-@click.option("--threads", default=1, show_default=True, help="Threads of the engine.")
 @click.option(
-    "--shared-weights",
-    is_flag=True,
-    help="One packed copy of each matrix for all steps: faster. For all but int16x8, on ai-edge-litert "
-    "2.1.6 and newer.",
+    "--jobs", default=1, show_default=True, help="Interpreters that share out the windows of a file."
 )
+@engine_options
 def predict(
     model: str,
     inputs: tuple[str, ...],
@@ -32,9 +31,8 @@ def predict(
     top: int,
     as_json: bool,
     invert: bool,
-    engine: str,
-    threads: int,
-    shared_weights: bool,
+    jobs: int,
+    **options: Any,
 ) -> None:
     """Classify windows with a converted model.
 
@@ -44,26 +42,14 @@ def predict(
     with a line of JSON. Values are raw, in the unit of the training data.
     """
     from edge_runtime.answers import answer_inputs
-    from edge_runtime.classifier import Classifier
-    from edge_runtime.extras import quiet_exit, quiet_stderr
 
-    if shared_weights:
-        quiet_exit()  # its accelerators take their leave there
-    with quiet_stderr():  # the engine announces its delegate there
-        classifier = Classifier(model, engine=engine, threads=threads, shared_weights=shared_weights)
     failed = False
-    for answer in answer_inputs(
-        classifier,
-        inputs,
-        lines=_standard_input(),
-        indices=indices,
-        top=top,
-        invert=invert,
-    ):
-        failed |= answer.failed
-        click.echo(answer.to_json() if as_json or answer.from_line else answer)
-    with quiet_stderr():
-        classifier.close()
+    with opened_pool(model, jobs, **options) as classifier:
+        for answer in answer_inputs(
+            classifier, inputs, lines=_standard_input(), indices=indices, top=top, invert=invert
+        ):
+            failed |= answer.failed
+            click.echo(answer.to_json() if as_json or answer.from_line else answer)
     if failed:
         raise SystemExit(2)
 

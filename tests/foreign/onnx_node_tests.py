@@ -21,11 +21,11 @@ import numpy as np
 
 from convert.flatbuffer import serialize
 from convert.from_onnx import network_from_onnx
-from convert.interpret import run
 from convert.onnx_file import file_from_model
 from convert.unroll import unroll
 from edge_runtime.engine import installed_engines
 from edge_runtime.errors import DataError
+from edge_runtime.numpy_engine.interpret import run
 from tests.engines import invoke
 
 SUITES = ("test_lstm_", "test_gru_", "test_rnn_", "test_simple_rnn_")

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from convert.compile import compile_network
-from convert.interpret import run
 from convert.unroll import unroll
+from edge_runtime.numpy_engine.interpret import run
 from tests.conftest import ENGINES, ROOT
 from tests.engines import invoke
 from tests.keras_zoo import zoo

@@ -10,12 +10,12 @@ from ai_edge_litert import schema_py_generated as schema
 
 from convert.compile import lower
 from convert.flatbuffer import serialize
-from convert.interpret import run
 from convert.precision import PRECISIONS
 from convert.unroll import unroll
 from edge_runtime import Classifier
 from edge_runtime.engine import open_interpreter
 from edge_runtime.metadata import read_model
+from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.quantization import dequantize, quantize
 from tests.conftest import ENGINES, OFFERED, edge_rnn, succeed
 from tests.engines import invoke

@@ -7,11 +7,11 @@ import pytest
 
 from convert.balance import balance
 from convert.calibrate import calibrate
-from convert.graph import Op
-from convert.interpret import run
 from convert.network import Network
 from convert.quantize import matrices
 from convert.unroll import unroll
+from edge_runtime.numpy_engine.graph import Op
+from edge_runtime.numpy_engine.interpret import run
 from tests.networks import RandomLayers, layer_combinations, random_windows
 
 COMBINATIONS = layer_combinations()

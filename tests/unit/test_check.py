@@ -9,10 +9,10 @@ import pytest
 
 from convert.compile import lower
 from convert.flatbuffer import serialize
-from convert.interpret import run
 from convert.network import Bidirectional, Network
 from convert.unroll import unroll
 from edge_runtime.errors import DataError, InputError
+from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.quantization import dequantize, quantize
 from tests.conftest import ENGINES
 from tests.engines import invoke

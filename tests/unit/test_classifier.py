@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from edge_runtime import Classifier, EngineError, InputError, ModelError, Prediction
+from edge_runtime.metadata import read_model
 from edge_runtime.normalization import Normalization
+from edge_runtime.pool import ClassifierPool
 from tests.conftest import ENGINES
 from tests.model_files import write_model
 from tests.networks import lstm_logits, random_network
@@ -14,7 +20,7 @@ from tests.networks import lstm_logits, random_network
 RAW = np.random.default_rng(3).normal(20, 5, (6, 5, 3)).astype(np.float32)
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=[*ENGINES, "numpy"])
 def engine(request):
     return request.param
 
@@ -145,4 +151,59 @@ def test_unknown_engine_and_threads(tmp_path):
 def test_spec_tells_what_the_file_says(classifier):
     assert classifier.spec.precision == "float32"
     assert (classifier.spec.steps, classifier.spec.features) == (5, 3)
-    assert classifier.engine in ENGINES
+    assert classifier.engine in (*ENGINES, "numpy")
+
+
+def test_a_buffer_of_ones_own_is_filled(classifier):
+    out = np.full((len(RAW), 4), np.nan, np.float32)
+    assert classifier.logits(RAW, out) is out
+    np.testing.assert_array_equal(out, classifier.logits(RAW))
+    classifier.logits(RAW[1], out[:1])
+    np.testing.assert_array_equal(out[0], out[1])
+    for wrong in (np.empty((5, 4), np.float32), np.empty((6, 4))):
+        with pytest.raises(InputError, match=r"out is .*: expected float32\[6, 4\]"):
+            classifier.logits(RAW, wrong)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_threads_share_one_instance(tmp_path, engine, precision):
+    """Unlocked, one thread's window would be overwritten by another's before the engine has read it."""
+    windows = np.random.default_rng(1).normal(20, 5, (400, 5, 3)).astype(np.float32)
+    with Classifier(write_model(tmp_path / "m.tflite", precision), engine=engine) as classifier:
+        expected = classifier.logits(windows)
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(classifier.logits, windows, chunksize=10))
+    np.testing.assert_array_equal(np.concatenate(found), expected)
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 5])
+def test_a_pool_predicts_in_order(tmp_path, engine, jobs):
+    path = write_model(tmp_path / "m.tflite", "int8")
+    windows = np.random.default_rng(1).normal(20, 5, (13, 5, 3)).astype(np.float32)
+    with Classifier(path, engine=engine) as one, ClassifierPool(path, jobs, engine=engine) as pool:
+        for count in (0, 1, 13):
+            found = [prediction.logits for prediction in pool.predict(windows[:count])]
+            expected = one.logits(windows[:count])
+            np.testing.assert_array_equal(np.reshape(found, expected.shape), expected)
+        with pytest.raises(InputError, match="NaN"):
+            pool.predict(np.full((3, 5, 3), np.nan))
+    with pytest.raises(InputError, match="--jobs is 0"):
+        ClassifierPool(path, 0)
+
+
+def test_pickling_says_why_not(classifier):
+    for copied in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="holds an engine: pass its path"):
+            copied(classifier)
+
+
+def test_a_damaged_model_is_loaded_only_on_trust(tmp_path):
+    path = write_model(tmp_path / "m.tflite")
+    data = bytearray(path.read_bytes())
+    weight = read_model(path)[0].find(random_network().layers[1].kernel.tobytes())
+    data[weight + 3] ^= 1  # the exponent of a float
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match="do not match the SHA-256"):
+        Classifier(path)
+    with Classifier(path, trust=True) as classifier:
+        assert classifier.logits(RAW).shape == (6, 4)

@@ -13,12 +13,12 @@ from ai_edge_litert import schema_py_generated as schema
 from convert.calibrate import calibrate
 from convert.compile import compile_network, lower
 from convert.flatbuffer import serialize
-from convert.graph import Graph, Op, Operator, Tensor
-from convert.interpret import apply, run
 from convert.quantize import quantize_matrix
 from convert.rounding import second_moments
 from convert.unroll import unroll
 from edge_runtime.errors import InputError
+from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Tensor
+from edge_runtime.numpy_engine.interpret import apply, run
 from edge_runtime.quantization import dequantize, quantize
 from tests.conftest import ENGINES
 from tests.engines import invoke

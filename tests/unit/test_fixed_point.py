@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_runtime.fixed_point import Multiplier
+from edge_runtime.numpy_engine.fixed_point import Multiplier
 from edge_runtime.quantization import dequantize, quantize
 
 

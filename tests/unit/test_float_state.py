@@ -8,11 +8,11 @@ import pytest
 from convert.compile import lower
 from convert.flatbuffer import serialize
 from convert.float_state import keep_state_float
-from convert.graph import Op
-from convert.interpret import run
 from convert.network import Network
 from convert.unroll import unroll
 from edge_runtime.engine import open_interpreter
+from edge_runtime.numpy_engine.graph import Op
+from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.quantization import quantize
 from edge_runtime.step_model import StepModel
 from tests.conftest import ENGINES

@@ -11,10 +11,10 @@ import pytest
 from convert.compile import lower
 from convert.flatbuffer import serialize
 from convert.fold import fold
-from convert.graph import Graph, Op
-from convert.interpret import run
 from convert.network import Affine, GlobalPooling, LayerNorm, Network
 from convert.unroll import unroll
+from edge_runtime.numpy_engine.graph import Graph, Op
+from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.quantization import dequantize, quantize
 from tests.conftest import ENGINES
 from tests.engines import invoke

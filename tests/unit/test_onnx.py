@@ -8,11 +8,11 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from convert.from_onnx import OnnxNetwork, network_from_onnx
-from convert.interpret import run
 from convert.network import Bidirectional, Dense, Lstm
 from convert.onnx_file import OnnxFile, file_from_model
 from convert.unroll import unroll
 from edge_runtime.errors import DataError, InputError
+from edge_runtime.numpy_engine.interpret import run
 
 STEPS, FEATURES, UNITS, CLASSES = 6, 3, 5, 4
 ANY_BATCH = ["batch", STEPS, FEATURES]

@@ -6,9 +6,9 @@ import numpy as np
 
 from convert.calibrate import calibrate
 from convert.int8_ranges import int8_quantizations, state_tensors
-from convert.interpret import rounding_observer, run
 from convert.range_search import LIMITS, state_candidate, state_quantizations
 from convert.unroll import unroll
+from edge_runtime.numpy_engine.interpret import rounding_observer, run
 from tests.networks import random_network, random_windows
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.graph import Operator, Tensor
+from edge_runtime.numpy_engine.graph import Operator, Tensor
+from edge_runtime.numpy_engine.integer_kernels import exact_columns
 
 Array = NDArray[Any]
 
@@ -22,7 +23,8 @@ def fully_connected(operator: Operator, tensors: list[Tensor], inputs: list[Arra
     """`inputs`: float32 `[N, inputs]`, int8 `[outputs, inputs]`, float32 bias `[outputs]`."""
     x, weights, bias = inputs
     q, scale, zero_point = quantize_rows(x)
-    accumulators = (q - zero_point) @ weights.astype(np.float64).T
+    columns = exact_columns(tensors[1], weights)
+    accumulators = ((q - zero_point).astype(columns.dtype) @ columns).astype(np.float64)
     weight_scale = np.asarray(tensors[1].affine.scale, np.float32)
     product = (accumulators * (scale * weight_scale)).astype(np.float32) + bias
     return [np.maximum(product, np.float32(0)) if operator.relu else product]

@@ -7,7 +7,7 @@ from typing import Any, Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.graph import Op, Operator, Tensor
+from edge_runtime.numpy_engine.graph import Op, Operator, Tensor
 from edge_runtime.quantization import dequantize
 
 Array = NDArray[Any]

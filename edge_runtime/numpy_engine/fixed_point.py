@@ -9,6 +9,7 @@ Efficient Integer-Arithmetic-Only Inference", section 2.2, gives the reasons.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,30 +39,35 @@ class Multiplier:
 
     def apply(self, values: NDArray[Any]) -> Int64:
         """`values` (integers) times the factor, rounded as the kernels round."""
-        return rescale(values, np.int64(self.mantissa), np.int64(self.shift))
+        return Rescaling([self])(values)
 
 
-def rescale(values: NDArray[Any], mantissa: Any, shift: Any) -> Int64:
-    """MultiplyByQuantizedMultiplier; `mantissa` and `shift` are int64, scalars or broadcast arrays."""
-    left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
-    return _divide_by_power_of_two(_doubling_high_multiply(values << left, mantissa), right)
+class Rescaling:
+    """MultiplyByQuantizedMultiplier: one multiplier for all values, or one for each of the last axis."""
+
+    def __init__(self, multipliers: Sequence[Multiplier]) -> None:
+        mantissas = [multiplier.mantissa for multiplier in multipliers]
+        shifts = np.array([multiplier.shift for multiplier in multipliers], np.int64)
+        self._mantissa = _alone(np.array(mantissas, np.int64))
+        self._left = _alone(np.maximum(shifts, 0)) if (shifts > 0).any() else None
+        self._right = _alone(np.maximum(-shifts, 0))
+        self._half = (np.int64(1) << self._right) >> 1
+        # Where nothing is divided, nothing is rounded.
+        self._rounded = -np.minimum(self._half, 1)
+
+    def __call__(self, values: NDArray[Any]) -> Int64:
+        """`values` (integers), rescaled; int64."""
+        shifted = values if self._left is None else values << self._left
+        # Doubling, high half: rounded to nearest, ties upwards.
+        high = (shifted * self._mantissa + (1 << 30)) >> 31
+        # Divided by a power of two: ties away from zero, so that negative values lose 1 before the half.
+        result: Int64 = (high + self._half + (high >> 63 & self._rounded)) >> self._right
+        return result
 
 
-def _doubling_high_multiply(a: NDArray[Any], b: Any) -> Int64:
-    """(a * b) / 2 ** 31, rounded to nearest, ties upwards, on int32 operands."""
-    product = a.astype(np.int64) * b
-    positive = (product + (1 << 30)) >> 31
-    negative = -(((1 << 30) - 1 - product) >> 31)
-    result: Int64 = np.where(product >= 0, positive, negative)
-    return result
-
-
-def _divide_by_power_of_two(values: Int64, exponent: Any) -> Int64:
-    """values / 2 ** exponent, rounded to nearest, ties away from zero."""
-    mask = (np.int64(1) << exponent) - 1
-    threshold = (mask >> 1) + (values < 0)
-    result: Int64 = (values >> exponent) + ((values & mask) > threshold)
-    return result
+def _alone(values: Int64) -> Any:
+    """The only value of an array, or all of them."""
+    return values[0] if len(values) == 1 else values
 
 
 def _round_half_away(value: float) -> int:

@@ -1,0 +1,189 @@
+"""The int8 operators in numpy, equal to tflite-runtime 2.14's reference kernels bit for bit.
+
+Source: tensorflow/lite/kernels (add.cc, sub.cc, mul.cc, activations.cc, fully_connected.cc) and
+internal/reference/integer_ops. Where the kernels compute a factor in float32 and where in float64 is
+followed too, as it decides the last bit.
+
+Each kernel is prepared once for its operator and then run on any number of inputs. A function of one
+8-bit value is prepared as the table of its 256 results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Callable
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.numpy_engine.fixed_point import Multiplier, Rescaling
+from edge_runtime.numpy_engine.float_kernels import logistic
+from edge_runtime.numpy_engine.graph import Op, Operator, Tensor
+
+Array = NDArray[Any]
+Kernel = Callable[["list[Array]"], "list[Array]"]
+
+SUM_LEFT_SHIFT = 20  # bits of headroom that ADD and SUB give 8-bit inputs (add.cc, sub.cc)
+
+EVERY_INT8 = np.arange(256, dtype=np.uint8).view(np.int8)
+"""All values in the order of their bits, 0 to 127 and then -128 to -1: tables are in this order."""
+
+EXACT_IN_FLOAT32 = 2**24
+"""Integers up to here are exact in float32, whose matmul numpy has in fast code."""
+
+
+def _scale(tensor: Tensor) -> np.float32:
+    return np.float32(tensor.affine.scale[0])
+
+
+def _zero_point(tensor: Tensor) -> int:
+    return tensor.affine.zero_point
+
+
+def _centered(tensor: Tensor, values: Array) -> NDArray[np.int64]:
+    return values.astype(np.int64) - _zero_point(tensor)
+
+
+def _saturate(values: NDArray[np.int64], output: Tensor) -> Array:
+    # np.clip takes several times as long for few values.
+    return np.minimum(np.maximum(values + _zero_point(output), -128), 127).astype(np.int8)
+
+
+def _looked_up(table: Array, values: Array) -> Array:
+    """`table`, in the order of EVERY_INT8, at int8 `values`."""
+    return table.take(values.view(np.uint8))
+
+
+def _sum(sign: int) -> Callable[[Operator, list[Tensor]], Kernel]:
+    """ADD (sign 1) and SUB (sign -1): both inputs are brought to twice the larger scale."""
+
+    def prepare(operator: Operator, tensors: list[Tensor]) -> Kernel:
+        first, second, output = tensors
+        double_scale = 2 * float(max(_scale(first), _scale(second)))
+        tables = []
+        for tensor, factor in ((first, 1), (second, sign)):
+            multiplier = Multiplier.of(float(_scale(tensor)) / double_scale)
+            signed = replace(multiplier, mantissa=factor * multiplier.mantissa)
+            tables.append(signed.apply(_centered(tensor, EVERY_INT8) << SUM_LEFT_SHIFT))
+        unit = float(np.float32(1 << SUM_LEFT_SHIFT) * _scale(output))
+        rescale = Rescaling([Multiplier.of(double_scale / unit)])
+
+        def kernel(inputs: list[Array]) -> list[Array]:
+            total = _looked_up(tables[0], inputs[0]) + _looked_up(tables[1], inputs[1])
+            return [_saturate(rescale(total), output)]
+
+        return kernel
+
+    return prepare
+
+
+def _mul(operator: Operator, tensors: list[Tensor]) -> Kernel:
+    first, second, output = tensors
+    rescale = Rescaling([Multiplier.of(float(_scale(first) * _scale(second) / _scale(output)))])
+
+    def kernel(inputs: list[Array]) -> list[Array]:
+        product = _centered(first, inputs[0]) * _centered(second, inputs[1])
+        return [_saturate(rescale(product), output)]
+
+    return kernel
+
+
+def _fully_connected(operator: Operator, tensors: list[Tensor]) -> Kernel:
+    source, weights, _, output = tensors
+    scales = [float(np.float32(scale)) for scale in weights.affine.scale]
+    rescale = Rescaling(
+        [Multiplier.of(float(_scale(source)) * scale / float(_scale(output))) for scale in scales]
+    )
+    zero_point = _zero_point(source)
+    lowest = np.int8(_zero_point(output))  # a fused RELU clips at the integer that stands for zero
+
+    def kernel(inputs: list[Array]) -> list[Array]:
+        columns = exact_columns(weights, inputs[1])
+        sums = ((inputs[0].astype(columns.dtype) - zero_point) @ columns).astype(np.int64)
+        result = _saturate(rescale(sums + inputs[2]), output)
+        return [np.maximum(result, lowest) if operator.relu else result]
+
+    return kernel
+
+
+_PREPARED: WeakKeyDictionary[Tensor, Array] = WeakKeyDictionary()
+"""Constant matrix -> its columns; every step reads the same."""
+
+
+def exact_columns(weights: Tensor, values: Array, largest: int = 255) -> Array:
+    """int8 `values` `[outputs, inputs]` of `weights`, transposed, in a float type whose matmul with
+    integers `[N, inputs]` of a magnitude up to `largest` is exact."""
+    if weights in _PREPARED:
+        return _PREPARED[weights]
+    most = largest * 128 * values.shape[1]
+    dtype = np.float32 if most < EXACT_IN_FLOAT32 else np.float64  # float64: below 2 ** 53
+    columns: Array = np.ascontiguousarray(values.T, dtype)
+    if weights.data is not None:
+        _PREPARED[weights] = columns
+    return columns
+
+
+def _quantize(operator: Operator, tensors: list[Tensor]) -> Kernel:
+    """From float32 (affine_quantize: rounds half away from zero), or from int8 in another scale."""
+    source, output = tensors
+    if source.dtype == np.int8:
+        return _tabulated(lambda values: _rescaled(source, output, values))
+
+    def kernel(inputs: list[Array]) -> list[Array]:
+        rounded = _half_away(inputs[0] / _scale(output))
+        limited = np.clip(rounded, -(2.0**30), 2.0**30)  # beyond int8 in any case
+        return [_saturate(limited.astype(np.int64), output)]
+
+    return kernel
+
+
+def _rescaled(source: Tensor, output: Tensor, values: Array) -> Array:
+    """The same values in the output's scale (requantize.h; activations.cc: QuantizedReluX)."""
+    multiplier = Multiplier.of(float(_scale(source)) / float(_scale(output)))
+    return _saturate(multiplier.apply(_centered(source, values)), output)
+
+
+def _relu(operator: Operator, tensors: list[Tensor]) -> Kernel:
+    source, output = tensors
+    lowest = np.int8(_zero_point(output))
+    return _tabulated(lambda values: np.maximum(_rescaled(source, output, values), lowest))
+
+
+def _half_away(values: Array) -> Array:
+    return np.copysign(np.floor(np.abs(values) + np.float32(0.5)), values)
+
+
+def _tabulated(function: Callable[[Array], Array]) -> Kernel:
+    table = function(EVERY_INT8)
+    return lambda inputs: [_looked_up(table, inputs[0])]
+
+
+def _table(function: Callable[[Array], Array]) -> Callable[[Operator, list[Tensor]], Kernel]:
+    """A function of real values (activations.cc: PopulateLookupTable)."""
+
+    def prepare(operator: Operator, tensors: list[Tensor]) -> Kernel:
+        source, output = tensors
+
+        def quantized(values: Array) -> Array:
+            real = function(
+                _scale(source) * (values.astype(np.float32) - np.float32(_zero_point(source)))
+            )
+            rounded = _half_away(real * (np.float32(1) / _scale(output)))
+            return _saturate(rounded.astype(np.int64), output)
+
+        return _tabulated(quantized)
+
+    return prepare
+
+
+KERNELS: dict[Op, Callable[[Operator, list[Tensor]], Kernel]] = {
+    Op.ADD: _sum(1),
+    Op.FULLY_CONNECTED: _fully_connected,
+    Op.LOGISTIC: _table(logistic),
+    Op.MUL: _mul,
+    Op.QUANTIZE: _quantize,
+    Op.RELU: _relu,
+    Op.SUB: _sum(-1),
+    Op.TANH: _table(np.tanh),
+}

@@ -1,0 +1,67 @@
+"""The numpy engine with the methods of tflite.Interpreter that edge_runtime calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.numpy_engine.flatbuffer_reader import MalformedError
+from edge_runtime.numpy_engine.graph import Tensor
+from edge_runtime.numpy_engine.interpret import PreparedGraph
+from edge_runtime.numpy_engine.read_graph import read_graph
+
+
+class NumpyInterpreter:
+    """A model that has been read and prepared.
+
+    Raises ValueError, with a sentence, for a model that it cannot run.
+    """
+
+    def __init__(self, flatbuffer: bytes) -> None:
+        graph = read_graph(flatbuffer)
+        try:
+            self._prepared = PreparedGraph(graph)
+        except KeyError as error:
+            raise MalformedError(f"the numpy engine has no kernel for {error} in these types") from None
+        self._inputs = [_detail(graph.tensors[name]) for name in graph.inputs]
+        self._outputs = [_detail(graph.tensors[name]) for name in graph.outputs]
+        self._values: dict[int, NDArray[Any]] = {}
+
+    def get_input_details(self) -> list[dict[str, Any]]:
+        """As of a tflite.Interpreter; names are numbers."""
+        return self._inputs
+
+    def get_output_details(self) -> list[dict[str, Any]]:
+        """As of a tflite.Interpreter; names are numbers."""
+        return self._outputs
+
+    def set_tensor(self, index: int, value: NDArray[Any]) -> None:
+        """Fill the input with that index. Raises ValueError for another shape or dtype."""
+        detail = next(item for item in self._inputs if item["index"] == index)
+        if value.dtype != detail["dtype"] or value.shape != tuple(detail["shape"]):
+            raise ValueError(f"an input is {value.dtype}{list(value.shape)}")
+        self._values[index] = value.copy()
+
+    def invoke(self) -> None:
+        """Run the model."""
+        inputs = [self._values[detail["index"]] for detail in self._inputs]
+        with np.errstate(all="ignore"):  # as the kernels of the other engines: infinities are results
+            results = self._prepared.run(inputs)
+        self._values.update(zip((detail["index"] for detail in self._outputs), results))
+
+    def get_tensor(self, index: int) -> NDArray[Any]:
+        """A copy of the output with that index."""
+        return self._values[index].copy()
+
+
+def _detail(tensor: Tensor) -> dict[str, Any]:
+    affine = tensor.quantization
+    return {
+        "name": tensor.name,
+        "index": int(tensor.name),
+        "shape": np.array(tensor.shape, np.int32),
+        "dtype": tensor.dtype.type,
+        "quantization": (affine.scale[0], affine.zero_point) if affine else (0.0, 0),
+    }

@@ -1,0 +1,118 @@
+"""The engine in numpy on real files: bit for bit the reference kernels, or a sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convert.compile import compile_network, lower
+from convert.embed import embed
+from convert.flatbuffer import serialize
+from convert.precision import PRECISIONS
+from edge_runtime import Classifier
+from edge_runtime.engine import open_interpreter
+from edge_runtime.metadata import STEP
+from edge_runtime.numpy_engine.flatbuffer_reader import MalformedError
+from edge_runtime.numpy_engine.interpret import run_all
+from edge_runtime.numpy_engine.read_graph import read_graph
+from edge_runtime.quantization import dequantize, quantize
+from tests.conftest import ENGINES, OFFERED
+from tests.engines import invoke
+from tests.model_files import metadata_for, write_model
+from tests.networks import layer_combinations, random_network, random_windows
+
+INTEGER = ("int8", "int16x8")
+"""Precisions in which nothing is left to the order of float additions."""
+
+reference = pytest.mark.skipif(
+    "tflite-runtime" not in ENGINES, reason="the reference kernels are tflite-runtime's"
+)
+
+
+@reference
+@pytest.mark.parametrize("precision", OFFERED)
+def test_real_digits_give_what_the_reference_kernels_give(digits_run, digits_models, precision):
+    windows, path = digits_run.run.test_windows().x, digits_models[precision]
+    with (
+        Classifier(path, engine="numpy", verify=True) as ours,
+        Classifier.with_kernels(path, engine="tflite-runtime", kernels="reference") as theirs,
+    ):
+        found, expected = ours.logits(windows), theirs.logits(windows)
+    if precision in INTEGER:
+        np.testing.assert_array_equal(found, expected)
+    else:
+        # float additions in another order, and half-way cases of what is rounded on the fly
+        assert np.abs(found - expected).mean() < 0.01
+        assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.998
+
+
+@reference
+def test_all_of_mnist_equals_the_reference_kernels(mnist_run, tmp_path):
+    record = mnist_run.run.record
+    normalize, windows = record.normalization.apply, mnist_run.run.test_windows().x
+    calibration = normalize(mnist_run.run.calibration_windows().x[:500])
+    flatbuffer = compile_network(mnist_run.network, calibration, precision="int8")
+    path = tmp_path / "mnist.tflite"
+    facts = {name: getattr(record, name) for name in ("steps", "features", "labels", "normalization")}
+    path.write_bytes(embed(flatbuffer, metadata_for(flatbuffer, precision="int8", **facts)))
+    with Classifier.with_kernels(path, engine="tflite-runtime", kernels="reference") as theirs:
+        expected = theirs.logits(windows)
+    graph = read_graph(flatbuffer)
+    before, after = graph.tensors[graph.input].affine, graph.tensors[graph.output].affine
+    integers = quantize(normalize(windows), before.scale[0], before.zero_point)
+    parts = [run_all(graph, [integers[k : k + 1000]])[0] for k in range(0, len(integers), 1000)]
+    found = dequantize(np.concatenate(parts), after.scale[0], after.zero_point)
+    np.testing.assert_array_equal(found, expected)
+    with Classifier(path, engine="numpy") as ours:  # one by one, as on the device
+        np.testing.assert_array_equal(ours.logits(windows[:300]), expected[:300])
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("case", layer_combinations())
+def test_the_file_is_read_back_as_the_graph_it_was_written_from(case, precision):
+    """Every kind of layer in every precision, with tensor names and without."""
+    network = layer_combinations()[case]
+    windows = random_windows(network, 16)
+    graph = lower(network, windows, precision=precision, target="litert-2.1")
+    source = graph.tensors[graph.input]
+    if source.quantization:
+        affine = source.affine
+        windows = quantize(windows, affine.scale[0], affine.zero_point, source.dtype)
+    (expected,) = run_all(graph, [windows])
+    for strip in (False, True):
+        (found,) = run_all(read_graph(serialize(graph, strip=strip)), [windows])
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed", "int8"])
+def test_step_files_run(precision):
+    network = random_network()
+    windows = random_windows(network)
+    graph = lower(network, windows, precision=precision, graph=STEP)
+    interpreter = open_interpreter(serialize(graph), engine="numpy")
+    assert len(interpreter.get_input_details()) == len(interpreter.get_output_details()) == 3
+    read = read_graph(serialize(graph))
+    assert [read.tensors[name].shape for name in read.inputs] == [(1, 3), (1, 8), (1, 8)]
+
+
+def test_no_engine_is_needed(tmp_path):
+    path = write_model(tmp_path / "m.tflite", "int8")
+    windows = np.random.default_rng(0).normal(20, 5, (4, 5, 3))
+    with Classifier(path, engine="numpy") as classifier:
+        assert classifier.engine == "numpy"
+        assert classifier.logits(windows).shape == (4, 4)
+
+
+def test_a_cut_or_changed_file_is_refused_in_a_sentence():
+    network = random_network()
+    flatbuffer = serialize(lower(network, random_windows(network), precision="int8"))
+    for end in range(8, len(flatbuffer), len(flatbuffer) // 40):
+        with pytest.raises(MalformedError):
+            read_graph(flatbuffer[:end])
+
+
+def test_wrong_inputs_are_refused():
+    network = random_network()
+    flatbuffer = serialize(lower(network, random_windows(network), precision="int8"))
+    with pytest.raises(ValueError, match=r"an input is float32\[1, 5, 3\]"):
+        invoke(flatbuffer, random_windows(network), "numpy")
