@@ -191,8 +191,7 @@ def stripped_bytes(source: Source, file: File) -> int:
         metadata,
         flatbuffer_bytes=size,
         flatbuffer_sha256=hashlib.sha256(flatbuffer).hexdigest(),
-        parity=replace(metadata.parity, flatbuffer_bytes=size),
-    )
+    ).with_parity(replace(metadata.parity, flatbuffer_bytes=size))
     return len(embed(flatbuffer, stripped, read_probes(content, str(file.path))))
 
 

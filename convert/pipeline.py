@@ -188,7 +188,7 @@ def convert_source(
     if report.failed or (settings.require_engine and report.not_proven):
         Path(out).unlink(missing_ok=True)
         return Conversion(Path(out), None, report, metadata.choices, explanation)
-    data = embed(flatbuffer, replace(metadata, parity=report), probes)
+    data = embed(flatbuffer, metadata.with_parity(report), probes)
     with replacing(out) as temporary:
         temporary.write_bytes(data)
     return Conversion(Path(out), len(data), report, metadata.choices, explanation)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +17,17 @@ from edge_runtime.engine import SHARED_WEIGHTS, choose_engine, open_interpreter
 from edge_runtime.errors import EngineError, InputError, ModelError
 from edge_runtime.metadata import STEP, Metadata, read_model_file
 from edge_runtime.normalization import checked_windows
-from edge_runtime.probes import Verification, demand, read_probes, verify_probes
-from edge_runtime.shared_weights import why_not_shared
-from edge_runtime.step_model import StepModel, shapes_of_step
-from edge_runtime.tensors import InputTensor, LogitsTensor
+from edge_runtime.runner import closed_runner, logits_by_row, step_runner, window_runners
+from edge_runtime.tensors import InputTensor
+
+if TYPE_CHECKING:
+    from edge_runtime.probes import Verification
+    from edge_runtime.step_model import StepModel
+
+UINT8, FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
+"""numpy has one object of each."""
+
+Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +90,8 @@ class Classifier:
         kernels = SHARED_WEIGHTS if shared_weights else "default"
         self._open(path, engine=engine, threads=threads, kernels=kernels, trust=trust)
         if verify:
+            from edge_runtime.probes import demand
+
             demand(self.verify())
 
     @classmethod
@@ -98,7 +106,10 @@ class Classifier:
         self.spec, self.path = file.metadata, str(path)
         self._file = replace(file, flatbuffer=b"")  # the engine has it
         self.engine = choose_engine(engine)
+        self._name = f"{path}: {self.engine}"
         if kernels == SHARED_WEIGHTS and not self.spec.shared_weights:
+            from edge_runtime.shared_weights import why_not_shared
+
             raise EngineError(f"{path}: {why_not_shared(self.spec)}")
         try:
             self._interpreter: Any = open_interpreter(
@@ -108,14 +119,18 @@ class Classifier:
             raise EngineError(f"{path}: {error}") from error
         self._lock = Lock()
         self._window_shape = (self.spec.steps, self.spec.features)
-        self._pixels = self.spec.normalization.dtype == "uint8"
+        self._labels, self._classes = self.spec.labels, len(self.spec.labels)
+        self._expected = UINT8 if self.spec.normalization.dtype == "uint8" else FLOAT32
+        self._step_model: StepModel | None = None
         if self.spec.graph == STEP:
-            self._step_model: StepModel | None = self._checked_step_model()
+            self._step_model = self._checked_step_model()
+            self._run = self._run_expected = step_runner(self._step_model, self._name)
         else:
-            self._step_model = None
             self._prepare_window()
 
     def _checked_step_model(self) -> StepModel:
+        from edge_runtime.step_model import StepModel, shapes_of_step
+
         inputs, outputs = shapes_of_step(self._interpreter)
         expected = ([1, self.spec.features], [1, len(self.labels)], len(self.spec.states))
         found = (inputs[0], outputs[0], len(inputs) - 1)
@@ -137,9 +152,9 @@ class Classifier:
                 f"{self.path}: metadata and model disagree: expected input {expected_input} and "
                 f"output {expected_output}, found {found_input} and {found_output}"
             )
-        self._source_index, self._result_index = source["index"], result["index"]
-        self._source = InputTensor(source, self.spec.normalization)
-        self._result = LogitsTensor(result)
+        tensor = InputTensor(source, self.spec.normalization)
+        self._run, run_bytes = window_runners(self._interpreter, tensor, result, self._name)
+        self._run_expected = run_bytes if self._expected is UINT8 else self._run
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -155,9 +170,10 @@ class Classifier:
         the engine fails.
         Warns of float windows up to 1 where the model was trained on pixels of 0 to 255.
         """
-        batch, labels = self.logits(windows), self.spec.labels
-        predictions = [Prediction(int(logits.argmax()), logits, labels) for logits in batch]
-        return predictions[0] if np.ndim(windows) == 2 else predictions
+        batch, labels = self.logits(windows), self._labels
+        if len(batch) == 1 and np.ndim(windows) == 2:
+            return Prediction(int(batch.argmax()), batch[0], labels)
+        return [Prediction(int(logits.argmax()), logits, labels) for logits in batch]
 
     def logits(self, windows: Any, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """The logits of raw windows, float32 `[N, classes]` (N = 1 for a single window).
@@ -166,28 +182,32 @@ class Classifier:
         return, instead of a new one; InputError for another one. Nothing is allocated per window
         but what the engine itself allocates.
         """
+        plain = windows.__class__ is np.ndarray and windows.dtype is self._expected
+        if plain and windows.shape == self._window_shape:  # as most windows come: nothing to check
+            out = self._checked_out(out, 1)
+            with self._lock:
+                self._run_expected(windows, out)
+            return out
         batch = self._checked(windows)
-        shape = (len(batch), len(self.spec.labels))
-        if out is None:
-            out = np.empty(shape, np.float32)
-        elif out.shape != shape or out.dtype != np.float32:
-            raise InputError(f"out is {out.dtype}{list(out.shape)}: expected float32{list(shape)}")
+        out = self._checked_out(out, len(batch))
         with self._lock:
-            run = self._running()
-            for logits, window in zip(out, batch):
-                run(window, logits)
+            for n, window in enumerate(batch):
+                self._run(window, out[n : n + 1])
         return out
 
-    def _checked(self, windows: Any) -> Sequence[NDArray[Any]] | NDArray[Any]:
-        """The windows one by one, sound in shape and dtype."""
-        if (
-            type(windows) is np.ndarray
-            and windows.shape == self._window_shape
-            and windows.dtype == (np.uint8 if self._pixels else np.float32)
-        ):
-            return (windows,)
-        batch = checked_windows(windows, *self._window_shape, integers=not self._pixels)
-        if self._pixels and batch.dtype != np.uint8 and batch.size and 0 < batch.max() <= 1:
+    def _checked_out(self, out: Float32 | None, count: int) -> Float32:
+        if out is None:
+            return np.empty((count, self._classes), np.float32)
+        if out.shape != (count, self._classes) or out.dtype != FLOAT32:
+            expected = f"float32[{count}, {self._classes}]"
+            raise InputError(f"out is {out.dtype}{list(out.shape)}: expected {expected}")
+        return out
+
+    def _checked(self, windows: Any) -> NDArray[Any]:
+        """The windows `[N, steps, features]`, sound in shape and dtype."""
+        pixels = self._expected is UINT8
+        batch = checked_windows(windows, *self._window_shape, integers=not pixels)
+        if pixels and batch.dtype != np.uint8 and batch.size and 0 < batch.max() <= 1:
             warnings.warn(
                 "float windows with values up to 1, but the model was trained on 0 to 255", stacklevel=3
             )
@@ -198,6 +218,8 @@ class Classifier:
 
         Raises ModelError for a file without probes, or with damaged ones.
         """
+        from edge_runtime.probes import read_probes, verify_probes
+
         probes = read_probes(self._file, self.path)
         if probes is None:
             raise ModelError(
@@ -206,51 +228,27 @@ class Classifier:
             )
         return verify_probes(self, probes)
 
-    def _running(self) -> Callable[[NDArray[Any], NDArray[np.float32]], None]:
-        """What computes the logits of a raw window. Raises EngineError when the classifier is closed."""
-        if self._interpreter is None:
-            raise EngineError(f"{self.path}: the classifier is closed")
-        return self._run if self._step_model is None else self._run_steps
-
-    def _run(self, window: NDArray[Any], logits: NDArray[np.float32]) -> None:
-        interpreter = self._interpreter
-        self._source.fill(window)
-        try:
-            interpreter.set_tensor(self._source_index, self._source.values)
-            interpreter.invoke()
-            output = interpreter.get_tensor(self._result_index)
-        except (RuntimeError, ValueError) as error:
-            raise EngineError(f"{self.path}: {self.engine} failed: {error}") from error
-        self._result.read(output[0], logits)
-
-    def _run_steps(self, window: NDArray[Any], logits: NDArray[np.float32]) -> None:
-        logits[:] = self._logits_by_row(window)[-1]
-
     def logits_by_row(self, windows: Any) -> NDArray[np.float32]:
         """The logits after every row of raw windows, float32 `[N, steps, classes]`, of a step file.
 
         Takes and raises what `predict` does, and raises ModelError for a file that is not a single step.
         """
         batch = self._checked(windows)
+        if self.spec.graph != STEP:
+            raise ModelError(f"{self.path}: takes whole windows: --graph step makes a file for rows")
+        logits = np.empty((len(batch), self.spec.steps, self._classes), np.float32)
         with self._lock:
-            self._running()
             if self._step_model is None:
-                raise ModelError(f"{self.path}: takes whole windows: --graph step makes a file for rows")
-            return np.stack([self._logits_by_row(window) for window in batch])
-
-    def _logits_by_row(self, window: NDArray[Any]) -> NDArray[np.float32]:
-        assert self._step_model is not None
-        try:
-            return self._step_model.logits_by_row(window)
-        except InputError:
-            raise
-        except (RuntimeError, ValueError) as error:
-            raise EngineError(f"{self.path}: {self.engine} failed: {error}") from error
+                raise EngineError(f"{self.path}: the classifier is closed")
+            for window, by_row in zip(batch, logits):
+                by_row[:] = logits_by_row(self._step_model, window, self._name)
+        return logits
 
     def close(self) -> None:
         """Free the interpreter. A closed classifier answers EngineError; closing twice is fine."""
         with self._lock:
             self._interpreter = self._step_model = None
+            self._run = self._run_expected = closed_runner(self.path)
 
     def __reduce__(self) -> str:
         raise TypeError(

@@ -11,14 +11,17 @@ import hashlib
 import io
 import json
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_runtime.errors import ModelError
 from edge_runtime.normalization import Normalization
-from edge_runtime.parity_report import ParityReport
 from edge_runtime.probe_record import ProbeRecord
+
+if TYPE_CHECKING:
+    from edge_runtime.parity_report import ParityReport
 
 FORMAT_VERSION = 2
 """The newest version this package reads; docs/format.md says when it rises."""
@@ -58,8 +61,8 @@ class Metadata:
     """Versions of the programs that made the file."""
     choices: tuple[str, ...] = ()
     """Sentences: what was done otherwise because of the target, and what that costs."""
-    parity: ParityReport | None = None
-    """The proof: how the file agreed with the full model when it was made."""
+    proof: dict[str, Any] | None = None
+    """The parity report as a JSON object: see `parity`."""
     graph: str = UNROLLED
     """unrolled: a window in, its logits out; step: a row and states in, logits and new states out."""
     states: tuple[str, ...] = ()
@@ -68,6 +71,25 @@ class Metadata:
     """What the archive's probes are; None in a file without them."""
     shared_weights: bool = False
     """Whether one packed copy of each matrix can serve all steps (edge_runtime.shared_weights)."""
+
+    @cached_property
+    def parity(self) -> ParityReport | None:
+        """The proof: how the file agreed with the full model when it was made.
+
+        Read on first use: to classify, a device does not need it. Raises ModelError for a damaged one.
+        """
+        if self.proof is None:
+            return None
+        from edge_runtime.parity_report import ParityReport
+
+        try:
+            return ParityReport.from_json(self.proof)
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+            raise ModelError(f"damaged metadata: the proof lacks or misstates {error}") from None
+
+    def with_parity(self, report: ParityReport) -> Metadata:
+        """The same with another proof."""
+        return replace(self, proof=json.loads(json.dumps(report.to_json())))
 
     def to_json(self) -> dict[str, Any]:
         """The content of `edge_rnn.json`; the labels are not in it, they have a file of their own."""
@@ -84,7 +106,7 @@ class Metadata:
             "source": self.source,
             "tools": self.tools,
             "choices": list(self.choices),
-            "parity": self.parity.to_json() if self.parity is not None else None,
+            "parity": self.proof,
             "probes": self.probes.to_json() if self.probes else None,
             "shared_weights": self.shared_weights,
         }
@@ -113,7 +135,7 @@ class Metadata:
             source=dict(record["source"]),
             tools=dict(record["tools"]),
             choices=tuple(str(choice) for choice in record.get("choices", ())),
-            parity=None if parity is None else ParityReport.from_json(parity),
+            proof=None if parity is None else dict(parity),
             probes=None if probes is None else ProbeRecord.from_json(probes),
             graph=_known_graph(record.get("graph", UNROLLED)),
             states=tuple(str(name) for name in record.get("states", ())),

@@ -34,7 +34,7 @@ class StepModel:
         self._states = [_zeros(detail) for detail in self._before]
 
     def step(self, row: NDArray[Any], out: NDArray[np.float32]) -> None:
-        """One more raw row `[features]`; the logits after it go into `out`, float32 `[classes]`.
+        """One more raw row `[features]`; the logits after it go into `out`, float32 `[1, classes]`.
 
         Raises InputError for a row that is no finite number throughout, after which the states are what
         they were, and RuntimeError or ValueError when the engine fails.
@@ -45,15 +45,15 @@ class StepModel:
         for detail, state in zip(self._before, self._states):
             interpreter.set_tensor(detail["index"], state)
         interpreter.invoke()
-        self._result.read(interpreter.get_tensor(self._logits["index"])[0], out)
+        self._result.read(interpreter.get_tensor(self._logits["index"]), out=out)
         self._states = [interpreter.get_tensor(detail["index"]) for detail in self._after]
 
     def logits_by_row(self, window: NDArray[Any]) -> NDArray[np.float32]:
         """The logits `[steps, classes]` after every row of a raw window `[steps, features]`."""
         self.reset()
         logits = np.empty((len(window), int(self._logits["shape"][-1])), np.float32)
-        for row, out in zip(window, logits):
-            self.step(row, out)
+        for t, row in enumerate(window):
+            self.step(row, logits[t : t + 1])
         return logits
 
 

@@ -7,7 +7,8 @@ bit. What depends on one byte only is looked up: pixels, and 8-bit logits.
 from __future__ import annotations
 
 import math
-from typing import Any
+from functools import partial
+from typing import Any, Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +23,12 @@ Float32 = NDArray[np.float32]
 class InputTensor:
     """Fills the input tensor `detail` (tflite.Interpreter.get_input_details) from raw windows.
 
-    `values` has the tensor's shape and dtype; `fill` overwrites it.
+    `values` has the tensor's shape and dtype; `fill` overwrites it. `index` is the tensor's number.
     """
 
     def __init__(self, detail: dict[str, Any], normalization: Normalization) -> None:
         shape, self._dtype = tuple(map(int, detail["shape"])), detail["dtype"]
+        self.index: int = detail["index"]
         self.values: NDArray[Any] = np.zeros(shape, self._dtype)
         self._one = self.values[0]
         self._affine = None if self._dtype is np.float32 else detail["quantization"]
@@ -34,28 +36,28 @@ class InputTensor:
         self._std = np.asarray(normalization.std, np.float32)
         self._real = self._one if self._affine is None else np.zeros(shape[1:], np.float32)
         self._flat = self._real.reshape(-1)
-        self._of_byte = self._table(normalization)
+        self.fill_bytes = self._lookup(normalization)
+        """`fill` for uint8 windows, where all features are normalized alike; None otherwise."""
         self._limits = np.iinfo(np.int8 if self._affine is None else self._dtype)
         self._tame = bool((np.abs(self._mean) < 1e18).all() and (np.abs(self._std) > 1e-9).all())
 
-    def _table(self, normalization: Normalization) -> NDArray[Any] | None:
-        """What becomes of each byte, where all features are normalized alike."""
+    def _lookup(self, normalization: Normalization) -> Callable[[NDArray[Any]], Any] | None:
         if len(normalization.mean) != 1 or len(normalization.std) != 1:
             return None
-        real = normalization.apply(np.arange(256, dtype=np.uint8))
-        if self._affine is None:
-            return real
-        scale, zero_point = self._affine
-        return quantize(real, scale, zero_point, self._dtype)
+        table: NDArray[Any] = normalization.apply(np.arange(256, dtype=np.uint8))
+        if self._affine is not None:
+            scale, zero_point = self._affine
+            table = quantize(table, scale, zero_point, self._dtype)
+        # No index is out of range; the mode spares numpy the check, and a copy.
+        return partial(table.take, out=self._one, mode="wrap")
 
     def fill(self, raw: NDArray[Any]) -> None:
         """Normalize, and quantize where the tensor is integer, one raw window or row (any real dtype).
 
         Raises InputError for NaN, infinity, and numbers that become infinite in float32.
         """
-        if self._of_byte is not None and raw.dtype == np.uint8:
-            # No index is out of range; the mode spares numpy the check, and a copy.
-            self._of_byte.take(raw, out=self._one, mode="wrap")
+        if self.fill_bytes is not None and raw.dtype == np.uint8:
+            self.fill_bytes(raw)
             return
         if raw.dtype == np.float32 and self._tame and self._moderate(raw):
             self._normalize()
@@ -94,27 +96,32 @@ class InputTensor:
 
 
 class LogitsTensor:
-    """Reads the output tensor `detail` (tflite.Interpreter.get_output_details) as float32 logits."""
+    """Reads the output tensor `detail` (tflite.Interpreter.get_output_details) as float32 logits.
+
+    `read(values, out=out)` puts the logits of `values` `[1, classes]`, in the tensor's dtype, into the
+    float32 array `out` `[1, classes]`. It raises InputError for logits that are NaN or infinite.
+    """
 
     def __init__(self, detail: dict[str, Any]) -> None:
-        self._affine = None if detail["dtype"] is np.float32 else detail["quantization"]
-        self._of_byte: Float32 | None = None
-        if detail["dtype"] is np.int8:
+        self._affine = detail["quantization"]
+        self.read: Callable[..., Any]
+        if detail["dtype"] is np.float32:
+            self.read = _finite
+        elif detail["dtype"] is np.int8:
             in_order_of_bits = np.arange(256, dtype=np.uint8).view(np.int8)
-            self._of_byte = dequantize(in_order_of_bits, *detail["quantization"])
-
-    def read(self, values: NDArray[Any], out: Float32) -> None:
-        """The logits of `values` `[classes]`, in the tensor's dtype, into `out` `[classes]`.
-
-        Raises InputError for logits that are NaN or infinite.
-        """
-        if self._of_byte is not None:
-            self._of_byte.take(values.view(np.uint8), out=out, mode="wrap")
-        elif self._affine is not None:
-            out[:] = dequantize(values, *self._affine)
+            # A negative index counts from the end: it finds its own value there.
+            self.read = partial(dequantize(in_order_of_bits, *self._affine).take, mode="wrap")
         else:
-            out[:] = values
-            if not math.isfinite(np.dot(out, out)) and not np.isfinite(out).all():
-                raise InputError(
-                    "the logits are NaN or infinite: the window's numbers are too large for this model"
-                )
+            self.read = self._dequantized
+
+    def _dequantized(self, values: NDArray[Any], out: Float32) -> None:
+        out[:] = dequantize(values, *self._affine)
+
+
+def _finite(values: Float32, out: Float32) -> None:
+    out[:] = values
+    # For a few numbers Python's sum, which float32 values cannot overflow, is faster than numpy's.
+    if not math.isfinite(sum(out[0].tolist())):
+        raise InputError(
+            "the logits are NaN or infinite: the window's numbers are too large for this model"
+        )

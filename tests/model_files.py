@@ -9,10 +9,11 @@ from convert.compile import compile_network
 from convert.embed import embed
 from edge_runtime.metadata import Metadata
 from edge_runtime.normalization import Normalization
+from edge_runtime.parity_report import ParityReport
 from tests.networks import random_network, random_windows
 
 
-def metadata_for(flatbuffer: bytes, **changes) -> Metadata:
+def metadata_for(flatbuffer: bytes, parity: ParityReport | None = None, **changes) -> Metadata:
     values = {
         "steps": 5,
         "features": 3,
@@ -23,7 +24,8 @@ def metadata_for(flatbuffer: bytes, **changes) -> Metadata:
         "flatbuffer_bytes": len(flatbuffer),
         "flatbuffer_sha256": hashlib.sha256(flatbuffer).hexdigest(),
     }
-    return Metadata(**{**values, **changes})
+    metadata = Metadata(**{**values, **changes})
+    return metadata if parity is None else metadata.with_parity(parity)
 
 
 def write_model(path: Path, precision: str = "float32", **changes) -> Path:

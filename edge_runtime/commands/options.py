@@ -47,10 +47,17 @@ def engine_options(command: Command) -> Command:
 
 @contextlib.contextmanager
 def opened(model: str, **options: Any) -> Iterator[Classifier]:
-    """The classifier, closed in the end; what the engine prints while it loads is held back."""
-    from edge_runtime.classifier import Classifier
+    """The classifier, closed in the end; what the engine prints while it loads is held back.
 
-    with _opened(lambda: Classifier(model, **options), options) as classifier:
+    This is where numpy and the engine are loaded: a command imports what needs them inside.
+    """
+
+    def open_it() -> Classifier:
+        from edge_runtime.classifier import Classifier
+
+        return Classifier(model, **options)
+
+    with _opened(open_it, options) as classifier:
         yield classifier
 
 
@@ -61,21 +68,25 @@ def opened_pool(model: str, jobs: int, **options: Any) -> Iterator[Classifier | 
         with opened(model, **options) as classifier:
             yield classifier
         return
-    from edge_runtime.pool import ClassifierPool
 
-    with _opened(lambda: ClassifierPool(model, jobs, **options), options) as pool:
+    def open_it() -> ClassifierPool:
+        from edge_runtime.pool import ClassifierPool
+
+        return ClassifierPool(model, jobs, **options)
+
+    with _opened(open_it, options) as pool:
         yield pool
 
 
 @contextlib.contextmanager
 def _opened(open_it: Callable[[], Any], options: dict[str, Any]) -> Iterator[Any]:
-    from edge_runtime.extras import quiet_exit, quiet_stderr
+    from edge_runtime.extras import quiet_exit, quiet_stderr, uncollected
 
     if options.get("shared_weights"):
         quiet_exit()  # its accelerators take their leave there
     if options.get("engine") == "numpy":
         click.echo("Note: the numpy engine is tens of times slower than a TFLite engine.", err=True)
-    with quiet_stderr():  # the engine announces its delegate there
+    with uncollected(), quiet_stderr():  # the engine announces its delegate there
         classifier = open_it()
     try:
         yield classifier

@@ -41,10 +41,10 @@ def predict(
     window a line on standard input (numbers apart by commas or spaces, or a JSON array), each answered
     with a line of JSON. Values are raw, in the unit of the training data.
     """
-    from edge_runtime.answers import answer_inputs
-
     failed = False
     with opened_pool(model, jobs, **options) as classifier:
+        from edge_runtime.answers import answer_inputs
+
         for answer in answer_inputs(
             classifier, inputs, lines=_standard_input(), indices=indices, top=top, invert=invert
         ):

@@ -13,9 +13,42 @@ import convert
 import edge_runtime
 import train
 from edge_runtime import Classifier
+from edge_runtime.engine import choose_engine
 from tests.conftest import ROOT, edge_rnn, succeed
 from tests.model_files import write_model
 from train.hyperparameters import PRESETS, preset
+
+NEEDED_BY_ENGINES = {
+    "flatbuffers",
+    "google",
+    "tqdm",
+    "backports",
+    "typing_extensions",
+    "litert_lm_builder",
+}
+"""What ai-edge-litert depends on."""
+
+PREDICT_PATH = {
+    "answers",
+    "classifier",
+    "cli",
+    "commands",
+    "commands.options",
+    "commands.predict",
+    "engine",
+    "errors",
+    "extras",
+    "idx",
+    "lazy",
+    "metadata",
+    "normalization",
+    "probe_record",
+    "quantization",
+    "runner",
+    "tensors",
+    "windows",
+}
+"""Our modules from the command line to a prediction."""
 
 ALLOWED_IN_HELP = {*sys.stdlib_module_names, "click", "edge_runtime", "train", "convert"}
 
@@ -171,3 +204,23 @@ def test_import_contracts_hold():
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
+
+
+def test_predict_loads_only_what_it_needs(model, tmp_path):
+    """The standard library, numpy, click, one engine, and of our own modules those on the path."""
+    np.save(tmp_path / "w.npy", np.full((5, 3), 20.0))
+    arguments = ["predict", str(model), str(tmp_path / "w.npy")]
+    program = (
+        "import sys\nbefore = {*sys.modules}\nfrom edge_runtime.cli import main\n"
+        f"main({arguments!r}, standalone_mode=False)\n"
+        "print('\\n'.join({*sys.modules} - before), file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    modules = set(result.stderr.split())
+    packages = {name.split(".")[0] for name in modules} - set(sys.stdlib_module_names)
+    packages = {name for name in packages if "cython" not in name}  # of numpy.random
+    engine = choose_engine().replace("-", "_")
+    assert packages <= {"numpy", "click", "edge_runtime", engine, *NEEDED_BY_ENGINES}
+    ours = {name for name in modules if name.startswith("edge_runtime.")}
+    assert ours == {f"edge_runtime.{name}" for name in PREDICT_PATH}
+    assert not {"tempfile", "multiprocessing", "concurrent.futures"} & modules

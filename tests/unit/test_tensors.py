@@ -24,7 +24,7 @@ AFFINE = {np.float32: (0.0, 0), np.int8: (0.037, -5), np.int16: (0.0003, 0)}
 
 
 def detail(dtype: type, shape: tuple[int, ...] = (1, *SHAPE)) -> dict:
-    return {"shape": np.array(shape), "dtype": dtype, "quantization": AFFINE[dtype]}
+    return {"index": 0, "shape": np.array(shape), "dtype": dtype, "quantization": AFFINE[dtype]}
 
 
 RAW = st.one_of(
@@ -67,22 +67,22 @@ def test_nothing_is_left_of_a_window_that_was_refused():
 
 @pytest.mark.parametrize("dtype", AFFINE)
 def test_logits_are_dequantized(dtype):
-    values = np.arange(-128, 127, 3).astype(dtype)
-    out = np.empty(len(values), np.float32)
-    LogitsTensor(detail(dtype, (1, len(values)))).read(values, out)
+    values = np.arange(-128, 128).astype(dtype)[np.newaxis]
+    out = np.empty(values.shape, np.float32)
+    LogitsTensor(detail(dtype, values.shape)).read(values, out=out)
     expected = values if dtype is np.float32 else dequantize(values, *AFFINE[dtype])
     np.testing.assert_array_equal(out, expected)
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
 def test_logits_that_are_no_numbers_are_an_error(number):
-    values = np.array([0.5, number], np.float32)
+    values = np.array([[0.5, number]], np.float32)
     with pytest.raises(InputError, match="NaN or infinite"):
-        LogitsTensor(detail(np.float32, (1, 2))).read(values, np.empty(2, np.float32))
+        LogitsTensor(detail(np.float32, (1, 2))).read(values, out=np.empty((1, 2), np.float32))
 
 
 def test_large_logits_are_numbers():
-    values = np.array([3e30, -3e30], np.float32)
-    out = np.empty(2, np.float32)
-    LogitsTensor(detail(np.float32, (1, 2))).read(values, out)
+    values = np.array([[3e38, 3e38]], np.float32)
+    out = np.empty((1, 2), np.float32)
+    LogitsTensor(detail(np.float32, (1, 2))).read(values, out=out)
     np.testing.assert_array_equal(out, values)
