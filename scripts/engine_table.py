@@ -5,7 +5,7 @@
 
 For every version in ENGINES an environment with that engine alone is made in the folder (once), and the
 graphs of engine_cases.py are run in it, with each kind of kernels, in a child process: does the engine
-load them, and does it compute what edge_runtime.numpy_engine.interpret computes? Then the highest version of every
+load them, and does it compute what the numpy engine computes? Then the highest version of every
 operator in TFLite's schema that it loads is looked for. Run it when an engine appears or the converter
 writes a new operator or scheme; nothing in the table is typed in by hand but ENGINES.
 """
@@ -308,7 +308,7 @@ them: the file loads and is right in each.
 ## What each engine gets right
 
 "Right" means: loaded as a device loads it, with the default kernels, which are XNNPACK's for what XNNPACK
-takes, and the outputs are those of `edge_runtime.numpy_engine.interpret`, the numpy run of the same graph. Run are small
+takes, and the outputs are those of `edge_runtime.numpy_engine`, which runs the same graph in numpy. Run are small
 random networks of every kind that the converter writes in that scheme, and each of their operators alone.
 
 | graph | may differ by | why |

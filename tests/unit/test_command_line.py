@@ -224,3 +224,18 @@ def test_predict_loads_only_what_it_needs(model, tmp_path):
     ours = {name for name in modules if name.startswith("edge_runtime.")}
     assert ours == {f"edge_runtime.{name}" for name in PREDICT_PATH}
     assert not {"tempfile", "multiprocessing", "concurrent.futures"} & modules
+
+
+def test_jobs_share_out_a_file_and_answer_in_order(model, tmp_path):
+    windows = np.random.default_rng(0).normal(20, 5, (700, 5, 3))
+    np.save(tmp_path / "w.npy", windows)
+    alone = succeed(edge_rnn("predict", model, tmp_path / "w.npy", "--json"))
+    assert succeed(edge_rnn("predict", model, tmp_path / "w.npy", "--json", "--jobs", 3)) == alone
+    assert len(alone.splitlines()) == 700
+
+
+def test_the_numpy_engine_says_that_it_is_slow(model, tmp_path):
+    np.save(tmp_path / "w.npy", np.full((5, 3), 20.0))
+    result = edge_rnn("predict", model, tmp_path / "w.npy", "--engine", "numpy")
+    assert succeed(result) == succeed(edge_rnn("predict", model, tmp_path / "w.npy"))
+    assert "times slower" in result.stderr
