@@ -11,9 +11,11 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from convert.network import Dense, Lstm, Network
@@ -64,27 +66,48 @@ class Trained:
     full_logits: np.ndarray
 
 
-def _trained(path: Path, *arguments: object) -> Trained:
-    succeed(edge_rnn("train", "--out", path, "--quiet", *arguments))
-    dump = path.with_suffix(".npz")
-    child = [sys.executable, str(ROOT / "tests" / "keras_child.py"), str(path), str(dump)]
-    subprocess.run(child, check=True, capture_output=True, timeout=900)
-    with np.load(dump) as arrays:
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory) -> Path:
+    """One folder for all workers of pytest-xdist."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
+    """`folder`, filled by `make` in the first worker that asks for it; the others wait for it."""
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            partial = folder.with_name(f"{folder.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            make(partial)
+            partial.rename(folder)
+    return folder
+
+
+def _trained(shared: Path, name: str, *arguments: object) -> Trained:
+    def make(folder: Path) -> None:
+        run, dump = folder / name, folder / f"{name}.npz"
+        succeed(edge_rnn("train", "--out", run, "--quiet", *arguments))
+        child = [sys.executable, str(ROOT / "tests" / "keras_child.py"), str(run), str(dump)]
+        subprocess.run(child, check=True, capture_output=True, timeout=900)
+
+    folder = made_once(shared / f"{name}-run", make)
+    with np.load(folder / f"{name}.npz") as arrays:
         content = dict(arrays)
-    run = Run.open(path)
+    run = Run.open(folder / name)
     layers = (
         Lstm("lstm", content["kernel"], content["recurrent_kernel"], content["bias"]),
         Dense("logits", content["dense_kernel"], content["dense_bias"]),
     )
     network = Network(run.record.steps, run.record.features, layers)
-    return Trained(path, run, network, content["logits"])
+    return Trained(run.path, run, network, content["logits"])
 
 
 @pytest.fixture(scope="session")
-def digits_run(tmp_path_factory) -> Trained:
+def digits_run(shared_folder) -> Trained:
     """The embedded digits, as `make demo` trains them."""
-    path = tmp_path_factory.mktemp("runs") / "digits"
-    return _trained(path, "--data", "digits", "--preset", "demo", "--seed", SEED)
+    return _trained(shared_folder, "digits", "--data", "digits", "--preset", "demo", "--seed", SEED)
 
 
 @pytest.fixture(scope="session")
@@ -96,10 +119,10 @@ def mnist_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def mnist_run(mnist_data, tmp_path_factory) -> Trained:
+def mnist_run(mnist_data, shared_folder) -> Trained:
     """Real MNIST with the default hyperparameters."""
-    path = tmp_path_factory.mktemp("runs") / "mnist"
-    return _trained(path, "--data", "mnist", "--data-dir", mnist_data, "--seed", SEED)
+    data = ("--data", "mnist", "--data-dir", mnist_data)
+    return _trained(shared_folder, "mnist", *data, "--seed", SEED)
 
 
 @pytest.fixture(scope="session", params=["digits", "mnist"])
@@ -109,33 +132,40 @@ def trained(request) -> Trained:
 
 
 @pytest.fixture(scope="session")
-def models(trained, tmp_path_factory) -> dict[str, Path]:
+def models(trained, shared_folder) -> dict[str, Path]:
     """Precision -> file of the run `trained`, written by `edge-rnn convert --precision all`."""
-    return convert_all(trained, tmp_path_factory.mktemp("models"))
+    return converted(trained, shared_folder)
 
 
 @pytest.fixture(scope="session")
-def digits_models(digits_run, tmp_path_factory) -> dict[str, Path]:
+def digits_models(digits_run, shared_folder) -> dict[str, Path]:
     """Precision -> file of the digits run."""
-    return convert_all(digits_run, tmp_path_factory.mktemp("digits-models"))
+    return converted(digits_run, shared_folder)
 
 
-def convert_all(trained: Trained, folder: Path) -> dict[str, Path]:
-    succeed(edge_rnn("convert", trained.path, "--precision", "all", "--out", folder))
+def converted(trained: Trained, shared: Path) -> dict[str, Path]:
+    def make(folder: Path) -> None:
+        succeed(edge_rnn("convert", trained.path, "--precision", "all", "--out", folder))
+
+    folder = made_once(shared / f"{trained.path.name}-models", make)
     return {name: folder / f"{trained.path.name}-{name}.tflite" for name in OFFERED}
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory) -> Path:
+def wheel(shared_folder) -> Path:
     """The distribution, built as for publishing."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    # A copy, as setuptools would ship what an earlier build left in build/.
-    for package in ("convert", "edge_runtime", "train"):
-        shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source / name)
-    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(source)]
-    subprocess.run(command, check=True, capture_output=True, timeout=600)
-    (path,) = folder.glob("*.whl")
+
+    def make(folder: Path) -> None:
+        source = folder / "source"
+        # A copy, as setuptools would ship what an earlier build left in build/.
+        for package in ("convert", "edge_runtime", "train"):
+            shutil.copytree(
+                ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(ROOT / name, source / name)
+        command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(source)]
+        subprocess.run(command, check=True, capture_output=True, timeout=600)
+
+    (path,) = made_once(shared_folder / "wheel", make).glob("*.whl")
     return path
