@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from edge_runtime.engine import SHARED_WEIGHTS, choose_engine, open_interpreter
 from edge_runtime.errors import EngineError, InputError, ModelError
 from edge_runtime.metadata import STEP, Metadata, read_model_file
-from edge_runtime.normalization import checked_windows
+from edge_runtime.normalization import checked_row, checked_windows
 from edge_runtime.probes import Verification, demand, read_probes, verify_probes
 from edge_runtime.shared_weights import why_not_shared
 from edge_runtime.step_model import StepModel, shapes_of_step
@@ -233,19 +234,48 @@ class Classifier:
         """
         batch = self._checked(windows)
         with self._lock:
-            self._running()
-            if self._step_model is None:
-                raise ModelError(f"{self.path}: takes whole windows: --graph step makes a file for rows")
+            self._stepping()
             return np.stack([self._logits_by_row(window) for window in batch])
 
     def _logits_by_row(self, window: NDArray[Any]) -> NDArray[np.float32]:
-        assert self._step_model is not None
+        with self._engine_errors():
+            return self._stepping().logits_by_row(window)
+
+    def step(self, row: Any, *, restart: bool = False) -> NDArray[np.float32]:
+        """The logits after one more raw row `[features]` of a step file, float32 `[classes]`.
+
+        The states are those after the last row, or with `restart` zero. Raises what `logits_by_row`
+        does; after InputError the states are what they were before the row.
+        """
+        raw = checked_row(row, self.spec.features, integers=not self._pixels)
+        logits = np.empty(len(self.labels), np.float32)
+        with self._lock, self._engine_errors():
+            model = self._stepping()
+            if restart:
+                model.reset()
+            model.step(raw, logits)
+        return logits
+
+    def _stepping(self) -> StepModel:
+        """The step model. Raises EngineError when closed, and ModelError for a file of whole windows."""
+        self._running()
+        if self._step_model is None:
+            raise ModelError(f"{self.path}: takes whole windows: --graph step makes a file for rows")
+        return self._step_model
+
+    @contextlib.contextmanager
+    def _engine_errors(self) -> Iterator[None]:
         try:
-            return self._step_model.logits_by_row(window)
+            yield
         except InputError:
             raise
         except (RuntimeError, ValueError) as error:
             raise EngineError(f"{self.path}: {self.engine} failed: {error}") from error
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` has freed the engine."""
+        return self._interpreter is None
 
     def close(self) -> None:
         """Free the interpreter. A closed classifier answers EngineError; closing twice is fine."""
