@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from edge_runtime.classifier import Classifier
     from edge_runtime.pool import ClassifierPool
+    from edge_runtime.streaming import StreamingClassifier
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -65,6 +66,15 @@ def opened_pool(model: str, jobs: int, **options: Any) -> Iterator[Classifier | 
 
     with _opened(lambda: ClassifierPool(model, jobs, **options), options) as pool:
         yield pool
+
+
+@contextlib.contextmanager
+def opened_stream(model: str, **options: Any) -> Iterator[StreamingClassifier]:
+    """As `opened`, for rows."""
+    from edge_runtime.streaming import StreamingClassifier
+
+    with _opened(lambda: StreamingClassifier(model, **options), options) as stream:
+        yield stream
 
 
 @contextlib.contextmanager

@@ -158,9 +158,9 @@ def test_integers_are_for_models_that_were_trained_on_numbers(tmp_path):
         expected = pushed(stream, whole.astype(np.float32))
         stream.reset()
         assert_same(pushed(stream, whole), expected)
-    with StreamingClassifier(write_model(tmp_path / "p.tflite", normalization=PIXELS)) as stream:
-        with pytest.raises(InputError, match="the row has dtype int16: expected uint8 or a floating"):
-            stream.push(whole[0])
+    stream = StreamingClassifier(write_model(tmp_path / "p.tflite", normalization=PIXELS))
+    with pytest.raises(InputError, match="the row has dtype int16: expected uint8 or a floating"):
+        stream.push(whole[0])
 
 
 @pytest.mark.parametrize("graph", ["unrolled", "step"])
@@ -214,9 +214,7 @@ def test_threads_share_one_instance(tmp_path):
             found = list(threads.map(stream.push, [ROWS[0]] * (400 * STEPS)))
         assert stream.rows == 401 * STEPS
     assert len(expected) == STEPS
-    assert Counter(prediction.logits.tobytes() for prediction in found) == {
-        logits: 400 for logits in expected
-    }
+    assert Counter(prediction.logits.tobytes() for prediction in found) == dict.fromkeys(expected, 400)
 
 
 @pytest.mark.parametrize("graph", ["unrolled", "step"])
