@@ -139,9 +139,21 @@ def test_listening_answers_one_peer_after_the_other(model, logits, kind, tmp_pat
             assert_predicted(process, logits)
             reset(second)
         assert process.answer()["event"] == "disconnected"
+        process.terminate()
+        assert process.end(code=-signal.SIGTERM) == []
+    assert list(tmp_path.iterdir()) == []  # the socket is gone
+
+
+def test_ctrl_c_while_another_thread_waits_for_the_next_row(model, kind, tmp_path):
+    with (
+        server(kind, tmp_path) as (listener, address),
+        streaming(model, "--from", address, "--drop-late", 5) as process,
+        listener.accept()[0] as peer,
+    ):
+        peer.sendall(b"x\n")
+        assert "error" in process.answer()
         process.send_signal(signal.SIGINT)
         assert process.end(code=130) == []
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_replies_go_to_the_peer_and_events_to_standard_output(model, logits, kind, tmp_path):
@@ -229,6 +241,17 @@ def test_rows_from_a_serial_port_until_it_is_unplugged(model, logits, port):
         assert "the connection broke off" in left["error"]
         process.terminate()
         process.end(code=-signal.SIGTERM)
+
+
+def test_ctrl_c_while_another_thread_waits_for_the_serial_port(model, port):
+    ours, device = port
+    arguments = ("--from", f"serial:{device}", "--drop-late", 5, "--reconnect", 1)
+    with streaming(model, *arguments) as process:
+        assert process.answer()["event"] == "connected"
+        os.write(ours, b"x\n")
+        assert "error" in process.answer()
+        process.send_signal(signal.SIGINT)
+        assert process.end(code=130) == []
 
 
 @pytest.mark.parametrize("options", [(), ("--drop-late", 5)])
