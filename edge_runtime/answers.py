@@ -12,13 +12,10 @@ import numpy as np
 
 from edge_runtime.classifier import Classifier, Prediction
 from edge_runtime.errors import InputError
-from edge_runtime.late_rows import Dropped
-from edge_runtime.row_lines import Line
-from edge_runtime.windows import IMAGE_SUFFIXES, parse_line, parse_row, read_windows
+from edge_runtime.windows import IMAGE_SUFFIXES, parse_line, read_windows
 
 if TYPE_CHECKING:
     from edge_runtime.pool import ClassifierPool
-    from edge_runtime.streaming import StreamingClassifier
 
     OneOrMany = Union[Classifier, ClassifierPool]
 
@@ -149,25 +146,6 @@ def answer_lines(classifier: OneOrMany, lines: Iterable[str], *, top: int = 1) -
             continue
         assert isinstance(predictions, list)
         yield answer_of(STANDARD_INPUT, number, False, predictions[0], top)
-
-
-def answer_rows(
-    stream: StreamingClassifier, lines: Iterable[Line | Dropped], *, top: int = 1
-) -> Iterator[Answer | Dropped]:
-    """An answer for every row after which a prediction is due, in order, and for every bad row."""
-    for line in lines:
-        if isinstance(line, Dropped):
-            yield line
-            continue
-        try:
-            if line.problem:
-                raise InputError(line.problem)
-            prediction = stream.push(parse_row(line.text, stream.spec.features))
-        except InputError as error:
-            yield Answer(None, line.number, False, error=str(error))
-            continue
-        if prediction is not None:
-            yield answer_of(None, line.number, False, prediction, top)
 
 
 def answer_of(

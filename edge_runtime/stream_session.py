@@ -6,17 +6,18 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Callable
 
-from edge_runtime.answers import answer_rows, check_top
+from edge_runtime.answers import Answer, answer_of, check_top
 from edge_runtime.errors import InputError, StreamError
 from edge_runtime.late_rows import Dropped, drop_late
-from edge_runtime.row_lines import longest_line
+from edge_runtime.row_lines import Line, longest_line
 from edge_runtime.row_listener import accepted, address, listening
 from edge_runtime.row_sources import STANDARD_INPUT, Connection, Source, opened_source
 from edge_runtime.streaming import StreamingClassifier
+from edge_runtime.windows import parse_row
 
 Write = Callable[[str], object]
 """Takes a line of JSON, without the end of the line."""
@@ -95,6 +96,25 @@ def _answer_all(
     except StreamError as error:
         return good, error
     return good, None
+
+
+def answer_rows(
+    stream: StreamingClassifier, lines: Iterable[Line | Dropped], *, top: int = 1
+) -> Iterator[Answer | Dropped]:
+    """An answer for every row after which a prediction is due, in order, and for every bad row."""
+    for line in lines:
+        if isinstance(line, Dropped):
+            yield line
+            continue
+        try:
+            if line.problem:
+                raise InputError(line.problem)
+            prediction = stream.push(parse_row(line.text, stream.spec.features))
+        except InputError as error:
+            yield Answer(None, line.number, False, error=str(error))
+            continue
+        if prediction is not None:
+            yield answer_of(None, line.number, False, prediction, top)
 
 
 def _connections(source: Source, write: Write, settings: Settings) -> Connections:

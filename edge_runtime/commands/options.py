@@ -71,9 +71,13 @@ def opened_pool(model: str, jobs: int, **options: Any) -> Iterator[Classifier | 
 @contextlib.contextmanager
 def opened_stream(model: str, **options: Any) -> Iterator[StreamingClassifier]:
     """As `opened`, for rows."""
-    from edge_runtime.streaming import StreamingClassifier
 
-    with _opened(lambda: StreamingClassifier(model, **options), options) as stream:
+    def open_it() -> StreamingClassifier:
+        from edge_runtime.streaming import StreamingClassifier
+
+        return StreamingClassifier(model, **options)
+
+    with _opened(open_it, options) as stream:
         yield stream
 
 

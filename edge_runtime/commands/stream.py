@@ -60,10 +60,12 @@ def stream(
     the exit code is then 2.
     """
     from edge_runtime.row_sources import parse_source
-    from edge_runtime.stream_session import Settings, stream_rows
 
-    place, settings = parse_source(source), Settings(listen, reconnect, top, drop_late, reply)
+    place = parse_source(source)
     with _ended_by_signals(), opened_stream(model, hop=hop, restart=restart, **options) as rows:
+        from edge_runtime.stream_session import Settings, stream_rows
+
+        settings = Settings(listen, reconnect, top, drop_late, reply)
         good = stream_rows(rows, place, click.echo, settings)
     if not good:
         raise SystemExit(2)
