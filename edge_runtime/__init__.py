@@ -27,11 +27,13 @@ if TYPE_CHECKING:
         MissingExtraError,
         ModelError,
         ParityError,
+        StreamError,
         VerificationError,
     )
     from edge_runtime.metadata import Metadata
     from edge_runtime.parity_report import ParityReport
     from edge_runtime.probes import Verification
+    from edge_runtime.streaming import StreamingClassifier
 
 _HOMES = {
     "Classifier": "edge_runtime.classifier",
@@ -45,6 +47,8 @@ _HOMES = {
     "ParityError": "edge_runtime.errors",
     "ParityReport": "edge_runtime.parity_report",
     "Prediction": "edge_runtime.classifier",
+    "StreamError": "edge_runtime.errors",
+    "StreamingClassifier": "edge_runtime.streaming",
     "Verification": "edge_runtime.probes",
     "VerificationError": "edge_runtime.errors",
 }
@@ -61,6 +65,8 @@ __all__ = [
     "ParityError",
     "ParityReport",
     "Prediction",
+    "StreamError",
+    "StreamingClassifier",
     "Verification",
     "VerificationError",
 ]

@@ -1,4 +1,4 @@
-"""What `edge-rnn predict` says of each window, as a line of text or of JSON."""
+"""What `edge-rnn predict` says of each window, and `stream` of each row, as text or JSON."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Answer:
-    """One window's answer: the best classes with their probabilities, or what was wrong with it."""
+    """One window's or row's answer: the best classes with probabilities, or what was wrong with it."""
 
-    source: str
-    """The file, or STANDARD_INPUT."""
+    source: str | None
+    """The file, or STANDARD_INPUT; None for a row of a stream."""
     position: int
-    """Index of the window in the file from 0, or the line's number from 1."""
+    """Index of the window in the file from 0, or number from 1 of the line or row."""
     alone: bool
     """Whether the file holds this window only."""
     ranking: tuple[tuple[str, float], ...] = ()
@@ -52,14 +52,15 @@ class Answer:
 
     def __str__(self) -> str:
         """`digit.png: 7 (99.8 %), 9 (0.1 %)`"""
-        name = self.source if self.alone else f"{self.source}[{self.position}]"
+        name = self.source if self.alone else f"{self.source or 'row'}[{self.position}]"
         classes = ", ".join(f"{label} ({100 * p:.1f} %)" for label, p in self.ranking)
         return f"{name}: {self.error or classes}"
 
     def to_json(self) -> str:
         """One line of JSON."""
-        place = "line" if self.from_line else "index"
-        record: dict[str, Any] = {"input": self.source, place: self.position}
+        record: dict[str, Any] = {"row": self.position}
+        if self.source is not None:
+            record = {"input": self.source, "line" if self.from_line else "index": self.position}
         if self.failed:
             record["error"] = self.error
         else:
@@ -84,8 +85,7 @@ def answer_inputs(
     Raises what `answer_file` and `answer_lines` raise, and InputError for `top` below 1 and
     for options that do not go with "-".
     """
-    if top < 1:
-        raise InputError(f"--top is {top}: expected at least 1")
+    check_top(top)
     if STANDARD_INPUT in inputs and (indices or invert):
         raise InputError("--index and --invert are for files: standard input, -, takes neither")
     for name in inputs:
@@ -93,6 +93,12 @@ def answer_inputs(
             yield from answer_lines(classifier, lines, top=top)
         else:
             yield from answer_file(classifier, name, indices=indices, top=top, invert=invert)
+
+
+def check_top(top: int) -> None:
+    """Raises InputError for a number of classes to show that is below 1."""
+    if top < 1:
+        raise InputError(f"--top is {top}: expected at least 1")
 
 
 def answer_file(
@@ -123,7 +129,7 @@ def answer_file(
             raise InputError(f"{path}: {error}") from None
         assert isinstance(predictions, list)
         for index, prediction in zip(chosen, predictions):
-            yield _answer(path, index, len(windows) == 1, prediction, top)
+            yield answer_of(path, index, len(windows) == 1, prediction, top)
 
 
 def answer_lines(classifier: OneOrMany, lines: Iterable[str], *, top: int = 1) -> Iterator[Answer]:
@@ -139,10 +145,13 @@ def answer_lines(classifier: OneOrMany, lines: Iterable[str], *, top: int = 1) -
             yield Answer(STANDARD_INPUT, number, False, error=str(error))
             continue
         assert isinstance(predictions, list)
-        yield _answer(STANDARD_INPUT, number, False, predictions[0], top)
+        yield answer_of(STANDARD_INPUT, number, False, predictions[0], top)
 
 
-def _answer(source: str, position: int, alone: bool, prediction: Prediction, top: int) -> Answer:
+def answer_of(
+    source: str | None, position: int, alone: bool, prediction: Prediction, top: int
+) -> Answer:
+    """The answer with the `top` best classes of a prediction."""
     order = prediction.probabilities.argsort()[::-1][:top]
     labels, probabilities = prediction.labels, prediction.probabilities
     return Answer(

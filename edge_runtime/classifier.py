@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from edge_runtime.engine import SHARED_WEIGHTS, choose_engine, open_interpreter
 from edge_runtime.errors import EngineError, InputError, ModelError
 from edge_runtime.metadata import STEP, Metadata, read_model_file
-from edge_runtime.normalization import checked_windows
-from edge_runtime.runner import closed_runner, logits_by_row, step_runner, window_runners
+from edge_runtime.normalization import checked_row, checked_windows
+from edge_runtime.runner import closed_runner, logits_by_row, one_row, step_runner, window_runners
 from edge_runtime.tensors import InputTensor
 
 if TYPE_CHECKING:
@@ -234,15 +234,38 @@ class Classifier:
         Takes and raises what `predict` does, and raises ModelError for a file that is not a single step.
         """
         batch = self._checked(windows)
-        if self.spec.graph != STEP:
-            raise ModelError(f"{self.path}: takes whole windows: --graph step makes a file for rows")
         logits = np.empty((len(batch), self.spec.steps, self._classes), np.float32)
         with self._lock:
-            if self._step_model is None:
-                raise EngineError(f"{self.path}: the classifier is closed")
+            model = self._stepping()
             for window, by_row in zip(batch, logits):
-                by_row[:] = logits_by_row(self._step_model, window, self._name)
+                by_row[:] = logits_by_row(model, window, self._name)
         return logits
+
+    def step(self, row: Any, *, restart: bool = False) -> NDArray[np.float32]:
+        """The logits after one more raw row `[features]` of a step file, float32 `[classes]`.
+
+        The states are those after the last row, or with `restart` zero. Raises what `logits_by_row`
+        does; after InputError the states are what they were before the row.
+        """
+        raw = checked_row(row, self.spec.features, integers=self._expected is not UINT8)
+        logits = np.empty((1, self._classes), np.float32)
+        with self._lock:
+            one_row(self._stepping(), raw, logits, self._name, restart=restart)
+        found: Float32 = logits[0]
+        return found
+
+    def _stepping(self) -> StepModel:
+        """The step model. Raises EngineError when closed, and ModelError for a file of whole windows."""
+        if self.spec.graph != STEP:
+            raise ModelError(f"{self.path}: takes whole windows: --graph step makes a file for rows")
+        if self._step_model is None:
+            raise EngineError(f"{self.path}: the classifier is closed")
+        return self._step_model
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` has freed the engine."""
+        return self._interpreter is None
 
     def close(self) -> None:
         """Free the interpreter. A closed classifier answers EngineError; closing twice is fine."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "predict": "edge_runtime.commands.predict:predict",
+    "stream": "edge_runtime.commands.stream:stream",
     "verify": "edge_runtime.commands.verify:verify",
 }
 """The runtime's own commands -> module:function. Entry points are searched only for other names."""

@@ -5,6 +5,7 @@
     |-- ModelError         a file that is no model, is damaged, or lacks edge-rnn's metadata
     |-- EngineError        no TFLite engine, or the engine refuses or fails on the model
     |-- DataError          a data set or a run directory that cannot be used
+    |-- StreamError        a source of rows that cannot be opened, or that broke off
     |-- MissingExtraError  a package is not installed; names the extra that brings it
     `-- ParityError        the converted model disagrees with the full model; carries the report
         `-- VerificationError  it disagrees on the device, on the probes that it carries
@@ -42,6 +43,10 @@ class EngineError(EdgeRnnError):
 
 class DataError(EdgeRnnError):
     """A data set or a run directory that cannot be used."""
+
+
+class StreamError(EdgeRnnError):
+    """A source of rows that cannot be opened, or that broke off."""
 
 
 class MissingExtraError(EdgeRnnError):

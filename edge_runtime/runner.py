@@ -6,6 +6,8 @@ every attribute and check is felt.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable
 
 import numpy as np
@@ -58,8 +60,24 @@ def step_runner(model: StepModel, name: str) -> Run:
 
 def logits_by_row(model: StepModel, window: NDArray[Any], name: str) -> NDArray[np.float32]:
     """StepModel.logits_by_row with the errors of a Run."""
-    try:
+    with _errors_of_a_run(name):
         return model.logits_by_row(window)
+
+
+def one_row(
+    model: StepModel, row: NDArray[Any], logits: NDArray[np.float32], name: str, *, restart: bool
+) -> None:
+    """StepModel.step with the errors of a Run; `restart`: from zero states."""
+    with _errors_of_a_run(name):
+        if restart:
+            model.reset()
+        model.step(row, logits)
+
+
+@contextlib.contextmanager
+def _errors_of_a_run(name: str) -> Iterator[None]:
+    try:
+        yield
     except InputError:
         raise
     except (RuntimeError, ValueError) as error:

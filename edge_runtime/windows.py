@@ -51,6 +51,21 @@ def parse_line(line: str, steps: int, features: int) -> NDArray[np.float64]:
 
     Returns `[steps, features]`. Raises InputError saying what was expected and found.
     """
+    return _reshaped(_numbers(line, "window"), steps, features, "the line")
+
+
+def parse_row(line: str, features: int) -> NDArray[np.float64]:
+    """One row from one line, written as `parse_line` takes it.
+
+    Returns `[features]`. Raises InputError saying what was expected and found.
+    """
+    array = _numbers(line, "row")
+    if array.shape != (features,):
+        raise InputError(f"the line holds an array of shape {list(array.shape)}: expected [{features}]")
+    return array
+
+
+def _numbers(line: str, what: str) -> NDArray[np.float64]:
     text = line.strip()
     try:
         if text.startswith("["):
@@ -58,10 +73,10 @@ def parse_line(line: str, steps: int, features: int) -> NDArray[np.float64]:
         else:
             array = np.asarray(text.replace(",", " ").split(), np.float64)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"not a window of numbers: {error}") from None
+        raise InputError(f"not a {what} of numbers: {error}") from None
     if array.dtype.kind not in "iuf":  # strings, booleans, integers beyond 64 bits
-        raise InputError("not a window of numbers: the array holds something else")
-    return _reshaped(array.astype(np.float64), steps, features, "the line")
+        raise InputError(f"not a {what} of numbers: the array holds something else")
+    return array.astype(np.float64)
 
 
 def _reader(file: Path) -> Callable[[Path, int, int], NDArray[Any]]:

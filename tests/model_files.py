@@ -28,9 +28,11 @@ def metadata_for(flatbuffer: bytes, parity: ParityReport | None = None, **change
     return metadata if parity is None else metadata.with_parity(parity)
 
 
-def write_model(path: Path, precision: str = "float32", **changes) -> Path:
+def write_model(path: Path, precision: str = "float32", graph: str = "unrolled", **changes) -> Path:
     """A model of 5 steps, 3 features and 4 classes, with a normalization per feature."""
     network = random_network()
-    flatbuffer = compile_network(network, random_windows(network), precision=precision)
+    flatbuffer = compile_network(network, random_windows(network), precision=precision, graph=graph)
+    if graph == "step":
+        changes = {"graph": "step", "states": ("h", "c"), **changes}
     path.write_bytes(embed(flatbuffer, metadata_for(flatbuffer, precision=precision, **changes)))
     return path

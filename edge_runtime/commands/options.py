@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from edge_runtime.classifier import Classifier
     from edge_runtime.pool import ClassifierPool
+    from edge_runtime.streaming import StreamingClassifier
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -76,6 +77,19 @@ def opened_pool(model: str, jobs: int, **options: Any) -> Iterator[Classifier | 
 
     with _opened(open_it, options) as pool:
         yield pool
+
+
+@contextlib.contextmanager
+def opened_stream(model: str, **options: Any) -> Iterator[StreamingClassifier]:
+    """As `opened`, for rows."""
+
+    def open_it() -> StreamingClassifier:
+        from edge_runtime.streaming import StreamingClassifier
+
+        return StreamingClassifier(model, **options)
+
+    with _opened(open_it, options) as stream:
+        yield stream
 
 
 @contextlib.contextmanager

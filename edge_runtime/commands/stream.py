@@ -1,0 +1,93 @@
+"""The command `edge-rnn stream`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from edge_runtime.commands.options import engine_options, opened_stream
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 and the signal's number, as a shell reports it."""
+
+
+@click.command()
+@click.argument("model", type=click.Path())
+@click.option(
+    "--from",
+    "source",
+    default="-",
+    show_default=True,
+    help="- is standard input; serial:DEVICE or serial:DEVICE:BAUD (115200), tcp:HOST:PORT, unix:PATH.",
+)
+@click.option("--listen", is_flag=True, help="Wait at that address for one peer after the other.")
+@click.option("--hop", default=1, show_default=True, help="Rows from one prediction to the next.")
+@click.option("--restart", is_flag=True, help="Step file: from zero states again after every window.")
+@click.option("--top", default=1, show_default=True, help="How many classes to show.")
+@click.option(
+    "--drop-late",
+    type=int,
+    metavar="N",
+    help="Let N rows wait at most; drop the oldest and report them.",
+)
+@click.option(
+    "--reconnect", type=float, metavar="SECONDS", help="Connect again when the connection has ended."
+)
+@click.option("--reply", is_flag=True, help="Send the answers back over the socket or serial port.")
+@engine_options
+def stream(
+    model: str,
+    source: str,
+    listen: bool,
+    hop: int,
+    restart: bool,
+    top: int,
+    drop_late: int | None,
+    reconnect: float | None,
+    reply: bool,
+    **options: Any,
+) -> None:
+    """Classify rows as they arrive, one on a line.
+
+    A row is its features, apart by commas or spaces, or a JSON array, raw, in the unit of the training
+    data. Every prediction is a line of JSON: of the last rows that fill a window, or from a step file
+    (convert --graph step) of all rows so far. A bad row is answered with its error, and does not count;
+    the exit code is then 2.
+    """
+    from edge_runtime.row_sources import parse_source
+
+    place = parse_source(source)
+    with _ended_by_signals(), opened_stream(model, hop=hop, restart=restart, **options) as rows:
+        from edge_runtime.stream_session import Settings, stream_rows
+
+        settings = Settings(listen, reconnect, top, drop_late, reply)
+        good = stream_rows(rows, place, click.echo, settings)
+    if not good:
+        raise SystemExit(2)
+
+
+class _Terminated(BaseException):
+    """SIGTERM has arrived."""
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Ctrl-C and SIGTERM leave the block as an error does, which closes and removes what it opened."""
+
+    def terminate(number: int, frame: object) -> None:
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+    except _Terminated:
+        # Ends without writing what standard output still holds: its reader may never take it.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,57 @@
+"""Bytes to numbered lines, with a limit on how much of one is held in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import BinaryIO
+
+BYTES_OF_A_LINE = 1024
+BYTES_OF_A_NUMBER = 64
+"""The most bytes that a row may take: so many for the line, and so many for each of its numbers. A
+float64 has up to 24 characters; the rest is for spaces and for digits that say nothing."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line that is not blank, or what was wrong with it."""
+
+    number: int
+    """From 1; blank lines count."""
+    text: str = ""
+    """Without the end of the line; bytes that are no UTF-8 are replaced by U+FFFD."""
+    problem: str | None = None
+    """Why there is no text."""
+
+
+def longest_line(features: int) -> int:
+    """The most bytes that a line with a row of `features` numbers may have."""
+    return BYTES_OF_A_LINE + BYTES_OF_A_NUMBER * features
+
+
+def read_lines(file: BinaryIO, limit: int, *, cut: bool = False) -> Iterator[Line]:
+    """The lines of a buffered `file` as they arrive; they end with LF or CRLF.
+
+    A line of more than `limit` bytes is answered at once, and skipped up to its end; no more of it than
+    `limit` is held. `cut`: what stands after the last LF is no row, as its last number may lack digits;
+    without it the last line needs no LF.
+    """
+    for number in count(1):
+        data = file.readline(limit + 1)
+        if not data:
+            return
+        ended = data.endswith(b"\n")
+        if len(data) > limit and not ended:
+            yield Line(number, problem=f"the line is longer than {limit} bytes: expected one row")
+            _skip_line(file, limit)
+        elif data.strip() and cut and not ended:
+            yield Line(number, problem="the connection ended in the middle of the line")
+        elif data.strip():
+            yield Line(number, data.decode("utf-8", "replace").rstrip("\r\n"))
+
+
+def _skip_line(file: BinaryIO, limit: int) -> None:
+    data = b"x"
+    while data and not data.endswith(b"\n"):
+        data = file.readline(limit + 1)
