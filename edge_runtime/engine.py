@@ -106,6 +106,9 @@ def open_interpreter(
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise EngineError(f"{name} refuses the model: {_first_line(error)}") from error
+    except SystemError as error:  # an engine that imports numpy only now, built for another one
+        reason = _first_line(error.__cause__ or error)
+        raise EngineError(f"{name} cannot run: {reason} ('edge-rnn doctor' says more)") from error
     return interpreter
 
 
@@ -123,5 +126,5 @@ def _with_shared_weights(name: str, flatbuffer: bytes, threads: int) -> Any:
     return SharedWeightsInterpreter(flatbuffer, threads)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,0 +1,124 @@
+"""Examines a system that is not at hand, from recorded facts: `edge-rnn doctor --for`."""
+
+from __future__ import annotations
+
+from edge_runtime.doctor.diagnosis import Diagnosis, Fact
+from edge_runtime.doctor.finding import FALLBACK, Finding
+from edge_runtime.doctor.installation import (
+    OLDEST_PYTHON,
+    Installation,
+    available_engines,
+    installation,
+    why_no_wheel,
+)
+from edge_runtime.doctor.model import ModelFacts, read_model_facts
+from edge_runtime.doctor.model_findings import loads, refusal
+from edge_runtime.doctor.pip import OWN_WHEEL, Pip
+from edge_runtime.doctor.remedies import Remedies
+from edge_runtime.doctor.system import System, parse_system
+from edge_runtime.doctor.trial import SECONDS
+from edge_runtime.doctor.wheels import Release, date
+from edge_runtime.doctor.xnnpack import without_xnnpack
+from edge_runtime.engine import ENGINES, NUMPY, choose_engine
+from edge_runtime.errors import EngineError
+
+AUTO = "auto"
+
+
+def examine_system(text: str, model: str | None = None, *, engine: str = AUTO) -> Diagnosis:
+    """Which engine could run edge-rnn, and the file `model`, on the system that `text` names.
+
+    `text`: as system.parse_system takes it. `engine`: consider this one only. Raises InputError for a text
+    that names no system, EngineError for an unknown engine, and ModelError for a bad file.
+    """
+    if engine not in (AUTO, NUMPY, *ENGINES):
+        choose_engine(engine)
+    system = parse_system(text)
+    facts = read_model_facts(model, seconds=SECONDS) if model else None
+    if model and facts is None:
+        raise EngineError(f"{model}: cannot be read here, as numpy cannot be imported: edge-rnn doctor")
+    engines = [item for item in _engines(system) if engine in (AUTO, item.package)]
+    usable = [item for item in engines if facts is None or loads(item, facts)]
+    remedies = Remedies(Pip(system))
+    return Diagnosis(
+        facts=(
+            Fact("system", str(system), str(system)),
+            Fact("wheels", f"those on PyPI on {date()}", date()),
+            Fact.of(f"pip install {OWN_WHEEL}", installation(system)),
+            *_engine_facts(system, engines),
+            *([Fact.of("model", facts)] if facts else []),
+        ),
+        findings=tuple(_findings(remedies, engine, engines, facts)),
+        verdict=_verdict(usable, engine, model),
+        works=bool(usable) or (engine == NUMPY and system.python >= OLDEST_PYTHON),
+    )
+
+
+def _engines(system: System) -> list[Release]:
+    """Engines with a wheel there, the one that pip takes by itself first."""
+    if system.python < OLDEST_PYTHON:
+        return []
+    asked = installation(system).engine
+    return sorted(available_engines(system), key=lambda item: item != asked)
+
+
+def _engine_facts(system: System, engines: list[Release]) -> list[Fact]:
+    found = []
+    for package in ENGINES:
+        release = next((item for item in engines if item.package == package), None)
+        if release:
+            tag = release.wheel_for(system)
+            found.append(Fact(package, f"{release.version} ({tag})", release.pinned))
+        else:
+            found.append(Fact(package, why_no_wheel(package, system), None))
+    return found
+
+
+def _findings(
+    remedies: Remedies, engine: str, engines: list[Release], facts: ModelFacts | None
+) -> list[Finding]:
+    system, plan = remedies.system, installation(remedies.system)
+    if system.python < OLDEST_PYTHON:
+        return [Finding(f"{system}: edge-rnn needs Python 3.9 or newer", remedies.with_other_python())]
+    findings = [_no_engine(remedies, plan, engines)] if engine != NUMPY else []
+    if plan.numpy is None and (plan.engine or engine == NUMPY):
+        findings.append(_no_numpy(remedies, engine))
+    for release in engines[:1]:
+        if system.architecture not in release.xnnpack:
+            findings.append(without_xnnpack(str(release), release.package, remedies))
+        if facts:
+            findings.append(refusal(release.package, release.version, facts, remedies))
+    return [finding for finding in findings if finding]
+
+
+def _no_engine(remedies: Remedies, plan: Installation, engines: list[Release]) -> Finding | None:
+    """That no engine has a wheel there, or not the one that edge-rnn's wheel asks for."""
+    requirement = plan.requirement
+    if plan.engine:
+        return None
+    if engines:
+        why = why_no_wheel(requirement.package, remedies.system, requirement)
+        command = remedies.pip.install_bare("click", engines[0].pinned, engines[0].numpy)
+        return Finding(f"pip finds no {requirement.text}: {why}", (command,))
+    reasons = "; ".join(f"{name}: {why_no_wheel(name, remedies.system)}" for name in ENGINES)
+    commands = (*remedies.with_other_python(), _with_numpy(remedies))
+    return Finding(f"no TFLite engine has a wheel for {remedies.system} ({reasons})", commands)
+
+
+def _no_numpy(remedies: Remedies, engine: str) -> Finding:
+    command = _with_numpy(remedies) if engine == NUMPY else remedies.pip.install(OWN_WHEEL)
+    where = "piwheels has" if remedies.pip.takes_piwheels else "pip compiles it, for an hour on a small device"
+    return Finding(f"PyPI has no wheel of numpy for {remedies.system}; {where}", (command,))
+
+
+def _with_numpy(remedies: Remedies) -> str:
+    return f"{remedies.pip.install_bare('click', 'numpy')} && {FALLBACK}"
+
+
+def _verdict(usable: list[Release], engine: str, model: str | None) -> str:
+    if usable:
+        what = f"{model} loads there" if model else "edge-rnn works there"
+        return f"{what} with {usable[0]}"
+    if engine == NUMPY:
+        return f"{FALLBACK} works there, slowly"
+    return f"no TFLite engine {'runs ' + model if model else 'works'} there; {FALLBACK} does, slowly"

@@ -1,0 +1,30 @@
+"""What to do about an engine without XNNPACK, the kernels for vector units that make matrices fast."""
+
+from __future__ import annotations
+
+from edge_runtime.doctor.finding import Finding
+from edge_runtime.doctor.remedies import Remedies
+from edge_runtime.doctor.wheels import Release, newest
+from edge_runtime.engine import ENGINES
+
+INT8 = "edge-rnn convert RUN --precision int8 --out MODEL"
+"""tflite-runtime computes int8 without XNNPACK anyway, so that such a file loses nothing."""
+
+
+def without_xnnpack(name: str, package: str, remedies: Remedies) -> Finding:
+    """The finding for an engine, `name` with its version, that was built without it."""
+    commands = [remedies.install(release) for release in _with(remedies)]
+    if package == "tflite-runtime":
+        commands.append(INT8)
+    problem = f"{name} is built without XNNPACK for {remedies.system.architecture}: float32 is slow in it"
+    return Finding(problem, tuple(commands))
+
+
+def _with(remedies: Remedies) -> list[Release]:
+    """Of each engine the newest release for the system that has it."""
+    architecture = remedies.system.architecture
+    found = [
+        newest(package, remedies.system, lambda item: item.verified and architecture in item.xnnpack)
+        for package in ENGINES
+    ]
+    return [release for release in found if release]
