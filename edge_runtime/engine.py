@@ -18,6 +18,9 @@ NUMPY = "numpy"
 """The engine that needs no other package (edge_runtime.numpy_engine); never chosen by itself, as it is
 tens of times slower."""
 
+AUTO = "auto"
+"""In place of an engine's name: the fastest TFLite engine that is installed."""
+
 KERNELS = {
     "default": "AUTO",
     "no-xnnpack": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
@@ -41,18 +44,23 @@ def engine_version(name: str) -> str:
     return version(name)
 
 
+def check_engine_name(name: str) -> None:
+    """Raises EngineError for a name that is no engine's, installed or not, nor AUTO."""
+    if name not in (AUTO, NUMPY, *ENGINES):
+        raise EngineError(f"unknown engine {name!r}: choose {AUTO}, {', '.join(ENGINES)} or {NUMPY}")
+
+
 def choose_engine(name: str = "auto") -> str:
     """The engine to use: `name` itself, or for "auto" the fastest that is installed and can be imported.
 
     Raises EngineError when it is unknown, not installed or, for "auto", when none can be imported.
     """
+    check_engine_name(name)
     installed = installed_engines()
-    if name == "auto":
+    if name == AUTO:
         return _first_importable(installed)
     if name == NUMPY:
         return name
-    if name not in ENGINES:
-        raise EngineError(f"unknown engine {name!r}: choose auto, {', '.join(ENGINES)} or {NUMPY}")
     if name not in installed:
         raise EngineError(f"the engine {name} is not installed: pip install {name}")
     return name

@@ -44,8 +44,9 @@ def _held_back() -> IO[bytes]:
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back what native code prints on file descriptor 2; on an exception that is not one of ours, whose
-    sentence says it all, it is printed.
+    """Hold back what native code prints on file descriptor 2; on an exception it is printed.
+
+    Not on one of ours, whose sentence says it all.
 
     For the start-up messages of a large library in a command of its own: the descriptor belongs to the
     whole process. Does nothing where there is no standard error or no place to hold it.

@@ -1,10 +1,10 @@
-"""Writes edge_runtime/doctor/operator_facts.json, what `edge-rnn doctor` needs of convert/target_table.json.
+"""Writes edge_runtime/doctor/operator_facts.json: what a device needs of convert/target_table.json.
 
     python scripts/operator_facts.py            # after scripts/engine_table.py
     python scripts/operator_facts.py --check    # is it in step?
 
-A device has no converter, and of the table it needs only, for every engine, the highest version of each
-operator that the converter writes, and the precisions that can be had for it.
+`edge-rnn doctor` needs, for every engine, the highest version of each operator that the converter writes
+and the precisions that can be had for it.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def random_source() -> Source:
-    """An LSTM of normally distributed weights, held against its own float graph on windows that it has decided."""
+    """An LSTM of normally distributed weights, held against its own float graph on clear windows."""
     rng = np.random.default_rng(0)
 
     def weights(*shape: int) -> np.ndarray:

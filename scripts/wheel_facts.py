@@ -4,8 +4,8 @@
 
 Asks PyPI's JSON API for every release of the engines and of numpy, and keeps wheels for CPython 3.9 and
 newer on Linux; of numpy only those that no newer release of the same major version makes superfluous.
-Of the newest release of every minor version of an engine it is found out, in environments in that folder,
-whether it runs with numpy 2 and computes the trial model rightly, and in its wheels for which
+Of the newest release of every minor version of an engine it is found out, in environments in that
+folder, whether it runs with numpy 2 and computes the trial model rightly, and in its wheels for which
 architectures it has XNNPACK: nothing in the file is typed in. Run it when an engine or a Python appears.
 """
 
@@ -85,7 +85,7 @@ def usable(file: dict[str, Any]) -> Iterator[str]:
 
 
 def pruned(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without wheels that a newer release of the same major version has for the same or an older libc."""
+    """Without wheels that a newer release of the same major version has for the same libc or less."""
     kept, seen = [], []
     for release in found:
         major = release["version"].split(".")[0]
@@ -124,9 +124,11 @@ def tried(name: str, release: dict[str, Any], environments: Path) -> dict[str, A
 
 
 def with_xnnpack(name: str, release: dict[str, Any], folder: Path) -> list[str]:
-    """Architectures for which the release's wheel has the delegate, as the message that it prints shows."""
+    """Architectures for which the release's wheel has the delegate, and so the message it prints."""
     found = []
-    for architecture in sorted({libc[2] for tag in release["wheels"] for libc in libcs(tag.split("-")[2])}):
+    for architecture in sorted(
+        {libc[2] for tag in release["wheels"] for libc in libcs(tag.split("-")[2])}
+    ):
         tag = next(tag for tag in release["wheels"] if tag.endswith(architecture))
         with zipfile.ZipFile(downloaded(f"{name}=={release['version']}", tag, folder)) as archive:
             if any(XNNPACK_MESSAGE in archive.read(member) for member in archive.namelist()):
@@ -150,7 +152,7 @@ def downloaded(requirement: str, tag: str, folder: Path) -> Path:
 def verified(
     name: str, release: dict[str, Any], numpy: str, environments: Path
 ) -> subprocess.CompletedProcess[str]:
-    """`edge-rnn verify` in an environment with that release, on the newest Python here that it is for."""
+    """`edge-rnn verify` in an environment with that release, on a Python here that it is for."""
     version = release["version"]
     minors = sorted(int(tag[3 : tag.index("-")]) for tag in release["wheels"] if "x86_64" in tag)
     python = fitting_python(series(f"{name}-0", name, version, f"3.{minors[0]} 3.{minors[-1]}", numpy))

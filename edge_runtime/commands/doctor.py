@@ -22,8 +22,8 @@ import click
 def doctor(model: str | None, system: str | None, engine: str, timeout: float, as_json: bool) -> None:
     """What is wrong here, and the command that mends it.
 
-    Tries every TFLite engine that is installed in a child process, and MODEL in it. With --for nothing is
-    tried: the answer comes from recorded facts about the wheels on PyPI.
+    Tries every TFLite engine that is installed, and MODEL in it, in a child process. With --for nothing
+    is tried: the answer comes from recorded facts about the wheels on PyPI.
 
     Exit code 0 when a TFLite engine (or the one that --engine names) works and runs MODEL, otherwise 1.
     """

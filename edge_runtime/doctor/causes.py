@@ -7,19 +7,19 @@ from typing import Callable
 
 from edge_runtime.doctor.finding import Finding
 from edge_runtime.doctor.remedies import Remedies
-from edge_runtime.doctor.trial import IMPORT, MODEL, NUMPY_IMPORT, Trial
+from edge_runtime.doctor.trial import IMPORT, MODEL, NUMPY_IMPORT, Trial, first_line
 from edge_runtime.engine import NUMPY
 
 SIGNALS = {
     "SIGILL": "illegal instruction: it is built for a newer processor than this one",
-    "SIGSEGV": "it reads memory that is not its own: it is built for another system, or its files are damaged",
+    "SIGSEGV": "bad memory access: it is built for another system, or its files are damaged",
     "SIGABRT": "it gives up: a check inside of it failed",
     "SIGBUS": "bus error: it is built for another system, or its files are damaged",
     "SIGKILL": "the system stopped it, as it does when memory runs out",
 }
 """What a process that dies by a signal dies of."""
 
-STAGES = {NUMPY_IMPORT: "on importing numpy", IMPORT: "on being imported", MODEL: "on the model"}
+STAGES = {NUMPY_IMPORT: "on being imported", IMPORT: "on being imported", MODEL: "on the model"}
 
 SYSTEM_PACKAGES = {
     "libopenblas.so.0": "libopenblas0",
@@ -43,7 +43,9 @@ def cause(trial: Trial, remedies: Remedies) -> Finding:
         match = re.search(pattern, trial.failure)
         if match:
             return explain(match, trial, remedies)
-    return Finding(f"{_subject(trial)} fails {_place(trial)}: {_first_line(trial)}", _again(trial, remedies))
+    return Finding(
+        f"{_subject(trial)} fails {_place(trial)}: {first_line(trial.failure)}", _again(trial, remedies)
+    )
 
 
 def _subject(trial: Trial) -> str:
@@ -54,14 +56,12 @@ def _place(trial: Trial) -> str:
     return STAGES.get(trial.stage, "on running a small model")
 
 
-def _first_line(trial: Trial) -> str:
-    return next((line for line in trial.failure.splitlines() if line.strip()), "it says nothing")
-
-
 def _again(trial: Trial, remedies: Remedies) -> tuple[str, ...]:
     """Commands that put the files of what failed in their place once more."""
     if trial.stage == NUMPY_IMPORT or trial.engine == NUMPY:
         return (remedies.reinstall_numpy(trial.engine, trial.version),)
+    if trial.stage == MODEL:  # the engine itself is sound
+        return remedies.replace(trial.engine, trial.version)
     return remedies.reinstall(trial.engine, trial.version)
 
 
@@ -70,16 +70,19 @@ def _ended(trial: Trial, remedies: Remedies) -> Finding:
     why = f"dies of {name} ({SIGNALS[name]})" if name in SIGNALS else f"dies of {name}"
     if trial.timed_out:
         why = "hangs: it had not come to an end when its time was up"
-    commands = _again(trial, remedies) if trial.stage == NUMPY_IMPORT else ()
-    commands = commands or remedies.replace(trial.engine, trial.version)
-    return Finding(f"{_subject(trial)} {why}, {_place(trial)}", commands)
+    problem = f"{_subject(trial)} {why}, {_place(trial)}"
+    if trial.stage == NUMPY_IMPORT:
+        return Finding(problem, (remedies.older_numpy(),) if trial.signal else _again(trial, remedies))
+    return Finding(problem, remedies.replace(trial.engine, trial.version))
 
 
 def _wrong(trial: Trial, remedies: Remedies) -> Finding:
     what = "the trial model" if not trial.computes else "the model"
     result = (trial.model if trial.computes else trial.verification) or {}
     failed = len(result.get("mismatches", ()))
-    problem = f"{trial.name} loads {what} and computes something else: {failed} of {result['probes']} probes"
+    problem = (
+        f"{trial.name} loads {what} and computes something else: {failed} of {result['probes']} probes"
+    )
     return Finding(problem, remedies.replace(trial.engine, trial.version))
 
 

@@ -12,31 +12,35 @@ from edge_runtime.doctor.model import ModelFacts, read_model_facts
 from edge_runtime.doctor.model_findings import refusal
 from edge_runtime.doctor.pip import Pip
 from edge_runtime.doctor.remedies import IMAGER, Remedies
-from edge_runtime.doctor.trial import SECONDS, Trial, try_engine
-from edge_runtime.doctor.xnnpack import without_xnnpack
-from edge_runtime.engine import ENGINES, NUMPY, choose_engine, installed_engines
-
-AUTO = "auto"
+from edge_runtime.doctor.trial import SECONDS, Trial, installed_version, try_engine
+from edge_runtime.doctor.xnnpack import gains, without_xnnpack
+from edge_runtime.engine import AUTO, ENGINES, NUMPY, check_engine_name, installed_engines
+from edge_runtime.errors import InputError
 
 
 def examine(model: str | None = None, *, engine: str = AUTO, seconds: float = SECONDS) -> Diagnosis:
     """Whether edge-rnn, and the file `model`, work on this machine, and what mends it when not.
 
-    `engine`: try this one only, instead of all that are installed. `seconds`: after which a child process
-    hangs. Raises EngineError for an unknown engine, and ModelError for a file that is no model of
-    edge-rnn, or damaged.
+    `engine`: try this one only, instead of all that are installed. `seconds`: after which a child
+    process hangs. Raises EngineError for an unknown engine, InputError for no time at all, and
+    ModelError for a file that is no model of edge-rnn, or damaged.
     """
-    if engine not in (AUTO, NUMPY, *ENGINES):
-        choose_engine(engine)
+    if not seconds > 0:
+        raise InputError(f"--timeout is {seconds}: expected more than 0 seconds")
+    check_engine_name(engine)
     interpreter = this_interpreter()
     facts = read_model_facts(model, seconds=seconds) if model else None
     trials = _trials(engine, model, seconds)
-    working = tuple(trial.engine for trial in trials if trial.computes and not trial.timed_out)
-    remedies = Remedies(Pip.of(interpreter), tuple(name for name in working if name != NUMPY))
+    working = tuple(trial.engine for trial in trials if trial and trial.engine != NUMPY)
+    remedies = Remedies(Pip.of(interpreter), working)
     findings = [
         *_missing(engine, trials, remedies),
-        *(_finding(trial, facts, remedies) for trial in trials if not trial),
-        *_slow(trials, remedies),
+        *(
+            _finding(trial, facts, remedies)
+            for trial in trials
+            if not trial and not _spare(trial, trials)
+        ),
+        *_slow(trials, facts, remedies),
         *_narrow(interpreter, trials),
     ]
     return Diagnosis(
@@ -45,10 +49,18 @@ def examine(model: str | None = None, *, engine: str = AUTO, seconds: float = SE
             Fact.of("python", interpreter),
             *_facts(trials, model, facts),
         ),
-        findings=tuple(dict.fromkeys(findings)),
+        findings=_distinct(findings),
         verdict=_verdict(engine, trials, model),
         works=any(trial and trial.engine in (engine, *ENGINES) for trial in trials),
     )
+
+
+def _distinct(findings: list[Finding]) -> tuple[Finding, ...]:
+    """The first of each problem: what is wrong with numpy shows in every engine."""
+    first: dict[str, Finding] = {}
+    for finding in findings:
+        first.setdefault(finding.problem, finding)
+    return tuple(first.values())
 
 
 def _trials(engine: str, model: str | None, seconds: float) -> list[Trial]:
@@ -62,36 +74,50 @@ def _trials(engine: str, model: str | None, seconds: float) -> list[Trial]:
 
 
 def _facts(trials: list[Trial], model: str | None, facts: ModelFacts | None) -> list[Fact]:
-    numpy = next((trial.numpy for trial in trials if trial.numpy), None)
-    found = [Fact("numpy", numpy or "cannot be imported", numpy)]
+    found = [_numpy_fact(trials)]
     for name in ENGINES:
         trial = next((item for item in trials if item.engine == name), None)
-        if trial:
+        if trial is not None:
             found.append(Fact.of(name, trial))
         elif name not in installed_engines():
             found.append(Fact(name, "not installed", None))
     if facts:
         found.append(Fact.of("model", facts))
-    found += [
-        Fact(f"model in {trial.engine}", trial.model["text"].partition("\n")[0], trial.model)
-        for trial in trials
-        if trial.model
-    ]
+    if model:
+        found += [
+            Fact(f"model in {trial.engine}", trial.model_outcome, trial.model)
+            for trial in trials
+            if trial.computes
+        ]
     return found
+
+
+def _numpy_fact(trials: list[Trial]) -> Fact:
+    version = installed_version(NUMPY)
+    if version and not any(trial.numpy for trial in trials):
+        return Fact(NUMPY, f"{version}, cannot be imported", version)
+    return Fact(NUMPY, version or "not installed", version)
 
 
 def _missing(engine: str, trials: list[Trial], remedies: Remedies) -> list[Finding]:
     """That the engine, or any at all, is not installed."""
     if engine in ENGINES and engine not in installed_engines():
-        release = next((item for item in available_engines(remedies.system) if item.package == engine), None)
+        release = next(
+            (item for item in available_engines(remedies.system) if item.package == engine), None
+        )
         if release:
             return [Finding(f"{engine} is not installed", (remedies.install(release),))]
         return [Finding(f"{engine} has no wheel for {remedies.system}", remedies.install_any())]
     if engine == AUTO and not installed_engines():
-        if available_engines(remedies.system):
+        if available_engines(remedies.system) or not remedies.system.libc:
             return [Finding("no TFLite engine is installed", remedies.install_any())]
         return [Finding(f"no TFLite engine has a wheel for {remedies.system}", remedies.install_any())]
     return []
+
+
+def _spare(trial: Trial, trials: list[Trial]) -> bool:
+    """Whether an engine is not asked for the model, as one that `auto` prefers runs it."""
+    return trial.computes and bool(trials[0])
 
 
 def _finding(trial: Trial, facts: ModelFacts | None, remedies: Remedies) -> Finding:
@@ -102,12 +128,16 @@ def _finding(trial: Trial, facts: ModelFacts | None, remedies: Remedies) -> Find
     return cause(trial, remedies)
 
 
-def _slow(trials: list[Trial], remedies: Remedies) -> list[Finding]:
-    """That no engine here has XNNPACK."""
+def _slow(trials: list[Trial], facts: ModelFacts | None, remedies: Remedies) -> list[Finding]:
+    """That no engine here has XNNPACK, and the model would be faster with it."""
     if any(trial.xnnpack for trial in trials):
         return []
     lacking = [trial for trial in trials if trial.xnnpack is False and trial.computes]
-    return [without_xnnpack(trial.name, trial.engine, remedies) for trial in lacking]
+    return [
+        without_xnnpack(trial.name, trial.engine, remedies)
+        for trial in lacking
+        if gains(trial.engine, facts)
+    ]
 
 
 def _narrow(interpreter: Interpreter, trials: list[Trial]) -> list[Finding]:
@@ -118,14 +148,13 @@ def _narrow(interpreter: Interpreter, trials: list[Trial]) -> list[Finding]:
 
 
 def _verdict(engine: str, trials: list[Trial], model: str | None) -> str:
-    subject = f"{model} works here" if model else "edge-rnn works here"
     good = [trial for trial in trials if trial]
-    taken = next((trial for trial in trials if trial.engine in ENGINES and trial.imports), None)
+    asked = [trial for trial in trials if trial.engine in ENGINES and not trial.is_passed_over]
     if not good:
-        what = model or "edge-rnn"
-        return f"{what} does not work here"
+        return f"{model or 'edge-rnn'} does not work here"
     if good[0].engine == NUMPY and engine != NUMPY:
-        return f"no TFLite engine {'runs ' + model if model else 'works'} here; {FALLBACK} does, slowly"
-    if engine == AUTO and good[0] is not taken:
-        return f"{subject} with --engine {good[0].engine} only"
-    return f"{subject} with {good[0].name}"
+        which = "a TFLite engine" if engine == AUTO else engine
+        return f"{model or 'edge-rnn'} does not work here with {which}; {FALLBACK} does, slowly"
+    by_itself = engine != AUTO or good[0] is asked[0]
+    how = good[0].name if by_itself else f"--engine {good[0].engine} only"
+    return f"{model or 'edge-rnn'} works here with {how}"

@@ -14,25 +14,22 @@ from edge_runtime.doctor.installation import (
 from edge_runtime.doctor.model import ModelFacts, read_model_facts
 from edge_runtime.doctor.model_findings import loads, refusal
 from edge_runtime.doctor.pip import OWN_WHEEL, Pip
-from edge_runtime.doctor.remedies import Remedies
+from edge_runtime.doctor.remedies import IMAGER, Remedies
 from edge_runtime.doctor.system import System, parse_system
 from edge_runtime.doctor.trial import SECONDS
 from edge_runtime.doctor.wheels import Release, date
-from edge_runtime.doctor.xnnpack import without_xnnpack
-from edge_runtime.engine import ENGINES, NUMPY, choose_engine
+from edge_runtime.doctor.xnnpack import gains, without_xnnpack
+from edge_runtime.engine import AUTO, ENGINES, NUMPY, check_engine_name
 from edge_runtime.errors import EngineError
-
-AUTO = "auto"
 
 
 def examine_system(text: str, model: str | None = None, *, engine: str = AUTO) -> Diagnosis:
     """Which engine could run edge-rnn, and the file `model`, on the system that `text` names.
 
-    `text`: as system.parse_system takes it. `engine`: consider this one only. Raises InputError for a text
-    that names no system, EngineError for an unknown engine, and ModelError for a bad file.
+    `text`: as system.parse_system takes it. `engine`: consider this one only. Raises InputError for a
+    text that names no system, EngineError for an unknown engine, and ModelError for a bad file.
     """
-    if engine not in (AUTO, NUMPY, *ENGINES):
-        choose_engine(engine)
+    check_engine_name(engine)
     system = parse_system(text)
     facts = read_model_facts(model, seconds=SECONDS) if model else None
     if model and facts is None:
@@ -49,7 +46,7 @@ def examine_system(text: str, model: str | None = None, *, engine: str = AUTO) -
             *([Fact.of("model", facts)] if facts else []),
         ),
         findings=tuple(_findings(remedies, engine, engines, facts)),
-        verdict=_verdict(usable, engine, model),
+        verdict=_verdict(system, usable, engine, model),
         works=bool(usable) or (engine == NUMPY and system.python >= OLDEST_PYTHON),
     )
 
@@ -68,9 +65,11 @@ def _engine_facts(system: System, engines: list[Release]) -> list[Fact]:
         release = next((item for item in engines if item.package == package), None)
         if release:
             tag = release.wheel_for(system)
-            found.append(Fact(package, f"{release.version} ({tag})", release.pinned))
+            record = {"version": release.version, "wheel": tag}
+            found.append(Fact(package, f"{release.version} ({tag})", record))
         else:
-            found.append(Fact(package, why_no_wheel(package, system), None))
+            why = why_no_wheel(package, system)
+            found.append(Fact(package, why, {"version": None, "why": why}))
     return found
 
 
@@ -84,7 +83,7 @@ def _findings(
     if plan.numpy is None and (plan.engine or engine == NUMPY):
         findings.append(_no_numpy(remedies, engine))
     for release in engines[:1]:
-        if system.architecture not in release.xnnpack:
+        if system.architecture not in release.xnnpack and gains(release.package, facts):
             findings.append(without_xnnpack(str(release), release.package, remedies))
         if facts:
             findings.append(refusal(release.package, release.version, facts, remedies))
@@ -100,14 +99,18 @@ def _no_engine(remedies: Remedies, plan: Installation, engines: list[Release]) -
         why = why_no_wheel(requirement.package, remedies.system, requirement)
         command = remedies.pip.install_bare("click", engines[0].pinned, engines[0].numpy)
         return Finding(f"pip finds no {requirement.text}: {why}", (command,))
-    reasons = "; ".join(f"{name}: {why_no_wheel(name, remedies.system)}" for name in ENGINES)
-    commands = (*remedies.with_other_python(), _with_numpy(remedies))
-    return Finding(f"no TFLite engine has a wheel for {remedies.system} ({reasons})", commands)
+    imager = (IMAGER,) if remedies.system.architecture == "armv7l" else ()
+    commands = (*remedies.with_other_python(), _with_numpy(remedies), *imager)
+    return Finding(f"no TFLite engine has a wheel for {remedies.system}", commands)
 
 
 def _no_numpy(remedies: Remedies, engine: str) -> Finding:
     command = _with_numpy(remedies) if engine == NUMPY else remedies.pip.install(OWN_WHEEL)
-    where = "piwheels has" if remedies.pip.takes_piwheels else "pip compiles it, for an hour on a small device"
+    where = (
+        "piwheels has"
+        if remedies.pip.takes_piwheels
+        else "pip compiles it, for an hour on a small device"
+    )
     return Finding(f"PyPI has no wheel of numpy for {remedies.system}; {where}", (command,))
 
 
@@ -115,10 +118,12 @@ def _with_numpy(remedies: Remedies) -> str:
     return f"{remedies.pip.install_bare('click', 'numpy')} && {FALLBACK}"
 
 
-def _verdict(usable: list[Release], engine: str, model: str | None) -> str:
+def _verdict(system: System, usable: list[Release], engine: str, model: str | None) -> str:
+    if system.python < OLDEST_PYTHON:
+        return "edge-rnn does not run there"
     if usable:
-        what = f"{model} loads there" if model else "edge-rnn works there"
-        return f"{what} with {usable[0]}"
+        return f"{model or 'edge-rnn'} works there with {usable[0]}"
     if engine == NUMPY:
         return f"{FALLBACK} works there, slowly"
-    return f"no TFLite engine {'runs ' + model if model else 'works'} there; {FALLBACK} does, slowly"
+    which = "a TFLite engine" if engine == AUTO else engine
+    return f"{model or 'edge-rnn'} does not work there with {which}; {FALLBACK} does, slowly"

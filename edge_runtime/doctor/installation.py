@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from edge_runtime.doctor.system import System
@@ -82,7 +82,7 @@ def newest_numpy(requirement: str, system: System) -> Release | None:
 
 
 def available_engines(system: System) -> tuple[Release, ...]:
-    """Of each engine the newest release with a wheel for `system` that computes rightly, the faster first.
+    """Of each engine the newest release that computes rightly and has a wheel for `system`.
 
     What edge-rnn's wheel asks for comes before a newer release of that engine.
     """
@@ -98,7 +98,12 @@ def available_engines(system: System) -> tuple[Release, ...]:
 
 def other_python(system: System) -> System | None:
     """The same system with the newest other Python for which pip finds all of edge-rnn's wheels."""
-    minors = {int(tag[3 : tag.index("-")]) for name in ENGINES for item in releases(name) for tag in item.wheels}
+    minors = {
+        int(tag[3 : tag.index("-")])
+        for name in ENGINES
+        for item in releases(name)
+        for tag in item.wheels
+    }
     for minor in sorted(minors, reverse=True):
         other = System((3, minor), system.architecture, system.libc, system.libc_version)
         plan = installation(other)
@@ -123,8 +128,3 @@ def why_no_wheel(package: str, system: System, requirement: Requirement | None =
         return f"its wheels for {system.architecture} are for CPython 3.{pythons[0]} to 3.{pythons[-1]}"
     asked = ".".join(map(str, min(least)))
     return f"its wheel for {system.tag} on {system.architecture} needs {system.libc} {asked}"
-
-
-def facts_of(release: Release) -> dict[str, Any]:
-    """A release for JSON, without its wheels."""
-    return {name: value for name, value in asdict(release).items() if name != "wheels"}

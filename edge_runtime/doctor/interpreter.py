@@ -41,7 +41,9 @@ class Interpreter:
 
     def __str__(self) -> str:
         """One line."""
-        libc = self.system.libc and f", {self.system.libc} {'.'.join(map(str, self.system.libc_version))}"
+        libc = (
+            self.system.libc and f", {self.system.libc} {'.'.join(map(str, self.system.libc_version))}"
+        )
         return f"{self.implementation} {self.version}, {self.bits} bit{libc}, {self.executable}"
 
     def to_json(self) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class ModelFacts:
 
 
 def read_model_facts(path: str, *, seconds: float) -> ModelFacts | None:
-    """The facts of the file `path`; None when this Python cannot read any, as numpy is broken or missing.
+    """The facts of the file `path`; None when none can be read here, as numpy is broken or missing.
 
     Raises ModelError for a file that is no model of edge-rnn, or damaged.
     """

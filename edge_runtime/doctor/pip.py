@@ -36,7 +36,9 @@ class Pip:
         python = shlex.quote(interpreter.executable)
         command = f"{python} -m pip"
         if not interpreter.has_pip:
-            command = f"{python} -m ensurepip && {command}"
+            # Debian's own Python comes without ensurepip.
+            bring = "sudo apt install python3-pip" if interpreter.managed else f"{python} -m ensurepip"
+            command = f"{bring} && {command}"
         options = " --break-system-packages" if interpreter.managed else ""
         return cls(interpreter.system, command, options)
 
@@ -49,7 +51,7 @@ class Pip:
         return f"{command} {words}"
 
     def install_bare(self, *requirements: str) -> str:
-        """The command that installs edge-rnn's wheel without what it asks for, and then `requirements`."""
+        """The command that installs edge-rnn's wheel alone, and then `requirements`."""
         first = f"{self.command} install{self.options} --no-deps {OWN_WHEEL}"
         return f"{first} && {self.install(*requirements)}"
 

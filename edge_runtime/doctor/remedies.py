@@ -1,4 +1,4 @@
-"""What to do about an engine or a numpy that does not work: the commands, chosen by what has wheels here."""
+"""What to do about an engine or a numpy that does not work: commands, by what has wheels here."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from edge_runtime.engine import ENGINES
 
 REINSTALL = " --force-reinstall --no-cache-dir"
 
-IMAGER = "sudo apt install rpi-imager && rpi-imager"
-"""Writes a card with another Raspberry Pi OS."""
+IMAGER = "sudo apt install rpi-imager && rpi-imager  # choose a 64-bit Raspberry Pi OS"
+"""What goes from a 32-bit system to a 64-bit one, for which the engines have more wheels."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,11 @@ class Remedies:
         """The command that brings the newest numpy which that engine runs with."""
         return self.pip.install(_numpy(engine, version), flags=" --upgrade")
 
+    def older_numpy(self) -> str:
+        """The command for a numpy that this processor cannot run: numpy 1 asks for less of it."""
+        older = newest_numpy("numpy<2", self.system) or self.pip.takes_piwheels
+        return self.pip.install("numpy<2" if older else "numpy", flags=REINSTALL)
+
     def reinstall_numpy(self, engine: str, version: str | None) -> str:
         """The command for a numpy whose files are not right."""
         return self.pip.install(_numpy(engine, version), flags=REINSTALL)
@@ -43,7 +48,9 @@ class Remedies:
         return self.pip.install(release.pinned, release.numpy)
 
     def install_any(self) -> tuple[str, ...]:
-        """Commands that bring an engine to a system without one; FALLBACK when there is none to bring."""
+        """Commands that bring an engine to a system without one, or FALLBACK."""
+        if not self.system.libc:  # of which nothing is recorded
+            return (self.pip.install("ai-edge-litert"),)
         engines = sorted(available_engines(self.system), key=self._asked_for, reverse=True)
         if engines:
             return (self.install(engines[0]),)
@@ -57,7 +64,7 @@ class Remedies:
         return (self.pip.install(best.pinned, best.numpy, flags=REINSTALL),)
 
     def replace(self, engine: str, version: str | None) -> tuple[str, ...]:
-        """Commands for an engine that cannot work here as it is: away with it, or another release or engine."""
+        """Commands for an engine that cannot work here: away with it, or another release or engine."""
         if set(self.working) - {engine}:
             return (self.pip.uninstall(engine),)
         others = [
@@ -77,10 +84,6 @@ class Remedies:
         version = ".".join(map(str, other.python))
         inside = Pip(other, "edge/bin/pip").install(OWN_WHEEL)
         return (f"{uv} && uv venv --seed --python {version} edge && {inside}",)
-
-    def has_numpy(self, requirement: str = "numpy") -> bool:
-        """Whether pip finds a wheel of numpy."""
-        return self.pip.takes_piwheels or newest_numpy(requirement, self.system) is not None
 
     def _asked_for(self, release: Release) -> bool:
         return release == installation(self.system).engine

@@ -53,7 +53,7 @@ class System:
 
 
 def parse_system(text: str) -> System:
-    """The system that `text` names: pythonX.Y-ARCHITECTURE-glibcA.B, with musl for glibc, or one of KNOWN.
+    """The system that `text` names: pythonX.Y-ARCHITECTURE-glibcA.B or -muslA.B, or one of KNOWN.
 
     Raises InputError with the grammar for anything else.
     """
@@ -61,8 +61,8 @@ def parse_system(text: str) -> System:
     if match is None:
         raise InputError(
             f"--for is {text!r}: expected pythonX.Y-ARCHITECTURE-glibcA.B or -muslA.B, e.g. "
-            f"python3.12-aarch64-glibc2.36, where the architecture is {', '.join(ARCHITECTURES)}, or one "
-            f"of {', '.join(KNOWN)}"
+            f"python3.12-aarch64-glibc2.36, with the architecture {', '.join(ARCHITECTURES[:-1])} or "
+            f"{ARCHITECTURES[-1]}; or one of {', '.join(KNOWN)}"
         )
     major, minor, architecture, libc, *version = match.groups()
     return System((int(major), int(minor)), architecture, libc, (int(version[0]), int(version[1])))

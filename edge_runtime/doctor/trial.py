@@ -7,6 +7,7 @@ engine XNNPACK takes its float ones, where the engine has XNNPACK.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -49,8 +50,13 @@ class Trial:
 
     @property
     def imports(self) -> bool:
-        """Whether the engine can be imported: then `auto` takes it."""
+        """Whether the engine can be imported."""
         return self.stage not in (NUMPY_IMPORT, IMPORT)
+
+    @property
+    def is_passed_over(self) -> bool:
+        """Whether `auto` takes another engine: what dies instead of raising takes edge-rnn with it."""
+        return not (self.imports or self.signal or self.timed_out)
 
     @property
     def computes(self) -> bool:
@@ -62,8 +68,13 @@ class Trial:
         """Engine and version."""
         return f"{self.engine} {self.version}" if self.version else self.engine
 
+    @property
+    def model_fails(self) -> bool:
+        """Whether the user's model came out wrong."""
+        return self.model is not None and self.model["verified"] is False
+
     def __bool__(self) -> bool:
-        return not self.stage and self.computes and (self.model or {}).get("verified") is not False
+        return not self.stage and self.computes and not self.model_fails
 
     def __str__(self) -> str:
         """One clause, without the engine's name."""
@@ -73,12 +84,33 @@ class Trial:
             outcome = "computes the trial model rightly"
         else:
             outcome = "computes the trial model wrong" if self.verification else "cannot run a model"
-        delegate = {True: ", with XNNPACK", False: ", without XNNPACK"}.get(self.xnnpack, "")
+        delegate = "" if self.xnnpack is None else f", with{'' if self.xnnpack else 'out'} XNNPACK"
         return f"{self.version or 'version unknown'}, {outcome}{delegate}"
+
+    @property
+    def model_outcome(self) -> str:
+        """One clause, where it came to running the user's model."""
+        result = self.model
+        if result is None:
+            return "not run" if self.stage != MODEL else first_line(self.failure)
+        if result["verified"] is None:
+            return "loads and runs; it carries no probes to verify it with"
+        if not result["verified"]:
+            return f"computes something else in {len(result['mismatches'])} of {result['probes']} probes"
+        return (
+            f"verified, {result['probes']} probes, largest logit difference "
+            f"{result['max_logit_difference']:.5f} (allowed {result['tolerance']:.5g})"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The fields."""
         return {**asdict(self), "works": bool(self)}
+
+
+def first_line(failure: str) -> str:
+    """What a failure says first, without the kind of the exception."""
+    lines = (line for line in failure.splitlines() if line.strip())
+    return re.sub(r"^\w+(Error|Exception): ", "", next(lines, "it says nothing"))
 
 
 def try_engine(engine: str, model: str | None = None, *, seconds: float = SECONDS) -> Trial:

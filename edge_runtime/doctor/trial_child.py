@@ -2,8 +2,8 @@
 
     python -m edge_runtime.doctor.trial_child ENGINE RECORD MODEL
 
-Before each stage, and after it, a line of JSON is appended to the file RECORD, so that what is in it when
-the process dies says where. MODEL may be empty.
+Before each stage, and after it, a line of JSON is appended to the file RECORD, so that what is in it
+when the process dies says where. MODEL may be empty.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _stages(engine: str, model: str, file: TextIO) -> None:
     _import_engine(engine)
     _note(file, stage=COMPUTE)
     _note(file, verification=_verified(TRIAL_MODEL, engine))
-    _note(file, xnnpack=_has_xnnpack(TRIAL_MODEL, engine))
+    _note(file, xnnpack=has_delegate(_opened(TRIAL_MODEL, engine)))
     if model:
         _note(file, stage=MODEL)
         _note(file, model=_verified(model, engine))
@@ -51,7 +51,7 @@ def _import_engine(engine: str) -> None:
 
 
 def _verified(model: str, engine: str) -> dict[str, Any]:
-    """The verification as JSON has it, with its text; of a file without probes one empty window is run."""
+    """The verification as JSON has it; of a file without probes one window of zeros is run."""
     import numpy as np
 
     from edge_runtime.classifier import Classifier
@@ -60,17 +60,24 @@ def _verified(model: str, engine: str) -> dict[str, Any]:
         if classifier.spec.probes is None:
             spec = classifier.spec
             classifier.logits(np.zeros((spec.steps, spec.features), spec.normalization.dtype))
-            return {"verified": None, "text": "loads and runs; it carries no probes to verify it with"}
-        verification = classifier.verify()
-    return {**json.loads(verification.to_json()), "text": str(verification)}
+            return {"verified": None}
+        result: dict[str, Any] = json.loads(classifier.verify().to_json())
+    return result
 
 
-def _has_xnnpack(model: str, engine: str) -> bool | None:
-    """Whether operators were handed to a delegate; None where the engine does not tell."""
+def _opened(model: str, engine: str) -> Any:
     from edge_runtime.engine import open_interpreter
     from edge_runtime.metadata import read_model
 
-    interpreter = open_interpreter(read_model(model)[0], engine=engine)
+    return open_interpreter(read_model(model)[0], engine=engine)
+
+
+def has_delegate(interpreter: Any) -> bool | None:
+    """Whether an interpreter handed operators to a delegate, which by default is XNNPACK.
+
+    None where the engine does not tell. Its message on standard error says the same, but when it is
+    printed differs from engine to engine.
+    """
     operators = getattr(interpreter, "_get_ops_details", None)
     return any(item["op_name"] == "DELEGATE" for item in operators()) if operators else None
 

@@ -78,12 +78,9 @@ def libcs(platform: str) -> Iterator[tuple[str, tuple[int, int], str]]:
 def fits(tag: str, system: System) -> bool:
     """Whether a wheel with that tag, python-abi-platform, is for `system`."""
     python, abi, platform = tag.split("-")
-    return (
-        python == abi == system.tag
-        and any(
-            (libc, architecture) == (system.libc, system.architecture) and least <= system.libc_version
-            for libc, least, architecture in libcs(platform)
-        )
+    return python == abi == system.tag and any(
+        (libc, architecture) == (system.libc, system.architecture) and least <= system.libc_version
+        for libc, least, architecture in libcs(platform)
     )
 
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from edge_runtime.doctor.finding import Finding
+from edge_runtime.doctor.model import ModelFacts
 from edge_runtime.doctor.remedies import Remedies
 from edge_runtime.doctor.wheels import Release, newest
 from edge_runtime.engine import ENGINES
 
 INT8 = "edge-rnn convert RUN --precision int8 --out MODEL"
-"""tflite-runtime computes int8 without XNNPACK anyway, so that such a file loses nothing."""
+
+INTEGER = ("int8", "int16x8")
+"""Precisions that tflite-runtime computes without XNNPACK anyway, so that these files lose nothing."""
+
+
+def gains(package: str, model: ModelFacts | None) -> bool:
+    """Whether XNNPACK would make the model, or models at all, faster in that engine."""
+    return package != "tflite-runtime" or model is None or model.precision not in INTEGER
 
 
 def without_xnnpack(name: str, package: str, remedies: Remedies) -> Finding:
@@ -16,7 +24,9 @@ def without_xnnpack(name: str, package: str, remedies: Remedies) -> Finding:
     commands = [remedies.install(release) for release in _with(remedies)]
     if package == "tflite-runtime":
         commands.append(INT8)
-    problem = f"{name} is built without XNNPACK for {remedies.system.architecture}: float32 is slow in it"
+    problem = (
+        f"{name} is built without XNNPACK for {remedies.system.architecture}: float32 is slow in it"
+    )
     return Finding(problem, tuple(commands))
 
 
