@@ -69,7 +69,7 @@ def _ended(trial: Trial, remedies: Remedies) -> Finding:
     name = trial.signal or ""
     why = f"dies of {name} ({SIGNALS[name]})" if name in SIGNALS else f"dies of {name}"
     if trial.timed_out:
-        why = "hangs: it had not come to an end when its time was up"
+        why = "hangs: it was stopped when the time of --timeout was up"
     problem = f"{_subject(trial)} {why}, {_place(trial)}"
     if trial.stage == NUMPY_IMPORT:
         return Finding(problem, (remedies.older_numpy(),) if trial.signal else _again(trial, remedies))

@@ -29,25 +29,21 @@ def examine(model: str | None = None, *, engine: str = AUTO, seconds: float = SE
         raise InputError(f"--timeout is {seconds}: expected more than 0 seconds")
     check_engine_name(engine)
     interpreter = this_interpreter()
-    facts = read_model_facts(model, seconds=seconds) if model else None
+    content = read_model_facts(model, seconds=seconds) if model else None
     trials = _trials(engine, model, seconds)
     working = tuple(trial.engine for trial in trials if trial and trial.engine != NUMPY)
     remedies = Remedies(Pip.of(interpreter), working)
     findings = [
-        *_missing(engine, trials, remedies),
-        *(
-            _finding(trial, facts, remedies)
-            for trial in trials
-            if not trial and not _spare(trial, trials)
-        ),
-        *_slow(trials, facts, remedies),
+        *_missing(engine, remedies),
+        *(_finding(trial, content, remedies) for trial in trials if _counts(trial, trials)),
+        *_slow(trials, content, remedies),
         *_narrow(interpreter, trials),
     ]
     return Diagnosis(
         facts=(
             Fact.of("machine", this_machine()),
             Fact.of("python", interpreter),
-            *_facts(trials, model, facts),
+            *_facts(trials, model, content),
         ),
         findings=_distinct(findings),
         verdict=_verdict(engine, trials, model),
@@ -73,7 +69,7 @@ def _trials(engine: str, model: str | None, seconds: float) -> list[Trial]:
     return trials
 
 
-def _facts(trials: list[Trial], model: str | None, facts: ModelFacts | None) -> list[Fact]:
+def _facts(trials: list[Trial], model: str | None, content: ModelFacts | None) -> list[Fact]:
     found = [_numpy_fact(trials)]
     for name in ENGINES:
         trial = next((item for item in trials if item.engine == name), None)
@@ -81,8 +77,8 @@ def _facts(trials: list[Trial], model: str | None, facts: ModelFacts | None) -> 
             found.append(Fact.of(name, trial))
         elif name not in installed_engines():
             found.append(Fact(name, "not installed", None))
-    if facts:
-        found.append(Fact.of("model", facts))
+    if content:
+        found.append(Fact.of("model", content))
     if model:
         found += [
             Fact(f"model in {trial.engine}", trial.model_outcome, trial.model)
@@ -99,7 +95,7 @@ def _numpy_fact(trials: list[Trial]) -> Fact:
     return Fact(NUMPY, version or "not installed", version)
 
 
-def _missing(engine: str, trials: list[Trial], remedies: Remedies) -> list[Finding]:
+def _missing(engine: str, remedies: Remedies) -> list[Finding]:
     """That the engine, or any at all, is not installed."""
     if engine in ENGINES and engine not in installed_engines():
         release = next(
@@ -115,20 +111,23 @@ def _missing(engine: str, trials: list[Trial], remedies: Remedies) -> list[Findi
     return []
 
 
-def _spare(trial: Trial, trials: list[Trial]) -> bool:
-    """Whether an engine is not asked for the model, as one that `auto` prefers runs it."""
-    return trial.computes and bool(trials[0])
+def _counts(trial: Trial, trials: list[Trial]) -> bool:
+    """Whether a trial went wrong in a way that matters.
+
+    It does not when only the model did, in an engine that is not asked for it, as `auto`'s runs it.
+    """
+    return not trial and not (trial.computes and trials[0])
 
 
-def _finding(trial: Trial, facts: ModelFacts | None, remedies: Remedies) -> Finding:
-    if facts and trial.computes and trial.version:
-        found = refusal(trial.engine, trial.version, facts, remedies)
+def _finding(trial: Trial, content: ModelFacts | None, remedies: Remedies) -> Finding:
+    if content and trial.computes and trial.version:
+        found = refusal(trial.engine, trial.version, content, remedies)
         if found:
             return found
     return cause(trial, remedies)
 
 
-def _slow(trials: list[Trial], facts: ModelFacts | None, remedies: Remedies) -> list[Finding]:
+def _slow(trials: list[Trial], content: ModelFacts | None, remedies: Remedies) -> list[Finding]:
     """That no engine here has XNNPACK, and the model would be faster with it."""
     if any(trial.xnnpack for trial in trials):
         return []
@@ -136,7 +135,7 @@ def _slow(trials: list[Trial], facts: ModelFacts | None, remedies: Remedies) -> 
     return [
         without_xnnpack(trial.name, trial.engine, remedies)
         for trial in lacking
-        if gains(trial.engine, facts)
+        if gains(trial.engine, content)
     ]
 
 

@@ -31,11 +31,11 @@ def examine_system(text: str, model: str | None = None, *, engine: str = AUTO) -
     """
     check_engine_name(engine)
     system = parse_system(text)
-    facts = read_model_facts(model, seconds=SECONDS) if model else None
-    if model and facts is None:
+    content = read_model_facts(model, seconds=SECONDS) if model else None
+    if model and content is None:
         raise EngineError(f"{model}: cannot be read here, as numpy cannot be imported: edge-rnn doctor")
     engines = [item for item in _engines(system) if engine in (AUTO, item.package)]
-    usable = [item for item in engines if facts is None or loads(item, facts)]
+    usable = [item for item in engines if content is None or loads(item, content)]
     remedies = Remedies(Pip(system))
     return Diagnosis(
         facts=(
@@ -43,9 +43,9 @@ def examine_system(text: str, model: str | None = None, *, engine: str = AUTO) -
             Fact("wheels", f"those on PyPI on {date()}", date()),
             Fact.of(f"pip install {OWN_WHEEL}", installation(system)),
             *_engine_facts(system, engines),
-            *([Fact.of("model", facts)] if facts else []),
+            *([Fact.of("model", content)] if content else []),
         ),
-        findings=tuple(_findings(remedies, engine, engines, facts)),
+        findings=tuple(_findings(remedies, engine, engines, content)),
         verdict=_verdict(system, usable, engine, model),
         works=bool(usable) or (engine == NUMPY and system.python >= OLDEST_PYTHON),
     )
@@ -74,7 +74,7 @@ def _engine_facts(system: System, engines: list[Release]) -> list[Fact]:
 
 
 def _findings(
-    remedies: Remedies, engine: str, engines: list[Release], facts: ModelFacts | None
+    remedies: Remedies, engine: str, engines: list[Release], content: ModelFacts | None
 ) -> list[Finding]:
     system, plan = remedies.system, installation(remedies.system)
     if system.python < OLDEST_PYTHON:
@@ -83,10 +83,10 @@ def _findings(
     if plan.numpy is None and (plan.engine or engine == NUMPY):
         findings.append(_no_numpy(remedies, engine))
     for release in engines[:1]:
-        if system.architecture not in release.xnnpack and gains(release.package, facts):
+        if system.architecture not in release.xnnpack and gains(release.package, content):
             findings.append(without_xnnpack(str(release), release.package, remedies))
-        if facts:
-            findings.append(refusal(release.package, release.version, facts, remedies))
+        if content:
+            findings.append(refusal(release.package, release.version, content, remedies))
     return [finding for finding in findings if finding]
 
 

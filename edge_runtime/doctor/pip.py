@@ -29,6 +29,8 @@ class Pip:
     """What starts it, with what must run before."""
     options: str = ""
     """Of `pip install`."""
+    uv: str = "uv"
+    """What starts uv, once pip has installed it."""
 
     @classmethod
     def of(cls, interpreter: Interpreter) -> Pip:
@@ -40,7 +42,7 @@ class Pip:
             bring = "sudo apt install python3-pip" if interpreter.managed else f"{python} -m ensurepip"
             command = f"{bring} && {command}"
         options = " --break-system-packages" if interpreter.managed else ""
-        return cls(interpreter.system, command, options)
+        return cls(interpreter.system, command, options, f"{python} -m uv")
 
     def install(self, *requirements: str, flags: str = "") -> str:
         """The command that installs them; numpy comes from piwheels where PyPI has none."""

@@ -80,10 +80,10 @@ class Remedies:
         other = other_python(self.system)
         if other is None:
             return ()
-        uv = self.pip.install("uv")
         version = ".".join(map(str, other.python))
-        inside = Pip(other, "edge/bin/pip").install(OWN_WHEEL)
-        return (f"{uv} && uv venv --seed --python {version} edge && {inside}",)
+        make = f"{self.pip.uv} venv --seed --python {version} edge"
+        fill = Pip(other, "edge/bin/pip").install(OWN_WHEEL)
+        return (f"{self.pip.install('uv')} && {make} && {fill}",)
 
     def _asked_for(self, release: Release) -> bool:
         return release == installation(self.system).engine

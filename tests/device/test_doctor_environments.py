@@ -45,7 +45,8 @@ def mended(printed: str, device: Path, cwd: Path) -> str:
 
 @old_enough
 def test_numpy_2_beside_tflite_runtime(wheel, tmp_path):
-    device = environment(sys.executable, tmp_path / "numpy2", (wheel,), ("numpy>=2",))
+    packages = ("click", "numpy>=2", "tflite-runtime==2.14.0")
+    device = environment(sys.executable, tmp_path / "numpy2", ("--no-deps", wheel), packages)
     result = on_device(device, "doctor", cwd=tmp_path)
     assert result.returncode == 1
     assert "wrong: tflite-runtime 2.14.0 is built for numpy 1, and numpy is 2." in result.stdout

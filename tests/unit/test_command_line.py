@@ -34,11 +34,13 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_help_lists_everything_and_loads_nothing_heavy():
-    assert {"convert", "evaluate", "predict", "train"} <= set(succeed(edge_rnn("--help")).split())
+    assert {"convert", "doctor", "evaluate", "predict", "train"} <= set(
+        succeed(edge_rnn("--help")).split()
+    )
     run = "from click.testing import CliRunner; from edge_runtime.cli import main"
     loaded = loaded_by(f"{run}\nassert not CliRunner().invoke(main, ['--help']).exit_code")
     assert loaded <= ALLOWED_IN_HELP
-    for name in ("convert", "evaluate", "predict", "train"):
+    for name in ("convert", "doctor", "evaluate", "predict", "train"):
         succeed(edge_rnn(name, "--help"))
         code = f"{run}\nassert not CliRunner().invoke(main, ['{name}', '--help']).exit_code"
         assert loaded_by(code) <= ALLOWED_IN_HELP

@@ -71,6 +71,12 @@ def test_the_doctor_itself_loads_no_numpy_and_no_engine():
     assert not loaded & {"numpy", "ai_edge_litert", "tflite_runtime"}
 
 
+def test_what_lies_in_the_working_directory_does_not_matter(tmp_path):
+    for name in ("numpy.py", "ai_edge_litert.py", "json.py"):
+        (tmp_path / name).write_text("raise ImportError('from the working directory')")
+    assert "wrong" not in succeed(edge_rnn("doctor", cwd=tmp_path))
+
+
 @pytest.fixture
 def per_row_model(tmp_path) -> Path:
     """One scale per row, which FULLY_CONNECTED has from version 12 on, and tflite-runtime has not."""
