@@ -5,8 +5,9 @@
 Asks PyPI's JSON API for every release of the engines and of numpy, and keeps wheels for CPython 3.9 and
 newer on Linux; of numpy only those that no newer release of the same major version makes superfluous.
 Of the newest release of every minor version of an engine it is found out, in environments in that
-folder, whether it runs with numpy 2 and computes the trial model rightly, and in its wheels for which
-architectures it has XNNPACK: nothing in the file is typed in. Run it when an engine or a Python appears.
+folder, whether it runs with numpy 2 and computes the trial model rightly; of every release, in its
+wheels, which glibc they really need and whether they have XNNPACK. Nothing in the file is typed in. Run
+it when an engine or a Python appears.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import re
 import subprocess
 import sys
 import urllib.request
@@ -37,6 +39,8 @@ from scripts.engine_table import series  # noqa: E402
 
 SOURCE = "https://pypi.org/pypi/{}/json"
 XNNPACK_MESSAGE = b"XNNPACK delegate for CPU"
+GLIBC_VERSION = re.compile(rb"\0GLIBC_(\d+)\.(\d+)(?=[.\0])")
+"""The name of a version of its symbols, among the strings of a library that needs it."""
 
 TRIAL = ROOT / "edge_runtime" / "doctor" / "trial.tflite"
 
@@ -49,7 +53,7 @@ def main() -> None:
     packages = {name: list(releases(name)) for name in (*ENGINES, "numpy")}
     packages["numpy"] = pruned(packages["numpy"])
     for name in ENGINES:
-        add_trials(name, packages[name], options.environments)
+        add_findings(name, packages[name], options.environments)
     facts = {
         "made_by": "scripts/wheel_facts.py",
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
@@ -102,16 +106,16 @@ def pruned(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return kept
 
 
-def add_trials(name: str, found: list[dict[str, Any]], environments: Path) -> None:
-    """Sets `numpy`, `verified` and `xnnpack` in each record, minor version by minor version."""
+def add_findings(name: str, found: list[dict[str, Any]], folder: Path) -> None:
+    """Adds what is found out of an engine's releases: by running the newest of every minor version, and
+    by looking into the wheels of all."""
     known: dict[str, dict[str, Any]] = {}
     for release in found:  # the newest first
         minor = release["version"].rpartition(".")[0]
         if minor not in known:
-            known[minor] = tried(name, release, environments)
-            known[minor]["xnnpack"] = with_xnnpack(name, release, environments)
-            print(name, release["version"], known[minor])
-        release.update(known[minor])
+            known[minor] = tried(name, release, folder)
+        release.update(known[minor], **contents(name, release, folder))
+        print(name, {key: value for key, value in release.items() if key != "wheels"})
 
 
 def tried(name: str, release: dict[str, Any], environments: Path) -> dict[str, Any]:
@@ -123,17 +127,28 @@ def tried(name: str, release: dict[str, Any], environments: Path) -> dict[str, A
     raise SystemExit(f"{name} {release['version']}: {result.stderr}")
 
 
-def with_xnnpack(name: str, release: dict[str, Any], folder: Path) -> list[str]:
-    """Architectures for which the release's wheel has the delegate, and so the message it prints."""
-    found = []
-    for architecture in sorted(
-        {libc[2] for tag in release["wheels"] for libc in libcs(tag.split("-")[2])}
-    ):
+def contents(name: str, release: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Of a wheel for each architecture: the glibc that its libraries need, whatever its tag says, and
+    whether they have XNNPACK's delegate, and so the message that it prints."""
+    needs, xnnpack = {}, []
+    platforms = [tag.split("-")[2] for tag in release["wheels"]]
+    for architecture in sorted({libc[2] for platform in platforms for libc in libcs(platform)}):
         tag = next(tag for tag in release["wheels"] if tag.endswith(architecture))
-        with zipfile.ZipFile(downloaded(f"{name}=={release['version']}", tag, folder)) as archive:
-            if any(XNNPACK_MESSAGE in archive.read(member) for member in archive.namelist()):
-                found.append(architecture)
-    return found
+        libraries = list(shared_libraries(downloaded(f"{name}=={release['version']}", tag, folder)))
+        versions = {found for library in libraries for found in GLIBC_VERSION.findall(library)}
+        needs[architecture] = list(max((int(major), int(minor)) for major, minor in versions))
+        if any(XNNPACK_MESSAGE in library for library in libraries):
+            xnnpack.append(architecture)
+    return {"glibc": needs, "xnnpack": xnnpack}
+
+
+def shared_libraries(wheel: Path) -> Iterator[bytes]:
+    """The content of each in the wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.namelist():
+            content = archive.read(member)
+            if content.startswith(b"\x7fELF"):
+                yield content
 
 
 def downloaded(requirement: str, tag: str, folder: Path) -> Path:

@@ -103,11 +103,11 @@ def _missing(engine: str, remedies: Remedies) -> list[Finding]:
         )
         if release:
             return [Finding(f"{engine} is not installed", (remedies.install(release),))]
-        return [Finding(f"{engine} has no wheel for {remedies.system}", remedies.install_any())]
+        return [Finding(f"{engine} is not made for {remedies.system}", remedies.install_any())]
     if engine == AUTO and not installed_engines():
         if available_engines(remedies.system) or not remedies.system.libc:
             return [Finding("no TFLite engine is installed", remedies.install_any())]
-        return [Finding(f"no TFLite engine has a wheel for {remedies.system}", remedies.install_any())]
+        return [Finding(f"no TFLite engine is made for {remedies.system}", remedies.install_any())]
     return []
 
 

@@ -7,9 +7,11 @@ from edge_runtime.doctor.finding import FALLBACK, Finding
 from edge_runtime.doctor.installation import (
     OLDEST_PYTHON,
     Installation,
+    Requirement,
     available_engines,
     installation,
-    why_no_wheel,
+    real_need,
+    why_not,
 )
 from edge_runtime.doctor.model import ModelFacts, read_model_facts
 from edge_runtime.doctor.model_findings import loads, refusal
@@ -68,7 +70,7 @@ def _engine_facts(system: System, engines: list[Release]) -> list[Fact]:
             record = {"version": release.version, "wheel": tag}
             found.append(Fact(package, f"{release.version} ({tag})", record))
         else:
-            why = why_no_wheel(package, system)
+            why = why_not(package, system)
             found.append(Fact(package, why, {"version": None, "why": why}))
     return found
 
@@ -91,17 +93,27 @@ def _findings(
 
 
 def _no_engine(remedies: Remedies, plan: Installation, engines: list[Release]) -> Finding | None:
-    """That no engine has a wheel there, or not the one that edge-rnn's wheel asks for."""
-    requirement = plan.requirement
-    if plan.engine:
+    """That no engine runs there, or not the one that edge-rnn's wheel asks for."""
+    requirement, system = plan.requirement, remedies.system
+    if plan.engine and plan.engine.runs_on(system):
         return None
     if engines:
-        why = why_no_wheel(requirement.package, remedies.system, requirement)
-        command = remedies.pip.install_bare("click", engines[0].pinned, engines[0].numpy)
-        return Finding(f"pip finds no {requirement.text}: {why}", (command,))
+        if plan.engine:
+            problem = f"pip installs {plan.engine}, which {real_need(plan.engine, system)}"
+        else:
+            why = why_not(requirement.package, system, requirement)
+            problem = f"pip finds no {requirement.text}: {why}"
+        return Finding(problem, (_with_engine(remedies, engines[0], requirement),))
     imager = (IMAGER,) if remedies.system.architecture == "armv7l" else ()
     commands = (*remedies.with_other_python(), _with_numpy(remedies), *imager)
-    return Finding(f"no TFLite engine has a wheel for {remedies.system}", commands)
+    return Finding(f"no TFLite engine is made for {system}", commands)
+
+
+def _with_engine(remedies: Remedies, engine: Release, requirement: Requirement) -> str:
+    """The command that installs edge-rnn with another engine than pip takes by itself."""
+    if requirement.package == engine.package and requirement.allows(engine):
+        return remedies.pip.install(OWN_WHEEL, engine.pinned)
+    return remedies.pip.install_bare("click", engine.pinned, engine.numpy)
 
 
 def _no_numpy(remedies: Remedies, engine: str) -> Finding:

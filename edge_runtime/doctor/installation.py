@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from edge_runtime.doctor.system import System
+from edge_runtime.doctor.system import GLIBC, System
 from edge_runtime.doctor.wheels import Release, libcs, newest, releases
 from edge_runtime.engine import ENGINES
 
@@ -43,14 +43,11 @@ def required_engine(system: System) -> Requirement:
 
 @dataclass(frozen=True)
 class Installation:
-    """What pip finds; truthy when it finds everything as a wheel."""
+    """What pip finds there; None where it finds no wheel."""
 
     requirement: Requirement
     engine: Release | None
     numpy: Release | None
-
-    def __bool__(self) -> bool:
-        return self.engine is not None and self.numpy is not None
 
     def __str__(self) -> str:
         """One clause."""
@@ -82,49 +79,60 @@ def newest_numpy(requirement: str, system: System) -> Release | None:
 
 
 def available_engines(system: System) -> tuple[Release, ...]:
-    """Of each engine the newest release that computes rightly and has a wheel for `system`.
+    """Of each engine the newest release that runs on `system` and computes rightly.
 
-    What edge-rnn's wheel asks for comes before a newer release of that engine.
+    What pip installs with edge-rnn comes before a newer release of that engine.
     """
-    requirement = required_engine(system)
+    asked = installation(system).engine
     found = []
     for package in ENGINES:
-        asked = requirement.allows if package == requirement.package else lambda release: False
-        release = newest(package, system, asked) or newest(package, system, lambda item: item.verified)
+        if asked and asked.package == package and asked.runs_on(system):
+            found.append(asked)
+            continue
+        release = newest(package, system, lambda item: item.verified and item.runs_on(system))
         if release:
             found.append(release)
     return tuple(found)
 
 
 def other_python(system: System) -> System | None:
-    """The same system with the newest other Python for which pip finds all of edge-rnn's wheels."""
-    minors = {
-        int(tag[3 : tag.index("-")])
-        for name in ENGINES
-        for item in releases(name)
-        for tag in item.wheels
-    }
+    """The same system with the newest Python for which pip installs an engine that runs."""
+    tags = {tag for name in ENGINES for item in releases(name) for tag in item.wheels}
+    minors = {int(tag[len("cp3") : tag.index("-")]) for tag in tags}
     for minor in sorted(minors, reverse=True):
         other = System((3, minor), system.architecture, system.libc, system.libc_version)
-        plan = installation(other)
-        if (3, minor) >= OLDEST_PYTHON and plan.engine:
+        engine = installation(other).engine
+        if engine and engine.runs_on(other):
             return other
     return None
 
 
-def why_no_wheel(package: str, system: System, requirement: Requirement | None = None) -> str:
-    """A clause: what is missing for `system` among the wheels of the package that are asked for."""
+def why_not(package: str, system: System, requirement: Requirement | None = None) -> str:
+    """A clause: why no release of the package, of those that are asked for, runs on `system`."""
     wanted = [item for item in releases(package) if requirement is None or requirement.allows(item)]
+    taken = next((item for item in wanted if item.wheel_for(system)), None)
+    if taken:
+        return f"{taken.version} {real_need(taken, system)}"
     tags = [tag.split("-") for item in wanted for tag in item.wheels]
-    fits = [(python, part) for python, _, platform in tags for part in libcs(platform)]
-    here = [(python, part) for python, part in fits if part[2] == system.architecture]
+    parts = [(python, *part) for python, _, platform in tags for part in libcs(platform)]
+    here = [part for part in parts if part[3] == system.architecture]
     if not here:
         return f"it has no wheel for {system.architecture}"
-    if not any(part[0] == system.libc for _, part in here):
+    alike = [part for part in here if part[1] == system.libc]
+    if not alike:
         return f"it has no wheel for {system.libc or 'this system'}"
-    least = [part[1] for python, part in here if python == system.tag and part[0] == system.libc]
+    least = [part[2] for part in alike if part[0] == system.tag]
     if not least:
-        pythons = sorted({int(python[3:]) for python, _ in here})
-        return f"its wheels for {system.architecture} are for CPython 3.{pythons[0]} to 3.{pythons[-1]}"
-    asked = ".".join(map(str, min(least)))
-    return f"its wheel for {system.tag} on {system.architecture} needs {system.libc} {asked}"
+        minors = sorted({int(part[0][len("cp3") :]) for part in alike})
+        return f"its wheels for {system.architecture} are for CPython 3.{minors[0]} to 3.{minors[-1]}"
+    needs = f"{system.libc} {_dotted(min(least))}"
+    return f"its wheel for {system.tag} on {system.architecture} needs {needs}"
+
+
+def real_need(release: Release, system: System) -> str:
+    """A clause: the glibc of a release whose tags ask for less than it needs."""
+    return f"needs {GLIBC} {_dotted(release.glibc[system.architecture])}, whatever its wheel's name says"
+
+
+def _dotted(numbers: tuple[int, int]) -> str:
+    return ".".join(map(str, numbers))

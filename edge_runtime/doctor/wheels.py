@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Callable
@@ -36,6 +36,8 @@ class Release:
     """Of an engine: the numpy that it runs with, as pip's requirement: "numpy" or "numpy<2"."""
     verified: bool = True
     """Of an engine: whether it computes the trial model rightly; tflite-runtime does from 2.10 on."""
+    glibc: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Of an engine: architecture -> the glibc that its wheels really need, whatever their tags say."""
     xnnpack: tuple[str, ...] = ()
     """Of an engine: the architectures for which its wheels have XNNPACK."""
 
@@ -56,6 +58,11 @@ class Release:
     def wheel_for(self, system: System) -> str | None:
         """The tag of a wheel that pip takes on `system`, or None."""
         return next((tag for tag in self.wheels if fits(tag, system)), None)
+
+    def runs_on(self, system: System) -> bool:
+        """Whether pip takes a wheel of it on `system`, and that finds the glibc that it needs."""
+        least = self.glibc.get(system.architecture, (0, 0)) if system.libc == GLIBC else (0, 0)
+        return self.wheel_for(system) is not None and least <= system.libc_version
 
 
 def version_numbers(version: str) -> tuple[int, ...]:
@@ -87,7 +94,7 @@ def fits(tag: str, system: System) -> bool:
 @lru_cache
 def releases(package: str) -> tuple[Release, ...]:
     """Every recorded release, the newest first."""
-    return tuple(Release(package, **_frozen(item)) for item in _facts()["packages"][package])
+    return tuple(_release(package, item) for item in _facts()["packages"][package])
 
 
 def newest(
@@ -108,5 +115,7 @@ def _facts() -> dict[str, Any]:
     return facts
 
 
-def _frozen(record: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
+def _release(package: str, record: dict[str, Any]) -> Release:
+    glibc = {name: (major, minor) for name, (major, minor) in record.get("glibc", {}).items()}
+    lists = {name: tuple(record.get(name, ())) for name in ("wheels", "xnnpack")}
+    return Release(package, **{**record, **lists, "glibc": glibc})

@@ -32,9 +32,9 @@ def without_xnnpack(name: str, package: str, remedies: Remedies) -> Finding:
 
 def _with(remedies: Remedies) -> list[Release]:
     """Of each engine the newest release for the system that has it."""
-    architecture = remedies.system.architecture
+    system, architecture = remedies.system, remedies.system.architecture
     found = [
-        newest(package, remedies.system, lambda item: item.verified and architecture in item.xnnpack)
+        newest(package, system, lambda item: item.runs_on(system) and architecture in item.xnnpack)
         for package in ENGINES
     ]
     return [release for release in found if release]

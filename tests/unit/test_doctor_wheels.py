@@ -143,8 +143,8 @@ def platforms(system) -> list[str]:
 
 
 def test_an_engine_that_computes_wrong_is_not_recommended():
-    """tflite-runtime 2.9 has wheels for glibc 2.17 and fails the trial; 2.13 is taken instead."""
-    system = parse_system("python3.9-armv7l-glibc2.17")
+    """tflite-runtime 2.9 has wheels for it and fails the trial; 2.13 is taken instead."""
+    system = parse_system("raspios-bullseye-32")
     (release,) = available_engines(system)
     assert release.verified
     assert any(not item.verified and item.wheel_for(system) for item in releases(release.package))
@@ -179,6 +179,15 @@ def test_facts_about_operators_are_those_of_the_converter():
                 "pip install --no-deps edge_rnn-*.whl && pip install click ai-edge-litert==2.1.0 numpy",
             ],
         ),
+        (
+            "python3.12-aarch64-glibc2.31",  # pip takes 2.3.0, as its wheel's name asks for glibc 2.27
+            0,
+            [
+                "needs glibc 2.34, whatever its wheel's name says",
+                "mend: pip install edge_rnn-*.whl ai-edge-litert==2.1.0",
+            ],
+        ),
+        ("python3.12-aarch64-glibc2.28", 1, ["no TFLite engine is made for", "--engine numpy"]),
         ("raspios-bullseye-32", 0, ["tflite-runtime==2.13.0 'numpy<2'"]),
         ("raspios-trixie-32", 1, ["uv venv --seed --python 3.11", "--engine numpy", "rpi-imager"]),
         ("python3.13-armv6l-glibc2.41", 1, ["--engine numpy"]),
