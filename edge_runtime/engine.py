@@ -18,6 +18,9 @@ NUMPY = "numpy"
 """The engine that needs no other package (edge_runtime.numpy_engine); never chosen by itself, as it is
 tens of times slower."""
 
+AUTO = "auto"
+"""In place of an engine's name: the fastest TFLite engine that is installed."""
+
 KERNELS = {
     "default": "AUTO",
     "no-xnnpack": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
@@ -41,18 +44,23 @@ def engine_version(name: str) -> str:
     return version(name)
 
 
+def check_engine_name(name: str) -> None:
+    """Raises EngineError for a name that is no engine's, installed or not, nor AUTO."""
+    if name not in (AUTO, NUMPY, *ENGINES):
+        raise EngineError(f"unknown engine {name!r}: choose {AUTO}, {', '.join(ENGINES)} or {NUMPY}")
+
+
 def choose_engine(name: str = "auto") -> str:
     """The engine to use: `name` itself, or for "auto" the fastest that is installed and can be imported.
 
     Raises EngineError when it is unknown, not installed or, for "auto", when none can be imported.
     """
+    check_engine_name(name)
     installed = installed_engines()
-    if name == "auto":
+    if name == AUTO:
         return _first_importable(installed)
     if name == NUMPY:
         return name
-    if name not in ENGINES:
-        raise EngineError(f"unknown engine {name!r}: choose auto, {', '.join(ENGINES)} or {NUMPY}")
     if name not in installed:
         raise EngineError(f"the engine {name} is not installed: pip install {name}")
     return name
@@ -106,6 +114,9 @@ def open_interpreter(
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise EngineError(f"{name} refuses the model: {_first_line(error)}") from error
+    except SystemError as error:  # an engine that imports numpy only now, built for another one
+        reason = _first_line(error.__cause__ or error)
+        raise EngineError(f"{name} cannot run: {reason} ('edge-rnn doctor' says more)") from error
     return interpreter
 
 
@@ -123,5 +134,5 @@ def _with_shared_weights(name: str, flatbuffer: bytes, threads: int) -> Any:
     return SharedWeightsInterpreter(flatbuffer, threads)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)

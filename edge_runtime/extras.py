@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from typing import IO
 
-from edge_runtime.errors import MissingExtraError
+from edge_runtime.errors import EdgeRnnError, MissingExtraError
 
 
 @contextlib.contextmanager
@@ -57,6 +57,8 @@ def _held_back() -> IO[bytes]:
 def quiet_stderr() -> Iterator[None]:
     """Hold back what native code prints on file descriptor 2; on an exception it is printed.
 
+    Not on one of ours, whose sentence says it all.
+
     For the start-up messages of a large library in a command of its own: the descriptor belongs to the
     whole process. Does nothing where there is no standard error or no place to hold it.
     """
@@ -71,6 +73,9 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
+        except EdgeRnnError:
+            os.dup2(saved, 2)
+            raise
         except BaseException:
             os.dup2(saved, 2)
             held.seek(0)

@@ -59,6 +59,21 @@ def read_graph(flatbuffer: bytes) -> Graph:
     return _Reader(flatbuffer).graph
 
 
+def read_operators(flatbuffer: bytes) -> list[tuple[str, int]]:
+    """Name and version of each operator code of the model, in its order.
+
+    An engine looks all of them up before it reads the graph. One that the converter does not write is
+    named by its number in TFLite's schema. Raises MalformedError for bytes that are no sound model.
+    """
+    found = []
+    for table in Buffer(flatbuffer).root("").tables(1):
+        code = _code(table)
+        op = BUILTIN_CODES.get(code)
+        name = op.value if op else table.string(1) or f"number {code} of TFLite's schema"
+        found.append((name, table.number(2, "i", 1)))
+    return found
+
+
 class _Reader:
     """Reads one model."""
 
@@ -173,9 +188,13 @@ def _named(index: int, tensor: Tensor) -> Tensor:
     )
 
 
+def _code(table: Table) -> int:
+    """The larger of the old byte and the new integer field."""
+    return max(table.number(0, "b"), table.number(3, "i"))
+
+
 def _opcode(table: Table) -> Op:
-    """The code is the larger of the old byte and the new integer field."""
-    code = max(table.number(0, "b"), table.number(3, "i"))
+    code = _code(table)
     if code not in BUILTIN_CODES:
         custom = table.string(1)
         name = custom or f"number {code} of TFLite's schema"

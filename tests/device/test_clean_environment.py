@@ -72,6 +72,12 @@ def test_every_precision_predicts_real_digits(device, digits_run, digits_models,
         assert agreement >= 0.98, precision
 
 
+def test_the_doctor_finds_nothing_wrong(device, tmp_path):
+    printed = succeed(on_device(device, "doctor", cwd=tmp_path))
+    assert "wrong" not in printed
+    assert "computes the trial model rightly, with XNNPACK" in printed
+
+
 def test_help_lists_commands_that_are_not_installed_whole(device, tmp_path):
     words = succeed(on_device(device, "--help", cwd=tmp_path)).split()
     assert {"convert", "evaluate", "predict", "train"} <= set(words)

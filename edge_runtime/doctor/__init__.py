@@ -1,0 +1,1 @@
+"""`edge-rnn doctor`: what is wrong on this machine, or would be on another, and what mends it."""

@@ -1,0 +1,143 @@
+"""Why an engine did not come through its trial: from a message or a signal to a finding."""
+
+from __future__ import annotations
+
+import re
+from typing import Callable
+
+from edge_runtime.doctor.finding import Finding
+from edge_runtime.doctor.remedies import Remedies
+from edge_runtime.doctor.trial import IMPORT, MODEL, NUMPY_IMPORT, Trial, first_line
+from edge_runtime.engine import NUMPY
+
+SIGNALS = {
+    "SIGILL": "illegal instruction: it is built for a newer processor than this one",
+    "SIGSEGV": "bad memory access: it is built for another system, or its files are damaged",
+    "SIGABRT": "it gives up: a check inside of it failed",
+    "SIGBUS": "bus error: it is built for another system, or its files are damaged",
+    "SIGKILL": "the system stopped it, as it does when memory runs out",
+}
+"""What a process that dies by a signal dies of."""
+
+STAGES = {NUMPY_IMPORT: "on being imported", IMPORT: "on being imported", MODEL: "on the model"}
+
+SYSTEM_PACKAGES = {
+    "libopenblas.so.0": "libopenblas0",
+    "libblas.so.3": "libblas3",
+    "liblapack.so.3": "liblapack3",
+    "libgfortran.so.5": "libgfortran5",
+    "libstdc++.so.6": "libstdc++6",
+    "libatomic.so.1": "libatomic1",
+    "libgomp.so.1": "libgomp1",
+}
+"""Shared library -> the package of Debian and its kin that brings it."""
+
+
+def cause(trial: Trial, remedies: Remedies) -> Finding:
+    """What is wrong with an engine that failed its trial, model or none, and what mends it."""
+    if trial.signal or trial.timed_out:
+        return _ended(trial, remedies)
+    if not trial.stage:
+        return _wrong(trial, remedies)
+    for pattern, explain in _MESSAGES:
+        match = re.search(pattern, trial.failure)
+        if match:
+            return explain(match, trial, remedies)
+    return Finding(
+        f"{_subject(trial)} fails {_place(trial)}: {first_line(trial.failure)}", _again(trial, remedies)
+    )
+
+
+def _subject(trial: Trial) -> str:
+    return "numpy" if trial.stage == NUMPY_IMPORT else trial.name
+
+
+def _place(trial: Trial) -> str:
+    return STAGES.get(trial.stage, "on running a small model")
+
+
+def _again(trial: Trial, remedies: Remedies) -> tuple[str, ...]:
+    """Commands that put the files of what failed in their place once more."""
+    if trial.stage == NUMPY_IMPORT or trial.engine == NUMPY:
+        return (remedies.reinstall_numpy(trial.engine, trial.version),)
+    if trial.stage == MODEL:  # the engine itself is sound
+        return remedies.replace(trial.engine, trial.version)
+    return remedies.reinstall(trial.engine, trial.version)
+
+
+def _ended(trial: Trial, remedies: Remedies) -> Finding:
+    name = trial.signal or ""
+    why = f"dies of {name} ({SIGNALS[name]})" if name in SIGNALS else f"dies of {name}"
+    if trial.timed_out:
+        why = "hangs: it was stopped when the time of --timeout was up"
+    problem = f"{_subject(trial)} {why}, {_place(trial)}"
+    if trial.stage == NUMPY_IMPORT:
+        return Finding(problem, (remedies.older_numpy(),) if trial.signal else _again(trial, remedies))
+    return Finding(problem, remedies.replace(trial.engine, trial.version))
+
+
+def _wrong(trial: Trial, remedies: Remedies) -> Finding:
+    what = "the trial model" if not trial.computes else "the model"
+    result = (trial.model if trial.computes else trial.verification) or {}
+    failed = len(result.get("mismatches", ()))
+    problem = (
+        f"{trial.name} loads {what} and computes something else: {failed} of {result['probes']} probes"
+    )
+    return Finding(problem, remedies.replace(trial.engine, trial.version))
+
+
+def _no_numpy(match: re.Match[str], trial: Trial, remedies: Remedies) -> Finding:
+    return Finding("numpy is not installed", (remedies.numpy_for(trial.engine, trial.version),))
+
+
+def _numpy_too_new(match: re.Match[str], trial: Trial, remedies: Remedies) -> Finding:
+    problem = f"{trial.name} is built for numpy 1, and numpy is {trial.numpy}"
+    return Finding(problem, (remedies.pip.install("numpy<2"),))
+
+
+def _numpy_too_old(match: re.Match[str], trial: Trial, remedies: Remedies) -> Finding:
+    problem = f"{trial.name} is built for a newer numpy than {trial.numpy}"
+    return Finding(problem, (remedies.numpy_for(trial.engine, trial.version),))
+
+
+def _older_libc(match: re.Match[str], trial: Trial, remedies: Remedies) -> Finding:
+    libc = "libstdc++" if match.group(1).startswith("GLIBCXX") else "glibc"
+    problem = f"{_subject(trial)} needs {match.group(1)}, and the {libc} of this system is older"
+    if trial.stage == NUMPY_IMPORT:
+        return Finding(problem, _again(trial, remedies))
+    return Finding(problem, remedies.replace(trial.engine, trial.version))
+
+
+def _no_symbol(match: re.Match[str], trial: Trial, remedies: Remedies) -> Finding:
+    problem = f"{_subject(trial)} misses the symbol {match.group(1)}: it is built for other libraries"
+    return Finding(problem, _again(trial, remedies))
+
+
+def _no_library(match: re.Match[str], trial: Trial, remedies: Remedies) -> Finding:
+    library = match.group(1)
+    package = SYSTEM_PACKAGES.get(library)
+    commands = (f"sudo apt install {package}",) if package else _again(trial, remedies)
+    return Finding(f"{_subject(trial)} needs the library {library}, which is not here", commands)
+
+
+def _other_machine(match: re.Match[str], trial: Trial, remedies: Remedies) -> Finding:
+    problem = f"{_subject(trial)} is built for another architecture ({match.group(0)})"
+    return Finding(problem, _again(trial, remedies))
+
+
+def _no_module(match: re.Match[str], trial: Trial, remedies: Remedies) -> Finding:
+    problem = f"{_subject(trial)} needs the module {match.group(1)}, which is not installed"
+    return Finding(problem, _again(trial, remedies))
+
+
+_MESSAGES: tuple[tuple[str, Callable[[re.Match[str], Trial, Remedies], Finding]], ...] = (
+    (r"No module named 'numpy'", _no_numpy),
+    (r"version `(GLIBC(?:XX)?_[\d.]+)' not found", _older_libc),
+    (r"undefined symbol: (\w+)", _no_symbol),
+    (r"(lib[\w.+-]+): cannot open shared object file", _no_library),
+    (r"wrong ELF class: \w+|invalid ELF header", _other_machine),
+    (r"compiled against (?:NumPy C-)?API version|numpy\.dtype size changed", _numpy_too_old),
+    (r"_ARRAY_API not found|numpy\.core\.multiarray failed to import", _numpy_too_new),
+    (r"No module named '([\w.]+)'", _no_module),
+)
+"""What dynamic loaders, numpy and Python say -> what it means; the first that is found."""

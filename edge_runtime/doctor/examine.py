@@ -1,0 +1,159 @@
+"""Examines this machine: `edge-rnn doctor` without --for."""
+
+from __future__ import annotations
+
+from edge_runtime.doctor.causes import cause
+from edge_runtime.doctor.diagnosis import Diagnosis, Fact
+from edge_runtime.doctor.finding import FALLBACK, Finding
+from edge_runtime.doctor.installation import available_engines
+from edge_runtime.doctor.interpreter import Interpreter, this_interpreter
+from edge_runtime.doctor.machine import this_machine
+from edge_runtime.doctor.model import ModelFacts, read_model_facts
+from edge_runtime.doctor.model_findings import refusal
+from edge_runtime.doctor.pip import Pip
+from edge_runtime.doctor.remedies import IMAGER, Remedies
+from edge_runtime.doctor.trial import SECONDS, Trial, installed_version, try_engine
+from edge_runtime.doctor.xnnpack import gains, without_xnnpack
+from edge_runtime.engine import AUTO, ENGINES, NUMPY, check_engine_name, installed_engines
+from edge_runtime.errors import InputError
+
+
+def examine(model: str | None = None, *, engine: str = AUTO, seconds: float = SECONDS) -> Diagnosis:
+    """Whether edge-rnn, and the file `model`, work on this machine, and what mends it when not.
+
+    `engine`: try this one only, instead of all that are installed. `seconds`: after which a child
+    process hangs. Raises EngineError for an unknown engine, InputError for no time at all, and
+    ModelError for a file that is no model of edge-rnn, or damaged.
+    """
+    if not seconds > 0:
+        raise InputError(f"--timeout is {seconds}: expected more than 0 seconds")
+    check_engine_name(engine)
+    interpreter = this_interpreter()
+    content = read_model_facts(model, seconds=seconds) if model else None
+    trials = _trials(engine, model, seconds)
+    working = tuple(trial.engine for trial in trials if trial and trial.engine != NUMPY)
+    remedies = Remedies(Pip.of(interpreter), working)
+    findings = [
+        *_missing(engine, remedies),
+        *(_finding(trial, content, remedies) for trial in trials if _counts(trial, trials)),
+        *_slow(trials, content, remedies),
+        *_narrow(interpreter, trials),
+    ]
+    return Diagnosis(
+        facts=(
+            Fact.of("machine", this_machine()),
+            Fact.of("python", interpreter),
+            *_facts(trials, model, content),
+        ),
+        findings=_distinct(findings),
+        verdict=_verdict(engine, trials, model),
+        works=any(trial and trial.engine in (engine, *ENGINES) for trial in trials),
+    )
+
+
+def _distinct(findings: list[Finding]) -> tuple[Finding, ...]:
+    """The first of each problem: what is wrong with numpy shows in every engine."""
+    first: dict[str, Finding] = {}
+    for finding in findings:
+        first.setdefault(finding.problem, finding)
+    return tuple(first.values())
+
+
+def _trials(engine: str, model: str | None, seconds: float) -> list[Trial]:
+    """Of the engine, or of all that are installed and, where none of them works, of the numpy engine."""
+    installed = installed_engines()
+    names = installed if engine == AUTO else [name for name in (*installed, NUMPY) if name == engine]
+    trials = [try_engine(name, model, seconds=seconds) for name in names]
+    if not any(trials) and NUMPY not in names:
+        trials.append(try_engine(NUMPY, model, seconds=seconds))
+    return trials
+
+
+def _facts(trials: list[Trial], model: str | None, content: ModelFacts | None) -> list[Fact]:
+    found = [_numpy_fact(trials)]
+    for name in ENGINES:
+        trial = next((item for item in trials if item.engine == name), None)
+        if trial is not None:
+            found.append(Fact.of(name, trial))
+        elif name not in installed_engines():
+            found.append(Fact(name, "not installed", None))
+    if content:
+        found.append(Fact.of("model", content))
+    if model:
+        found += [
+            Fact(f"model in {trial.engine}", trial.model_outcome, trial.model)
+            for trial in trials
+            if trial.computes
+        ]
+    return found
+
+
+def _numpy_fact(trials: list[Trial]) -> Fact:
+    version = installed_version(NUMPY)
+    if version and not any(trial.numpy for trial in trials):
+        return Fact(NUMPY, f"{version}, cannot be imported", version)
+    return Fact(NUMPY, version or "not installed", version)
+
+
+def _missing(engine: str, remedies: Remedies) -> list[Finding]:
+    """That the engine, or any at all, is not installed."""
+    if engine in ENGINES and engine not in installed_engines():
+        release = next(
+            (item for item in available_engines(remedies.system) if item.package == engine), None
+        )
+        if release:
+            return [Finding(f"{engine} is not installed", (remedies.install(release),))]
+        return [Finding(f"{engine} is not made for {remedies.system}", remedies.install_any())]
+    if engine == AUTO and not installed_engines():
+        if available_engines(remedies.system) or not remedies.system.libc:
+            return [Finding("no TFLite engine is installed", remedies.install_any())]
+        return [Finding(f"no TFLite engine is made for {remedies.system}", remedies.install_any())]
+    return []
+
+
+def _counts(trial: Trial, trials: list[Trial]) -> bool:
+    """Whether a trial went wrong in a way that matters.
+
+    It does not when only the model did, in an engine that is not asked for it, as `auto`'s runs it.
+    """
+    return not trial and not (trial.computes and trials[0])
+
+
+def _finding(trial: Trial, content: ModelFacts | None, remedies: Remedies) -> Finding:
+    if content and trial.computes and trial.version:
+        found = refusal(trial.engine, trial.version, content, remedies)
+        if found:
+            return found
+    return cause(trial, remedies)
+
+
+def _slow(trials: list[Trial], content: ModelFacts | None, remedies: Remedies) -> list[Finding]:
+    """That no engine here has XNNPACK, and the model would be faster with it."""
+    if any(trial.xnnpack for trial in trials):
+        return []
+    lacking = [trial for trial in trials if trial.xnnpack is False and trial.computes]
+    return [
+        without_xnnpack(trial.name, trial.engine, remedies)
+        for trial in lacking
+        if gains(trial.engine, content)
+    ]
+
+
+def _narrow(interpreter: Interpreter, trials: list[Trial]) -> list[Finding]:
+    if not interpreter.narrow or any(trial for trial in trials if trial.engine in ENGINES):
+        return []
+    kernel = interpreter.system.machine
+    return [Finding(f"Python is a 32-bit one, on a kernel for {kernel}", (IMAGER,))]
+
+
+def _verdict(engine: str, trials: list[Trial], model: str | None) -> str:
+    good = [trial for trial in trials if trial]
+    asked = [trial for trial in trials if trial.engine in ENGINES and not trial.is_passed_over]
+    if not good:
+        return f"{model or 'edge-rnn'} does not work here"
+    if good[0].engine == NUMPY and engine != NUMPY:
+        which = "a TFLite engine" if engine == AUTO else engine
+        return f"{model or 'edge-rnn'} does not work here with {which}; {FALLBACK} does, slowly"
+    by_itself = engine != AUTO or good[0] is asked[0]
+    how = good[0].name if by_itself else f"--engine {good[0].engine} only"
+    return f"{model or 'edge-rnn'} works here with {how}"

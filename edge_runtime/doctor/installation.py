@@ -1,0 +1,138 @@
+"""What `pip install edge_rnn-*.whl` brings on a system, and which engines could be had there at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from edge_runtime.doctor.system import GLIBC, System
+from edge_runtime.doctor.wheels import Release, libcs, newest, releases
+from edge_runtime.engine import ENGINES
+
+OLDEST_PYTHON = (3, 9)
+"""That edge-rnn runs on (pyproject.toml, requires-python)."""
+
+TFLITE_RUNTIME_MACHINES = ("x86_64", "aarch64", "armv7l")
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A release, or some releases, of an engine."""
+
+    package: str
+    oldest: tuple[int, ...]
+    below: tuple[int, ...]
+    text: str
+    """As pip takes it."""
+
+    def allows(self, release: Release) -> bool:
+        """Whether it is one of them."""
+        return self.oldest <= release.numbers < self.below
+
+
+TFLITE_RUNTIME = Requirement("tflite-runtime", (2, 14, 0), (2, 14, 1), "tflite-runtime==2.14.0")
+LITERT = Requirement("ai-edge-litert", (2, 1), (3,), "ai-edge-litert>=2.1,<3")
+
+
+def required_engine(system: System) -> Requirement:
+    """The engine that edge-rnn's wheel asks for, by the markers of its dependencies (pyproject.toml)."""
+    machine = system.machine or system.architecture
+    tflite = system.libc and system.python < (3, 12) and machine in TFLITE_RUNTIME_MACHINES
+    return TFLITE_RUNTIME if tflite else LITERT
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What pip finds there; None where it finds no wheel."""
+
+    requirement: Requirement
+    engine: Release | None
+    numpy: Release | None
+
+    def __str__(self) -> str:
+        """One clause."""
+        engine = str(self.engine) if self.engine else f"no wheel of {self.requirement.text}"
+        numpy = str(self.numpy) if self.numpy else "no wheel of numpy"
+        return f"{engine}, {numpy}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Versions; None where there is no wheel."""
+        return {
+            "requirement": self.requirement.text,
+            "engine": self.engine and self.engine.pinned,
+            "numpy": self.numpy and self.numpy.version,
+        }
+
+
+def installation(system: System) -> Installation:
+    """What pip would install with edge-rnn on `system`."""
+    requirement = required_engine(system)
+    engine = newest(requirement.package, system, requirement.allows)
+    limit = "numpy<2" if requirement is TFLITE_RUNTIME else "numpy"
+    return Installation(requirement, engine, newest_numpy(limit, system))
+
+
+def newest_numpy(requirement: str, system: System) -> Release | None:
+    """The newest numpy with a wheel for `system`; `requirement` is "numpy" or "numpy<2"."""
+    limited = requirement == "numpy<2"
+    return newest("numpy", system, lambda release: not limited or release.numbers < (2,))
+
+
+def available_engines(system: System) -> tuple[Release, ...]:
+    """Of each engine the newest release that runs on `system` and computes rightly.
+
+    What pip installs with edge-rnn comes before a newer release of that engine.
+    """
+    asked = installation(system).engine
+    found = []
+    for package in ENGINES:
+        if asked and asked.package == package and asked.runs_on(system):
+            found.append(asked)
+            continue
+        release = newest(package, system, lambda item: item.verified and item.runs_on(system))
+        if release:
+            found.append(release)
+    return tuple(found)
+
+
+def other_python(system: System) -> System | None:
+    """The same system with the newest Python for which pip installs an engine that runs."""
+    tags = {tag for name in ENGINES for item in releases(name) for tag in item.wheels}
+    minors = {int(tag[len("cp3") : tag.index("-")]) for tag in tags}
+    for minor in sorted(minors, reverse=True):
+        other = System((3, minor), system.architecture, system.libc, system.libc_version)
+        engine = installation(other).engine
+        if engine and engine.runs_on(other):
+            return other
+    return None
+
+
+def why_not(package: str, system: System, requirement: Requirement | None = None) -> str:
+    """A clause: why no release of the package, of those that are asked for, runs on `system`."""
+    wanted = [item for item in releases(package) if requirement is None or requirement.allows(item)]
+    taken = next((item for item in wanted if item.wheel_for(system)), None)
+    if taken:
+        return f"{taken.version} {real_need(taken, system)}"
+    tags = [tag.split("-") for item in wanted for tag in item.wheels]
+    parts = [(python, *part) for python, _, platform in tags for part in libcs(platform)]
+    here = [part for part in parts if part[3] == system.architecture]
+    if not here:
+        return f"it has no wheel for {system.architecture}"
+    alike = [part for part in here if part[1] == system.libc]
+    if not alike:
+        return f"it has no wheel for {system.libc or 'this system'}"
+    least = [part[2] for part in alike if part[0] == system.tag]
+    if not least:
+        minors = sorted({int(part[0][len("cp3") :]) for part in alike})
+        return f"its wheels for {system.architecture} are for CPython 3.{minors[0]} to 3.{minors[-1]}"
+    needs = f"{system.libc} {_dotted(min(least))}"
+    return f"its wheel for {system.tag} on {system.architecture} needs {needs}"
+
+
+def real_need(release: Release, system: System) -> str:
+    """A clause: the glibc of a release whose tags ask for less than it needs."""
+    return f"needs {GLIBC} {_dotted(release.glibc[system.architecture])}, whatever its wheel's name says"
+
+
+def _dotted(numbers: tuple[int, int]) -> str:
+    return ".".join(map(str, numbers))

@@ -1,0 +1,94 @@
+"""Facts of the Python that runs edge-rnn, and the system that pip sees with it."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import struct
+import sys
+import sysconfig
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_runtime.doctor.libc import libc_version
+from edge_runtime.doctor.system import System
+
+NARROW = {"x86_64": "i686", "aarch64": "armv7l", "armv8l": "armv7l"}
+"""Kernel -> the architecture of a 32-bit Python on it, whose wheels pip takes."""
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python."""
+
+    implementation: str
+    """CPython, PyPy, ..."""
+    version: str
+    bits: int
+    """Of a pointer: a 32-bit Python runs on a 64-bit kernel, too."""
+    executable: str
+    system: System
+    has_pip: bool
+    """Environments that uv makes have none."""
+    managed: bool
+    """Whether pip installs nothing unless --break-system-packages says so (PEP 668)."""
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it is a 32-bit Python on a 64-bit kernel."""
+        return self.bits == 32 and self.system.machine in NARROW
+
+    def __str__(self) -> str:
+        """One line."""
+        libc = (
+            self.system.libc and f", {self.system.libc} {'.'.join(map(str, self.system.libc_version))}"
+        )
+        return f"{self.implementation} {self.version}, {self.bits} bit{libc}, {self.executable}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields; the system as `--for` takes it."""
+        return {**asdict(self), "system": str(self.system)}
+
+
+def this_interpreter() -> Interpreter:
+    """The Python of this process."""
+    bits = 8 * struct.calcsize("P")
+    return Interpreter(
+        implementation=platform.python_implementation(),
+        version=platform.python_version(),
+        bits=bits,
+        executable=sys.executable,
+        system=_system(bits),
+        has_pip=importlib.util.find_spec("pip") is not None,
+        managed=_managed(),
+    )
+
+
+def _system(bits: int) -> System:
+    libc, libc_number = libc_version()
+    machine = platform.machine()
+    return System(
+        python=sys.version_info[:2],
+        architecture=NARROW.get(machine, machine) if bits == 32 else machine,
+        libc=libc,
+        libc_version=libc_number,
+        abi=_abi(),
+        machine=machine,
+    )
+
+
+def _abi() -> str:
+    """The tag of wheels for another interpreter than the usual CPython; empty for that."""
+    if platform.python_implementation() != "CPython":
+        return platform.python_implementation().lower()
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return f"cp{sys.version_info[0]}{sys.version_info[1]}t"
+    return ""
+
+
+def _managed() -> bool:
+    """Whether pip refuses to install here: outside of an environment, in a Python that the system keeps
+    (PEP 668), as Debian's and its kin's."""
+    mark = Path(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")
+    return sys.prefix == sys.base_prefix and mark.exists()

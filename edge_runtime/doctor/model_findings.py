@@ -1,0 +1,42 @@
+"""What is wrong between a model and an engine that otherwise works."""
+
+from __future__ import annotations
+
+import shlex
+
+from edge_runtime.doctor.finding import Finding
+from edge_runtime.doctor.installation import available_engines
+from edge_runtime.doctor.model import ModelFacts
+from edge_runtime.doctor.operators import Series, series_of
+from edge_runtime.doctor.remedies import Remedies
+from edge_runtime.doctor.wheels import Release
+
+
+def loads(release: Release, model: ModelFacts) -> bool:
+    """Whether no operator of the model is known to be refused by that engine."""
+    series = series_of(release.package, release.version)
+    return series is None or not series.refused(model.operators)
+
+
+def refusal(package: str, version: str, model: ModelFacts, remedies: Remedies) -> Finding | None:
+    """The finding for a model with operators that the engine does not load; None when it loads them all,
+    or is not in the table."""
+    series = series_of(package, version)
+    refused = series.refused(model.operators) if series else ()
+    if series is None or not refused:
+        return None
+    problem = f"{model.path}: {package} {version} refuses {', '.join(refused)}"
+    others = [
+        item
+        for item in available_engines(remedies.system)
+        if item.package != package and series_of(item.package, item.version) and loads(item, model)
+    ]
+    commands = (*(remedies.install(item) for item in others), convert_command(model, series))
+    return Finding(problem, commands)
+
+
+def convert_command(model: ModelFacts, series: Series) -> str:
+    """The command that makes the file anew for an engine, in its precision where the engine has that."""
+    precision = model.precision if model.precision in series.precisions else "auto"
+    out = shlex.quote(model.path)
+    return f"edge-rnn convert RUN --precision {precision} --target {series.name} --out {out}"

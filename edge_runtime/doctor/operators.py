@@ -1,0 +1,61 @@
+"""Which versions of the operators the engines load, and which of a model's they refuse.
+
+The facts are recorded in operator_facts.json by scripts/operator_facts.py, out of the converter's table,
+which was measured in the engines (docs/targets.md).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+FACTS = Path(__file__).with_name("operator_facts.json")
+
+
+@dataclass(frozen=True)
+class Series:
+    """A minor version of an engine, e.g. tflite-runtime-2.14."""
+
+    name: str
+    """As `edge-rnn convert --target` takes it."""
+    package: str
+    series: str
+    precisions: tuple[str, ...]
+    """That the converter has for it."""
+    op_versions: Mapping[str, int]
+    """Operator -> the highest version that it loads."""
+
+    def refused(self, operators: Iterable[tuple[str, int]]) -> tuple[str, ...]:
+        """What it does not load of `operators`, name and version, as clauses; () when it loads all."""
+        return tuple(
+            f"{name} version {version} ({self._highest(name)})"
+            for name, version in operators
+            if version > self.op_versions.get(name, 0)
+        )
+
+    def _highest(self, name: str) -> str:
+        highest = self.op_versions.get(name)
+        return f"it loads up to version {highest}" if highest else "it has no version of it"
+
+
+def series_of(package: str, version: str) -> Series | None:
+    """The series that this version of the engine belongs to; None when it is not in the table."""
+    return next(
+        (
+            item
+            for item in _table()
+            if item.package == package and f"{version}.".startswith(f"{item.series}.")
+        ),
+        None,
+    )
+
+
+@lru_cache
+def _table() -> tuple[Series, ...]:
+    return tuple(
+        Series(**{**item, "precisions": tuple(item["precisions"])})
+        for item in json.loads(FACTS.read_text("utf-8"))["engines"]
+    )

@@ -1,0 +1,76 @@
+"""The commands that install packages, ready to be pasted into a shell."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from edge_runtime.doctor.interpreter import Interpreter
+from edge_runtime.doctor.system import KNOWN, System, parse_system
+
+PIWHEELS = "https://www.piwheels.org/simple"
+"""The index of wheels for 32-bit Raspberry Pi OS, where PyPI has none of numpy."""
+
+PIWHEELS_PYTHONS = tuple(parse_system(name).python for name in KNOWN if name.endswith("-32"))
+"""It builds for the Python of each Raspberry Pi OS only."""
+
+NUMPY_LIBRARIES = "sudo apt install libopenblas0"
+"""What its numpy is linked with."""
+
+OWN_WHEEL = "edge_rnn-*.whl"
+
+
+@dataclass(frozen=True)
+class Pip:
+    """pip on a system: this one's, or that of another one, where the command is just `pip`."""
+
+    system: System
+    command: str = "pip"
+    """What starts it, with what must run before."""
+    options: str = ""
+    """Of `pip install`."""
+    uv: str = "uv"
+    """What starts uv, once pip has installed it."""
+
+    @classmethod
+    def of(cls, interpreter: Interpreter) -> Pip:
+        """pip for exactly this interpreter, whatever is active in the shell."""
+        python = shlex.quote(interpreter.executable)
+        command = f"{python} -m pip"
+        if not interpreter.has_pip:
+            # Debian's own Python comes without ensurepip.
+            bring = "sudo apt install python3-pip" if interpreter.managed else f"{python} -m ensurepip"
+            command = f"{bring} && {command}"
+        options = " --break-system-packages" if interpreter.managed else ""
+        return cls(interpreter.system, command, options, f"{python} -m uv")
+
+    def install(self, *requirements: str, flags: str = "") -> str:
+        """The command that installs them; numpy comes from piwheels where PyPI has none."""
+        words = " ".join(_quoted(item) for item in requirements)
+        command = f"{self.command} install{self.options}{flags}"
+        if any(_is_numpy(item) for item in requirements) and self.takes_piwheels:
+            return f"{NUMPY_LIBRARIES} && {command} --extra-index-url {PIWHEELS} {words}"
+        return f"{command} {words}"
+
+    def install_bare(self, *requirements: str) -> str:
+        """The command that installs edge-rnn's wheel alone, and then `requirements`."""
+        first = f"{self.command} install{self.options} --no-deps {OWN_WHEEL}"
+        return f"{first} && {self.install(*requirements)}"
+
+    def uninstall(self, package: str) -> str:
+        """The command that removes it."""
+        return f"{self.command} uninstall{self.options} -y {package}"
+
+    @property
+    def takes_piwheels(self) -> bool:
+        """Whether piwheels is made for this system."""
+        architecture, python = self.system.architecture, self.system.python
+        return architecture in ("armv6l", "armv7l") and python in PIWHEELS_PYTHONS
+
+
+def _is_numpy(requirement: str) -> bool:
+    return requirement == OWN_WHEEL or requirement.startswith("numpy")
+
+
+def _quoted(requirement: str) -> str:
+    return requirement if requirement == OWN_WHEEL else shlex.quote(requirement)

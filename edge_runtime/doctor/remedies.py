@@ -1,0 +1,95 @@
+"""What to do about an engine or a numpy that does not work: commands, by what has wheels here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge_runtime.doctor.finding import FALLBACK
+from edge_runtime.doctor.installation import available_engines, installation, newest_numpy, other_python
+from edge_runtime.doctor.pip import OWN_WHEEL, Pip
+from edge_runtime.doctor.system import System
+from edge_runtime.doctor.wheels import Release, releases
+from edge_runtime.engine import ENGINES
+
+REINSTALL = " --force-reinstall --no-cache-dir"
+
+IMAGER = "sudo apt install rpi-imager && rpi-imager  # choose a 64-bit Raspberry Pi OS"
+"""What goes from a 32-bit system to a 64-bit one, for which the engines have more wheels."""
+
+
+@dataclass(frozen=True)
+class Remedies:
+    """Commands for one system."""
+
+    pip: Pip
+    working: tuple[str, ...] = ()
+    """Engines that are installed and compute rightly."""
+
+    @property
+    def system(self) -> System:
+        """Where they are run."""
+        return self.pip.system
+
+    def numpy_for(self, engine: str, version: str | None) -> str:
+        """The command that brings the newest numpy which that engine runs with."""
+        return self.pip.install(_numpy(engine, version), flags=" --upgrade")
+
+    def older_numpy(self) -> str:
+        """The command for a numpy that this processor cannot run: numpy 1 asks for less of it."""
+        older = newest_numpy("numpy<2", self.system) or self.pip.takes_piwheels
+        return self.pip.install("numpy<2" if older else "numpy", flags=REINSTALL)
+
+    def reinstall_numpy(self, engine: str, version: str | None) -> str:
+        """The command for a numpy whose files are not right."""
+        return self.pip.install(_numpy(engine, version), flags=REINSTALL)
+
+    def install(self, release: Release) -> str:
+        """The command that installs an engine, with a numpy for it."""
+        return self.pip.install(release.pinned, release.numpy)
+
+    def install_any(self) -> tuple[str, ...]:
+        """Commands that bring an engine to a system without one, or FALLBACK."""
+        if not self.system.libc:  # of which nothing is recorded
+            return (self.pip.install("ai-edge-litert"),)
+        engines = sorted(available_engines(self.system), key=self._asked_for, reverse=True)
+        if engines:
+            return (self.install(engines[0]),)
+        return (*self.with_other_python(), FALLBACK)
+
+    def reinstall(self, engine: str, version: str | None) -> tuple[str, ...]:
+        """Commands for an engine whose files are not right: the same again, or another one."""
+        best = next((item for item in available_engines(self.system) if item.package == engine), None)
+        if best is None:
+            return self.replace(engine, version)
+        return (self.pip.install(best.pinned, best.numpy, flags=REINSTALL),)
+
+    def replace(self, engine: str, version: str | None) -> tuple[str, ...]:
+        """Commands for an engine that cannot work here: away with it, or another release or engine."""
+        if set(self.working) - {engine}:
+            return (self.pip.uninstall(engine),)
+        others = [
+            item
+            for item in available_engines(self.system)
+            if (item.package, item.version) != (engine, version)
+        ]
+        others.sort(key=lambda item: item.package != engine)
+        return tuple(map(self.install, others)) or (*self.with_other_python(), FALLBACK)
+
+    def with_other_python(self) -> tuple[str, ...]:
+        """The command that makes an environment with a Python that has wheels here; () when none has."""
+        other = other_python(self.system)
+        if other is None:
+            return ()
+        version = ".".join(map(str, other.python))
+        make = f"{self.pip.uv} venv --seed --python {version} edge"
+        fill = Pip(other, "edge/bin/pip").install(OWN_WHEEL)
+        return (f"{self.pip.install('uv')} && {make} && {fill}",)
+
+    def _asked_for(self, release: Release) -> bool:
+        return release == installation(self.system).engine
+
+
+def _numpy(engine: str, version: str | None) -> str:
+    """pip's requirement of a numpy for an engine; of one that is not recorded nothing is known."""
+    known = (item for item in (releases(engine) if engine in ENGINES else ()) if item.version == version)
+    return next((item.numpy for item in known), "numpy")

@@ -1,0 +1,151 @@
+"""Tries an engine in a child process: does it survive being loaded, and does it compute rightly?
+
+The trial model (scripts/trial_model.py) has integer and float operators and probes of its own; in every
+engine XNNPACK takes its float ones, where the engine has XNNPACK.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from edge_runtime.doctor.child import run_module
+from edge_runtime.engine import NUMPY
+
+TRIAL_MODEL = str(Path(__file__).with_name("trial.tflite"))
+
+NUMPY_IMPORT, IMPORT, COMPUTE, MODEL = "numpy", "import", "compute", "model"
+"""Stages: importing numpy, importing the engine, running the trial model, running the user's."""
+
+SECONDS = 60.0
+"""A child that takes longer hangs; a Pi Zero imports an engine in some ten seconds."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of it; truthy when the engine computes rightly, the user's model included."""
+
+    engine: str
+    version: str | None
+    """Of the installed distribution; None for a package without one."""
+    stage: str = ""
+    """In which the child ended before its time; empty when it came through."""
+    failure: str = ""
+    """Its exceptions, and what it printed on standard error."""
+    signal: str | None = None
+    timed_out: bool = False
+    numpy: str | None = None
+    """Version; None when it cannot be imported."""
+    verification: dict[str, Any] | None = None
+    """Of the trial model (probes.Verification); None when it did not come to that."""
+    xnnpack: bool | None = None
+    """Whether XNNPACK took operators of the trial model; None when that is not known."""
+    model: dict[str, Any] | None = None
+    """As `verification`, of the user's model."""
+
+    @property
+    def imports(self) -> bool:
+        """Whether the engine can be imported."""
+        return self.stage not in (NUMPY_IMPORT, IMPORT)
+
+    @property
+    def is_passed_over(self) -> bool:
+        """Whether `auto` takes another engine: what dies instead of raising takes edge-rnn with it."""
+        return not (self.imports or self.signal or self.timed_out)
+
+    @property
+    def computes(self) -> bool:
+        """Whether the trial model came out right."""
+        return bool(self.verification and self.verification["verified"])
+
+    @property
+    def name(self) -> str:
+        """Engine and version."""
+        return f"{self.engine} {self.version}" if self.version else self.engine
+
+    @property
+    def model_fails(self) -> bool:
+        """Whether the user's model came out wrong."""
+        return self.model is not None and self.model["verified"] is False
+
+    def __bool__(self) -> bool:
+        return not self.stage and self.computes and not self.model_fails
+
+    def __str__(self) -> str:
+        """One clause, without the engine's name."""
+        if not self.imports:
+            outcome = "cannot be imported"
+        elif self.computes:
+            outcome = "computes the trial model rightly"
+        else:
+            outcome = "computes the trial model wrong" if self.verification else "cannot run a model"
+        delegate = "" if self.xnnpack is None else f", with{'' if self.xnnpack else 'out'} XNNPACK"
+        return f"{self.version or 'version unknown'}, {outcome}{delegate}"
+
+    @property
+    def model_outcome(self) -> str:
+        """One clause, where it came to running the user's model."""
+        result = self.model
+        if result is None:
+            return "not run" if self.stage != MODEL else first_line(self.failure)
+        if result["verified"] is None:
+            return "loads and runs; it carries no probes to verify it with"
+        if not result["verified"]:
+            return f"computes something else in {len(result['mismatches'])} of {result['probes']} probes"
+        return (
+            f"verified, {result['probes']} probes, largest logit difference "
+            f"{result['max_logit_difference']:.5f} (allowed {result['tolerance']:.5g})"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields."""
+        return {**asdict(self), "works": bool(self)}
+
+
+def first_line(failure: str) -> str:
+    """What a failure says first, without the kind of the exception."""
+    lines = (line for line in failure.splitlines() if line.strip())
+    return re.sub(r"^\w+(Error|Exception): ", "", next(lines, "it says nothing"))
+
+
+def try_engine(engine: str, model: str | None = None, *, seconds: float = SECONDS) -> Trial:
+    """Load `engine` (of edge_runtime.engine), run the trial model and `model` in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        record = Path(folder, "record")
+        record.touch()
+        module = "edge_runtime.doctor.trial_child"
+        ending = run_module(module, engine, str(record), model or "", seconds=seconds)
+        facts = _merged(record.read_text("utf-8"))
+    if not ending and not facts["stage"]:  # it came through, and died on its way out
+        facts["stage"] = MODEL if model else COMPUTE
+    failure = "\n".join(part for part in (facts.pop("failure", ""), ending.errors) if part)
+    return Trial(
+        engine,
+        installed_version(engine),
+        failure="" if ending else failure,
+        signal=ending.signal,
+        timed_out=ending.timed_out,
+        xnnpack=None if engine == NUMPY else facts.pop("xnnpack", None),
+        **{name: value for name, value in facts.items() if name != "xnnpack"},
+    )
+
+
+def installed_version(package: str) -> str | None:
+    """The version that pip has installed; None when it has none."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _merged(record: str) -> dict[str, Any]:
+    """All lines in one; a child that did not even begin stopped at its first stage."""
+    facts: dict[str, Any] = {"stage": NUMPY_IMPORT}
+    for line in record.splitlines():
+        facts.update(json.loads(line))
+    return facts

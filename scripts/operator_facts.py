@@ -1,0 +1,50 @@
+"""Writes edge_runtime/doctor/operator_facts.json: what a device needs of convert/target_table.json.
+
+    python scripts/operator_facts.py            # after scripts/engine_table.py
+    python scripts/operator_facts.py --check    # is it in step?
+
+`edge-rnn doctor` needs, for every engine, the highest version of each operator that the converter writes
+and the precisions that can be had for it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from convert.precision import offered  # noqa: E402
+from convert.target import ANY, TARGETS, Engine  # noqa: E402
+from edge_runtime.atomic_file import replacing  # noqa: E402
+from edge_runtime.doctor.operators import FACTS  # noqa: E402
+from edge_runtime.numpy_engine.graph import Op  # noqa: E402
+
+
+def main() -> None:
+    """Write, or check."""
+    engines = [record(engine) for engine in TARGETS[ANY].engines]
+    text = json.dumps({"made_by": "scripts/operator_facts.py", "engines": engines}, indent=1) + "\n"
+    if "--check" in sys.argv:
+        stale = FACTS.read_text("utf-8") != text
+        sys.exit(f"{FACTS.name} is not in step: python scripts/operator_facts.py" if stale else None)
+    with replacing(FACTS) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def record(engine: Engine) -> dict[str, Any]:
+    """What is known of one series."""
+    return {
+        "name": engine.name,
+        "package": engine.distribution,
+        "series": engine.series,
+        "precisions": offered(TARGETS[engine.name]),
+        "op_versions": {op.value: engine.op_versions[op.value] for op in Op if op in engine.op_versions},
+    }
+
+
+if __name__ == "__main__":
+    main()

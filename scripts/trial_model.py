@@ -1,0 +1,71 @@
+"""Writes edge_runtime/doctor/trial.tflite, the model with which `edge-rnn doctor` tries an engine.
+
+    python scripts/trial_model.py
+
+An LSTM with random weights in `mixed`, the precision that has integer and float operators, so that in
+every engine XNNPACK, where the engine has it, takes some of them. It is proven in all engines that are
+installed, and its probes are those of any file. Run it when the format of model files changes.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from convert.network import Dense, Lstm, Network  # noqa: E402
+from convert.pipeline import convert_source  # noqa: E402
+from convert.settings import Settings  # noqa: E402
+from convert.source import Source  # noqa: E402
+from convert.unroll import unroll  # noqa: E402
+from edge_runtime.normalization import Normalization  # noqa: E402
+from edge_runtime.numpy_engine.interpret import run  # noqa: E402
+from edge_runtime.run_directory import LabelledWindows  # noqa: E402
+
+FILE = ROOT / "edge_runtime" / "doctor" / "trial.tflite"
+STEPS, FEATURES, UNITS, CLASSES = 2, 3, 4, 2
+WINDOWS = 4000
+
+
+def main() -> None:
+    """Convert, prove and write."""
+    conversion = convert_source(random_source(), FILE, precision="mixed", settings=Settings(strip=True))
+    print(conversion)
+    sys.exit(not conversion.report)
+
+
+def random_source() -> Source:
+    """An LSTM of normally distributed weights, held against its own float graph on clear windows."""
+    rng = np.random.default_rng(0)
+
+    def weights(*shape: int) -> np.ndarray:
+        return rng.normal(0, 0.5, shape).astype(np.float32)
+
+    lstm = Lstm("lstm", weights(4 * UNITS, FEATURES), weights(4 * UNITS, UNITS), weights(4 * UNITS))
+    dense = Dense("logits", weights(CLASSES, UNITS), weights(CLASSES))
+    network = Network(STEPS, FEATURES, (lstm, dense))
+    windows = 2 * weights(WINDOWS, STEPS, FEATURES)
+    calibration, held_out = np.split(windows, 2)
+    logits = run(unroll(network), held_out).astype(np.float32)
+    lead = abs(logits[:, 0] - logits[:, 1])
+    decided = lead >= np.median(lead)  # a random network leaves many windows between its classes
+    return Source(
+        network=network,
+        labels=tuple("ab"),
+        normalization=Normalization((0.0,), (1.0,)),
+        calibration=calibration,
+        held_out=LabelledWindows(held_out[decided], logits[decided].argmax(axis=1)),
+        split="random windows",
+        logits=logits[decided],
+        origin={},
+        tools={},
+        labelled=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""The doctor in environments that are really broken; the command that it prints mends them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_runtime.doctor.trial import TRIAL_MODEL
+from tests.conftest import succeed
+from tests.device.test_clean_environment import on_device, python
+
+old_enough = pytest.mark.skipif(
+    sys.version_info >= (3, 12), reason="tflite-runtime has wheels up to Python 3.11"
+)
+
+
+def environment(interpreter: str, folder: Path, *installations: tuple[object, ...]) -> Path:
+    """A fresh environment in which pip has run with each of these arguments; its programs' folder."""
+    subprocess.run([interpreter, "-m", "venv", folder], check=True)
+    for arguments in installations:
+        command = [folder / "bin" / "pip", "install", "--quiet", *arguments]
+        subprocess.run(command, check=True, capture_output=True, timeout=600)
+    return folder / "bin"
+
+
+def mended(printed: str, device: Path, cwd: Path) -> str:
+    """What the doctor says once the first command that it printed has been run."""
+    command = next(line.strip() for line in printed.splitlines() if line.startswith("  mend: "))
+    shell = {"PATH": "/usr/bin:/bin", "HOME": str(cwd)}
+    subprocess.run(
+        command[len("mend: ") :],
+        shell=True,
+        check=True,
+        capture_output=True,
+        cwd=cwd,
+        env=shell,
+        timeout=600,
+    )
+    return succeed(on_device(device, "doctor", TRIAL_MODEL, cwd=cwd))
+
+
+@old_enough
+def test_numpy_2_beside_tflite_runtime(wheel, tmp_path):
+    packages = ("click", "numpy>=2", "tflite-runtime==2.14.0")
+    device = environment(sys.executable, tmp_path / "numpy2", ("--no-deps", wheel), packages)
+    result = on_device(device, "doctor", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "wrong: tflite-runtime 2.14.0 is built for numpy 1, and numpy is 2." in result.stdout
+    assert "Traceback" not in result.stderr
+    # The other commands fail in one sentence, too, and send here.
+    refused = on_device(device, "verify", TRIAL_MODEL, cwd=tmp_path)
+    assert refused.returncode == 2
+    (line,) = refused.stderr.splitlines()
+    assert "'edge-rnn doctor' says more" in line
+    assert "wrong" not in mended(result.stdout, device, tmp_path)
+
+
+@old_enough
+def test_no_engine_at_all(wheel, tmp_path):
+    device = environment(sys.executable, tmp_path / "bare", ("--no-deps", wheel), ("click", "numpy>=2"))
+    result = on_device(device, "doctor", TRIAL_MODEL, cwd=tmp_path)
+    assert result.returncode == 1
+    assert "wrong: no TFLite engine is installed" in result.stdout
+    assert result.stdout.splitlines()[-1].endswith("--engine numpy does, slowly")
+    np.save(tmp_path / "w.npy", np.zeros((2, 3), np.float32))
+    predicted = on_device(device, "predict", TRIAL_MODEL, "w.npy", "--engine", "numpy", cwd=tmp_path)
+    assert succeed(predicted).startswith("w.npy: ")
+    assert "wrong" not in mended(result.stdout, device, tmp_path)
+
+
+def test_an_engine_that_computes_something_else(wheel, tmp_path):
+    """tflite-runtime 2.9.1 loads int8 models and gets them wrong."""
+    interpreter = python("3.9")
+    if interpreter is None:
+        pytest.skip("Python 3.9 is not installed here")
+    device = environment(
+        interpreter,
+        tmp_path / "old",
+        ("--no-deps", wheel),
+        ("click", "numpy<2", "tflite-runtime==2.9.1"),
+    )
+    result = on_device(device, "doctor", cwd=tmp_path)
+    assert result.returncode == 1
+    assert (
+        "wrong: tflite-runtime 2.9.1 loads the trial model and computes something else" in result.stdout
+    )
+    assert "wrong" not in mended(result.stdout, device, tmp_path)

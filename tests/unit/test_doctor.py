@@ -1,0 +1,346 @@
+"""`edge-rnn doctor` on this machine: real engines, real crashes, messages of the real dynamic loader."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from convert.compile import lower
+from convert.embed import embed
+from convert.flatbuffer import serialize
+from convert.target import Target
+from edge_runtime.doctor.examine import examine
+from edge_runtime.doctor.libc import _musl
+from edge_runtime.doctor.machine import this_machine
+from edge_runtime.doctor.trial import TRIAL_MODEL, try_engine
+from edge_runtime.doctor.trial_child import has_delegate
+from edge_runtime.engine import open_interpreter
+from edge_runtime.metadata import read_model
+from tests.conftest import ENGINES, ROOT, edge_rnn, succeed
+from tests.model_files import metadata_for, write_model
+from tests.networks import random_network, random_windows
+from tests.unit.test_command_line import loaded_by
+
+both_engines = pytest.mark.skipif(len(ENGINES) < 2, reason="needs both engines")
+
+
+def test_engines_that_are_installed_work_here():
+    printed = succeed(edge_rnn("doctor"))
+    assert "wrong" not in printed
+    for name in ENGINES:
+        assert f"{name}: " in printed
+    assert printed.count("computes the trial model rightly, with XNNPACK") == len(ENGINES)
+    assert printed.splitlines()[-1].startswith(f"edge-rnn works here with {ENGINES[0]}")
+
+
+def test_a_model_is_verified_in_every_engine():
+    """The trial model is one of ours, with probes."""
+    found = json.loads(succeed(edge_rnn("doctor", TRIAL_MODEL, "--json")))
+    assert found["works"]
+    for name in ENGINES:
+        assert found["facts"][f"model in {name}"]["verified"]
+    used = {op["op_name"] for op in open_interpreter(read_model(TRIAL_MODEL)[0])._get_ops_details()}
+    assert {name for name, _ in found["facts"]["model"]["operators"]} == used - {"DELEGATE"}
+
+
+@pytest.mark.parametrize("engine", [*ENGINES, "numpy"])
+def test_one_engine_alone(engine):
+    found = json.loads(succeed(edge_rnn("doctor", "--engine", engine, "--json")))
+    assert {*found["facts"]} & {*ENGINES} == {engine} - {"numpy"}
+    assert found["verdict"].startswith(f"edge-rnn works here with {engine} ")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_xnnpack_shows_where_it_is_and_only_there(engine):
+    flatbuffer, _ = read_model(TRIAL_MODEL)
+    for kernels, expected in (("default", True), ("no-xnnpack", False)):
+        assert has_delegate(open_interpreter(flatbuffer, engine=engine, kernels=kernels)) == expected
+
+
+def test_the_doctor_itself_loads_no_numpy_and_no_engine():
+    run = "from click.testing import CliRunner; from edge_runtime.cli import main"
+    loaded = loaded_by(f"{run}\nassert not CliRunner().invoke(main, ['doctor']).exit_code")
+    assert "edge_runtime" in loaded
+    assert not loaded & {"numpy", "ai_edge_litert", "tflite_runtime"}
+
+
+def test_what_lies_in_the_working_directory_does_not_matter(tmp_path):
+    for name in ("numpy.py", "ai_edge_litert.py", "json.py"):
+        (tmp_path / name).write_text("raise ImportError('from the working directory')")
+    assert "wrong" not in succeed(edge_rnn("doctor", cwd=tmp_path))
+
+
+@pytest.fixture
+def per_row_model(tmp_path) -> Path:
+    """One scale per row, which FULLY_CONNECTED has from version 12 on, and tflite-runtime has not."""
+    network = random_network()
+    only = Target("per row", (), frozenset({"dynamic-per-channel"}))
+    graph = lower(network, random_windows(network), precision="dynamic", target=only)
+    flatbuffer, path = serialize(graph), tmp_path / "per-row.tflite"
+    path.write_bytes(embed(flatbuffer, metadata_for(flatbuffer, precision="dynamic")))
+    return path
+
+
+@both_engines
+def test_operators_that_an_engine_refuses_are_named_with_what_helps(per_row_model):
+    result = edge_rnn("doctor", per_row_model, "--engine", "tflite-runtime")
+    assert result.returncode == 1
+    assert "tflite-runtime 2.14.0 refuses FULLY_CONNECTED version 12 (it loads up to version 10)" in (
+        result.stdout
+    )
+    assert "-m pip install ai-edge-litert==" in result.stdout
+    target = "--precision dynamic --target tflite-runtime-2.14"
+    assert f"or: edge-rnn convert RUN {target} --out {per_row_model}" in result.stdout
+    # ai-edge-litert loads it, and is the one that is taken: nothing is wrong.
+    printed = succeed(edge_rnn("doctor", per_row_model))
+    assert "wrong" not in printed
+    assert "it carries no probes to verify it with" in printed
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "last"),
+    [
+        ("raspios-bookworm-64", 0, "works there with ai-edge-litert"),
+        ("raspios-bookworm-32", 1, "does not work there with a TFLite engine"),
+        ("raspios-trixie-64", 0, "works there with ai-edge-litert"),
+    ],
+)
+def test_operators_that_are_refused_elsewhere(per_row_model, system, code, last):
+    result = edge_rnn("doctor", per_row_model, "--for", system)
+    assert result.returncode == code
+    assert last in result.stdout.splitlines()[-1]
+    named = "tflite-runtime 2.14.0 refuses FULLY_CONNECTED version 12" in result.stdout
+    assert named == (system != "raspios-trixie-64")
+
+
+def test_a_file_that_is_no_model_or_damaged_is_one_sentence(tmp_path):
+    model = write_model(tmp_path / "m.tflite")
+    data = bytearray(model.read_bytes())
+    data[200] ^= 255
+    (tmp_path / "damaged.tflite").write_bytes(data)
+    (tmp_path / "cut.tflite").write_bytes(data[: len(data) // 2])
+    (tmp_path / "text.tflite").write_text("no model at all")
+    for name, words in (
+        ("damaged.tflite", "do not match the SHA-256"),
+        ("cut.tflite", "cut short or damaged"),
+        ("text.tflite", "not a TFLite model"),
+        ("absent.tflite", "cannot read the model file"),
+    ):
+        for arguments in ((), ("--for", "raspios-bookworm-64")):
+            result = edge_rnn("doctor", tmp_path / name, *arguments)
+            assert result.returncode == 2
+            assert not result.stdout
+            (line,) = result.stderr.splitlines()
+            assert name in line
+            assert words in line
+
+
+def test_options_out_of_range_are_one_sentence():
+    for arguments, words in (
+        (("--engine", "coral"), "unknown engine 'coral': choose auto, ai-edge-litert"),
+        (("--engine", "coral", "--for", "raspios-bookworm-64"), "unknown engine 'coral'"),
+        (("--timeout", "0"), "--timeout is 0.0: expected more than 0 seconds"),
+    ):
+        result = edge_rnn("doctor", *arguments)
+        assert result.returncode == 2
+        (line,) = result.stderr.splitlines()
+        assert words in line
+
+
+@pytest.fixture
+def impostor(tmp_path):
+    """Writes a package of ai-edge-litert's name, to be found before the installed one, with `code` in
+    its module; returns the environment for the command. What it does then is real.
+    """
+
+    def write(code: str) -> dict[str, str]:
+        package = tmp_path / "impostor" / "ai_edge_litert"
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        (package / "interpreter.py").write_text(code)
+        return {**os.environ, "PYTHONPATH": os.pathsep.join([str(package.parent), str(ROOT)])}
+
+    return write
+
+
+def findings(environment, *arguments: object) -> list[dict]:
+    """Those of a machine on which ai-edge-litert does not work."""
+    result = edge_rnn("doctor", "--engine", "ai-edge-litert", "--json", *arguments, env=environment)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert not result.stderr
+    found = json.loads(result.stdout)
+    assert not found["works"]
+    assert "--engine numpy does, slowly" in found["verdict"]
+    return found["findings"]
+
+
+@pytest.mark.parametrize("name", ["SIGILL", "SIGSEGV", "SIGABRT"])
+def test_the_signal_that_kills_an_engine_is_named(impostor, name):
+    (finding,) = findings(impostor(f"import os\nos.kill(os.getpid(), {int(signal.Signals[name])})"))
+    assert f"dies of {name} (" in finding["problem"]
+    assert ("illegal instruction" in finding["problem"]) == (name == "SIGILL")
+    assert "on being imported" in finding["problem"]
+    assert "pip install tflite-runtime==2.14.0 'numpy<2'" in finding["commands"][0]
+
+
+@both_engines
+def test_an_engine_that_dies_gives_way_to_the_one_that_works(impostor):
+    environment = impostor(f"import os\nos.kill(os.getpid(), {int(signal.SIGILL)})")
+    printed = succeed(edge_rnn("doctor", env=environment))
+    assert "-m pip uninstall -y ai-edge-litert" in printed
+    assert printed.splitlines()[-1] == "edge-rnn works here with --engine tflite-runtime only"
+
+
+def test_an_engine_that_hangs_is_stopped_and_named(impostor):
+    (finding,) = findings(impostor("import time\ntime.sleep(600)"), "--timeout", 4)
+    assert "hangs" in finding["problem"]
+
+
+def test_an_engine_without_what_it_is_made_of(impostor):
+    (finding,) = findings(impostor("import no_such_dependency"))
+    assert "needs the module no_such_dependency, which is not installed" in finding["problem"]
+    assert "--force-reinstall" in finding["commands"][0]
+
+
+def test_an_engine_that_just_fails_is_quoted(impostor):
+    (finding,) = findings(impostor("raise OSError('the moon is full')"))
+    assert "fails on being imported: " in finding["problem"]
+    assert "the moon is full" in finding["problem"]
+
+
+def test_an_engine_whose_models_crash_it(impostor, tmp_path):
+    """Importing works, so that `auto` would take it: the trial has to go on to a model."""
+    (finding,) = findings(
+        impostor(
+            f"import os\nclass OpResolverType:\n    AUTO = 0\n"
+            f"class Interpreter:\n    def __init__(self, **_):\n"
+            f"        os.kill(os.getpid(), {int(signal.SIGSEGV)})"
+        )
+    )
+    assert "dies of SIGSEGV" in finding["problem"]
+    assert "on running a small model" in finding["problem"]
+
+
+PATCHES = {
+    "a symbol": (b"PyModuleDef_Init", b"PyModuleDef_Tini", "misses the symbol PyModuleDef_Tini"),
+    "a newer glibc": (b"\0GLIBC_2.", b"\0GLIBC_9.", "needs GLIBC_9."),
+    "a library": (b"\0libc.so.6\0", b"\0libq.so.6\0", "needs the library libq.so.6"),
+    "its architecture": (b"\x7fELF", b"\x7fARM", "is built for another architecture"),
+}
+"""What is lacking -> bytes of an extension module, in its strings, and what stands there instead."""
+
+
+@pytest.fixture
+def patched(tmp_path):
+    """Writes a module of the standard library, changed, and returns the code that imports it."""
+
+    def write(old: bytes, new: bytes) -> str:
+        spec = importlib.util.find_spec("_ctypes_test") or importlib.util.find_spec("_opcode")
+        content = Path(spec.origin).read_bytes()
+        if old not in content:
+            pytest.skip(f"{spec.origin} is linked otherwise")
+        path = tmp_path / "broken.so"
+        path.write_bytes(content.replace(old, new))
+        return (
+            "from importlib.machinery import ExtensionFileLoader, ModuleSpec\n"
+            f"loader = ExtensionFileLoader({spec.name!r}, {str(path)!r})\n"
+            f"loader.create_module(ModuleSpec({spec.name!r}, loader, origin={str(path)!r}))\n"
+        )
+
+    return write
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of ELF files")
+@pytest.mark.parametrize("lack", PATCHES)
+def test_what_the_dynamic_loader_does_not_find_is_named(impostor, patched, lack):
+    old, new, words = PATCHES[lack]
+    (finding,) = findings(impostor(patched(old, new)))
+    assert words in finding["problem"]
+    (command, *_) = finding["commands"]
+    # Of too new a release another one, of a damaged one the same again.
+    assert ("tflite-runtime" if lack == "a newer glibc" else "--force-reinstall") in command
+
+
+def test_a_numpy_that_cannot_be_imported(patched, tmp_path):
+    package = tmp_path / "path" / "numpy"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(patched(b"\0libc.so.6\0", b"\0libq.so.6\0"))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(package.parent), str(ROOT)])}
+    result = edge_rnn("doctor", "--json", env=environment)
+    assert result.returncode == 1
+    found = json.loads(result.stdout)
+    (finding,) = found["findings"]  # once, not for every engine
+    assert finding["problem"] == "numpy needs the library libq.so.6, which is not here"
+    assert "numpy" in finding["commands"][0]
+    assert found["verdict"] == "edge-rnn does not work here"
+
+
+def test_the_same_from_python():
+    diagnosis = examine(engine="numpy")
+    assert diagnosis
+    assert not diagnosis.findings
+    trial = try_engine("numpy", seconds=0.01)
+    assert trial.timed_out
+    assert not trial
+
+
+RASPBERRY = """processor\t: 0
+BogoMIPS\t: 108.00
+Features\t: fp asimd evtstrm crc32 cpuid
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU variant\t: 0x0
+CPU part\t: 0xd08
+CPU revision\t: 3
+
+Revision\t: c03111
+Serial\t\t: 10000000abcdef01
+Model\t\t: Raspberry Pi 4 Model B Rev 1.1
+"""
+"""/proc/cpuinfo of a Raspberry Pi 4."""
+
+
+def test_a_raspberry_pi_is_known_by_its_files(tmp_path):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "cpuinfo").write_text(RASPBERRY)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "os-release").write_text('ID=debian\nPRETTY_NAME="Debian GNU/Linux 12"\n')
+    machine = this_machine(str(tmp_path))
+    assert machine.board == "Raspberry Pi 4 Model B Rev 1.1"
+    assert machine.processor == "Cortex-A72"
+    assert machine.system == "Debian GNU/Linux 12"
+    # The device tree says it more exactly, with a NUL at its end.
+    (tmp_path / "proc" / "device-tree").mkdir()
+    (tmp_path / "proc" / "device-tree" / "model").write_bytes(b"Raspberry Pi 5 Model B Rev 1.0\0")
+    assert this_machine(str(tmp_path)).board == "Raspberry Pi 5 Model B Rev 1.0"
+    assert this_machine(str(tmp_path / "nothing")).board is None
+
+
+def test_musl_is_known_by_what_its_loader_says(tmp_path):
+    loader = tmp_path / "ld-musl-x86_64.so.1"
+    loader.write_text("#!/bin/sh\nprintf 'musl libc (x86_64)\\nVersion 1.2.3\\n' >&2\nexit 1\n")
+    loader.chmod(0o755)
+    assert _musl(str(tmp_path / "ld-musl-*.so.1")) == ("musl", (1, 2))
+
+
+def test_without_pip_the_command_brings_it(tmp_path):
+    """An environment as uv makes them."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    site = Path(importlib.util.find_spec("click").origin).parents[1]
+    links = tmp_path / "links"
+    links.mkdir()
+    (links / "click").symlink_to(site / "click")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(links)])}
+    python = tmp_path / "bare" / "bin" / "python"
+    result = subprocess.run(
+        [python, "-m", "edge_runtime", "doctor"], env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 1
+    assert f"mend: {python} -m ensurepip && {python} -m pip install " in result.stdout

@@ -1,0 +1,239 @@
+"""Which wheels fit which system: the doctor's rules against pip's own, and what `--for` says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import tomllib
+from packaging import tags
+from packaging.requirements import Requirement
+from packaging.utils import parse_wheel_filename
+from packaging.version import Version
+
+from edge_runtime.doctor.installation import available_engines, installation, required_engine
+from edge_runtime.doctor.interpreter import this_interpreter
+from edge_runtime.doctor.system import parse_system
+from edge_runtime.doctor.wheels import fits, newest, releases
+from edge_runtime.engine import ENGINES
+from edge_runtime.errors import InputError
+from tests.conftest import ROOT, edge_rnn, succeed
+from tests.model_files import write_model
+from tests.parity.test_targets import pypi_answers
+
+PACKAGES = (*ENGINES, "numpy")
+
+SYSTEMS = (
+    "raspios-trixie-64",
+    "raspios-bookworm-64",
+    "raspios-bookworm-32",
+    "raspios-bullseye-64",
+    "raspios-bullseye-32",
+    "python3.10-x86_64-glibc2.26",
+    "python3.12-x86_64-musl1.2",
+    "python3.9-i686-glibc2.31",
+)
+
+
+def test_facts_hold_the_engines_that_our_wheel_asks_for():
+    for requirement in map(Requirement, dependencies()):
+        if requirement.name in ENGINES:
+            known = [Version(item.version) for item in releases(requirement.name)]
+            assert any(version in requirement.specifier for version in known), requirement
+
+
+def dependencies() -> list[str]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+
+
+@pytest.mark.parametrize("architecture", ["x86_64", "aarch64", "armv7l", "armv6l", "i686"])
+@pytest.mark.parametrize("minor", range(9, 16))
+def test_what_our_wheel_asks_for_is_what_its_markers_say(minor, architecture):
+    environment = {
+        "python_version": f"3.{minor}",
+        "sys_platform": "linux",
+        "platform_machine": architecture,
+    }
+    asked = {
+        item.name: item
+        for item in map(Requirement, dependencies())
+        if item.marker is None or item.marker.evaluate(environment)
+    }
+    system = parse_system(f"python3.{minor}-{architecture}-glibc2.36")
+    ours = Requirement(required_engine(system).text)
+    assert asked[ours.name].specifier == ours.specifier
+    assert not (set(ENGINES) - {ours.name}) & set(asked)
+    for release in releases(ours.name):
+        assert required_engine(system).allows(release) == (Version(release.version) in ours.specifier)
+    numpy = installation(system).numpy
+    assert numpy is None or Version(numpy.version) in asked["numpy"].specifier
+
+
+def test_on_this_machine_the_rules_are_those_of_packaging():
+    supported, system = set(tags.sys_tags()), this_interpreter().system
+    wheels = [(item, tag) for name in PACKAGES for item in releases(name) for tag in item.wheels]
+    fitting = 0
+    for release, tag in wheels:
+        name = f"{release.package.replace('-', '_')}-{release.version}-{tag}.whl"
+        theirs = bool(parse_wheel_filename(name)[3] & supported)
+        assert fits(tag, system) == theirs, name
+        fitting += theirs
+    assert 0 < fitting < len(wheels)
+
+
+@pytest.fixture(scope="module")
+def network():
+    if not pypi_answers():
+        pytest.skip("PyPI cannot be reached")
+
+
+@pytest.mark.usefixtures("network")
+@pytest.mark.parametrize("text", SYSTEMS)
+def test_the_wheels_are_those_that_pip_takes(text, tmp_path):
+    """Of the releases that are recorded; later ones are passed over."""
+    system = parse_system(text)
+    newest_of = {name: newest(name, system) for name in PACKAGES}
+    expected = {name: release.version for name, release in newest_of.items() if release}
+    result, found = asked_of_pip(system, list(expected), tmp_path)
+    assert found == expected, result.stderr
+
+
+@pytest.mark.usefixtures("network")
+@pytest.mark.parametrize(
+    ("text", "package"),
+    [
+        ("raspios-trixie-64", "tflite-runtime"),
+        ("raspios-bookworm-32", "numpy"),
+        ("python3.12-x86_64-musl1.2", "ai-edge-litert"),
+        ("python3.9-x86_64-glibc2.16", "ai-edge-litert"),
+    ],
+)
+def test_where_there_is_no_wheel_pip_finds_none(text, package, tmp_path):
+    system = parse_system(text)
+    assert newest(package, system) is None
+    result, found = asked_of_pip(system, [package], tmp_path)
+    assert "No matching distribution found" in result.stderr
+    assert not found
+
+
+def asked_of_pip(system, packages, folder) -> tuple[subprocess.CompletedProcess[str], dict[str, str]]:
+    """Package -> version that pip would install on the system, if pip finds them all."""
+    report = folder / "report.json"
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed"]
+    command += ["--no-deps", "--only-binary=:all:", "--target", str(folder), "--report", str(report)]
+    command += [f"--python-version={'.'.join(map(str, system.python))}", "--implementation=cp"]
+    # `pip install` holds Requires-Python against the Python that runs it; the tags say as much.
+    command += ["--ignore-requires-python", *(f"--platform={name}" for name in platforms(system))]
+    command += [f"{name}<={releases(name)[0].version}" for name in packages]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    items = json.loads(report.read_text())["install"] if report.exists() else []
+    return result, {item["metadata"]["name"]: item["metadata"]["version"] for item in items}
+
+
+def platforms(system) -> list[str]:
+    """Every platform tag of the system, as PEP 600 and PEP 656 define them."""
+    major, minor = system.libc_version
+    family, oldest = ("manylinux", 5) if system.libc == "glibc" else ("musllinux", 1)
+    names = [f"{family}_{major}_{k}_{system.architecture}" for k in range(minor, oldest - 1, -1)]
+    if system.libc == "glibc":
+        names += [f"manylinux{year}_{system.architecture}" for year in (2014, 2010, 1)]
+    return names
+
+
+def test_an_engine_that_computes_wrong_is_not_recommended():
+    """tflite-runtime 2.9 has wheels for it and fails the trial; 2.13 is taken instead."""
+    system = parse_system("raspios-bullseye-32")
+    (release,) = available_engines(system)
+    assert release.verified
+    assert any(not item.verified and item.wheel_for(system) for item in releases(release.package))
+
+
+def test_facts_about_operators_are_those_of_the_converter():
+    command = [sys.executable, str(ROOT / "scripts" / "operator_facts.py"), "--check"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "words"),
+    [
+        ("raspios-trixie-64", 0, ["edge-rnn works there with ai-edge-litert"]),
+        ("raspios-bookworm-64", 0, ["edge-rnn works there with tflite-runtime 2.14.0"]),
+        (
+            "raspios-bookworm-32",
+            0,
+            [
+                "pip install --extra-index-url https://www.piwheels.org/simple edge_rnn-*.whl",
+                "sudo apt install libopenblas0 && ",
+                "without XNNPACK for armv7l",
+            ],
+        ),
+        (
+            "raspios-bullseye-64",  # tflite-runtime 2.14.0 has glibc 2.34 in its wheel's name
+            0,
+            [
+                "pip finds no tflite-runtime==2.14.0",
+                "needs glibc 2.34",
+                "pip install --no-deps edge_rnn-*.whl && pip install click ai-edge-litert==2.1.0 numpy",
+            ],
+        ),
+        (
+            "python3.12-aarch64-glibc2.31",  # pip takes 2.3.0, as its wheel's name asks for glibc 2.27
+            0,
+            [
+                "needs glibc 2.34, whatever its wheel's name says",
+                "mend: pip install edge_rnn-*.whl ai-edge-litert==2.1.0",
+            ],
+        ),
+        ("python3.12-aarch64-glibc2.28", 1, ["no TFLite engine is made for", "--engine numpy"]),
+        ("raspios-bullseye-32", 0, ["tflite-runtime==2.13.0 'numpy<2'"]),
+        ("raspios-trixie-32", 1, ["uv venv --seed --python 3.11", "--engine numpy", "rpi-imager"]),
+        ("python3.13-armv6l-glibc2.41", 1, ["--engine numpy"]),
+        ("python3.12-x86_64-musl1.2", 1, ["it has no wheel for musl", "--engine numpy"]),
+        ("python3.15-x86_64-glibc2.41", 1, ["uv venv --seed --python 3.14", "--engine numpy"]),
+        ("python3.8-x86_64-glibc2.31", 1, ["edge-rnn needs Python 3.9 or newer"]),
+    ],
+)
+def test_what_is_said_of_systems_that_are_not_at_hand(system, code, words):
+    result = edge_rnn("doctor", "--for", system)
+    assert result.returncode == code, result.stdout + result.stderr
+    for part in words:
+        assert part in result.stdout
+    assert ("wrong: " in result.stdout) == (system not in ("raspios-trixie-64", "raspios-bookworm-64"))
+
+
+def test_a_system_for_json():
+    found = json.loads(succeed(edge_rnn("doctor", "--for", "raspios-bullseye-64", "--json")))
+    assert found["works"]
+    assert found["facts"]["ai-edge-litert"]["version"] == "2.1.0"
+    assert found["facts"]["system"] == "python3.9-aarch64-glibc2.31"
+    (finding,) = found["findings"]
+    assert finding["commands"]
+
+
+def test_engine_numpy_needs_no_engine_there():
+    result = edge_rnn("doctor", "--for", "python3.12-x86_64-musl1.2", "--engine", "numpy")
+    assert result.returncode == 0
+    assert "wrong" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "pi4", "python3.12", "python3.12-arm64-glibc2.36", "python3.12-aarch64-glibc2", "raspios"],
+)
+def test_what_names_no_system_is_answered_with_the_grammar(text):
+    with pytest.raises(InputError, match="expected pythonX.Y-ARCHITECTURE-glibcA.B") as refused:
+        parse_system(text)
+    assert "raspios-bookworm-64" in str(refused.value)
+    result = edge_rnn("doctor", "--for", text)
+    assert result.returncode == 2
+    assert result.stderr == f"Error: {refused.value}\n"
+
+
+def test_a_model_that_is_loaded_there(tmp_path):
+    model = write_model(tmp_path / "m.tflite", "int8")
+    printed = succeed(edge_rnn("doctor", model, "--for", "raspios-bookworm-32"))
+    assert f"{model} works there with tflite-runtime 2.14.0" in printed
+    assert "XNNPACK" not in printed  # which int8 does not use in that engine
