@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 COMMANDS = {
+    "bench": "edge_runtime.commands.bench:bench",
     "predict": "edge_runtime.commands.predict:predict",
     "verify": "edge_runtime.commands.verify:verify",
 }
