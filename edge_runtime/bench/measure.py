@@ -6,6 +6,7 @@ both, and their ratio is taken round by round.
 
 from __future__ import annotations
 
+import math
 import platform
 import statistics
 from collections.abc import Sequence
@@ -56,11 +57,11 @@ def bench_model(
 
     `source`: a file of raw windows (see windows.read_windows); without it they are random, in the unit
     of the training data. The other options are those of Classifier; throughput is measured for other
-    numbers of threads as well. Raises InputError for `seconds` that are not above 0, and what
+    numbers of threads as well. Raises InputError for `seconds` that are no number above 0, and what
     Classifier and read_windows raise.
     """
-    if not seconds > 0:
-        raise InputError(f"--seconds is {seconds}: expected more than 0")
+    if not 0 < seconds < math.inf:
+        raise InputError(f"--seconds is {seconds}: expected a number above 0")
     models = [str(model), *([] if compare is None else [str(compare)])]
     options = {"engine": engine, "shared_weights": shared_weights, "trust": trust}
 

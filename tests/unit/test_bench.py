@@ -81,7 +81,8 @@ def test_text_with_windows_of_a_file_and_the_numpy_engine(model, tmp_path):
         (["absent.tflite"], "absent.tflite: cannot read the model file"),
         (["MODEL", "--compare", "cut.tflite"], "cut.tflite: cut short or damaged"),
         (["MODEL", "--engine", "coral"], "unknown engine 'coral'"),
-        (["MODEL", "--seconds", "0"], "--seconds is 0.0: expected more than 0"),
+        (["MODEL", "--seconds", "0"], "--seconds is 0.0: expected a number above 0"),
+        (["MODEL", "--seconds", "inf"], "--seconds is inf: expected a number above 0"),
         (["MODEL", "--input", "wide.npy"], "wide.npy: an array of shape [1, 5, 4]"),
     ],
 )
