@@ -72,7 +72,12 @@ class _Child:
         command += [str(windows), str(logits), *_core(), *(["--any-way"] if candidate.any_way else [])]
         with (logits.with_suffix(".err")).open("w+") as errors:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # numpy's, all on the one core
             )
             self.timing.way = self.process.stdout.readline().strip()
             if self.timing.way:

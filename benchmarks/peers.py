@@ -9,6 +9,7 @@ is a run directory whose model is one LSTM and one Dense layer, as `edge-rnn tra
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
@@ -70,8 +71,8 @@ def stock_converter(run: Run, *, unroll: bool) -> Any:
     return converter
 
 
-def onnx_float32(run: Run, out: Path) -> None:
-    """ONNX's LSTM and Gemm."""
+def onnx_float32(run: Run, out: Path, batch: int | str = 1) -> None:
+    """ONNX's LSTM and Gemm; `batch`: windows a run, or the name of a size that is open."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -90,7 +91,7 @@ def onnx_float32(run: Run, out: Path) -> None:
         helper.make_node("Squeeze", ["last", "axis"], ["h"]),
         helper.make_node("Gemm", ["h", "dense_kernel", "dense_bias"], ["logits"], transB=1),
     ]
-    shapes = {"window": [1, network.steps, network.features], "logits": [1, len(dense.bias)]}
+    shapes = {"window": [batch, network.steps, network.features], "logits": [batch, len(dense.bias)]}
     ends = {
         name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
         for name, shape in shapes.items()
@@ -108,12 +109,12 @@ def onnx_gates(stacked: np.ndarray) -> np.ndarray:
     return np.concatenate([i, o, f, g])[np.newaxis]
 
 
-def onnx_dynamic_int8(run: Run, out: Path) -> None:
+def onnx_dynamic_int8(run: Run, out: Path, batch: int | str = 1) -> None:
     """ONNX Runtime's quantize_dynamic of the same graph."""
     from onnxruntime.quantization import quantize_dynamic
 
     exact = out.with_name(f"{out.stem}-float32.onnx")
-    onnx_float32(run, exact)
+    onnx_float32(run, exact, batch)
     quantize_dynamic(str(exact), str(out))
 
 
@@ -147,6 +148,8 @@ MAKERS: dict[str, Callable[[Run, Path], None]] = {
     "unrolled-int8": unrolled_int8,
     "onnx-float32": onnx_float32,
     "onnx-dynamic-int8": onnx_dynamic_int8,
+    "onnx-float32-batch": partial(onnx_float32, batch="windows"),
+    "onnx-dynamic-int8-batch": partial(onnx_dynamic_int8, batch="windows"),
     "torch": torch_state,
 }
 

@@ -25,13 +25,16 @@ from typing import Any, Callable
 
 import numpy as np
 
-from edge_runtime.engine import SHARED_WEIGHTS, open_interpreter
+from edge_runtime.classifier import Classifier
+from edge_runtime.engine import NUMPY, SHARED_WEIGHTS, open_interpreter
 from edge_runtime.errors import EdgeRnnError
 from edge_runtime.quantization import dequantize, quantize
 
 WARM_UP = 20
 """Runs before every measurement: another process has had the core and its caches."""
 SHARED = "ai-edge-litert, shared weights"
+OURS = "edge-rnn, "
+"""Before an engine's name: Classifier.predict of a raw window, instead of the engine alone."""
 TRIALS = 3
 TRIAL_RUNS = 200
 
@@ -140,6 +143,33 @@ def tflite_way(engine: str, model: Path, kernels: str) -> Way:
     return Way(kernels, prepare, run, logits)
 
 
+def our_ways(engine: str, model: Path, example: np.ndarray, any_way: bool) -> list[Way]:
+    """Classifier.predict, of a window in the unit of the training data."""
+    classifier = Classifier(model, engine=engine[len(OURS) :])
+    training = classifier.spec.normalization
+
+    def prepare(window: np.ndarray) -> np.ndarray:
+        raw = window[0] * np.float32(training.std) + np.float32(training.mean)
+        return np.rint(raw).astype(np.uint8) if training.dtype == "uint8" else raw
+
+    def run(raw: np.ndarray) -> np.ndarray:
+        return classifier.predict(raw).logits[np.newaxis]
+
+    return [Way("predict", prepare, run)]
+
+
+def tensorflow_ways(engine: str, model: Path, example: np.ndarray, any_way: bool) -> list[Way]:
+    """The Keras model called eagerly, and as a tf.function."""
+    import tensorflow as tf
+
+    network = tf.keras.models.load_model(model, compile=False)
+    compiled = tf.function(network)
+    return [
+        Way("eager", tf.constant, lambda window: network(window).numpy()),
+        Way("tf.function", tf.constant, lambda window: compiled(window).numpy()),
+    ]
+
+
 def onnx_ways(engine: str, model: Path, example: np.ndarray, any_way: bool) -> list[Way]:
     """InferenceSession.run, and bound input and output without new arrays."""
     import onnxruntime as ort
@@ -222,10 +252,14 @@ def torch_way(torch: Any, name: str, network: Any) -> Way:
 
 
 OPENERS: dict[str, Callable[[str, Path, np.ndarray, bool], list[Way]]] = {
+    f"{OURS}ai-edge-litert": our_ways,
+    f"{OURS}tflite-runtime": our_ways,
+    f"{OURS}{NUMPY}": our_ways,
     "ai-edge-litert": tflite_ways,
     SHARED: shared_ways,
     "tflite-runtime": tflite_ways,
     "onnxruntime": onnx_ways,
+    "tensorflow": tensorflow_ways,
     "torch": torch_ways,
     "torch-dynamic-int8": torch_ways,
 }

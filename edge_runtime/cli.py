@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 COMMANDS = {
+    "bench": "edge_runtime.commands.bench:bench",
     "doctor": "edge_runtime.commands.doctor:doctor",
     "predict": "edge_runtime.commands.predict:predict",
     "stream": "edge_runtime.commands.stream:stream",

@@ -50,7 +50,17 @@ PREDICT_PATH = {
 }
 """Our modules from the command line to a prediction."""
 
-NAMES = {"convert", "doctor", "evaluate", "inspect", "predict", "stream", "train", "verify"}
+NAMES = {
+    "bench",
+    "convert",
+    "doctor",
+    "evaluate",
+    "inspect",
+    "predict",
+    "stream",
+    "train",
+    "verify",
+}
 """Of all commands."""
 
 ALLOWED_IN_HELP = {*sys.stdlib_module_names, "click", "edge_runtime", "train", "convert"}

@@ -1,0 +1,270 @@
+"""What our runtime costs beside a bare interpreter, ONNX Runtime and TensorFlow.
+
+    python benchmarks/footprint.py runs/mnist [--cold-rounds 15] [--rounds 40] [--runs 50]
+
+Prints Markdown. Installed: site-packages of an environment with that runtime only, less an empty one's
+(footprint_environments.py makes them with pip; our wheel is installed as users install it). Cold start:
+from the start of the process to its first line, the answer for one window; peak memory of that process
+(first_answer.py). Ratios are to the bare script of the same engine (benchmarks/bare), medians over the
+rounds of each round's own. Latency: one window in, the answer out, in processes of this environment, one
+core, interleaved (interleaved.py). Overhead: what Classifier adds to set, invoke and get, in one process
+(overhead_child.py). RUN has to be one of pixels, as the scripts divide by 255.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+from cpu import cpu_name
+from footprint_environments import Environment, build_wheel, environment, without_this_python
+from interleaved import Candidate, Timing, measure
+from latency import make_peer
+from timed_child import OURS
+
+from edge_runtime.engine import ENGINES, NUMPY
+from edge_runtime.errors import DataError, EdgeRnnError
+from edge_runtime.normalization import Normalization
+from edge_runtime.run_directory import Run
+
+HERE = Path(__file__).parent
+PIXELS = Normalization((0.0,), (255.0,), "uint8")
+TIMED_WINDOWS = 200
+TENSORFLOW_ROUNDS = 5
+"""Its cold start takes seconds."""
+MAX_PREDICT_US, MAX_LOGITS_US, MAX_COLD, MAX_PEAK = 10, 3, 1.25, 1.1
+"""The project's aims."""
+RUNTIMES = {
+    "tflite-runtime": ["tflite-runtime==2.14.0", "numpy<2"],
+    "ai-edge-litert": ["ai-edge-litert>=2.1,<3", "numpy"],
+    NUMPY: ["numpy"],
+    "onnxruntime": ["onnxruntime", "numpy"],
+    "tensorflow": ["tensorflow>=2.21,<2.22"],
+}
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A row of the table."""
+
+    name: str
+    environment: Environment
+    command: list[str]
+    candidate: Candidate
+    bare: str | None = None
+    """The name of the row it is compared with."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Something that the project has to show."""
+
+    what: str
+    found: float
+    allowed: float
+
+    def __str__(self) -> str:
+        met = "yes" if self.found <= self.allowed else "**no**"
+        return f"| {self.what} | {self.found:.2f} | {self.allowed:.2f} | {met} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run")
+    parser.add_argument("--precision", default="int8", help="of our files in the first table")
+    parser.add_argument("--cold-rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=40, help="of the latencies")
+    parser.add_argument("--runs", type=int, default=50, help="of each row in each round")
+    options = parser.parse_args()
+    run = Run.open(options.run)
+    if run.record.normalization != PIXELS:
+        raise DataError(f"{options.run}: normalized otherwise than by 255, as the bare scripts do")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        files = make_files(options.run, run, options.precision, folder)
+        entries = contestants(files, options.precision, folder)
+        cold = cold_starts(entries, options.cold_rounds)
+        windows = PIXELS.apply(np.load(files["windows"]))
+        candidates = [entry.candidate for entry in entries]
+        timings = measure(candidates, windows, options.rounds, options.runs)
+        overheads = {
+            (engine, precision): overhead(files[precision], files["windows"], engine)
+            for engine in ENGINES
+            for precision in dict.fromkeys(("int8", "float32", options.precision))
+        }
+        empty = environment(cache("empty"), [])
+        print(
+            f"CPU: {cpu_name()}. Python {sys.version.split()[0]}. TFLite models: {options.precision}.\n"
+        )
+        print_footprint(entries, cold, timings, empty)
+    print_overheads(overheads)
+    print_limits(cold_limits(entries, cold) + overhead_limits(overheads))
+
+
+def make_files(path: str, run: Run, precision: str, folder: Path) -> dict[str, Path]:
+    """Our files, the peers' and the windows."""
+    files = {}
+    for name in dict.fromkeys(("int8", "float32", precision)):
+        files[name] = folder / f"{name}.tflite"
+        convert = ["-m", "edge_runtime", "convert", path, "--precision", name]
+        command = [sys.executable, *convert, "--out", str(files[name])]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    files["onnx"] = folder / "model.onnx"
+    failure = make_peer("onnx-float32", path, files["onnx"])
+    if failure:
+        raise DataError(f"{path}: no ONNX file: {failure}")
+    files["keras"] = run.model.absolute()
+    windows = run.test_windows().x[:TIMED_WINDOWS]
+    for name, array in (("windows", windows), ("window", windows[0])):
+        files[name] = folder / f"{name}.npy"
+        np.save(files[name], array)
+    return files
+
+
+def contestants(files: dict[str, Path], precision: str, folder: Path) -> list[Contestant]:
+    """All rows, with their environments made."""
+    wheel, model, window = build_wheel(folder), files[precision], str(files["window"])
+    rows = []
+    for engine in (*ENGINES, NUMPY):
+        place = environment(cache(f"edge-rnn-{engine}"), [*RUNTIMES[engine], "click>=8.1"], wheel)
+        command = [place.program("edge-rnn"), "predict", str(model), window]
+        command += ["--engine", NUMPY] if engine == NUMPY else []
+        bare = f"bare script, {engine}" if engine in ENGINES else None
+        ours = Candidate("", OURS + engine, model)
+        rows.append(Contestant(f"edge-rnn predict, {engine}", place, command, ours, bare))
+    peers = [(engine, model, f"bare script, {engine}") for engine in ENGINES]
+    peers.append(("onnxruntime", files["onnx"], "script, onnxruntime, float32"))
+    peers.append(("tensorflow", files["keras"], "script, tensorflow, float32"))
+    for engine, file, name in peers:
+        place = environment(cache(f"bare-{engine}"), RUNTIMES[engine])
+        script = HERE / "bare" / f"{engine.replace('-', '_')}_bare.py"
+        command = [place.program("python"), str(script), str(file), window]
+        rows.append(Contestant(name, place, command, Candidate("", engine, file)))
+    return rows
+
+
+def cache(name: str) -> Path:
+    """Where an environment is kept."""
+    return Path(platformdirs.user_cache_dir("edge-rnn")) / "footprint" / name
+
+
+def cold_starts(entries: list[Contestant], rounds: int) -> dict[str, list[dict[str, Any]]]:
+    """What first_answer.py says of each row. Raises EngineError where the answers differ."""
+    slow = {entry.name for entry in entries if "tensorflow" in entry.name}
+    request = {
+        "commands": {entry.name: entry.command for entry in entries},
+        "rounds": {
+            e.name: min(rounds, TENSORFLOW_ROUNDS) if e.name in slow else rounds for e in entries
+        },
+    }
+    printed = subprocess.run(
+        [sys.executable, str(HERE / "first_answer.py")],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        env={**without_this_python(), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        check=False,
+    )
+    if printed.returncode:
+        raise DataError(printed.stderr.strip())
+    found: dict[str, list[dict[str, Any]]] = json.loads(printed.stdout)
+    classes = {name: answered_class(items[0]["line"]) for name, items in found.items()}
+    if len(set(classes.values())) != 1:
+        raise DataError(f"the answers differ: {classes}")
+    return found
+
+
+def answered_class(line: str) -> str:
+    """`window.npy: 7 (100.0 %)` or `7` to `7`."""
+    return line.rpartition(": ")[2].split()[0]
+
+
+def overhead(model: Path, windows: Path, engine: str) -> dict[str, float]:
+    """What overhead_child.py prints."""
+    command = [sys.executable, str(HERE / "overhead_child.py"), str(model), str(windows), engine]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True)
+    result: dict[str, float] = json.loads(printed.stdout)
+    return result
+
+
+def ratio(cold: dict[str, list[dict[str, Any]]], entry: Contestant, key: str) -> float:
+    """To the bare script: the median over the rounds of each round's own."""
+    assert entry.bare is not None
+    pairs = zip(cold[entry.name], cold[entry.bare])
+    return statistics.median(ours[key] / bare[key] for ours, bare in pairs)
+
+
+def print_footprint(
+    entries: list[Contestant],
+    cold: dict[str, list[dict[str, Any]]],
+    timings: list[Timing],
+    empty: Environment,
+) -> None:
+    print("| | installed MB | cold start ms | of bare | peak MB | of bare | p50 us | p99 us |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for entry, timing in zip(entries, timings):
+        megabytes = (entry.environment.site_bytes - empty.site_bytes) / 1e6
+        start = statistics.median(item["ms"] for item in cold[entry.name])
+        peak = statistics.median(item["peak"] for item in cold[entry.name]) / 1e6
+        ratios = ["", ""]
+        if entry.bare:
+            ratios = [f"{ratio(cold, entry, key):.2f}" for key in ("ms", "peak")]
+        times = f"{timing.median:.1f} | {timing.p99:.1f}"
+        print(
+            f"| {entry.name} | {megabytes:.1f} | {start:.0f} | {ratios[0]} | {peak:.1f} | {ratios[1]} "
+            f"| {timing.failure or times} |"
+        )
+    versions = {name: item for entry in entries for name, item in entry.environment.versions.items()}
+    shown = [f"{name} {versions[name]}" for name in RUNTIMES if name != NUMPY]
+    numpys = sorted({entry.environment.versions["numpy"] for entry in entries})
+    print(f"\n{', '.join(shown)}; numpy {', '.join(numpys)}.")
+
+
+def print_overheads(overheads: dict[tuple[str, str], dict[str, float]]) -> None:
+    print("\n| engine | precision | set, invoke, get us | logits(out=) adds us | predict() adds us |")
+    print("| --- | --- | --- | --- | --- |")
+    for (engine, precision), found in overheads.items():
+        print(
+            f"| {engine} | {precision} | {found['bare']:.1f} | {found['logits']:.2f} "
+            f"| {found['predict']:.2f} |"
+        )
+
+
+def cold_limits(entries: list[Contestant], cold: dict[str, list[dict[str, Any]]]) -> list[Limit]:
+    pairs = [entry for entry in entries if entry.bare]
+    return [
+        *(Limit(f"{e.name}: cold start of bare", ratio(cold, e, "ms"), MAX_COLD) for e in pairs),
+        *(Limit(f"{e.name}: peak memory of bare", ratio(cold, e, "peak"), MAX_PEAK) for e in pairs),
+    ]
+
+
+def overhead_limits(overheads: dict[tuple[str, str], dict[str, float]]) -> list[Limit]:
+    return [
+        Limit(f"{name} adds, us, {engine} {precision}", found[key], allowed)
+        for key, name, allowed in (
+            ("predict", "predict()", MAX_PREDICT_US),
+            ("logits", "logits(out=)", MAX_LOGITS_US),
+        )
+        for (engine, precision), found in overheads.items()
+    ]
+
+
+def print_limits(limits: list[Limit]) -> None:
+    print("\n| to show | found | at most | met |\n| --- | --- | --- | --- |")
+    print("\n".join(map(str, limits)))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except EdgeRnnError as error:
+        sys.exit(f"Error: {error}")

@@ -1,0 +1,201 @@
+"""Windows per second of predict() on a large batch, against ONNX Runtime.
+
+    python benchmarks/throughput.py runs/mnist [--windows 10000] [--rounds 5]
+
+Prints Markdown. One process for each row (batch_child.py), interleaved rounds, the median of the rounds;
+every row predicts all windows in each. Ours: one predict() of all windows, in one interpreter or in as
+many as there are cores. ONNX Runtime: one window in each call, or many, with its fastest of several
+sizes of a batch; normalization is not counted there. Allocated: what Python's allocator had to give at
+its peak while all windows ran. RUN has to be one of pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from batch_child import ORT, PIXELS
+from cpu import cpu_name
+from latency import make_peer
+from timed_child import SHARED, installed
+
+from convert.pipeline import convert_source
+from convert.settings import Settings
+from convert.source import Source, open_run
+from convert.target import TARGETS
+from edge_runtime.errors import DataError, EdgeRnnError
+from edge_runtime.metadata import read_model
+
+CHILD = Path(__file__).with_name("batch_child.py")
+BATCHES = (1, 16, 64, 256, 1024)
+OURS = (
+    ("float32", "any", ("ai-edge-litert", SHARED, "tflite-runtime")),
+    ("int8", "any", ("ai-edge-litert", SHARED, "tflite-runtime")),
+    ("dynamic", "any", ("tflite-runtime",)),
+    ("dynamic", "litert-2.1", ("ai-edge-litert", SHARED)),
+    ("int4", "litert-2.1", ("ai-edge-litert", SHARED)),
+)
+"""Precision, target, engines."""
+PEERS = {"float32": "onnx-float32-batch", "dynamic int8": "onnx-dynamic-int8-batch"}
+"""Name -> kind in peers.py."""
+
+
+@dataclass
+class Row:
+    """A runtime with a model, and the seconds that all windows took in each round."""
+
+    name: str
+    engine: str
+    file: Path
+    threads: int
+    batch: int = 0
+    """Windows in each call; 0 for all."""
+    seconds: list[float] = field(default_factory=list)
+    classes: np.ndarray | None = None
+    allocated: int | None = None
+    """Bytes at the peak of a run into a buffer; None where that was not looked at."""
+
+    def rate(self, windows: int) -> float:
+        """Windows per second."""
+        return windows / statistics.median(self.seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run")
+    parser.add_argument("--windows", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    source = open_run(options.run)
+    if source.normalization != PIXELS:
+        raise DataError(
+            f"{options.run}: normalized otherwise than by 255, as ONNX Runtime's windows are"
+        )
+    windows = source.held_out.x[: options.windows]
+    counts = sorted({1, os.cpu_count() or 1})
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        np.save(folder / "windows.npy", windows)
+        rows = [*our_rows(source, counts, folder), *peer_rows(options.run, counts, folder)]
+        measure(rows, folder / "windows.npy", options.rounds)
+        full = source.logits[: options.windows].argmax(axis=1)
+        print(f"CPU: {cpu_name()}. {len(windows):,} windows, {options.rounds} rounds.\n")
+        table(fastest_batches(rows), full)
+        verdict(rows, len(windows), counts)
+
+
+def our_rows(source: Source, counts: list[int], folder: Path) -> list[Row]:
+    rows = []
+    for precision, target, engines in OURS:
+        file = folder / f"{precision}-{target}.tflite"
+        settings = Settings(target=TARGETS[target])
+        if not convert_source(source, file, precision=precision, settings=settings):
+            raise DataError(f"{precision} for {target} is not within its budget")
+        can_share = read_model(file)[1].shared_weights
+        for engine in engines:
+            if installed(engine) and (engine != SHARED or can_share):
+                rows += [Row(precision, engine, file, count) for count in counts]
+    return rows
+
+
+def peer_rows(run: str, counts: list[int], folder: Path) -> list[Row]:
+    rows = []
+    for name, kind in PEERS.items():
+        file = folder / f"{kind}.onnx"
+        failure = make_peer(kind, run, file)
+        if failure:
+            raise DataError(f"{run}: no ONNX file: {failure}")
+        rows += [Row(name, ORT, file, count, batch) for count in counts for batch in BATCHES]
+    return rows
+
+
+def measure(rows: list[Row], windows: Path, rounds: int) -> None:
+    """Fill in the rows; each round asks every process once, in an order that turns by one."""
+    children = [start(row, windows) for row in rows]
+    for k in range(rounds):
+        turn = k % len(rows)
+        for n in (*range(turn, len(rows)), *range(turn)):
+            print(file=children[n].stdin, flush=True)
+            rows[n].seconds.append(float(children[n].stdout.readline()))
+    for child in children:
+        child.communicate()
+
+
+def start(row: Row, windows: Path) -> subprocess.Popen[str]:
+    """Its process, which has predicted once. Raises DataError where it fails."""
+    arguments = [row.engine, str(row.file), str(windows), str(row.threads), str(row.batch)]
+    child = subprocess.Popen(
+        [sys.executable, str(CHILD), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    line = child.stdout.readline()
+    if not line:
+        raise DataError(f"{row.name} in {row.engine}: exit code {child.wait()}")
+    found = json.loads(line)
+    row.classes, row.allocated = np.array(found["classes"]), found["allocated"]
+    return child
+
+
+def fastest_batches(rows: list[Row]) -> list[Row]:
+    """Without ONNX Runtime's slower sizes of a batch above 1."""
+    kept = []
+    for row in rows:
+        same = [
+            other
+            for other in rows
+            if row.batch > 1
+            and other.batch > 1
+            and (other.name, other.threads) == (row.name, row.threads)
+        ]
+        if row.batch <= 1 or row is min(same, key=lambda item: statistics.median(item.seconds)):
+            kept.append(row)
+    return kept
+
+
+def table(rows: list[Row], full: np.ndarray) -> None:
+    print("| model | engine | cores | windows a call | windows/s | agreement | allocated |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for row in rows:
+        memory = "" if row.allocated is None else f"{row.allocated:,} bytes"
+        print(
+            f"| {row.name} | {row.engine} | {row.threads} | {row.batch or 'all'} "
+            f"| {row.rate(len(full)):,.0f} | {100 * (row.classes == full).mean():.2f} % | {memory} |"
+        )
+
+
+def verdict(rows: list[Row], windows: int, counts: list[int]) -> None:
+    """Our fastest beside ONNX Runtime's on as many cores; ratios are medians of the rounds' own."""
+    for count in counts:
+        here = [row for row in rows if row.threads == count]
+        ours = max((r for r in here if r.engine != ORT), key=lambda row: row.rate(windows))
+        for what, peers in (
+            ("one window a call", [r for r in here if r.batch == 1]),
+            ("its best batch", [r for r in here if r.batch > 1]),
+        ):
+            best = max(peers, key=lambda row: row.rate(windows))
+            pairs = zip(best.seconds, ours.seconds)
+            ratio = statistics.median(theirs / own for theirs, own in pairs)
+            print(
+                f"\n{count} core{'s' * (count > 1)}: our {ours.name} in {ours.engine} predicts "
+                f"{ratio:.2f} times as many windows as ONNX Runtime's {best.name}, {what}.",
+                end="",
+            )
+    print()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except EdgeRnnError as error:
+        sys.exit(f"Error: {error}")

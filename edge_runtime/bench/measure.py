@@ -1,0 +1,209 @@
+"""The story of `edge-rnn bench`: cold starts, latency, profile and throughput of one model or two.
+
+Two models take turns in everything, in short rounds: what slows the machine down for a while then slows
+both, and their ratio is taken round by round.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import statistics
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any, Callable
+
+from edge_runtime.bench.machine_state import read_machine_state
+from edge_runtime.bench.report import (
+    BenchReport,
+    ColdStart,
+    Latency,
+    ModelBench,
+    OperatorTime,
+    Ratio,
+    Throughput,
+)
+from edge_runtime.bench.session import Session, open_session
+from edge_runtime.engine import NUMPY
+from edge_runtime.errors import InputError
+
+COLD_STARTS = 5
+ROUND_SECONDS = 0.05
+"""Of one model's turn; long enough for hundreds of runs, or for a few of a slow model."""
+FEWEST_ROUNDS = 5
+BATCH_ROUNDS = 5
+BATCH_SECONDS = 0.05
+"""How long a batch takes, about."""
+LARGEST_BATCH = 4096
+"""Windows; more would only take memory."""
+
+Figures = dict[str, Any]
+Opener = Callable[..., AbstractContextManager[Session]]
+
+
+def bench_model(
+    model: str | Path,
+    *,
+    compare: str | Path | None = None,
+    seconds: float = 2.0,
+    source: str | Path | None = None,
+    engine: str = "auto",
+    threads: int = 1,
+    shared_weights: bool = False,
+    trust: bool = False,
+) -> BenchReport:
+    """Measure the file `model`, and `compare` in turns with it, each figure for about `seconds`.
+
+    `source`: a file of raw windows (see windows.read_windows); without it they are random, in the unit
+    of the training data. The other options are those of Classifier; throughput is measured for other
+    numbers of threads as well. Raises InputError for `seconds` that are no number above 0, and what
+    Classifier and read_windows raise.
+    """
+    if not 0 < seconds < math.inf:
+        raise InputError(f"--seconds is {seconds}: expected a number above 0")
+    models = [str(model), *([] if compare is None else [str(compare)])]
+    options = {"engine": engine, "shared_weights": shared_weights, "trust": trust}
+
+    def opener(path: str, threads: int = threads, jobs: int = 1) -> AbstractContextManager[Session]:
+        where = None if source is None else str(source)
+        return open_session(path, source=where, jobs=jobs, options={**options, "threads": threads})
+
+    before = read_machine_state()
+    starts = cold_starts(models, opener)
+    latencies, ratio, profiles = steady(models, seconds, opener)
+    facts = starts[0][0]
+    tried = settings(facts["engine"], before.cores)
+    throughputs = all_throughputs(models, seconds, opener, latencies, tried)
+    return BenchReport(
+        engine=facts["engine"],
+        version=facts["version"],
+        numpy=facts["numpy"],
+        python=platform.python_version(),
+        threads=threads,
+        shared_weights=shared_weights,
+        machine=before,
+        machine_after=read_machine_state(),
+        models=tuple(map(_model_bench, models, starts, latencies, profiles, throughputs)),
+        ratio=ratio,
+    )
+
+
+def cold_starts(models: Sequence[str], opener: Opener) -> list[list[Figures]]:
+    """For each model the first answers of COLD_STARTS processes."""
+    found: list[list[Figures]] = [[] for _ in models]
+    for _ in range(COLD_STARTS):
+        for path, facts in zip(models, found):
+            with opener(path) as session:
+                facts.append(session.facts)
+    return found
+
+
+def steady(
+    models: Sequence[str], seconds: float, opener: Opener
+) -> tuple[list[Latency], Ratio | None, list[Any]]:
+    """Latency of each model after its warm-up, the ratio of two, and each one's profile."""
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(opener(path)) for path in models]
+        warm_ups = [session.ask(warm_up=seconds) for session in sessions]
+        share = min(ROUND_SECONDS, seconds / FEWEST_ROUNDS)
+        rounds = in_turns(sessions, round(seconds / share), [{"latency": share}] * len(sessions))
+        latencies = list(map(_latency, rounds, warm_ups))
+        return latencies, latency_ratio(rounds), [session.ask(profile=seconds) for session in sessions]
+
+
+def in_turns(
+    sessions: Sequence[Session], rounds: int, requests: Sequence[dict[str, Any]]
+) -> list[list[Any]]:
+    """Each session's answers to its request, one a round; the order turns by one each round."""
+    answers: list[list[Any]] = [[] for _ in sessions]
+    for k in range(rounds):
+        for n in (*range(k % len(sessions), len(sessions)), *range(k % len(sessions))):
+            answers[n].append(sessions[n].ask(**requests[n]))
+    return answers
+
+
+def _latency(rounds: list[list[int]], warm_up: Figures) -> Latency:
+    times = [time / 1e3 for part in rounds for time in part]
+    percentiles = statistics.quantiles(times, n=100, method="inclusive")
+    return Latency(
+        p50=percentiles[49],
+        p90=percentiles[89],
+        p99=percentiles[98],
+        runs=len(times),
+        warm_up_runs=warm_up["runs"],
+        warm_up_ms=warm_up["nanoseconds"] / 1e6,
+    )
+
+
+def latency_ratio(rounds: list[list[list[int]]]) -> Ratio | None:
+    """Of the first of two models by the second, from each one's times round by round; else None."""
+    if len(rounds) != 2:
+        return None
+    pairs = [statistics.median(one) / statistics.median(other) for one, other in zip(*rounds)]
+    lower, median, upper = statistics.quantiles(pairs, n=4, method="inclusive")
+    return Ratio(median, lower, upper, len(pairs))
+
+
+def settings(engine: str, cores: int) -> list[tuple[int, int]]:
+    """Threads and jobs to try: powers of two up to the cores, of one kind at a time."""
+    more = [2**k for k in range(1, cores.bit_length()) if 2**k < cores] + [cores] * (cores > 1)
+    threads = [] if engine == NUMPY else [(count, 1) for count in more]  # it has one thread
+    return [(1, 1), *threads, *((1, count) for count in more)]
+
+
+def all_throughputs(
+    models: Sequence[str],
+    seconds: float,
+    opener: Opener,
+    latencies: Sequence[Latency],
+    tried: Sequence[tuple[int, int]],
+) -> list[list[Throughput]]:
+    """Each model's windows a second with so many threads and jobs."""
+    found: list[list[Throughput]] = [[] for _ in models]
+    batches = [_batch(latency) for latency in latencies]
+    for threads, jobs in tried:
+        with ExitStack() as stack:
+            sessions = [stack.enter_context(opener(path, threads, jobs)) for path in models]
+            requests = [
+                {"throughput": seconds / BATCH_ROUNDS, "windows": jobs * batch} for batch in batches
+            ]
+            answers = in_turns(sessions, BATCH_ROUNDS, requests)
+        for rounds, throughputs in zip(answers, found):
+            rates = [1e9 * answer["windows"] / answer["nanoseconds"] for answer in rounds]
+            throughputs.append(Throughput(threads, jobs, statistics.median(rates)))
+    return found
+
+
+def _batch(latency: Latency) -> int:
+    return min(LARGEST_BATCH, max(1, round(BATCH_SECONDS * 1e6 / latency.p50)))
+
+
+def _model_bench(
+    path: str, starts: list[Figures], latency: Latency, profile: Any, throughput: list[Throughput]
+) -> ModelBench:
+    facts = starts[0]
+    note = profile if isinstance(profile, str) else ""
+    peaks = [item["peak_bytes"] for item in starts]
+    return ModelBench(
+        model=path,
+        precision=facts["precision"],
+        graph=facts["graph"],
+        steps=facts["steps"],
+        features=facts["features"],
+        classes=facts["classes"],
+        file_bytes=Path(path).stat().st_size,
+        cold_start=_cold_start([item["cold"] for item in starts]),
+        peak_bytes=None if None in peaks else max(peaks),
+        latency=latency,
+        throughput=tuple(throughput),
+        profile=() if note else tuple(OperatorTime(**item) for item in profile),
+        profile_note=note,
+    )
+
+
+def _cold_start(stages: list[dict[str, int]]) -> ColdStart:
+    """`stages`: the nanoseconds of each stage in each process."""
+    medians = {name: statistics.median(item[name] for item in stages) / 1e6 for name in stages[0]}
+    total = statistics.median(sum(item.values()) for item in stages) / 1e6
+    return ColdStart(**medians, total=total, processes=len(stages))

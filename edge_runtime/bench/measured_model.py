@@ -1,0 +1,130 @@
+"""A model that is opened, used and timed; the part of edge_runtime.bench.child that needs numpy."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.bench.memory import peak_bytes
+from edge_runtime.classifier import Classifier
+from edge_runtime.engine import NUMPY, engine_version
+from edge_runtime.metadata import Metadata, read_model_file
+from edge_runtime.pool import ClassifierPool
+from edge_runtime.windows import read_windows
+
+WINDOWS = 64
+"""How many different windows there are, if no file brings them."""
+SEED = 0
+BLOCK = 10
+"""Runs of which the warm-up looks at the median."""
+PATIENCE = 5
+"""Blocks in a row that are no faster than the best before them: the end of the warm-up."""
+FASTER = 0.98
+"""Of the best median so far: what counts as faster."""
+REFRESH = 0.1
+"""Share of a round's time that is predicted before it is timed: another process had the caches."""
+FEWEST = 5
+"""Runs of a round, however long they take."""
+
+
+class MeasuredModel:
+    """Opens the model and predicts one window. `cold` has the nanoseconds, `peak` the bytes.
+
+    `source`: a file of raw windows, or None for random ones. `options` are those of Classifier.
+    Raises what Classifier, ClassifierPool and read_windows raise.
+    """
+
+    def __init__(self, path: str, source: str | None, jobs: int, options: dict[str, Any]) -> None:
+        start = time.perf_counter_ns()
+        self._classifier = Classifier(path, **options)
+        opened = time.perf_counter_ns()
+        self._path, self._trust = path, bool(options.get("trust"))
+        self._windows = timed_windows(self._classifier.spec, source)
+        self._one_by_one = cycle(list(self._windows))
+        before = time.perf_counter_ns()
+        self._classifier.predict(next(self._one_by_one))
+        self.cold = {"opening": opened - start, "first_prediction": time.perf_counter_ns() - before}
+        self.peak = peak_bytes()
+        self._pool = ClassifierPool(path, jobs, **options) if jobs > 1 else self._classifier
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What runs here."""
+        spec, engine = self._classifier.spec, self._classifier.engine
+        return {
+            "engine": engine,
+            "version": engine_version(engine),
+            "numpy": np.__version__,
+            "precision": spec.precision,
+            "graph": spec.graph,
+            "steps": spec.steps,
+            "features": spec.features,
+            "classes": len(spec.labels),
+        }
+
+    def warm_up(self, seconds: float) -> dict[str, Any]:
+        """Predict until the last blocks were no faster than those before, or for `seconds`."""
+        end, best, waited, runs = time.perf_counter() + seconds, float("inf"), 0, 0
+        start = time.perf_counter_ns()
+        while waited < PATIENCE and time.perf_counter() < end:
+            median = statistics.median(self._nanoseconds(BLOCK))
+            waited = 0 if median < FASTER * best else waited + 1
+            best, runs = min(best, median), runs + BLOCK
+        return {"runs": runs, "nanoseconds": time.perf_counter_ns() - start}
+
+    def latency(self, seconds: float) -> list[int]:
+        """Nanoseconds of each prediction in about `seconds`."""
+        end = time.perf_counter() + REFRESH * seconds
+        while time.perf_counter() < end:
+            self._classifier.predict(next(self._one_by_one))
+        end, times = time.perf_counter() + seconds, self._nanoseconds(FEWEST)
+        while time.perf_counter() < end:
+            times += self._nanoseconds(FEWEST)
+        return times
+
+    def _nanoseconds(self, runs: int) -> list[int]:
+        clock, predict, times = time.perf_counter_ns, self._classifier.predict, []
+        windows = [next(self._one_by_one) for _ in range(runs)]
+        for window in windows:
+            start = clock()
+            predict(window)
+            times.append(clock() - start)
+        return times
+
+    def throughput(self, seconds: float, windows: int) -> dict[str, int]:
+        """How many windows were predicted in how many nanoseconds, in batches of `windows`."""
+        batch = np.resize(self._windows, (windows, *self._windows.shape[1:]))
+        done, start = 0, time.perf_counter_ns()
+        while done == 0 or time.perf_counter_ns() - start < 1e9 * seconds:
+            self._pool.predict(batch)
+            done += windows
+        return {"windows": done, "nanoseconds": time.perf_counter_ns() - start}
+
+    def profile(self, seconds: float) -> Any:
+        """The operators' times, or a clause that says why they are not known."""
+        engine = self._classifier.engine
+        if engine != NUMPY:
+            return f"{engine} {engine_version(engine)} offers none to Python"
+        from edge_runtime.bench.operators import profile
+
+        flatbuffer = read_model_file(self._path, trust=self._trust).flatbuffer
+        normalized = self._classifier.spec.normalization.apply(self._windows[0])
+        return [vars(item) for item in profile(flatbuffer, normalized, seconds)]
+
+
+def timed_windows(spec: Metadata, source: str | None) -> NDArray[Any]:
+    """The file's windows, or random ones in the unit of the training data, always the same."""
+    if source is not None:
+        return read_windows(source, spec.steps, spec.features)
+    shape, rng = (WINDOWS, spec.steps, spec.features), np.random.default_rng(SEED)
+    if spec.normalization.dtype == "uint8":
+        pixels: NDArray[np.uint8] = rng.integers(0, 256, shape, np.uint8)
+        return pixels
+    mean, std = np.array(spec.normalization.mean), np.array(spec.normalization.std)
+    windows: NDArray[np.float32] = (mean + std * rng.standard_normal(shape)).astype(np.float32)
+    return windows
