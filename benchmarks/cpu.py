@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import platform
-from pathlib import Path
+from edge_runtime.processor import read_processor, usable_cores
+
+DECISIVE = ("avx2", "avx512_vnni", "avx_vnni", "asimddp")
+"""Vector extensions that decide the speed of the engines."""
 
 
 def cpu_name() -> str:
-    """Model name and core count, with the vector extensions that decide the speed of the engines."""
-    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    fields = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
-    values = {key.strip(): value.strip() for key, value in fields.items()}
-    name = values.get("model name", platform.processor() or platform.machine())
-    flags = values.get("flags", values.get("Features", "")).split()
-    notable = [flag for flag in ("avx2", "avx512_vnni", "avx_vnni", "asimddp") if flag in flags]
-    return f"{name}, {os.cpu_count()} cores, {' '.join(notable) or 'no vector extensions listed'}"
+    """Model name and core count, with the vector extensions that matter."""
+    processor = read_processor()
+    notable = [name for name in DECISIVE if name in processor.features]
+    extensions = " ".join(notable) or "no vector extensions listed"
+    return f"{processor}, {usable_cores()} cores, {extensions}"

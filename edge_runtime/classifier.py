@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,7 +54,7 @@ class Prediction:
         return result
 
 
-class Classifier:
+class Classifier(AbstractContextManager["Classifier"]):
     """A converted model, loaded into an engine.
 
         with Classifier("mnist-int8.tflite") as classifier:
@@ -279,13 +279,5 @@ class Classifier:
             "and open it there"
         )
 
-    def __enter__(self) -> Classifier:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()

@@ -6,8 +6,8 @@ An engine computes without Python's global lock, so threads are enough: each has
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from edge_runtime.errors import InputError
 from edge_runtime.metadata import Metadata
 
 
-class ClassifierPool:
+class ClassifierPool(AbstractContextManager["ClassifierPool"]):
     """`jobs` classifiers that share out the windows of a batch.
 
     Takes what Classifier takes, and raises what it raises, and InputError for `jobs` below 1. Like a
@@ -50,13 +50,5 @@ class ClassifierPool:
         for classifier in self._classifiers:
             classifier.close()
 
-    def __enter__(self) -> ClassifierPool:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()

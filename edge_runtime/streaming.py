@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from edge_runtime.metadata import STEP, Metadata, read_model_file
 from edge_runtime.normalization import checked_row
 
 
-class StreamingClassifier:
+class StreamingClassifier(AbstractContextManager["StreamingClassifier"]):
     """A converted model that takes one row after the other.
 
         with StreamingClassifier("mnist-int8.tflite", hop=4) as stream:
@@ -139,15 +139,7 @@ class StreamingClassifier:
     def __reduce__(self) -> Any:
         return self._classifier.__reduce__()  # which says why it cannot be pickled or copied
 
-    def __enter__(self) -> StreamingClassifier:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 

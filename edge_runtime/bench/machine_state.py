@@ -7,13 +7,13 @@ the Raspberry Pi the documentation of `vcgencmd get_throttled`.
 
 from __future__ import annotations
 
-import os
-import platform
 import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from edge_runtime.processor import read_processor, usable_cores
 
 _CPU = "sys/devices/system/cpu"
 _PI_FLAGS = "sys/devices/platform/soc/soc:firmware/get_throttled"
@@ -69,7 +69,7 @@ def read_machine_state(root: Path = Path("/")) -> MachineState:
     """The state now; `root` is where /proc and /sys are found."""
     frequencies = root / _CPU / "cpu0" / "cpufreq"
     return MachineState(
-        cpu=cpu_name(root),
+        cpu=str(read_processor(root)),
         cores=usable_cores(),
         governor=_text(frequencies / "scaling_governor"),
         frequency_mhz=_scaled(frequencies / "scaling_cur_freq", 1000),
@@ -77,22 +77,6 @@ def read_machine_state(root: Path = Path("/")) -> MachineState:
         temperature_c=_temperature(root),
         throttling=_throttling(root),
     )
-
-
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def cpu_name(root: Path = Path("/")) -> str:
-    """The board (Raspberry Pi and other machines with a device tree) and the CPU's model."""
-    lines = (_text(root / "proc" / "cpuinfo") or "").splitlines()
-    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    board = (_text(root / "proc" / "device-tree" / "model") or fields.get("Model", "")).strip("\0")
-    model = fields.get("model name") or platform.processor() or platform.machine()
-    return ", ".join(filter(None, (board, model))) or "unknown CPU"
 
 
 def _temperature(root: Path) -> float | None:
