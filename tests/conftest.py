@@ -109,15 +109,21 @@ def trained(request) -> Trained:
 
 
 @pytest.fixture(scope="session")
-def models(trained, tmp_path_factory) -> dict[str, Path]:
+def models(trained, request) -> dict[str, Path]:
     """Precision -> file of the run `trained`, written by `edge-rnn convert --precision all`."""
-    return convert_all(trained, tmp_path_factory.mktemp("models"))
+    return request.getfixturevalue(f"{trained.path.name}_models")
 
 
 @pytest.fixture(scope="session")
 def digits_models(digits_run, tmp_path_factory) -> dict[str, Path]:
     """Precision -> file of the digits run."""
     return convert_all(digits_run, tmp_path_factory.mktemp("digits-models"))
+
+
+@pytest.fixture(scope="session")
+def mnist_models(mnist_run, tmp_path_factory) -> dict[str, Path]:
+    """Precision -> file of the MNIST run."""
+    return convert_all(mnist_run, tmp_path_factory.mktemp("mnist-models"))
 
 
 def convert_all(trained: Trained, folder: Path) -> dict[str, Path]:

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import glob
 import json
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.conftest import succeed
+from tests.device.pythons import python
 
-VERSIONS = ("3.9", "3.11", "3.12", "3.13")
-
-
-def python(version: str) -> str | None:
-    """An interpreter of that version: the running one, on the path, or under pyenv."""
-    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
-        return sys.executable
-    home = Path.home() / ".pyenv" / "versions"
-    installed = sorted(glob.glob(f"{home}/{version}.*/bin/python"))
-    candidates = [*installed, shutil.which(f"python{version}")]
-    for candidate in filter(None, candidates):
-        check = subprocess.run([candidate, "-c", "import venv"], capture_output=True, check=False)
-        if check.returncode == 0:
-            return candidate
-    return None
+VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
