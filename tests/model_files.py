@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
-from convert.compile import compile_network
 from convert.embed import embed
 from edge_runtime.metadata import Metadata
 from edge_runtime.normalization import Normalization
 from tests.networks import random_network, random_windows
+
+FOLDER_VARIABLE = "EDGE_RNN_TEST_FLATBUFFERS"
+"""Names a folder with FlatBuffers by their precision, where the compiler is not installed."""
 
 
 def metadata_for(flatbuffer: bytes, **changes) -> Metadata:
@@ -28,7 +31,17 @@ def metadata_for(flatbuffer: bytes, **changes) -> Metadata:
 
 def write_model(path: Path, precision: str = "float32", **changes) -> Path:
     """A model of 5 steps, 3 features and 4 classes, with a normalization per feature."""
-    network = random_network()
-    flatbuffer = compile_network(network, random_windows(network), precision=precision)
+    flatbuffer = flatbuffer_of(precision)
     path.write_bytes(embed(flatbuffer, metadata_for(flatbuffer, precision=precision, **changes)))
     return path
+
+
+def flatbuffer_of(precision: str) -> bytes:
+    """Of `random_network`; compiled here, or on the workstation that runs tests on a device."""
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if folder:
+        return Path(folder, precision).read_bytes()
+    from convert.compile import compile_network
+
+    network = random_network()
+    return compile_network(network, random_windows(network), precision=precision)

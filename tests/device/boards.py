@@ -22,7 +22,7 @@ from scripts.arm_boards import BOARDS, board_of
 from scripts.arm_root import AARCH64, arm_machine
 from scripts.cached_folder import cached_folder
 from tests.conftest import ROOT
-from tests.device.pythons import python
+from tests.device.environments import python
 
 CPUS = tuple(board.cpu for board in BOARDS)
 INTEGER = ("int8", "int16x8")

@@ -9,12 +9,19 @@ from edge_runtime.errors import EngineError
 from scripts.arm_boards import board_of
 from tests.conftest import edge_rnn, mnist_folder, succeed
 from tests.device.boards import Boards, Digits
+from tests.device.environments import Environments
 from tests.device.matrix import Matrix
 
 COUNT = 200
 """Digits of the test split that the boards classify."""
 
 MATRIX = pytest.StashKey[Matrix]()
+
+
+@pytest.fixture(scope="session")
+def environments(wheel, tmp_path_factory) -> Environments:
+    """Fresh environments of every Python, with the wheel."""
+    return Environments(tmp_path_factory.mktemp("environments"), wheel)
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +39,7 @@ def boards(request, wheel, tmp_path_factory) -> Boards:
 
 
 @pytest.fixture
-def device(boards, cpu):
+def board(boards, cpu):
     """The board with that CPU, skipped where it cannot be emulated."""
     try:
         return boards.device(cpu)

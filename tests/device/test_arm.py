@@ -7,6 +7,7 @@ kernels round alike, and where they do not, within what docs/device.md says and 
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -35,45 +36,50 @@ CASES = [
 
 
 @pytest.mark.parametrize("cpu", CPUS)
-def test_the_wheel_is_installed_by_the_boards_own_python(device, cpu):
+def test_the_wheel_is_installed_by_the_boards_own_python(board, cpu):
     """With what it asks for on this architecture, by its markers; pip had no index to fetch it from."""
-    assert "Requirement already satisfied: tflite-runtime==2.14.0" in device.installed
+    assert "Requirement already satisfied: tflite-runtime==2.14.0" in board.installed
     question = (
         "import platform, edge_runtime; from importlib.metadata import files, version; "
         "print(platform.machine(), edge_runtime.__file__, len(files('edge-rnn')), version('edge-rnn'))"
     )
-    machine, file, files, version = succeed(device.run("python", "-c", question)).split()
+    machine, file, files, version = succeed(board.run("python", "-c", question)).split()
     assert (machine, version) == (board_of(cpu).architecture, __version__)
-    assert str(device.folder) in file
+    assert str(board.folder) in file
     assert int(files) > 50
-    assert succeed(device.run("edge-rnn", "--version")) == f"edge-rnn, version {__version__}\n"
+    assert succeed(board.run("edge-rnn", "--version")) == f"edge-rnn, version {__version__}\n"
 
 
 @pytest.mark.parametrize("cpu", CPUS)
-def test_predict_and_verify(boards, device, cpu):
+def test_predict_and_verify(boards, board, cpu):
     """The commands, in the engine that they choose, find what the classifier found."""
-    digits = boards.digits
-    engine = "tflite-runtime" if "ai-edge-litert" not in engines_of(cpu) else "ai-edge-litert"
+    engine = "ai-edge-litert" if "ai-edge-litert" in engines_of(cpu) else "tflite-runtime"
     computed = boards.computed(cpu, engine)
-    for precision in PRECISIONS if cpu == "cortex-a72" else ("int8",):
-        model = digits.models[precision]
-        lines = succeed(device.run("edge-rnn", "predict", model, digits.windows, "--json")).splitlines()
-        logits = np.array([json.loads(line)["logits"] for line in lines], np.float32)
-        np.testing.assert_array_equal(logits, computed[f"{precision}/default"].logits)
-        said = succeed(device.run("edge-rnn", "verify", model))
-        assert f": {engine} " in said
-        assert "verified" in said
+
+    def commands(precision: str) -> tuple[str, str]:
+        model = boards.digits.models[precision]
+        printed = board.run("edge-rnn", "predict", model, boards.digits.windows, "--json")
+        return succeed(printed), succeed(board.run("edge-rnn", "verify", model))
+
+    precisions = PRECISIONS if cpu == "cortex-a72" else ("int8",)
+    with ThreadPoolExecutor(2) as pool:
+        for precision, (predicted, verified) in zip(precisions, pool.map(commands, precisions)):
+            logits = [json.loads(line)["logits"] for line in predicted.splitlines()]
+            expected = computed[f"{precision}/default"].logits
+            np.testing.assert_array_equal(np.array(logits, np.float32), expected)
+            assert f": {engine} " in verified
+            assert ": verified" in verified
 
 
 @pytest.mark.parametrize("cpu", CPUS)
-def test_doctor_is_content(boards, device, cpu):
+def test_doctor_is_content(boards, board, cpu):
     if "doctor" not in COMMANDS:
         pytest.skip("this edge-rnn has no doctor")
     for arguments in ((), (boards.digits.models["int8"],)):
-        succeed(device.run("edge-rnn", "doctor", *arguments))
+        succeed(board.run("edge-rnn", "doctor", *arguments))
 
 
-@pytest.mark.usefixtures("device")
+@pytest.mark.usefixtures("board")
 @pytest.mark.parametrize(("cpu", "engine", "precision"), CASES)
 def test_logits_are_those_of_x86(boards, matrix, cpu, engine, precision):
     full, on_board, on_x86 = boards.digits.full, boards.computed(cpu, engine), boards.on_x86(engine)

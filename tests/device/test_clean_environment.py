@@ -10,22 +10,13 @@ import numpy as np
 import pytest
 
 from tests.conftest import succeed
-from tests.device.pythons import python
-
-VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
+from tests.device.environments import VERSIONS
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
-def device(request, wheel, tmp_path_factory) -> Path:
-    """A fresh environment with the wheel and its base dependencies; the folder of its programs."""
-    interpreter = python(request.param)
-    if interpreter is None:
-        pytest.skip(f"Python {request.param} is not installed here")
-    folder = tmp_path_factory.mktemp(f"device-{request.param}")
-    subprocess.run([interpreter, "-m", "venv", folder], check=True)
-    pip = [folder / "bin" / "pip", "install", "--quiet", wheel]
-    subprocess.run(pip, check=True, capture_output=True, timeout=600)
-    return folder / "bin"
+def device(request, environments) -> Path:
+    """The programs of a fresh environment with the wheel and its base dependencies."""
+    return environments.programs(request.param)
 
 
 def on_device(device: Path, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
