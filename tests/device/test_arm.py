@@ -72,11 +72,15 @@ def test_predict_and_verify(boards, board, cpu):
 
 
 @pytest.mark.parametrize("cpu", CPUS)
-def test_doctor_is_content(boards, board, cpu):
+def test_the_doctor_knows_the_board_and_runs_its_engines(boards, board, cpu):
+    """It tries each engine in a process of its own, which the board's Python has to start."""
     if "doctor" not in COMMANDS:
         pytest.skip("this edge-rnn has no doctor")
-    for arguments in ((), (boards.digits.models["int8"],)):
-        succeed(board.run("edge-rnn", "doctor", *arguments))
+    printed = succeed(board.run("edge-rnn", "doctor", boards.digits.models["int8"]))
+    assert f"machine: {board_of(cpu).name}" in printed
+    assert "works here with" in printed
+    for engine in engines_of(cpu):
+        assert engine == "numpy" or f"model in {engine}: verified" in printed
 
 
 @pytest.mark.usefixtures("board")
