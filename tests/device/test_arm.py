@@ -87,7 +87,7 @@ def test_the_doctor_knows_the_board_and_runs_its_engines(boards, board, cpu):
 @pytest.mark.parametrize(("cpu", "engine", "precision"), CASES)
 def test_logits_are_those_of_x86(boards, matrix, cpu, engine, precision):
     full, on_board, on_x86 = boards.digits.full, boards.computed(cpu, engine), boards.on_x86(engine)
-    for kernels in kernels_of(engine, precision):
+    for kernels in kernels_of(cpu, engine, precision):
         here, there = on_board[f"{precision}/{kernels}"], on_x86[f"{precision}/{kernels}"]
         assert here.logits is not None, here.said
         assert there.logits is not None, there.said
