@@ -10,8 +10,8 @@ engine with several ways to run a model the one with the fewest instructions is 
 with the full model's classes on the same windows, in the emulation.
 
 Instructions are not time: caches, memory and dual issue are not counted. XNNPACK chooses its kernels by
-what the CPU can do (dot products on A76), which qemu emulates, but also by the model in /proc/cpuinfo,
-which is the host's: a real A53 gets kernels for in-order cores in some cases where this one does not.
+what the CPU can do (dot products on A76), which qemu emulates, and by the model in /proc/cpuinfo, which
+is the board's here (scripts/arm_boards.py): an A53 gets those for in-order cores, which need more.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from convert.source import open_run
 from edge_runtime.errors import EdgeRnnError, EngineError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from scripts.arm_root import WHEELS, ArmRoot, arm_root
+from scripts.arm_root import AARCH64, Machine, arm_machine
 
 HERE = Path(__file__).resolve().parent
 CPUS = ("cortex-a53", "cortex-a72", "cortex-a76")
-VERSIONS = dict(item.split("==") for item in WHEELS)
+VERSIONS = dict(item.split("==") for item in AARCH64.wheels)
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,16 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("--windows", type=int, default=60)
     options = parser.parse_args()
-    root, source = arm_root(), open_run(options.run)
+    source = open_run(options.run)
     windows = source.normalization.apply(source.held_out.x[: options.windows])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.save(folder / "windows.npy", windows.astype(np.float32))
         plugin = compiled(folder)
+        machines = [arm_machine(cpu, folder / cpu) for cpu in CPUS]
         candidates, notes = candidates_of(source, options.run, folder)
         results = {
-            candidate: [count(root, plugin, cpu, candidate, folder) for cpu in CPUS]
+            candidate: [count(machine, plugin, candidate, folder) for machine in machines]
             for candidate in candidates
         }
     versions = ", ".join(f"{name} {version}" for name, version in VERSIONS.items() if name != "click")
@@ -89,14 +90,14 @@ def compiled(folder: Path) -> Path:
     return plugin
 
 
-def count(root: ArmRoot, plugin: Path, cpu: str, candidate: Candidate, folder: Path) -> Counted | str:
+def count(machine: Machine, plugin: Path, candidate: Candidate, folder: Path) -> Counted | str:
     """The count, or why there is none."""
     marks, logits = folder / "marks.txt", folder / "logits.npy"
     command = ["setarch", "-R"]  # addresses at random would change hash tables, and so the count
-    command += root.command(cpu, "-plugin", f"{plugin},out={marks}")
+    command += machine.command("-plugin", f"{plugin},out={marks}")
     command += [str(HERE / "counted_child.py"), candidate.engine, str(candidate.file)]
     command += [str(folder / "windows.npy"), str(logits)]
-    environment = root.environment(HERE.parent)
+    environment = machine.environment(HERE.parent)
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if result.returncode:
         lines = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]

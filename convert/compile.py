@@ -10,6 +10,7 @@ from convert.calibrate import calibrate
 from convert.check import check_float16, check_network, check_ranges, check_windows
 from convert.flatbuffer import serialize
 from convert.float_state import keep_state_float
+from convert.half_way import without_half_ways
 from convert.int8_ranges import int8_quantizations
 from convert.int16_ranges import int16_quantizations
 from convert.network import Network
@@ -128,4 +129,5 @@ def _with_integer_activations(
     quantizations = int8_quantizations(graph, ranges, windows)
     if recipe is not None:
         quantizations = recipe.apply_ranges(graph, quantizations)
-    return to_int8(graph, moments, with_tied_states(graph, quantizations))
+    quantizations = without_half_ways(graph, with_tied_states(graph, quantizations))
+    return to_int8(graph, moments, quantizations)

@@ -1,27 +1,31 @@
-"""An aarch64 Debian with Python 3.11 and the engines' wheels in a folder, to be run by qemu's user mode.
+"""Debian for ARM with Python 3.11 and the engines' wheels in a folder, run as a Raspberry Pi by qemu.
 
-    python scripts/arm_root.py
+    python scripts/arm_root.py [aarch64|armv7l]
 
-prints the folder: $EDGE_RNN_CACHE/arm or edge-rnn/arm in the user's cache folder. It is made once, out
-of Debian's packages (apt checks their signatures; nothing is installed) and wheels from PyPI. Needs
-apt-get and dpkg, that is Debian or one of its kin, and the network; running it needs qemu-aarch64 of the
-package qemu-user.
+prints the folder, in $EDGE_RNN_CACHE or in edge-rnn in the user's cache folder. It is made once, out of
+Debian's packages and wheels from PyPI, about 200 MB; of the 32-bit system, for which PyPI has no numpy,
+numpy is Debian's. Needs apt-get, dpkg and the network, but no root; running it needs qemu
+(scripts/qemu_user.py).
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
+import shlex
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_runtime.errors import EngineError
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-SUITE = "bookworm"
-PACKAGES = (
+from edge_runtime.errors import EngineError
+from scripts.arm_boards import Board, board_of
+from scripts.cached_folder import cached_folder
+from scripts.debian_packages import SUITE, run, unpack
+from scripts.qemu_user import emulator
+
+PYTHON = (
     "libbz2-1.0",
     "libc6",
     "libexpat1",
@@ -38,118 +42,140 @@ PACKAGES = (
 )
 """CPython 3.11, glibc 2.36 and what numpy and the engines are linked with."""
 
-WHEELS = (
-    "ai-edge-litert==2.1.6",  # 2.2 and newer crash under Debian's qemu 7.2
-    "click==8.1.8",
-    "numpy==1.26.4",
-    "onnxruntime==1.20.1",
-    "tflite-runtime==2.14.0",
-)
-PLATFORMS = ("2_17", "2_27", "2_28", "2_34")
-"""Of manylinux, as the wheels are tagged; bookworm has glibc 2.36."""
+NUMPY = ("libblas3", "libgfortran5", "liblapack3", "python3-numpy")
+"""Debian's numpy 1.24, with plain BLAS."""
 
-KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-EMULATOR = "qemu-aarch64"
+TAGS = ("manylinux2014", "manylinux_2_17", "manylinux_2_27", "manylinux_2_28", "manylinux_2_34")
+"""As the wheels are tagged; bookworm has glibc 2.36."""
 
 
 @dataclass(frozen=True)
-class ArmRoot:
-    """A root that has been made."""
+class Architecture:
+    """What a system of one architecture is made of."""
 
+    name: str
+    """As `uname -m` and wheels name it."""
+    debian: str
+    triplet: str
+    """Debian's names of the architecture, and of the folder of its libraries."""
+    program: str
+    """Of qemu."""
+    packages: tuple[str, ...]
+    wheels: tuple[str, ...]
+
+
+AARCH64 = Architecture(
+    "aarch64",
+    "arm64",
+    "aarch64-linux-gnu",
+    "qemu-aarch64",
+    PYTHON,
+    (
+        "ai-edge-litert==2.1.6",  # 2.2 and newer crash under Debian's qemu 7.2
+        "click==8.1.8",
+        "numpy==1.26.4",
+        "onnxruntime==1.20.1",  # for benchmarks/instructions.py
+        "tflite-runtime==2.14.0",
+    ),
+)
+ARMV7L = Architecture(
+    "armv7l",
+    "armhf",
+    "arm-linux-gnueabihf",
+    "qemu-arm",
+    (*PYTHON, *NUMPY),
+    ("click==8.1.8", "tflite-runtime==2.14.0"),
+)
+ARCHITECTURES = {item.name: item for item in (AARCH64, ARMV7L)}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A board that runs programs of a root. `python` is its Python, to be started like any other."""
+
+    board: Board
     folder: Path
+    site: Path
+    """Where the wheels are unpacked."""
+    emulator: tuple[str, ...]
+    """The start of a command, for this board."""
 
     @property
-    def site(self) -> Path:
-        """Where the wheels are unpacked."""
-        return self.folder / "site"
+    def python(self) -> Path:
+        """A script that runs Python on the board; sys.executable there, so that it may start itself."""
+        return self.folder / "usr" / "bin" / "python3.11"
 
-    def command(self, cpu: str, *qemu: str) -> list[str]:
-        """What comes before the arguments of Python on an emulated `cpu` (cortex-a53, ...)."""
-        system = self.folder / "system"
-        python = str(system / "usr" / "bin" / "python3.11")
-        return [EMULATOR, "-cpu", cpu, "-L", str(system), *qemu, python]
+    def command(self, *qemu: str) -> list[str]:
+        """What comes before the arguments of Python, with further options of qemu."""
+        return [*self.emulator, *qemu, str(self.folder / "python")]
 
     def environment(self, *folders: Path) -> dict[str, str]:
-        """For that command: these folders and the wheels on Python's path; the same at every start."""
+        """For a command: these folders and the wheels on Python's path; the same at every start."""
         path = os.pathsep.join(str(item) for item in (*folders, self.site))
         fixed = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1"}
         return {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": path, **fixed}
 
 
-def arm_root() -> ArmRoot:
-    """The root in the cache, made when it is not there.
+def arm_root(architecture: Architecture = AARCH64) -> Path:
+    """The root in the cache, made when it is not there: `system` and, with the wheels, `site`.
 
     Raises EngineError that names what is missing or what failed.
     """
-    for program in (EMULATOR, "apt-get", "dpkg"):
-        if shutil.which(program) is None:
-            package = " (apt-get install qemu-user)" if program == EMULATOR else ""
-            raise EngineError(f"an emulated ARM machine needs {program}, which is not here{package}")
-    folder = _cache() / "arm"
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-            made = Path(temporary, "arm")
-            _debian(made / "system", Path(temporary))
-            _wheels(made / "site")
-            made.rename(folder)
-    return ArmRoot(folder)
+
+    def make(folder: Path) -> None:
+        unpack(architecture.packages, architecture.debian, folder / "system")
+        _install_wheels(architecture, folder / "site")
+        _link_debian_packages(architecture, folder)
+
+    content = (SUITE, *architecture.packages, *architecture.wheels)
+    return cached_folder(architecture.name, content, make)
 
 
-def _cache() -> Path:
-    cache = os.environ.get("EDGE_RNN_CACHE")
-    if cache:
-        return Path(cache).absolute()
-    import platformdirs
+def arm_machine(cpu: str, folder: Path) -> Machine:
+    """The board with that CPU, with a root of its own in `folder`, which is made.
 
-    return Path(platformdirs.user_cache_dir("edge-rnn"))
-
-
-def _debian(system: Path, temporary: Path) -> None:
-    apt, debs = temporary / "apt", temporary / "debs"
-    for name in ("lists/partial", "cache/archives/partial"):
-        (apt / name).mkdir(parents=True)
-    debs.mkdir()
-    system.mkdir(parents=True)
-    (apt / "status").touch()
-    (apt / "sources.list").write_text(
-        f"deb [signed-by={KEYRING}] http://deb.debian.org/debian {SUITE} main\n"
-        f"deb [signed-by={KEYRING}] http://deb.debian.org/debian-security {SUITE}-security main\n"
-    )
-    settings = {
-        "APT::Architecture": "arm64",
-        "APT::Architectures": "arm64",
-        "APT::Sandbox::User": "root",
-        "Dir::Cache": str(apt / "cache"),
-        "Dir::Etc::SourceList": str(apt / "sources.list"),
-        "Dir::Etc::SourceParts": "/dev/null",
-        "Dir::State::Lists": str(apt / "lists"),
-        "Dir::State::Status": str(apt / "status"),
-    }
-    command = ["apt-get", *(f"-o{key}={value}" for key, value in settings.items()), "-qq"]
-    _run([*command, "update"], debs)
-    _run([*command, "download", *PACKAGES], debs)
-    for package in sorted(debs.glob("*.deb")):
-        _run(["dpkg", "-x", str(package), str(system)], debs)
+    Everything but what its kernel shows is linked to the root in the cache. Raises what `arm_root` does.
+    """
+    board = board_of(cpu)
+    architecture = ARCHITECTURES[board.architecture]
+    start = (*emulator(architecture.program), "-cpu", cpu, "-L", str(folder))
+    root = arm_root(architecture)
+    system = root / "system"
+    (folder / "usr" / "bin").mkdir(parents=True)
+    for name in ("etc", "lib", "usr/lib"):
+        (folder / name).symlink_to(system / name)
+    (folder / "python").symlink_to(system / "usr" / "bin" / "python3.11")
+    board.write_files(folder)
+    machine = Machine(board, folder, root / "site", start)
+    # The name that it was called by, a virtual environment's for instance, tells Python where it is.
+    script = f'#!/bin/sh\nexec {shlex.join(start)} -0 "$0" {shlex.quote(str(folder / "python"))} "$@"\n'
+    machine.python.write_text(script)
+    machine.python.chmod(0o755)
+    return machine
 
 
-def _wheels(site: Path) -> None:
-    platforms = [f"--platform=manylinux_{tag}_aarch64" for tag in PLATFORMS]
-    platforms += ["--platform=manylinux2014_aarch64"]
+def _install_wheels(architecture: Architecture, site: Path) -> None:
+    platforms = [f"--platform={tag}_{architecture.name}" for tag in TAGS]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--target", str(site), "--no-deps", "--only-binary=:all:", "--python-version=3.11"]
-    _run([*command, "--implementation=cp", *platforms, *WHEELS], Path.cwd())
+    run([*command, "--implementation=cp", *platforms, *architecture.wheels], Path.cwd())
 
 
-def _run(command: list[str], folder: Path) -> None:
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if result.returncode:
-        lines = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
-        raise EngineError(f"{command[0]} {command[-1]} failed: {lines[-1]}")
+def _link_debian_packages(architecture: Architecture, folder: Path) -> None:
+    """What Debian's installer would do for numpy: on Python's path, and BLAS where it is looked for."""
+    system = folder / "system" / "usr" / "lib"
+    for package in (system / "python3" / "dist-packages").glob("numpy*"):
+        relative = os.path.relpath(package, folder / "site")
+        (folder / "site" / package.name).symlink_to(relative)
+    for name in ("blas", "lapack"):
+        for library in (system / architecture.triplet / name).glob("*.so.3"):
+            (library.parents[1] / library.name).symlink_to(Path(name, library.name))
 
 
 if __name__ == "__main__":
     try:
-        print(arm_root().folder)
+        print(arm_root(ARCHITECTURES[sys.argv[1] if len(sys.argv) > 1 else "aarch64"]))
     except EngineError as error:
         sys.exit(f"Error: {error}")
+    except KeyError as error:
+        sys.exit(f"Error: {error} is no architecture: choose {' or '.join(ARCHITECTURES)}")

@@ -132,15 +132,21 @@ def trained(request) -> Trained:
 
 
 @pytest.fixture(scope="session")
-def models(trained, shared_folder) -> dict[str, Path]:
+def models(trained, request) -> dict[str, Path]:
     """Precision -> file of the run `trained`, written by `edge-rnn convert --precision all`."""
-    return converted(trained, shared_folder)
+    return request.getfixturevalue(f"{trained.path.name}_models")
 
 
 @pytest.fixture(scope="session")
 def digits_models(digits_run, shared_folder) -> dict[str, Path]:
     """Precision -> file of the digits run."""
     return converted(digits_run, shared_folder)
+
+
+@pytest.fixture(scope="session")
+def mnist_models(mnist_run, shared_folder) -> dict[str, Path]:
+    """Precision -> file of the MNIST run."""
+    return converted(mnist_run, shared_folder)
 
 
 def converted(trained: Trained, shared: Path) -> dict[str, Path]:

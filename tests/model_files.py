@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
-from convert.compile import compile_network
 from convert.embed import embed
 from edge_runtime.metadata import Metadata
 from edge_runtime.normalization import Normalization
 from edge_runtime.parity_report import ParityReport
 from tests.networks import random_network, random_windows
+
+FOLDER_VARIABLE = "EDGE_RNN_TEST_FLATBUFFERS"
+"""Names a folder with FlatBuffers by their precision, where the compiler is not installed."""
 
 
 def metadata_for(flatbuffer: bytes, parity: ParityReport | None = None, **changes) -> Metadata:
@@ -30,9 +33,19 @@ def metadata_for(flatbuffer: bytes, parity: ParityReport | None = None, **change
 
 def write_model(path: Path, precision: str = "float32", graph: str = "unrolled", **changes) -> Path:
     """A model of 5 steps, 3 features and 4 classes, with a normalization per feature."""
-    network = random_network()
-    flatbuffer = compile_network(network, random_windows(network), precision=precision, graph=graph)
+    flatbuffer = flatbuffer_of(precision, graph)
     if graph == "step":
         changes = {"graph": "step", "states": ("h", "c"), **changes}
     path.write_bytes(embed(flatbuffer, metadata_for(flatbuffer, precision=precision, **changes)))
     return path
+
+
+def flatbuffer_of(precision: str, graph: str = "unrolled") -> bytes:
+    """Of `random_network`; compiled here, or on the workstation that runs tests on a device."""
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if folder:
+        return Path(folder, f"{precision}-{graph}").read_bytes()
+    from convert.compile import compile_network
+
+    network = random_network()
+    return compile_network(network, random_windows(network), precision=precision, graph=graph)

@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-import glob
 import json
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.conftest import succeed
-
-VERSIONS = ("3.9", "3.11", "3.12", "3.13")
-
-
-def python(version: str) -> str | None:
-    """An interpreter of that version: the running one, on the path, or under pyenv."""
-    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
-        return sys.executable
-    home = Path.home() / ".pyenv" / "versions"
-    installed = sorted(glob.glob(f"{home}/{version}.*/bin/python"))
-    candidates = [*installed, shutil.which(f"python{version}")]
-    for candidate in filter(None, candidates):
-        check = subprocess.run([candidate, "-c", "import venv"], capture_output=True, check=False)
-        if check.returncode == 0:
-            return candidate
-    return None
+from tests.device.environments import VERSIONS
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
-def device(request, wheel, tmp_path_factory) -> Path:
-    """A fresh environment with the wheel and its base dependencies; the folder of its programs."""
-    interpreter = python(request.param)
-    if interpreter is None:
-        pytest.skip(f"Python {request.param} is not installed here")
-    folder = tmp_path_factory.mktemp(f"device-{request.param}")
-    subprocess.run([interpreter, "-m", "venv", folder], check=True)
-    pip = [folder / "bin" / "pip", "install", "--quiet", wheel]
-    subprocess.run(pip, check=True, capture_output=True, timeout=600)
-    return folder / "bin"
+def device(request, environments) -> Path:
+    """The programs of a fresh environment with the wheel and its base dependencies."""
+    return environments.programs(request.param)
 
 
 def on_device(device: Path, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:

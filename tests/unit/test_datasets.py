@@ -12,7 +12,7 @@ import pytest
 
 from edge_runtime.errors import DataError
 from edge_runtime.run_directory import LabelledWindows
-from tests.unit.test_windows import idx_bytes
+from tests.runtime.test_windows import idx_bytes
 from train.datasets import load_dataset
 from train.mnist import download_mnist, find_mnist
 

@@ -1,0 +1,76 @@
+"""Debian's packages of any architecture, unpacked into a folder: nothing is installed, root not needed.
+
+apt keeps its state in a folder of its own, so that the machine's lists and settings stay as they are;
+it checks the signatures. Needs apt-get and dpkg, that is Debian or one of its kin, and the network.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from edge_runtime.errors import EngineError
+
+SUITE = "bookworm"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+def unpack(packages: Iterable[str], architecture: str, folder: Path) -> None:
+    """Download `packages` of a Debian `architecture` (amd64, arm64, armhf) and unpack them in `folder`.
+
+    Dependencies are not followed. Raises EngineError that names what is missing or what failed.
+    """
+    for program in ("apt-get", "dpkg"):
+        if shutil.which(program) is None:
+            raise EngineError(f"unpacking Debian's packages needs {program}, which is not here")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        debs = Path(name, "debs")
+        debs.mkdir()
+        command = ["apt-get", *_settings(Path(name), architecture), "-qq"]
+        run([*command, "update"], debs)
+        run([*command, "download", *packages], debs)
+        for package in sorted(debs.glob("*.deb")):
+            run(["dpkg", "-x", str(package), str(folder)], debs)
+
+
+def own_architecture() -> str:
+    """Of this machine, by Debian's name."""
+    return run(["dpkg", "--print-architecture"], Path.cwd()).strip()
+
+
+def run(command: list[str], folder: Path) -> str:
+    """What the command prints. Raises EngineError with the last line that it prints on failure."""
+    try:
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise EngineError(f"{command[0]} cannot be run: {error.strerror}") from None
+    if result.returncode:
+        lines = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
+        raise EngineError(f"{command[0]} {command[-1]} failed: {lines[-1]}")
+    return result.stdout
+
+
+def _settings(state: Path, architecture: str) -> list[str]:
+    for name in ("lists/partial", "cache/archives/partial"):
+        (state / name).mkdir(parents=True)
+    (state / "status").touch()
+    # No security updates: they change nothing here, and their lists change while one reads them.
+    source = f"deb [signed-by={KEYRING}] http://deb.debian.org/debian {SUITE} main\n"
+    (state / "sources.list").write_text(source)
+    settings = {
+        "APT::Architecture": architecture,
+        "APT::Architectures": architecture,
+        "APT::Sandbox::User": "root",
+        "Acquire::Languages": "none",
+        "Acquire::Retries": "3",
+        "Dir::Cache": str(state / "cache"),
+        "Dir::Etc::SourceList": str(state / "sources.list"),
+        "Dir::Etc::SourceParts": "/dev/null",
+        "Dir::State::Lists": str(state / "lists"),
+        "Dir::State::Status": str(state / "status"),
+    }
+    return [f"-o{key}={value}" for key, value in settings.items()]

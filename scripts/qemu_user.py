@@ -1,0 +1,59 @@
+"""qemu's user mode, which runs programs of another architecture: the one on the path, or Debian's.
+
+Debian's is unpacked into the cache, with the libraries that it is linked with and their loader, and so
+needs neither root nor this machine's glibc. Not qemu-user-static, which needs none of them: it is five
+times as large and has no plugins, which benchmarks/instructions.py counts with.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+from edge_runtime.errors import EngineError
+from scripts.cached_folder import cached_folder
+from scripts.debian_packages import SUITE, own_architecture, unpack
+
+PACKAGES = (
+    "libc6",
+    "libcapstone4",
+    "libffi8",
+    "libgcc-s1",
+    "libglib2.0-0",
+    "libgmp10",
+    "libgnutls30",
+    "libhogweed6",
+    "libidn2-0",
+    "libnettle8",
+    "libnuma1",
+    "libp11-kit0",
+    "libpcre2-8-0",
+    "libtasn1-6",
+    "libunistring2",
+    "liburing2",
+    "qemu-user",
+    "zlib1g",
+)
+
+
+def emulator(program: str) -> list[str]:
+    """The start of a command that runs `program`, qemu-aarch64 or qemu-arm.
+
+    Raises EngineError that names what is missing or what failed.
+    """
+    found = shutil.which(program)
+    if found:
+        return [found]
+    try:
+        architecture = own_architecture()
+        folder = cached_folder(
+            "qemu", (SUITE, architecture, *PACKAGES), lambda to: unpack(PACKAGES, architecture, to)
+        )
+    except EngineError as error:
+        raise EngineError(
+            f"an emulated ARM machine needs {program}, which is not here (apt-get install qemu-user), "
+            f"and cannot be unpacked: {error}"
+        ) from None
+    loader = next(folder.glob("lib*/ld-linux*"))
+    libraries = [*folder.glob("lib/*-linux-gnu"), *folder.glob("usr/lib/*-linux-gnu")]
+    path = ":".join(map(str, libraries))
+    return [str(loader), "--library-path", path, str(folder / "usr" / "bin" / program)]

@@ -1,0 +1,57 @@
+"""Logits of many models in one process; it runs on an emulated board and, for comparison, on x86.
+
+    python logits_child.py JOB.json
+
+The job names an engine, the file to write, and runs: each has a key, a model, windows and kernels. The
+file is .npz, with the logits under each run's key, and beside it, .json, what `verify` says of the model
+in the default kernels. Of a run that fails, the error stands there instead.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from edge_runtime import Classifier
+from edge_runtime.errors import EdgeRnnError
+from edge_runtime.metadata import read_model
+from edge_runtime.numpy_engine.interpret import run_all
+from edge_runtime.numpy_engine.read_graph import read_graph
+from edge_runtime.quantization import dequantize, quantize
+
+
+def main(job: dict) -> None:
+    logits, said = {}, {}
+    for run in job["runs"]:
+        windows, engine = np.load(run["windows"]), job["engine"]
+        try:
+            with Classifier.with_kernels(run["model"], engine=engine, kernels=run["kernels"]) as model:
+                if run["kernels"] == "default":
+                    said[run["key"]] = str(model.verify())
+                logits[run["key"]] = (
+                    at_once(run["model"], windows) if engine == "numpy" else model.logits(windows)
+                )
+        except EdgeRnnError as error:
+            said[run["key"]] = str(error)
+    np.savez(job["logits"], **logits)
+    Path(job["logits"]).with_suffix(".json").write_text(json.dumps(said))
+
+
+def at_once(path: str, windows: np.ndarray) -> np.ndarray:
+    """The numpy engine's kernels on all windows together: emulated, one by one takes minutes."""
+    flatbuffer, metadata = read_model(path)
+    graph = read_graph(flatbuffer)
+    source, output = graph.tensors[graph.input].quantization, graph.tensors[graph.output].quantization
+    values = metadata.normalization.apply(windows)
+    if source:
+        dtype = graph.tensors[graph.input].dtype
+        values = quantize(values, source.scale[0], source.zero_point, dtype)
+    (found,) = run_all(graph, [values])
+    return dequantize(found, output.scale[0], output.zero_point) if output else found
+
+
+if __name__ == "__main__":
+    main(json.loads(Path(sys.argv[1]).read_text()))
