@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.errors import ModelError
+from edge_runtime.errors import ModelError, reason
+from edge_runtime.json_values import flag, text, text_by_name, texts, whole
 from edge_runtime.normalization import Normalization
 from edge_runtime.parity_report import ParityReport
 from edge_runtime.probe_record import ProbeRecord
@@ -91,13 +92,10 @@ class Metadata:
 
     @classmethod
     def from_json(cls, record: dict[str, Any], labels: tuple[str, ...]) -> Metadata:
-        """Read what `to_json` wrote.
-
-        Raises KeyError, TypeError, OverflowError or ValueError on anything else.
-        """
+        """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError on anything else."""
         parity = record["parity"]
         probes = record.get("probes")  # files older than probes lack the key
-        steps, features = int(record["steps"]), int(record["features"])
+        steps, features = whole(record, "steps", 1), whole(record, "features", 1)
         normalization = Normalization.from_json(record["normalization"])
         if not {len(normalization.mean), len(normalization.std)} <= {1, features}:
             raise ValueError(f"normalization: expected 1 or {features} values of mean and std")
@@ -106,24 +104,24 @@ class Metadata:
             features=features,
             labels=labels,
             normalization=normalization,
-            precision=str(record["precision"]),
-            target=str(record["target"]),
-            flatbuffer_bytes=int(record["flatbuffer"]["bytes"]),
-            flatbuffer_sha256=str(record["flatbuffer"]["sha256"]),
-            source=dict(record["source"]),
-            tools=dict(record["tools"]),
-            choices=tuple(str(choice) for choice in record.get("choices", ())),
+            precision=text(record, "precision"),
+            target=text(record, "target"),
+            flatbuffer_bytes=whole(record["flatbuffer"], "bytes"),
+            flatbuffer_sha256=text(record["flatbuffer"], "sha256"),
+            source=text_by_name(record, "source"),
+            tools=text_by_name(record, "tools"),
+            choices=texts(record, "choices") if "choices" in record else (),
             parity=None if parity is None else ParityReport.from_json(parity),
             probes=None if probes is None else ProbeRecord.from_json(probes),
             graph=_known_graph(record.get("graph", UNROLLED)),
-            states=tuple(str(name) for name in record.get("states", ())),
-            shared_weights=bool(record.get("shared_weights", False)),
+            states=texts(record, "states") if "states" in record else (),
+            shared_weights=flag(record, "shared_weights") if "shared_weights" in record else False,
         )
 
 
-def _known_graph(name: str) -> str:
-    if name not in GRAPH_VERSIONS:
-        raise ValueError(f"graph: {name!r} is none of {', '.join(GRAPH_VERSIONS)}")
+def _known_graph(name: object) -> str:
+    if not isinstance(name, str) or name not in GRAPH_VERSIONS:
+        raise ValueError(f"graph: expected one of {', '.join(GRAPH_VERSIONS)}, found {reason(name)}")
     return name
 
 
@@ -213,20 +211,22 @@ def _read_archive(data: bytes, path: str | Path) -> tuple[Any, tuple[str, ...], 
             ) from None
         return None
     except Exception as error:  # zlib.error, JSONDecodeError, UnicodeDecodeError, NotImplementedError
-        raise ModelError(f"{path}: damaged metadata: {error}") from None
+        raise ModelError(f"{path}: damaged metadata: {reason(error)}") from None
     return record, labels, probes
 
 
 def _metadata(record: Any, labels: tuple[str, ...], path: str | Path) -> Metadata:
     version = record.get("format_version") if isinstance(record, dict) else None
     if not isinstance(version, int) or version < 1:
-        raise ModelError(f"{path}: damaged metadata: format_version is {version!r}")
+        raise ModelError(f"{path}: damaged metadata: format_version is {reason(version)}")
     if version > FORMAT_VERSION:
         raise ModelError(
-            f"{path}: written in format version {version}, this edge-rnn reads up to "
+            f"{path}: written in format version {reason(version)}, this edge-rnn reads up to "
             f"{FORMAT_VERSION}: pip install --upgrade edge-rnn"
         )
     try:
         return Metadata.from_json(record, labels)
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: damaged metadata: {RECORD_NAME} lacks or misstates {error}") from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path}: damaged metadata: {RECORD_NAME} lacks or misstates {reason(error)}"
+        ) from None
