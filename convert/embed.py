@@ -9,7 +9,7 @@ import zlib
 from dataclasses import replace
 
 from edge_runtime.errors import InputError
-from edge_runtime.metadata import LABELS_NAME, PROBES_NAME, RECORD_NAME, Metadata
+from edge_runtime.metadata import LABELS_NAME, MOST_UNPACKED, PROBES_NAME, RECORD_NAME, Metadata
 from edge_runtime.probes import Probes
 
 EARLIEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
@@ -22,7 +22,8 @@ ZIP_HEADERS = 30 + 46
 def embed(flatbuffer: bytes, metadata: Metadata, probes: Probes | None = None) -> bytes:
     """The model file: `flatbuffer` followed by a ZIP archive with labels, record and probes.
 
-    Raises InputError when a label is empty or holds a line break, which labels.txt cannot express.
+    Raises InputError when a label is empty or holds a line break, which labels.txt cannot express, and
+    when an entry is larger than readers allow.
     """
     for label in metadata.labels:
         if not label or "\n" in label:
@@ -34,6 +35,11 @@ def embed(flatbuffer: bytes, metadata: Metadata, probes: Probes | None = None) -
     }
     if probes:
         entries[PROBES_NAME] = probes.to_bytes()
+    for name, content in entries.items():
+        if len(content) > MOST_UNPACKED[name]:
+            raise InputError(
+                f"{name} has {len(content):,} bytes: a model file holds at most {MOST_UNPACKED[name]:,}"
+            )
     buffer = io.BytesIO()
     buffer.write(flatbuffer)
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:

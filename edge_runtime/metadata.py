@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge_runtime.archive import read_entry
 from edge_runtime.errors import ModelError, reason
 from edge_runtime.json_values import flag, text, text_by_name, texts, whole
 from edge_runtime.normalization import Normalization
@@ -31,6 +33,14 @@ GRAPH_VERSIONS = {UNROLLED: 1, STEP: 2}
 RECORD_NAME = "edge_rnn.json"
 LABELS_NAME = "labels.txt"
 PROBES_NAME = "probes.bin"
+
+MOST_UNPACKED = {RECORD_NAME: 1 << 22, LABELS_NAME: 1 << 22, PROBES_NAME: 1 << 24}
+"""Entry -> bytes that it may have. JSON of that size, enough for the mean and std of 100,000 features,
+takes some twenty times as much memory; the converter's 8,000 bytes of packed probes inflate to 8 MB at
+most."""
+
+MOST_BYTES = (1 << 31) + (1 << 26)
+"""Of a file: a FlatBuffer's offsets have 31 bits, and the archive is small."""
 
 FILE_IDENTIFIER = b"TFL3"
 """Bytes 4 to 8 of every TFLite FlatBuffer (schema.fbs: file_identifier)."""
@@ -165,15 +175,18 @@ def read_model_file(path: str | Path, *, trust: bool = False) -> ModelFile:
 def read_bytes(path: str | Path) -> bytes:
     """The bytes of a file that starts as a TFLite model does. Raises ModelError for any other."""
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            start, size = file.read(8), os.fstat(file.fileno()).st_size
+            if start[4:8] != FILE_IDENTIFIER:
+                raise ModelError(
+                    f"{path}: not a TFLite model (expected the identifier 'TFL3' at byte 4, "
+                    f"found {start[4:8]!r} in a file of {size} bytes)"
+                )
+            if size > MOST_BYTES:
+                raise ModelError(f"{path}: no TFLite model has {size:,} bytes: expected less than 2 GiB")
+            return start + file.read()
     except OSError as error:
         raise ModelError(f"{path}: cannot read the model file: {error.strerror}") from None
-    if data[4:8] != FILE_IDENTIFIER:
-        raise ModelError(
-            f"{path}: not a TFLite model (expected the identifier 'TFL3' at byte 4, "
-            f"found {data[4:8]!r} in a file of {len(data)} bytes)"
-        )
-    return data
 
 
 def parse_model_file(data: bytes, path: str | Path, *, trust: bool = False) -> ModelFile | None:
@@ -200,9 +213,11 @@ def _read_archive(data: bytes, path: str | Path) -> tuple[Any, tuple[str, ...], 
     """The record, the labels and the probes' bytes; None when there is no archive with a record."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            record = json.loads(archive.read(RECORD_NAME))
-            labels = tuple(archive.read(LABELS_NAME).decode("utf-8").split("\n"))
-            probes = archive.read(PROBES_NAME) if PROBES_NAME in archive.namelist() else None
+            names = [RECORD_NAME, LABELS_NAME]
+            names += [PROBES_NAME] if PROBES_NAME in archive.namelist() else []
+            entries = {name: read_entry(archive, name, MOST_UNPACKED[name]) for name in names}
+        record = json.loads(entries[RECORD_NAME])
+        labels = tuple(entries[LABELS_NAME].decode("utf-8").split("\n"))
     except (zipfile.BadZipFile, KeyError):
         if DESCRIPTION.encode() in data[:256]:
             raise ModelError(
@@ -212,7 +227,9 @@ def _read_archive(data: bytes, path: str | Path) -> tuple[Any, tuple[str, ...], 
         return None
     except Exception as error:  # zlib.error, JSONDecodeError, UnicodeDecodeError, NotImplementedError
         raise ModelError(f"{path}: damaged metadata: {reason(error)}") from None
-    return record, labels, probes
+    if not all(labels):
+        raise ModelError(f"{path}: damaged metadata: a label in {LABELS_NAME} is empty")
+    return record, labels, entries.get(PROBES_NAME)
 
 
 def _metadata(record: Any, labels: tuple[str, ...], path: str | Path) -> Metadata:

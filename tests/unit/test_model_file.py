@@ -12,6 +12,7 @@ from convert.embed import embed
 from edge_runtime.errors import InputError, ModelError
 from edge_runtime.metadata import FORMAT_VERSION, read_model
 from edge_runtime.parity_report import EngineParity, ParityBudget, ParityReport
+from tests.fuzz.archive_mutations import Parts
 from tests.model_files import metadata_for, write_model
 
 REPORT = ParityReport(
@@ -222,6 +223,14 @@ def _nested(depth: int):
     for _ in range(depth):
         result = [result]
     return result
+
+
+def test_a_label_that_is_empty_is_damage(model):
+    parts = Parts.of(model.read_bytes())
+    parts.entries["labels.txt"] = b"idle\n\nrun\nfall"
+    model.write_bytes(parts.file())
+    with pytest.raises(ModelError, match=r"a label in labels\.txt is empty"):
+        read_model(model)
 
 
 def test_unknown_keys_of_a_later_edge_rnn_are_ignored(tmp_path):
