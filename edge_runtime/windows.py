@@ -10,11 +10,15 @@ from typing import Any, Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.array_files import read_array
 from edge_runtime.errors import InputError
 from edge_runtime.extras import needs_extra
 from edge_runtime.idx import looks_like_idx, read_idx
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+MOST_BYTES = 1 << 28
+"""Of the windows in one file, unpacked: 85,000 of 28 x 28 float32 numbers."""
 
 
 def read_windows(path: str | Path, steps: int, features: int, *, invert: bool = False) -> NDArray[Any]:
@@ -96,26 +100,8 @@ def _image(file: Path, steps: int, features: int, invert: bool) -> NDArray[np.ui
 
 
 def _numpy(file: Path, steps: int, features: int) -> NDArray[Any]:
-    try:
-        content = np.load(file, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            array = content
-        else:
-            with content:
-                array = content[_only_array(content.files, file)]
-    except InputError:
-        raise
-    except Exception as error:  # zipfile, zlib and numpy each raise their own kinds
-        raise InputError(f"{file}: cannot read the array: {error}") from None
+    array = read_array(file, MOST_BYTES)
     return array[np.newaxis] if array.ndim == 2 else array
-
-
-def _only_array(names: list[str], file: Path) -> str:
-    if len(names) == 1:
-        return names[0]
-    if "x" in names:
-        return "x"
-    raise InputError(f"{file}: expected one array or one named x, found {', '.join(names) or 'none'}")
 
 
 def _csv(file: Path, steps: int, features: int) -> NDArray[np.float64]:
