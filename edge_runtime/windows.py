@@ -75,7 +75,7 @@ def _reader(file: Path) -> Callable[[Path, int, int], NDArray[Any]]:
     if suffix == ".csv":
         return _csv
     if looks_like_idx(file):
-        return lambda path, steps, features: read_idx(path, 3)
+        return lambda path, steps, features: read_idx(path, 3, MOST_BYTES)
     raise InputError(
         f"{file}: unknown kind of input: expected .png, .jpg, .jpeg, .npy, .npz, .csv, an IDX file "
         "(*-ubyte, *.idx, also with .gz) or - for standard input"
