@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from edge_runtime.array_files import read_array
 from edge_runtime.errors import InputError
-from edge_runtime.extras import needs_extra
 from edge_runtime.idx import looks_like_idx, read_idx
+from edge_runtime.image_files import read_image
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -34,7 +34,7 @@ def read_windows(path: str | Path, steps: int, features: int, *, invert: bool = 
     if not file.is_file():
         raise InputError(f"{path}: no such file")
     if file.suffix.lower() in IMAGE_SUFFIXES:
-        return _image(file, steps, features, invert)
+        return read_image(file, steps, features, invert=invert)[np.newaxis]
     windows = _reader(file)(file, steps, features)
     if windows.ndim != 3 or windows.shape[1:] != (steps, features):
         raise InputError(
@@ -80,23 +80,6 @@ def _reader(file: Path) -> Callable[[Path, int, int], NDArray[Any]]:
         f"{file}: unknown kind of input: expected .png, .jpg, .jpeg, .npy, .npz, .csv, an IDX file "
         "(*-ubyte, *.idx, also with .gz) or - for standard input"
     )
-
-
-def _image(file: Path, steps: int, features: int, invert: bool) -> NDArray[np.uint8]:
-    with needs_extra("images", "Pillow", f"reading {file}"):
-        from PIL import Image, ImageOps
-    try:
-        with Image.open(file) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGBA")
-        paper = Image.new("RGBA", upright.size, "white")
-        gray = Image.alpha_composite(paper, upright).convert("L")
-        gray = gray.resize((features, steps), Image.Resampling.LANCZOS)
-        if invert:
-            # Paper in a photograph is some gray; the network knows ink on pure black.
-            gray = ImageOps.autocontrast(ImageOps.invert(gray))
-    except Exception as error:  # Pillow raises many kinds, DecompressionBombError among them
-        raise InputError(f"{file}: cannot read the image: {error}") from None
-    return np.asarray(gray, np.uint8)[np.newaxis]
 
 
 def _numpy(file: Path, steps: int, features: int) -> NDArray[Any]:

@@ -163,6 +163,20 @@ def test_missing_file_and_inverted_floats(tmp_path):
         read_windows(tmp_path / "f.npy", 4, 5, invert=True)
 
 
+def test_sixteen_bits_a_pixel_are_scaled_not_cut_off(tmp_path):
+    Image.fromarray(np.full((4, 5), 0x8000, np.uint16)).save(tmp_path / "deep.png")
+    assert (read_windows(tmp_path / "deep.png", 4, 5) == 0x80).all()
+
+
+@pytest.mark.parametrize("kind", ["GIF", "EPS", "TIFF"])
+def test_other_kinds_of_pictures_are_refused_whatever_their_name(tmp_path, kind):
+    """Pillow hands EPS to Ghostscript."""
+    with (tmp_path / "picture.png").open("wb") as file:
+        Image.new("L", (5, 4)).save(file, kind)
+    with pytest.raises(InputError, match=r"picture\.png: cannot read the image: cannot identify"):
+        read_windows(tmp_path / "picture.png", 4, 5)
+
+
 def test_an_archive_without_arrays_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "texts.npz", "w") as archive:
         archive.writestr("x", "no array")
