@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.array_files import read_array
-from edge_runtime.errors import InputError
+from edge_runtime.errors import InputError, reason
 from edge_runtime.idx import looks_like_idx, read_idx
 from edge_runtime.image_files import read_image
 
@@ -19,6 +19,14 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 MOST_BYTES = 1 << 28
 """Of the windows in one file, unpacked: 85,000 of 28 x 28 float32 numbers."""
+
+MOST_TEXT = MOST_BYTES // 2
+"""Bytes of a CSV file; two of them can be a number of eight."""
+
+BYTES_OF_A_LINE = 1024
+BYTES_OF_A_NUMBER = 64
+"""The most that a line of standard input may take: so many for itself, and so many for each of its
+numbers. A float64 has up to 24 characters; the rest is for spaces and for digits that say nothing."""
 
 
 def read_windows(path: str | Path, steps: int, features: int, *, invert: bool = False) -> NDArray[Any]:
@@ -55,6 +63,8 @@ def parse_line(line: str, steps: int, features: int) -> NDArray[np.float64]:
 
     Returns `[steps, features]`. Raises InputError saying what was expected and found.
     """
+    if len(line.encode("utf-8", "replace")) > longest_line(steps, features):
+        raise InputError(f"the line is longer than a window of [{steps}, {features}] can be")
     text = line.strip()
     try:
         if text.startswith("["):
@@ -62,10 +72,15 @@ def parse_line(line: str, steps: int, features: int) -> NDArray[np.float64]:
         else:
             array = np.asarray(text.replace(",", " ").split(), np.float64)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"not a window of numbers: {error}") from None
+        raise InputError(f"not a window of numbers: {reason(error)}") from None
     if array.dtype.kind not in "iuf":  # strings, booleans, integers beyond 64 bits
         raise InputError("not a window of numbers: the array holds something else")
     return _reshaped(array.astype(np.float64), steps, features, "the line")
+
+
+def longest_line(steps: int, features: int) -> int:
+    """The most bytes that a line with a window may have."""
+    return BYTES_OF_A_LINE + BYTES_OF_A_NUMBER * steps * features
 
 
 def _reader(file: Path) -> Callable[[Path, int, int], NDArray[Any]]:
@@ -89,11 +104,13 @@ def _numpy(file: Path, steps: int, features: int) -> NDArray[Any]:
 
 def _csv(file: Path, steps: int, features: int) -> NDArray[np.float64]:
     try:
+        if file.stat().st_size > MOST_TEXT:
+            raise ValueError(f"{file.stat().st_size:,} bytes of text: at most {MOST_TEXT:,}")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of an empty file, which is refused below
             rows = np.loadtxt(file, delimiter=",", ndmin=2, encoding="utf-8")
     except (ValueError, OSError) as error:
-        raise InputError(f"{file}: cannot read the numbers: {error}") from None
+        raise InputError(f"{file}: cannot read the numbers: {reason(error)}") from None
     if rows.shape[1] == features and len(rows) % steps == 0 and len(rows):
         return rows.reshape(-1, steps, features)
     if rows.shape[1] == steps * features:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge_runtime.commands.options import engine_options, opened_pool
+
+if TYPE_CHECKING:
+    from edge_runtime.metadata import Metadata
 
 
 @click.command()
@@ -45,8 +48,9 @@ def predict(
 
     failed = False
     with opened_pool(model, jobs, **options) as classifier:
+        lines = standard_input(classifier.spec)
         for answer in answer_inputs(
-            classifier, inputs, lines=_standard_input(), indices=indices, top=top, invert=invert
+            classifier, inputs, lines=lines, indices=indices, top=top, invert=invert
         ):
             failed |= answer.failed
             click.echo(answer.to_json() if as_json or answer.from_line else answer)
@@ -54,7 +58,15 @@ def predict(
         raise SystemExit(2)
 
 
-def _standard_input() -> Iterator[str]:
-    """Lines as they arrive; a generator, so that standard input is touched only when it is read."""
-    for line in sys.stdin.buffer:
+def standard_input(spec: Metadata) -> Iterator[str]:
+    """Lines as they arrive; a generator, so that standard input is touched only when it is read.
+
+    Of a line that is too long for a window only so much that this shows.
+    """
+    from edge_runtime.windows import longest_line
+
+    read, limit = sys.stdin.buffer.readline, longest_line(spec.steps, spec.features) + 1
+    while line := read(limit):
         yield line.decode("utf-8", "replace")
+        while len(line) == limit and not line.endswith(b"\n"):
+            line = read(limit)
