@@ -21,6 +21,7 @@ from edge_runtime.normalization import checked_windows
 from edge_runtime.probes import Verification, demand, read_probes, verify_probes
 from edge_runtime.shared_weights import why_not_shared
 from edge_runtime.step_model import StepModel, shapes_of_step
+from edge_runtime.tensor_types import check_ends
 from edge_runtime.tensors import InputTensor, LogitsTensor
 
 
@@ -106,6 +107,7 @@ class Classifier:
             )
         except EngineError as error:
             raise EngineError(f"{path}: {error}") from error
+        check_ends(self._interpreter, 1 + len(self.spec.states), self.path)
         self._lock = Lock()
         self._window_shape = (self.spec.steps, self.spec.features)
         self._pixels = self.spec.normalization.dtype == "uint8"
