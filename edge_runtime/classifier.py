@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.engine import SHARED_WEIGHTS, choose_engine, open_interpreter
-from edge_runtime.errors import EngineError, InputError, ModelError
+from edge_runtime.errors import EngineError, InputError, ModelError, reason
 from edge_runtime.metadata import STEP, Metadata, read_model_file
 from edge_runtime.normalization import checked_windows
 from edge_runtime.probes import Verification, demand, read_probes, verify_probes
@@ -221,8 +221,8 @@ class Classifier:
             interpreter.set_tensor(self._source_index, self._source.values)
             interpreter.invoke()
             output = interpreter.get_tensor(self._result_index)
-        except (RuntimeError, ValueError) as error:
-            raise EngineError(f"{self.path}: {self.engine} failed: {error}") from error
+        except (RuntimeError, ValueError, MemoryError) as error:
+            raise EngineError(f"{self.path}: {self.engine} failed: {reason(error)}") from error
         self._result.read(output[0], logits)
 
     def _run_steps(self, window: NDArray[Any], logits: NDArray[np.float32]) -> None:
@@ -246,8 +246,8 @@ class Classifier:
             return self._step_model.logits_by_row(window)
         except InputError:
             raise
-        except (RuntimeError, ValueError) as error:
-            raise EngineError(f"{self.path}: {self.engine} failed: {error}") from error
+        except (RuntimeError, ValueError, MemoryError) as error:
+            raise EngineError(f"{self.path}: {self.engine} failed: {reason(error)}") from error
 
     def close(self) -> None:
         """Free the interpreter. A closed classifier answers EngineError; closing twice is fine."""
