@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 
 from edge_runtime.classifier import Classifier, Prediction
-from edge_runtime.errors import InputError
+from edge_runtime.errors import InputError, printable
 from edge_runtime.windows import IMAGE_SUFFIXES, parse_line, read_windows
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Answer:
     def __str__(self) -> str:
         """`digit.png: 7 (99.8 %), 9 (0.1 %)`"""
         name = self.source if self.alone else f"{self.source}[{self.position}]"
-        classes = ", ".join(f"{label} ({100 * p:.1f} %)" for label, p in self.ranking)
+        classes = ", ".join(f"{printable(label)} ({100 * p:.1f} %)" for label, p in self.ranking)
         return f"{name}: {self.error or classes}"
 
     def to_json(self) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.engine import engine_version
-from edge_runtime.errors import InputError, ModelError, VerificationError
+from edge_runtime.errors import InputError, ModelError, VerificationError, printable
 from edge_runtime.metadata import PROBES_NAME, STEP, ModelFile
 from edge_runtime.parity_report import ParityBudget
 from edge_runtime.probe_record import ProbeRecord, Synthetic
@@ -119,7 +119,7 @@ class Mismatch:
         """One line."""
         where = "" if self.row is None else f" after row {self.row}"
         return (
-            f"probe {self.probe}: expected {self.expected}, found {self.found}, "
+            f"probe {self.probe}: expected {printable(self.expected)}, found {printable(self.found)}, "
             f"largest logit difference {self.difference:.5g}{where}"
         )
 

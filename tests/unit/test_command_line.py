@@ -171,3 +171,14 @@ def test_import_contracts_hold():
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
+
+
+def test_labels_that_a_terminal_would_obey_are_printed_as_text(tmp_path):
+    labels = ("idle", "\x1b[31mwalk", "run\r", "fall")
+    model = write_model(tmp_path / "m.tflite", labels=labels)
+    np.save(tmp_path / "w.npy", np.zeros((5, 3)))
+    text = succeed(edge_rnn("predict", model, tmp_path / "w.npy", "--top", 4))
+    assert "\\x1b[31mwalk" in text
+    assert text.strip().isprintable()
+    record = json.loads(succeed(edge_rnn("predict", model, tmp_path / "w.npy", "--top", 4, "--json")))
+    assert {item["label"] for item in record["top"]} == set(labels)
