@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("PNG", "JPEG")
 """Pillow would open its other formats under these names, too."""
+
+MOST_BYTES = 1 << 28
+"""Of the file."""
 
 MOST_PIXELS = 50_000_000
 """Of a picture: a phone's photograph has 12 million, at most 50 million. Each takes 5 bytes while it is
@@ -49,7 +53,11 @@ def _gray(path: Path) -> Image.Image:
     """The picture in gray as it is stored, with what else the file says."""
     from PIL import Image
 
-    with Image.open(path, formats=FORMATS) as image:
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise ValueError(f"{size:,} bytes: expected at most {MOST_BYTES:,}")
+    # From memory, as a damaged PNG lets Pillow ask a file for 4 GiB at once.
+    with Image.open(io.BytesIO(path.read_bytes()), formats=FORMATS) as image:
         if image.width * image.height > MOST_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels: expected at most {MOST_PIXELS:,}")
         if image.mode.startswith("I"):  # 16 bits, which Pillow cuts off at 255
