@@ -7,15 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from edge_runtime.errors import ModelError
+from edge_runtime.errors import EngineError, ModelError, reason
 
 QUANTIZED = (np.int8, np.int16)
 
 
 def check_ends(interpreter: Any, count: int, path: str) -> None:
     """Raises ModelError unless the model has `count` inputs and `count` outputs, of float32 or of
-    integers with a scale."""
-    ends = {"input": interpreter.get_input_details(), "output": interpreter.get_output_details()}
+    integers with a scale; EngineError when the engine itself cannot say."""
+    try:
+        ends = {"input": interpreter.get_input_details(), "output": interpreter.get_output_details()}
+    except (RuntimeError, ValueError) as error:  # of tensors that are not there, or without a name
+        raise EngineError(f"{path}: the engine cannot read the model: {reason(error)}") from error
     for name, details in ends.items():
         if len(details) != count:
             raise ModelError(
