@@ -27,6 +27,10 @@ HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 """Version of the format -> what reads its header; version 3 is for names of fields only."""
 
 
+LONGEST_HEADER = 1 << 16
+"""Bytes; numpy refuses headers of a sixth of that."""
+
+
 def read_array(path: Path, most: int) -> NDArray[Any]:
     """The array in a `.npy` file, or in a `.npz` file its only one or `x`; of at most `most` bytes.
 
@@ -50,7 +54,7 @@ def _from_archive(file: BinaryIO, path: Path, most: int) -> NDArray[Any]:
     with zipfile.ZipFile(file) as archive:
         entries = {name[:-4]: name for name in archive.namelist() if name.endswith(".npy")}
         # The header comes on top of the numbers.
-        content = read_entry(archive, entries[_only_array(list(entries), path)], most + (1 << 16))
+        content = read_entry(archive, entries[_only_array(list(entries), path)], most + LONGEST_HEADER)
     return _array(io.BytesIO(content), len(content), most)
 
 
@@ -65,13 +69,14 @@ def _only_array(names: list[str], path: Path) -> str:
 
 def _array(file: BinaryIO, size: int, most: int) -> NDArray[Any]:
     """The array in a `.npy` file of so many bytes, after a look at its header."""
-    version = npy.read_magic(file)
+    start = io.BytesIO(file.read(LONGEST_HEADER))  # whatever length it gives itself
+    version = npy.read_magic(start)
     if version not in HEADERS:
         raise ValueError(f"version {version} of the format: expected one of {list(HEADERS)}")
-    shape, _, dtype = HEADERS[version](file)
+    shape, _, dtype = HEADERS[version](start)
     if dtype.kind not in "biuf":
         raise ValueError(f"its elements are {dtype}: expected real numbers")
-    needed, there = math.prod(shape) * dtype.itemsize, size - file.tell()
+    needed, there = math.prod(shape) * dtype.itemsize, size - start.tell()
     if min(shape, default=0) < 0 or needed > there:
         raise ValueError(f"{dtype}{list(shape)} does not fit into the {there:,} bytes that are there")
     if needed > most:

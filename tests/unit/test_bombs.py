@@ -99,6 +99,7 @@ BOMBS = {
     "a header of terabytes.npz": zipped("x.npy", npy("(1000000000000, 4, 5)")),
     "a header of megabytes.npy": npy("(2000000, 4, 5)"),
     "a header of megabytes.npz": zipped("x.npy", npy("(2000000, 4, 5)")),
+    "a header of its own length.npy": b"\x93NUMPY\2\0\xff\xff\xff\x7f{'descr': '<f4'",
     "long strings.npy": npy("(4, 5)", descr="'|S1000000000'"),
     "a gigabyte packed.npz": bomb_archive([], "x.npy", 1024),
     "a gigabyte that lies.npz": bomb_archive([], "x.npy", 1024, claimed=500),
