@@ -36,7 +36,9 @@ class InputTensor:
         self._flat = self._real.reshape(-1)
         self._of_byte = self._table(normalization)
         self._limits = np.iinfo(np.int8 if self._affine is None else self._dtype)
-        self._tame = bool((np.abs(self._mean) < 1e18).all() and (np.abs(self._std) > 1e-9).all())
+        scale = 1.0 if self._affine is None else self._affine[0]
+        tame = (np.abs(self._mean) < 1e18).all() and (np.abs(self._std) > 1e-9).all()
+        self._tame = bool(tame and scale > 1e-9)
 
     def _table(self, normalization: Normalization) -> NDArray[Any] | None:
         """What becomes of each byte, where all features are normalized alike."""
