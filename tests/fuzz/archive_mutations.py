@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import struct
+import warnings
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -57,7 +58,8 @@ class Parts:
 
 def archive(entries: list[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method, compresslevel=1) as opened:
+    with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w", method, compresslevel=1) as opened:
+        warnings.simplefilter("ignore")  # of names that are there twice
         for name, content in entries:
             info = zipfile.ZipInfo(name)
             info.compress_type = method
@@ -97,15 +99,7 @@ def change_names(rng: Random, parts: Parts) -> bytes:
     else:
         entries.append((rng.choice((RECORD_NAME, "inner.zip")), archive(entries)))
     rng.shuffle(entries)
-    return parts.flatbuffer + archive(_without_warning(entries))
-
-
-def _without_warning(entries: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    """zipfile warns of names that are there twice, which is what is wanted here."""
-    import warnings
-
-    warnings.simplefilter("ignore", UserWarning)
-    return entries
+    return parts.flatbuffer + archive(entries)
 
 
 def change_header(rng: Random, parts: Parts) -> bytes:

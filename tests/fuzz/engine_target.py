@@ -43,12 +43,12 @@ class TrustTarget:
         with contextlib.suppress(ModelError):
             Classifier(path, engine=self._engine)
             raise WrongAnswerError("a changed FlatBuffer was let through")
-        return self._with_trust(path)
+        return self._with_trust(path, mutation)
 
-    def _with_trust(self, path: Path) -> Outcome:
+    def _with_trust(self, path: Path, mutation: Mutation) -> Outcome:
         child = os.fork()
         if not child:
-            os._exit(_run(path, self._engine))
+            os._exit(_run(path, self._engine, mutation))
         _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):
             return Outcome.ENGINE_DIED
@@ -57,7 +57,7 @@ class TrustTarget:
         return Outcome.REFUSED
 
 
-def _run(path: Path, engine: str) -> int:
+def _run(path: Path, engine: str, mutation: Mutation) -> int:
     """In the child of a fork: nothing here may return to the caller's loop."""
     faulthandler.disable()
     signal.alarm(SECONDS)
@@ -66,7 +66,7 @@ def _run(path: Path, engine: str) -> int:
     os.dup2(nothing, 2)
     try:
         with Classifier(path, engine=engine, trust=True) as classifier:
-            classifier.logits(window_of(read_model_file(path, trust=True)))
+            classifier.logits(window_of(read_model_file(path, trust=True), mutation))
         return ANSWERED
     except EdgeRnnError:
         return REFUSED
