@@ -9,7 +9,14 @@ import zlib
 from dataclasses import replace
 
 from edge_runtime.errors import InputError
-from edge_runtime.metadata import LABELS_NAME, MOST_UNPACKED, PROBES_NAME, RECORD_NAME, Metadata
+from edge_runtime.metadata import (
+    LABELS_NAME,
+    MOST_UNPACKED,
+    MOST_VALUES,
+    PROBES_NAME,
+    RECORD_NAME,
+    Metadata,
+)
 from edge_runtime.probes import Probes
 
 EARLIEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
@@ -23,11 +30,16 @@ def embed(flatbuffer: bytes, metadata: Metadata, probes: Probes | None = None) -
     """The model file: `flatbuffer` followed by a ZIP archive with labels, record and probes.
 
     Raises InputError when a label is empty or holds a line break, which labels.txt cannot express, and
-    when an entry is larger than readers allow.
+    when a window or an entry is larger than readers allow.
     """
     for label in metadata.labels:
         if not label or "\n" in label:
             raise InputError(f"the label {label!r} is empty or holds a line break")
+    if metadata.steps * metadata.features > MOST_VALUES:
+        raise InputError(
+            f"a window has {metadata.steps} x {metadata.features} values: a model file is for windows of "
+            f"at most {MOST_VALUES:,}"
+        )
     record = replace(metadata, probes=probes.record if probes else None).to_json()
     entries = {
         LABELS_NAME: "\n".join(metadata.labels).encode("utf-8"),

@@ -39,6 +39,9 @@ MOST_UNPACKED = {RECORD_NAME: 1 << 22, LABELS_NAME: 1 << 22, PROBES_NAME: 1 << 2
 takes some twenty times as much memory; the converter's 8,000 bytes of packed probes inflate to 8 MB at
 most."""
 
+MOST_VALUES = 1 << 22
+"""Of a window. In a step file nothing but the record says how many rows it has."""
+
 MOST_BYTES = (1 << 31) + (1 << 26)
 """Of a file: a FlatBuffer's offsets have 31 bits, and the archive is small."""
 
@@ -106,6 +109,8 @@ class Metadata:
         parity = record["parity"]
         probes = record.get("probes")  # files older than probes lack the key
         steps, features = whole(record, "steps", 1), whole(record, "features", 1)
+        if steps * features > MOST_VALUES:
+            raise ValueError(f"steps, features: expected a window of at most {MOST_VALUES:,} values")
         normalization = Normalization.from_json(record["normalization"])
         if not {len(normalization.mean), len(normalization.std)} <= {1, features}:
             raise ValueError(f"normalization: expected 1 or {features} values of mean and std")

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from edge_runtime.classifier import Classifier
 
 
+MOST_SYNTHETIC = 1 << 24
+"""Values of synthetic windows: four windows of the largest size, and seconds to make."""
+
+
 @dataclass(frozen=True, eq=False)
 class Probes:
     """The probes of a file."""
@@ -69,6 +73,8 @@ def read_probes(file: ModelFile, path: str) -> Probes | None:
             f"{path}: damaged: {PROBES_NAME} has {len(content)} bytes, expected {expected} "
             "(copy or convert it again)"
         )
+    if record.synthetic and math.prod(windows_shape) > MOST_SYNTHETIC:
+        raise ModelError(f"{path}: damaged: its probes would be windows of {list(windows_shape)}")
     if record.synthetic:
         windows = synthetic_windows(record.synthetic, windows_shape, record.dtype)
     else:

@@ -10,8 +10,10 @@ import pytest
 
 from convert.embed import embed
 from edge_runtime.errors import InputError, ModelError
-from edge_runtime.metadata import FORMAT_VERSION, read_model
+from edge_runtime.metadata import FORMAT_VERSION, ModelFile, read_model
 from edge_runtime.parity_report import EngineParity, ParityBudget, ParityReport
+from edge_runtime.probe_record import ProbeRecord, Synthetic
+from edge_runtime.probes import read_probes
 from tests.fuzz.archive_mutations import Parts
 from tests.model_files import metadata_for, write_model
 
@@ -139,6 +141,7 @@ WRONG = [
     ("steps", float("inf")),
     ("steps", "many"),
     ("steps", 0),
+    ("steps", 1_000_000_000),
     ("features", 10**4000),
     ("normalization", {"mean": [1, 2], "std": [1, 2], "dtype": "float32"}),
     ("normalization", {"mean": [0], "std": [0], "dtype": "float32"}),
@@ -247,3 +250,19 @@ def test_unknown_keys_of_a_later_edge_rnn_are_ignored(tmp_path):
 
     _with_record(model, add)
     assert read_model(model)[1].parity == REPORT
+
+
+def test_a_window_that_readers_refuse_is_not_written():
+    with pytest.raises(InputError, match="a window has 1000000 x 3000 values: a model file is for"):
+        embed(b"", metadata_for(b"", steps=1_000_000, features=3000))
+
+
+def test_millions_of_synthetic_windows_are_damage(tmp_path):
+    """They are made one number after the other."""
+    recipe = Synthetic(1, 0.0, 1.0)
+    metadata = metadata_for(
+        b"", steps=1000, features=1000, probes=ProbeRecord(17, "uint8", 1.0, "", recipe)
+    )
+    file = ModelFile(b"", metadata, bytes(17 * 4 * 4))
+    with pytest.raises(ModelError, match=r"damaged: its probes would be windows of \[17, 1000, 1000\]"):
+        read_probes(file, "m.tflite")
