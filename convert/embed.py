@@ -37,8 +37,8 @@ def embed(flatbuffer: bytes, metadata: Metadata, probes: Probes | None = None) -
             raise InputError(f"the label {label!r} is empty or holds a line break")
     if metadata.steps * metadata.features > MOST_VALUES:
         raise InputError(
-            f"a window has {metadata.steps} x {metadata.features} values: a model file is for windows of "
-            f"at most {MOST_VALUES:,}"
+            f"a window has {metadata.steps} x {metadata.features} values: a model file is for windows "
+            f"of at most {MOST_VALUES:,}"
         )
     record = replace(metadata, probes=probes.record if probes else None).to_json()
     entries = {
