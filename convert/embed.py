@@ -9,7 +9,14 @@ import zlib
 from dataclasses import replace
 
 from edge_runtime.errors import InputError
-from edge_runtime.metadata import LABELS_NAME, PROBES_NAME, RECORD_NAME, Metadata
+from edge_runtime.metadata import (
+    LABELS_NAME,
+    MOST_UNPACKED,
+    MOST_VALUES,
+    PROBES_NAME,
+    RECORD_NAME,
+    Metadata,
+)
 from edge_runtime.probes import Probes
 
 EARLIEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
@@ -22,11 +29,17 @@ ZIP_HEADERS = 30 + 46
 def embed(flatbuffer: bytes, metadata: Metadata, probes: Probes | None = None) -> bytes:
     """The model file: `flatbuffer` followed by a ZIP archive with labels, record and probes.
 
-    Raises InputError when a label is empty or holds a line break, which labels.txt cannot express.
+    Raises InputError when a label is empty or holds a line break, which labels.txt cannot express, and
+    when a window or an entry is larger than readers allow.
     """
     for label in metadata.labels:
         if not label or "\n" in label:
             raise InputError(f"the label {label!r} is empty or holds a line break")
+    if metadata.steps * metadata.features > MOST_VALUES:
+        raise InputError(
+            f"a window has {metadata.steps} x {metadata.features} values: a model file is for windows "
+            f"of at most {MOST_VALUES:,}"
+        )
     record = replace(metadata, probes=probes.record if probes else None).to_json()
     entries = {
         LABELS_NAME: "\n".join(metadata.labels).encode("utf-8"),
@@ -34,6 +47,11 @@ def embed(flatbuffer: bytes, metadata: Metadata, probes: Probes | None = None) -
     }
     if probes:
         entries[PROBES_NAME] = probes.to_bytes()
+    for name, content in entries.items():
+        if len(content) > MOST_UNPACKED[name]:
+            raise InputError(
+                f"{name} has {len(content):,} bytes: a model file holds at most {MOST_UNPACKED[name]:,}"
+            )
     buffer = io.BytesIO()
     buffer.write(flatbuffer)
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:

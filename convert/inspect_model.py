@@ -18,7 +18,7 @@ from convert.inspection import UNUSED, Inspection, OperatorUse, TensorFacts
 from convert.target import TARGETS
 from edge_runtime.errors import ModelError
 from edge_runtime.extras import needs_extra
-from edge_runtime.metadata import Metadata, parse_model_file, read_bytes
+from edge_runtime.metadata import MOST_UNPACKED, Metadata, parse_model_file, read_bytes
 from edge_runtime.numpy_engine.flatbuffer_reader import Buffer, MalformedError, Table
 
 MOST_DIMENSIONS = 64
@@ -35,6 +35,7 @@ MATRICES = "weights"
 VECTORS = "biases and other constants"
 OTHER_BUFFERS = "data of no tensor"
 ARCHIVE = "ZIP directory"
+OTHER_FILES = "other files in the ZIP archive"
 
 
 def inspect_model(path: str | Path) -> Inspection:
@@ -216,7 +217,7 @@ def _claim_signatures(model: Table) -> None:
 
 
 def _claim_archive(buffer: Buffer) -> None:
-    """Book the entries of the ZIP archive at the end, under their own names."""
+    """Book the entries of the ZIP archive at the end, ours under their own names."""
     try:
         with zipfile.ZipFile(io.BytesIO(buffer.data)) as archive:
             entries, directory = archive.infolist(), archive.start_dir
@@ -225,7 +226,8 @@ def _claim_archive(buffer: Buffer) -> None:
     for entry in entries:
         header = entry.header_offset
         names = buffer.number(header + 26, "H") + buffer.number(header + 28, "H")
-        buffer.claim(header, 30 + names + entry.compress_size, entry.filename[:60])
+        part = entry.filename if entry.filename in MOST_UNPACKED else OTHER_FILES
+        buffer.claim(header, 30 + names + entry.compress_size, part)
     buffer.claim(directory, len(buffer.data) - directory, ARCHIVE)
 
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from edge_runtime.errors import printable
 from edge_runtime.metadata import Metadata
 
 UNUSED = "padding and what nothing refers to"
@@ -75,7 +76,7 @@ class Inspection:
     """What is wrong with a file that `edge-rnn convert` wrote: damaged, cut short, too new."""
 
     def __str__(self) -> str:
-        """Sections of text."""
+        """Sections of text, printable characters only."""
         sections = [
             [f"{self.path}: {self.file_bytes:,} bytes, {self.description or 'no description'}"],
             ["inputs", *map(str, self.inputs)],
@@ -86,7 +87,8 @@ class Inspection:
             ["loads on", ", ".join(self.loads_on) or "no target that this edge-rnn knows"],
             ["proof", *([self.problem] if self.problem else _proof(self.metadata))],
         ]
-        return "\n".join("\n  ".join(section) for section in sections)
+        # Names come out of the file.
+        return "\n".join("\n  ".join(map(printable, section)) for section in sections)
 
     def _operators(self) -> list[str]:
         total = sum(use.count for use in self.operators)

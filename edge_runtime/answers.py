@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 
 from edge_runtime.classifier import Classifier, Prediction
-from edge_runtime.errors import InputError
+from edge_runtime.errors import InputError, printable
 from edge_runtime.windows import IMAGE_SUFFIXES, parse_line, read_windows
 
 if TYPE_CHECKING:
     from edge_runtime.pool import ClassifierPool
+    from edge_runtime.row_lines import Line
 
     OneOrMany = Union[Classifier, ClassifierPool]
 
@@ -53,7 +54,7 @@ class Answer:
     def __str__(self) -> str:
         """`digit.png: 7 (99.8 %), 9 (0.1 %)`"""
         name = self.source if self.alone else f"{self.source or 'row'}[{self.position}]"
-        classes = ", ".join(f"{label} ({100 * p:.1f} %)" for label, p in self.ranking)
+        classes = ", ".join(f"{printable(label)} ({100 * p:.1f} %)" for label, p in self.ranking)
         return f"{name}: {self.error or classes}"
 
     def to_json(self) -> str:
@@ -75,7 +76,7 @@ def answer_inputs(
     classifier: OneOrMany,
     inputs: Sequence[str],
     *,
-    lines: Iterable[str] = (),
+    lines: Iterable[Line] = (),
     indices: Sequence[int] = (),
     top: int = 1,
     invert: bool = False,
@@ -132,20 +133,20 @@ def answer_file(
             yield answer_of(path, index, len(windows) == 1, prediction, top)
 
 
-def answer_lines(classifier: OneOrMany, lines: Iterable[str], *, top: int = 1) -> Iterator[Answer]:
+def answer_lines(classifier: OneOrMany, lines: Iterable[Line], *, top: int = 1) -> Iterator[Answer]:
     """An answer for every line with a window on it, in order; a bad line is answered with its error."""
     spec = classifier.spec
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for line in lines:
         try:
-            window = parse_line(line, spec.steps, spec.features)
+            if line.problem:
+                raise InputError(line.problem)
+            window = parse_line(line.text, spec.steps, spec.features)
             predictions = classifier.predict(window[np.newaxis])
         except InputError as error:
-            yield Answer(STANDARD_INPUT, number, False, error=str(error))
+            yield Answer(STANDARD_INPUT, line.number, False, error=str(error))
             continue
         assert isinstance(predictions, list)
-        yield answer_of(STANDARD_INPUT, number, False, predictions[0], top)
+        yield answer_of(STANDARD_INPUT, line.number, False, predictions[0], top)
 
 
 def answer_of(

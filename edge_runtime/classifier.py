@@ -18,6 +18,7 @@ from edge_runtime.errors import EngineError, InputError, ModelError
 from edge_runtime.metadata import STEP, Metadata, read_model_file
 from edge_runtime.normalization import checked_row, checked_windows
 from edge_runtime.runner import closed_runner, logits_by_row, one_row, step_runner, window_runners
+from edge_runtime.tensor_types import check_ends
 from edge_runtime.tensors import InputTensor
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ class Classifier(AbstractContextManager["Classifier"]):
             )
         except EngineError as error:
             raise EngineError(f"{path}: {error}") from error
+        check_ends(self._interpreter, 1 + len(self.spec.states), self.path)
         self._lock = Lock()
         self._window_shape = (self.spec.steps, self.spec.features)
         self._labels, self._classes = self.spec.labels, len(self.spec.labels)

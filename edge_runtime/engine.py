@@ -6,7 +6,7 @@ import importlib.util
 from importlib import import_module
 from typing import Any
 
-from edge_runtime.errors import EngineError
+from edge_runtime.errors import EngineError, reason
 
 ENGINES = {
     "ai-edge-litert": "ai_edge_litert",
@@ -112,11 +112,11 @@ def open_interpreter(
             model_content=flatbuffer, num_threads=threads, experimental_op_resolver_type=resolver
         )
         interpreter.allocate_tensors()
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, MemoryError) as error:
         raise EngineError(f"{name} refuses the model: {_first_line(error)}") from error
     except SystemError as error:  # an engine that imports numpy only now, built for another one
-        reason = _first_line(error.__cause__ or error)
-        raise EngineError(f"{name} cannot run: {reason} ('edge-rnn doctor' says more)") from error
+        cause = _first_line(error.__cause__ or error)
+        raise EngineError(f"{name} cannot run: {cause} ('edge-rnn doctor' says more)") from error
     return interpreter
 
 
@@ -135,4 +135,4 @@ def _with_shared_weights(name: str, flatbuffer: bytes, threads: int) -> Any:
 
 
 def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    return reason(next(iter(str(error).splitlines()), type(error).__name__))

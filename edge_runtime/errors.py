@@ -23,6 +23,27 @@ if TYPE_CHECKING:
     from edge_runtime.probes import Verification
 
 
+LONGEST_REASON = 300
+"""Characters of what another library's exception says that go into a message of ours."""
+
+
+def reason(error: object) -> str:
+    """What an exception, or a text out of a file, says, as part of a sentence.
+
+    One printable line, cut to LONGEST_REASON; never empty, as the name of the exception's type is there
+    where it says nothing.
+    """
+    text = printable(" ".join(str(error).split())) or type(error).__name__
+    return text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + "..."
+
+
+def printable(text: str) -> str:
+    """`text` with control characters, which a terminal would obey, as Python writes them."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class EdgeRnnError(Exception):
     """Base of all of them. `exit_code` is what the command line returns."""
 

@@ -7,16 +7,17 @@ associated files: every TFLite interpreter loads it, every ZIP reader lists it. 
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-import zipfile
+import os
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_runtime.errors import ModelError
+from edge_runtime.archive import ArchiveError, read_directory, unpack
+from edge_runtime.digest import sha256
+from edge_runtime.errors import ModelError, reason
+from edge_runtime.json_values import flag, mapping, text, text_by_name, texts, whole
 from edge_runtime.normalization import Normalization
 from edge_runtime.probe_record import ProbeRecord
 
@@ -33,6 +34,17 @@ GRAPH_VERSIONS = {UNROLLED: 1, STEP: 2}
 RECORD_NAME = "edge_rnn.json"
 LABELS_NAME = "labels.txt"
 PROBES_NAME = "probes.bin"
+
+MOST_UNPACKED = {RECORD_NAME: 1 << 22, LABELS_NAME: 1 << 22, PROBES_NAME: 1 << 24}
+"""Entry -> bytes that it may have. JSON of that size, enough for the mean and std of 100,000 features,
+takes some twenty times as much memory; the converter's 8,000 bytes of packed probes inflate to 8 MB at
+most."""
+
+MOST_VALUES = 1 << 22
+"""Of a window. In a step file nothing but the record says how many rows it has."""
+
+MOST_BYTES = (1 << 31) + (1 << 26)
+"""Of a file: a FlatBuffer's offsets have 31 bits, and the archive is small."""
 
 FILE_IDENTIFIER = b"TFL3"
 """Bytes 4 to 8 of every TFLite FlatBuffer (schema.fbs: file_identifier)."""
@@ -84,8 +96,8 @@ class Metadata:
 
         try:
             return ParityReport.from_json(self.proof)
-        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-            raise ModelError(f"damaged metadata: the proof lacks or misstates {error}") from None
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"damaged metadata: the proof lacks or misstates {reason(error)}") from None
 
     def with_parity(self, report: ParityReport) -> Metadata:
         """The same with another proof."""
@@ -113,13 +125,11 @@ class Metadata:
 
     @classmethod
     def from_json(cls, record: dict[str, Any], labels: tuple[str, ...]) -> Metadata:
-        """Read what `to_json` wrote.
-
-        Raises KeyError, TypeError, OverflowError or ValueError on anything else.
-        """
-        parity = record["parity"]
+        """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError on anything else."""
         probes = record.get("probes")  # files older than probes lack the key
-        steps, features = int(record["steps"]), int(record["features"])
+        steps, features = whole(record, "steps", 1), whole(record, "features", 1)
+        if steps * features > MOST_VALUES:
+            raise ValueError(f"steps, features: expected a window of at most {MOST_VALUES:,} values")
         normalization = Normalization.from_json(record["normalization"])
         if not {len(normalization.mean), len(normalization.std)} <= {1, features}:
             raise ValueError(f"normalization: expected 1 or {features} values of mean and std")
@@ -128,24 +138,24 @@ class Metadata:
             features=features,
             labels=labels,
             normalization=normalization,
-            precision=str(record["precision"]),
-            target=str(record["target"]),
-            flatbuffer_bytes=int(record["flatbuffer"]["bytes"]),
-            flatbuffer_sha256=str(record["flatbuffer"]["sha256"]),
-            source=dict(record["source"]),
-            tools=dict(record["tools"]),
-            choices=tuple(str(choice) for choice in record.get("choices", ())),
-            proof=None if parity is None else dict(parity),
+            precision=text(record, "precision"),
+            target=text(record, "target"),
+            flatbuffer_bytes=whole(record["flatbuffer"], "bytes"),
+            flatbuffer_sha256=text(record["flatbuffer"], "sha256"),
+            source=text_by_name(record, "source"),
+            tools=text_by_name(record, "tools"),
+            choices=texts(record, "choices") if "choices" in record else (),
+            proof=None if record["parity"] is None else mapping(record, "parity"),
             probes=None if probes is None else ProbeRecord.from_json(probes),
             graph=_known_graph(record.get("graph", UNROLLED)),
-            states=tuple(str(name) for name in record.get("states", ())),
-            shared_weights=bool(record.get("shared_weights", False)),
+            states=texts(record, "states") if "states" in record else (),
+            shared_weights=flag(record, "shared_weights") if "shared_weights" in record else False,
         )
 
 
-def _known_graph(name: str) -> str:
-    if name not in GRAPH_VERSIONS:
-        raise ValueError(f"graph: {name!r} is none of {', '.join(GRAPH_VERSIONS)}")
+def _known_graph(name: object) -> str:
+    if not isinstance(name, str) or name not in GRAPH_VERSIONS:
+        raise ValueError(f"graph: expected one of {', '.join(GRAPH_VERSIONS)}, found {reason(name)}")
     return name
 
 
@@ -189,15 +199,18 @@ def read_model_file(path: str | Path, *, trust: bool = False) -> ModelFile:
 def read_bytes(path: str | Path) -> bytes:
     """The bytes of a file that starts as a TFLite model does. Raises ModelError for any other."""
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            start, size = file.read(8), os.fstat(file.fileno()).st_size
+            if start[4:8] != FILE_IDENTIFIER:
+                raise ModelError(
+                    f"{path}: not a TFLite model (expected the identifier 'TFL3' at byte 4, "
+                    f"found {start[4:8]!r} in a file of {size} bytes)"
+                )
+            if size > MOST_BYTES:
+                raise ModelError(f"{path}: no TFLite model has {size:,} bytes: expected less than 2 GiB")
+            return start + file.read()
     except OSError as error:
         raise ModelError(f"{path}: cannot read the model file: {error.strerror}") from None
-    if data[4:8] != FILE_IDENTIFIER:
-        raise ModelError(
-            f"{path}: not a TFLite model (expected the identifier 'TFL3' at byte 4, "
-            f"found {data[4:8]!r} in a file of {len(data)} bytes)"
-        )
-    return data
 
 
 def parse_model_file(data: bytes, path: str | Path, *, trust: bool = False) -> ModelFile | None:
@@ -212,7 +225,7 @@ def parse_model_file(data: bytes, path: str | Path, *, trust: bool = False) -> M
     record, labels, probes = content
     metadata = _metadata(record, labels, path)
     flatbuffer = data[: metadata.flatbuffer_bytes]
-    if not trust and hashlib.sha256(flatbuffer).hexdigest() != metadata.flatbuffer_sha256:
+    if not trust and sha256(flatbuffer) != metadata.flatbuffer_sha256:
         raise ModelError(
             f"{path}: damaged: the model's bytes do not match the SHA-256 recorded in the file "
             "(copy or convert it again; --trust loads a model that was changed on purpose)"
@@ -223,32 +236,43 @@ def parse_model_file(data: bytes, path: str | Path, *, trust: bool = False) -> M
 def _read_archive(data: bytes, path: str | Path) -> tuple[Any, tuple[str, ...], bytes | None] | None:
     """The record, the labels and the probes' bytes; None when there is no archive with a record."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            record = json.loads(archive.read(RECORD_NAME))
-            labels = tuple(archive.read(LABELS_NAME).decode("utf-8").split("\n"))
-            probes = archive.read(PROBES_NAME) if PROBES_NAME in archive.namelist() else None
-    except (zipfile.BadZipFile, KeyError):
+        directory = read_directory(data)
+    except ArchiveError:
+        directory = {}
+    if not {RECORD_NAME, LABELS_NAME} <= set(directory):
         if DESCRIPTION.encode() in data[:256]:
             raise ModelError(
                 f"{path}: cut short or damaged: the metadata that 'edge-rnn convert' appends "
                 "is missing (copy or convert it again)"
-            ) from None
+            )
         return None
-    except Exception as error:  # zlib.error, JSONDecodeError, UnicodeDecodeError, NotImplementedError
-        raise ModelError(f"{path}: damaged metadata: {error}") from None
-    return record, labels, probes
+    try:
+        contents = {
+            name: unpack(data, directory[name], most)
+            for name, most in MOST_UNPACKED.items()
+            if name in directory
+        }
+        record = json.loads(contents[RECORD_NAME])
+        labels = tuple(contents[LABELS_NAME].decode("utf-8").split("\n"))
+    except (ValueError, RecursionError) as error:  # of the archive, of JSON or of UTF-8
+        raise ModelError(f"{path}: damaged metadata: {reason(error)}") from None
+    if not all(labels):
+        raise ModelError(f"{path}: damaged metadata: a label in {LABELS_NAME} is empty")
+    return record, labels, contents.get(PROBES_NAME)
 
 
 def _metadata(record: Any, labels: tuple[str, ...], path: str | Path) -> Metadata:
     version = record.get("format_version") if isinstance(record, dict) else None
     if not isinstance(version, int) or version < 1:
-        raise ModelError(f"{path}: damaged metadata: format_version is {version!r}")
+        raise ModelError(f"{path}: damaged metadata: format_version is {reason(version)}")
     if version > FORMAT_VERSION:
         raise ModelError(
-            f"{path}: written in format version {version}, this edge-rnn reads up to "
+            f"{path}: written in format version {reason(version)}, this edge-rnn reads up to "
             f"{FORMAT_VERSION}: pip install --upgrade edge-rnn"
         )
     try:
         return Metadata.from_json(record, labels)
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: damaged metadata: {RECORD_NAME} lacks or misstates {error}") from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path}: damaged metadata: {RECORD_NAME} lacks or misstates {reason(error)}"
+        ) from None

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import InputError
+from edge_runtime.json_values import numbers, text
 
 TOO_LARGE = "the input holds NaN, infinity or too large a number"
 
@@ -44,12 +45,18 @@ class Normalization:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Normalization:
-        """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError on anything else."""
-        mean = tuple(float(value) for value in record["mean"])
-        std = tuple(float(value) for value in record["std"])
-        if not (np.isfinite([*mean, *std]).all() and all(std)):
-            raise ValueError("normalization: mean and std are finite, and std is not 0")
-        return cls(mean, std, str(record["dtype"]))
+        """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError on anything else.
+
+        Anything else is also a mean or std with which a byte has no normalized value in float32: such a
+        model could answer nothing.
+        """
+        result = cls(numbers(record, "mean"), numbers(record, "std"), text(record, "dtype"))
+        with np.errstate(all="ignore"):
+            mean, std = np.asarray(result.mean, np.float32), np.asarray(result.std, np.float32)
+            values = [mean, std, (0 - mean) / std, (255 - mean) / std]
+        if not all(np.isfinite(part).all() for part in values):
+            raise ValueError("normalization: mean and std are finite in float32, and std is not 0")
+        return result
 
 
 def checked_windows(windows: Any, steps: int, features: int, *, integers: bool = False) -> NDArray[Any]:

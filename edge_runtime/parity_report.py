@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from edge_runtime.json_values import known_fields
 
 FEW_WINDOWS = 1000
 """With fewer windows than this the report says how coarse its figures are."""
@@ -215,35 +217,28 @@ class ParityReport:
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> ParityReport:
         """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError on anything else."""
-        values = _known(cls, record)
-        values["budget"] = ParityBudget(**_known(ParityBudget, record["budget"]))
-        values["engines"] = tuple(
-            EngineParity(**_known(EngineParity, result)) for result in record["engines"]
-        )
-        values["not_proven"] = tuple(record["not_proven"])
+        values = known_fields(cls, record)
+        if values["windows"] < 1:
+            raise ValueError("windows: expected at least 1")
+        values["budget"] = ParityBudget(**known_fields(ParityBudget, record["budget"]))
+        values["engines"] = tuple(_engine_parity(result) for result in record["engines"])
         values["by_row"] = tuple(_row_parity(result) for result in record.get("by_row", ()))
         return cls(**values)
 
 
+def _engine_parity(record: dict[str, Any]) -> EngineParity:
+    result = EngineParity(**known_fields(EngineParity, record))
+    figures = (result.agreement, result.max_logit_difference, result.mean_logit_difference)
+    if figures.count(None) not in (0, len(figures)):
+        raise ValueError("engines: expected all figures, or none after a failure")
+    return result
+
+
 def _row_parity(record: dict[str, Any]) -> RowParity:
-    values = _known(RowParity, record)
-    values["rows"] = tuple(int(row) for row in values["rows"])
-    means = tuple(float(mean) for mean in values["mean_logit_differences"])
-    if len(means) != len(values["rows"]) or not means:
+    result = RowParity(**known_fields(RowParity, record))
+    if len(result.mean_logit_differences) != len(result.rows) or not result.rows:
         raise ValueError("by_row: expected a mean difference for every row")
-    return RowParity(**{**values, "mean_logit_differences": means})
-
-
-def _known(kind: type, record: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a dataclass in a JSON object; keys that a later version added are left out.
-
-    Keys that only a later version writes have a default here.
-    """
-    return {
-        item.name: record[item.name]
-        for item in fields(kind)
-        if item.name in record or item.default is MISSING
-    }
+    return result
 
 
 def _percent(fraction: float | None) -> str:

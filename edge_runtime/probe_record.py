@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from edge_runtime.json_values import number, text, whole, wholes
+
 DTYPES = ("uint8", "float32")
 """Types of raw windows."""
+
+MOST_PROBES = 1000
+"""The converter's 2,000 bytes of probes hold fewer."""
+
+LARGEST_VALUE = 3.4e38
+"""Of a window in float32."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +54,25 @@ class ProbeRecord:
     def from_json(cls, record: dict[str, Any]) -> ProbeRecord:
         """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError on anything else."""
         result = cls(
-            count=int(record["count"]),
-            dtype=str(record["dtype"]),
-            tolerance=float(record["tolerance"]),
-            origin=str(record["origin"]),
+            count=whole(record, "count", 1),
+            dtype=text(record, "dtype"),
+            tolerance=number(record, "tolerance"),
+            origin=text(record, "origin"),
             synthetic=_synthetic(record["synthetic"]),
-            rows=tuple(int(row) for row in record.get("rows", ())),
+            rows=wholes(record, "rows", 1) if "rows" in record else (),
         )
-        if result.count < 1 or result.dtype not in DTYPES or not 0 < result.tolerance < math.inf:
-            raise ValueError("probes: expected a count, a dtype and a tolerance")
+        if result.count > MOST_PROBES or result.dtype not in DTYPES or result.tolerance <= 0:
+            raise ValueError(
+                f"probes: expected a count up to {MOST_PROBES}, a dtype of {', '.join(DTYPES)}, and a "
+                "tolerance above 0"
+            )
         return result
 
 
 def _synthetic(record: dict[str, Any] | None) -> Synthetic | None:
     if record is None:
         return None
-    low, high = float(record["low"]), float(record["high"])
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise ValueError("probes: expected a finite range")
-    return Synthetic(int(record["seed"]), low, high)
+    result = Synthetic(whole(record, "seed"), number(record, "low"), number(record, "high"))
+    if not -LARGEST_VALUE <= result.low <= result.high <= LARGEST_VALUE:
+        raise ValueError("synthetic: expected low and high, a range of float32")
+    return result

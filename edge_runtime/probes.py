@@ -20,13 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.engine import engine_version
-from edge_runtime.errors import InputError, ModelError, VerificationError
+from edge_runtime.errors import InputError, ModelError, VerificationError, printable
 from edge_runtime.metadata import PROBES_NAME, STEP, ModelFile
 from edge_runtime.parity_report import ParityBudget
 from edge_runtime.probe_record import ProbeRecord, Synthetic
 
 if TYPE_CHECKING:
     from edge_runtime.classifier import Classifier
+
+
+MOST_SYNTHETIC = 1 << 24
+"""Values of synthetic windows: four windows of the largest size, and seconds to make."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +73,8 @@ def read_probes(file: ModelFile, path: str) -> Probes | None:
             f"{path}: damaged: {PROBES_NAME} has {len(content)} bytes, expected {expected} "
             "(copy or convert it again)"
         )
+    if record.synthetic and math.prod(windows_shape) > MOST_SYNTHETIC:
+        raise ModelError(f"{path}: damaged: its probes would be windows of {list(windows_shape)}")
     if record.synthetic:
         windows = synthetic_windows(record.synthetic, windows_shape, record.dtype)
     else:
@@ -119,7 +125,7 @@ class Mismatch:
         """One line."""
         where = "" if self.row is None else f" after row {self.row}"
         return (
-            f"probe {self.probe}: expected {self.expected}, found {self.found}, "
+            f"probe {self.probe}: expected {printable(self.expected)}, found {printable(self.found)}, "
             f"largest logit difference {self.difference:.5g}{where}"
         )
 

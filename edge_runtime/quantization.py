@@ -20,7 +20,8 @@ def quantize(
     Ties round to even. Values outside the representable range saturate: they never wrap.
     """
     info = np.iinfo(dtype)
-    steps = np.rint(np.asarray(real, np.float32) / np.float32(scale)) + zero_point
+    with np.errstate(over="ignore"):  # infinity saturates, too
+        steps = np.rint(np.asarray(real, np.float32) / np.float32(scale)) + zero_point
     result: NDArray[Any] = np.clip(steps, info.min, info.max).astype(dtype)
     return result
 

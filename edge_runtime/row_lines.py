@@ -1,4 +1,6 @@
-"""Bytes to numbered lines, with a limit on how much of one is held in memory."""
+"""Bytes to numbered lines, with a limit on how much of one is held in memory: of standard input, a
+serial port or a connection.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import BinaryIO
 
 BYTES_OF_A_LINE = 1024
 BYTES_OF_A_NUMBER = 64
-"""The most bytes that a row may take: so many for the line, and so many for each of its numbers. A
+"""The most bytes that a line may have: so many for itself, and so many for each of its numbers. A
 float64 has up to 24 characters; the rest is for spaces and for digits that say nothing."""
 
 
@@ -25,9 +27,9 @@ class Line:
     """Why there is no text."""
 
 
-def longest_line(features: int) -> int:
-    """The most bytes that a line with a row of `features` numbers may have."""
-    return BYTES_OF_A_LINE + BYTES_OF_A_NUMBER * features
+def longest_line(numbers: int) -> int:
+    """The most bytes that a line with a row or a window of so many numbers may have."""
+    return BYTES_OF_A_LINE + BYTES_OF_A_NUMBER * numbers
 
 
 def read_lines(file: BinaryIO, limit: int, *, cut: bool = False) -> Iterator[Line]:
@@ -43,7 +45,9 @@ def read_lines(file: BinaryIO, limit: int, *, cut: bool = False) -> Iterator[Lin
             return
         ended = data.endswith(b"\n")
         if len(data) > limit and not ended:
-            yield Line(number, problem=f"the line is longer than {limit} bytes: expected one row")
+            yield Line(
+                number, problem=f"the line is longer than {limit} bytes, the most for its numbers"
+            )
             _skip_line(file, limit)
         elif data.strip() and cut and not ended:
             yield Line(number, problem="the connection ended in the middle of the line")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.errors import EngineError, InputError
+from edge_runtime.errors import EngineError, InputError, reason
 from edge_runtime.tensors import InputTensor, LogitsTensor
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def window_runners(
                 set_tensor(source_index, values)
                 invoke()
                 output = get_tensor(result_index)
-            except (RuntimeError, ValueError) as error:
-                raise EngineError(f"{name} failed: {error}") from error
+            except (RuntimeError, ValueError, MemoryError) as error:
+                raise EngineError(f"{name} failed: {reason(error)}") from error
             read(output, out=logits)
 
         return run
@@ -80,8 +80,8 @@ def _errors_of_a_run(name: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (RuntimeError, ValueError) as error:
-        raise EngineError(f"{name} failed: {error}") from error
+    except (RuntimeError, ValueError, MemoryError) as error:
+        raise EngineError(f"{name} failed: {reason(error)}") from error
 
 
 def closed_runner(path: str) -> Run:

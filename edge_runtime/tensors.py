@@ -39,7 +39,9 @@ class InputTensor:
         self.fill_bytes = self._lookup(normalization)
         """`fill` for uint8 windows, where all features are normalized alike; None otherwise."""
         self._limits = np.iinfo(np.int8 if self._affine is None else self._dtype)
-        self._tame = bool((np.abs(self._mean) < 1e18).all() and (np.abs(self._std) > 1e-9).all())
+        scale = 1.0 if self._affine is None else self._affine[0]
+        tame = (np.abs(self._mean) < 1e18).all() and (np.abs(self._std) > 1e-9).all()
+        self._tame = bool(tame and scale > 1e-9)
 
     def _lookup(self, normalization: Normalization) -> Callable[[NDArray[Any]], Any] | None:
         if len(normalization.mean) != 1 or len(normalization.std) != 1:
@@ -76,7 +78,7 @@ class InputTensor:
         A sum of squares in float32 is finite only if every number is, and none is above 1.9e19.
         """
         np.copyto(self._real, raw)
-        return math.isfinite(np.dot(self._flat, self._flat))
+        return math.isfinite(np.vdot(self._flat, self._flat))  # without the warning that dot may give
 
     def _normalize(self) -> None:
         np.subtract(self._real, self._mean, out=self._real)

@@ -1,4 +1,7 @@
-"""Reads raw windows from files: images, .npy, .npz, IDX, CSV, and lines of text."""
+"""Reads raw windows from files: images, .npy, .npz, IDX, CSV, and lines of text.
+
+What reads a kind of file is imported with the first file of that kind.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,15 @@ from typing import Any, Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.errors import InputError
-from edge_runtime.extras import needs_extra
-from edge_runtime.idx import looks_like_idx, read_idx
+from edge_runtime.errors import InputError, reason
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+MOST_BYTES = 1 << 28
+"""Of the windows in one file, unpacked: 85,000 of 28 x 28 float32 numbers."""
+
+MOST_TEXT = MOST_BYTES // 2
+"""Bytes of a CSV file; two of them can be a number of eight."""
 
 
 def read_windows(path: str | Path, steps: int, features: int, *, invert: bool = False) -> NDArray[Any]:
@@ -30,7 +37,9 @@ def read_windows(path: str | Path, steps: int, features: int, *, invert: bool = 
     if not file.is_file():
         raise InputError(f"{path}: no such file")
     if file.suffix.lower() in IMAGE_SUFFIXES:
-        return _image(file, steps, features, invert)
+        from edge_runtime.image_files import read_image
+
+        return read_image(file, steps, features, invert=invert)[np.newaxis]
     windows = _reader(file)(file, steps, features)
     if windows.ndim != 3 or windows.shape[1:] != (steps, features):
         raise InputError(
@@ -73,7 +82,7 @@ def _numbers(line: str, what: str) -> NDArray[np.float64]:
         else:
             array = np.asarray(text.replace(",", " ").split(), np.float64)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"not a {what} of numbers: {error}") from None
+        raise InputError(f"not a {what} of numbers: {reason(error)}") from None
     if array.dtype.kind not in "iuf":  # strings, booleans, integers beyond 64 bits
         raise InputError(f"not a {what} of numbers: the array holds something else")
     return array.astype(np.float64)
@@ -86,60 +95,40 @@ def _reader(file: Path) -> Callable[[Path, int, int], NDArray[Any]]:
     if suffix == ".csv":
         return _csv
     if looks_like_idx(file):
-        return lambda path, steps, features: read_idx(path, 3)
+        return _idx
     raise InputError(
         f"{file}: unknown kind of input: expected .png, .jpg, .jpeg, .npy, .npz, .csv, an IDX file "
         "(*-ubyte, *.idx, also with .gz) or - for standard input"
     )
 
 
-def _image(file: Path, steps: int, features: int, invert: bool) -> NDArray[np.uint8]:
-    with needs_extra("images", "Pillow", f"reading {file}"):
-        from PIL import Image, ImageOps
-    try:
-        with Image.open(file) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGBA")
-        paper = Image.new("RGBA", upright.size, "white")
-        gray = Image.alpha_composite(paper, upright).convert("L")
-        gray = gray.resize((features, steps), Image.Resampling.LANCZOS)
-        if invert:
-            # Paper in a photograph is some gray; the network knows ink on pure black.
-            gray = ImageOps.autocontrast(ImageOps.invert(gray))
-    except Exception as error:  # Pillow raises many kinds, DecompressionBombError among them
-        raise InputError(f"{file}: cannot read the image: {error}") from None
-    return np.asarray(gray, np.uint8)[np.newaxis]
+def looks_like_idx(path: Path) -> bool:
+    """Whether the name says IDX: `*-idx3-ubyte`, `*.idx`, with or without `.gz`."""
+    return path.name.removesuffix(".gz").endswith(("-ubyte", ".idx"))
+
+
+def _idx(file: Path, steps: int, features: int) -> NDArray[Any]:
+    from edge_runtime.idx import read_idx
+
+    return read_idx(file, 3, MOST_BYTES)
 
 
 def _numpy(file: Path, steps: int, features: int) -> NDArray[Any]:
-    try:
-        content = np.load(file, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            array = content
-        else:
-            with content:
-                array = content[_only_array(content.files, file)]
-    except InputError:
-        raise
-    except Exception as error:  # zipfile, zlib and numpy each raise their own kinds
-        raise InputError(f"{file}: cannot read the array: {error}") from None
+    from edge_runtime.array_files import read_array
+
+    array = read_array(file, MOST_BYTES)
     return array[np.newaxis] if array.ndim == 2 else array
-
-
-def _only_array(names: list[str], file: Path) -> str:
-    if len(names) == 1:
-        return names[0]
-    if "x" in names:
-        return "x"
-    raise InputError(f"{file}: expected one array or one named x, found {', '.join(names) or 'none'}")
 
 
 def _csv(file: Path, steps: int, features: int) -> NDArray[np.float64]:
     try:
+        if file.stat().st_size > MOST_TEXT:
+            raise ValueError(f"{file.stat().st_size:,} bytes of text: at most {MOST_TEXT:,}")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of an empty file, which is refused below
             rows = np.loadtxt(file, delimiter=",", ndmin=2, encoding="utf-8")
     except (ValueError, OSError) as error:
-        raise InputError(f"{file}: cannot read the numbers: {error}") from None
+        raise InputError(f"{file}: cannot read the numbers: {reason(error)}") from None
     if rows.shape[1] == features and len(rows) % steps == 0 and len(rows):
         return rows.reshape(-1, steps, features)
     if rows.shape[1] == steps * features:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError
 from edge_runtime.extras import needs_extra
-from edge_runtime.idx import looks_like_idx, read_idx
+from edge_runtime.idx import read_idx
 from edge_runtime.normalization import Normalization
 from edge_runtime.run_directory import LabelledWindows
+from edge_runtime.windows import looks_like_idx
 from train.mnist import find_mnist
 
 TEST_FRACTION = 0.2

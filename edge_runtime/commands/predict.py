@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge_runtime.commands.options import engine_options, opened_pool
+
+if TYPE_CHECKING:
+    from edge_runtime.metadata import Metadata
+    from edge_runtime.row_lines import Line
 
 
 @click.command()
@@ -45,8 +49,9 @@ def predict(
     with opened_pool(model, jobs, **options) as classifier:
         from edge_runtime.answers import answer_inputs
 
+        lines = standard_input(classifier.spec)
         for answer in answer_inputs(
-            classifier, inputs, lines=_standard_input(), indices=indices, top=top, invert=invert
+            classifier, inputs, lines=lines, indices=indices, top=top, invert=invert
         ):
             failed |= answer.failed
             click.echo(answer.to_json() if as_json or answer.from_line else answer)
@@ -54,7 +59,8 @@ def predict(
         raise SystemExit(2)
 
 
-def _standard_input() -> Iterator[str]:
+def standard_input(spec: Metadata) -> Iterator[Line]:
     """Lines as they arrive; a generator, so that standard input is touched only when it is read."""
-    for line in sys.stdin.buffer:
-        yield line.decode("utf-8", "replace")
+    from edge_runtime.row_lines import longest_line, read_lines
+
+    yield from read_lines(sys.stdin.buffer, longest_line(spec.steps * spec.features))

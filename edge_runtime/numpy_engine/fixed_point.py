@@ -19,6 +19,10 @@ from numpy.typing import NDArray
 Int64 = NDArray[np.int64]
 
 
+LARGEST_FACTOR = 2.0**30
+"""Beyond it one unit of the input is more than the whole range of the output."""
+
+
 @dataclass(frozen=True)
 class Multiplier:
     """A positive real factor as mantissa * 2 ** (shift - 31), mantissa in [2 ** 30, 2 ** 31)."""
@@ -28,9 +32,14 @@ class Multiplier:
 
     @classmethod
     def of(cls, factor: float) -> Multiplier:
-        """The closest multiplier to `factor` (quantization_util.cc: QuantizeMultiplier)."""
+        """The closest multiplier to `factor` (quantization_util.cc: QuantizeMultiplier).
+
+        Raises ValueError for one that is so large that every result would saturate.
+        """
         if factor == 0:
             return cls(0, 0)
+        if not factor < LARGEST_FACTOR:
+            raise ValueError(f"its scales differ by a factor of {factor:.3g}: below 2^30 is expected")
         fraction, shift = math.frexp(factor)
         mantissa = _round_half_away(fraction * (1 << 31))
         if mantissa == 1 << 31:

@@ -26,6 +26,7 @@ LIMIT = np.iinfo(np.int16)
 SUM_LEFT_SHIFT = 15  # bits of headroom that ADD and SUB give 16-bit inputs (add.cc, sub.cc)
 
 TABLE_STEPS = 24  # entries of the table for an input of 1
+LARGEST_INPUT_MULTIPLIER = 2.0**31  # an int32 in activations.cc: input_multiplier
 TABLE_FRACTION_BITS = 9  # TABLE_STEPS * 2 ** 9 is the 3 * 4096 that activations.cc scales inputs to
 
 
@@ -142,6 +143,8 @@ def _table_input(source: Tensor) -> Callable[[Array], Int64]:
     multiplier, shift = float(_scale(source)) * 3 * 4096, 0
     while multiplier <= 32767 / 2 and shift <= 30:
         multiplier, shift = multiplier * 2, shift + 1
+    if multiplier > LARGEST_INPUT_MULTIPLIER:
+        raise ValueError(f"its sigmoid or tanh has inputs of scale {_scale(source):.3g}")
     factor, rounding = int(multiplier), 1 << (shift - 1) if shift else 0
     return lambda values: (values.astype(np.int64) * factor + rounding) >> shift
 

@@ -22,7 +22,8 @@ class NumpyInterpreter:
     def __init__(self, flatbuffer: bytes) -> None:
         graph = read_graph(flatbuffer)
         try:
-            self._prepared = PreparedGraph(graph)
+            with np.errstate(all="ignore"):  # scales beyond float32: their factors are refused
+                self._prepared = PreparedGraph(graph)
         except KeyError as error:
             raise MalformedError(f"the numpy engine has no kernel for {error} in these types") from None
         self._inputs = [_detail(graph.tensors[name]) for name in graph.inputs]
@@ -45,7 +46,9 @@ class NumpyInterpreter:
         self._values[index] = value.copy()
 
     def invoke(self) -> None:
-        """Run the model."""
+        """Run the model. Raises ValueError when an input was not filled."""
+        if not self._values.keys() >= {detail["index"] for detail in self._inputs}:
+            raise ValueError("an input was not filled")
         inputs = [self._values[detail["index"]] for detail in self._inputs]
         with np.errstate(all="ignore"):  # as the kernels of the other engines: infinities are results
             results = self._prepared.run(inputs)

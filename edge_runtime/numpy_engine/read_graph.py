@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.errors import printable
+from edge_runtime.numpy_engine.check_graph import check_graph
 from edge_runtime.numpy_engine.flatbuffer_reader import Buffer, MalformedError, Table
 from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization, Tensor
 
@@ -49,14 +51,19 @@ RELU = 1
 MOST_DIMENSIONS = 8
 MOST_OPERANDS = 1 << 16
 
+MOST_ELEMENTS = 1 << 26
+"""Of all tensors together, which bounds memory and time: LSTM(1024) on 1,000 rows has half of it."""
+
 
 def read_graph(flatbuffer: bytes) -> Graph:
     """The graph of the first subgraph; tensors are named by their number in it, inputs and outputs too.
 
-    Raises MalformedError for bytes that are no sound model, and for one with an operator, a type or an
-    option that the converter does not write.
+    Raises MalformedError for bytes that are no sound model, for one with an operator, a type, a shape or
+    an option that the converter does not write, and for one that takes too much memory or time.
     """
-    return _Reader(flatbuffer).graph
+    graph = _Reader(flatbuffer).graph
+    check_graph(graph)
+    return graph
 
 
 def read_operators(flatbuffer: bytes) -> list[tuple[str, int]]:
@@ -78,7 +85,7 @@ class _Reader:
     """Reads one model."""
 
     def __init__(self, flatbuffer: bytes) -> None:
-        self._buffer = Buffer(flatbuffer)
+        self._buffer, self._elements = Buffer(flatbuffer), 0
         model = self._buffer.root("")
         self._data = [self._blob(table) for table in model.tables(4)]
         self._opcodes = [_opcode(table) for table in model.tables(1)]
@@ -102,11 +109,22 @@ class _Reader:
             raise MalformedError(f"a tensor has type {kind}: the numpy engine has {sorted(TYPES)}")
         if number >= len(self._data):
             raise MalformedError(f"a tensor is in buffer {number}, of {len(self._data)}")
-        shape = tuple(table.numbers(0, "i", MOST_DIMENSIONS))
+        shape = self._shape(table)
         dtype, data = np.dtype(TYPES[kind]), None
         if self._data[number]:
             data = _values(self._data[number], kind, shape)
+        elif kind == INT4:
+            raise MalformedError("a tensor of int4 is no constant")
         return Tensor("", shape, dtype.newbyteorder("="), data, _quantization(table), int4=kind == INT4)
+
+    def _shape(self, table: Table) -> tuple[int, ...]:
+        shape = tuple(table.numbers(0, "i", MOST_DIMENSIONS))
+        if any(length < 1 for length in shape):
+            raise MalformedError(f"a tensor has shape {list(shape)}")
+        self._elements += math.prod(shape)
+        if self._elements > MOST_ELEMENTS:
+            raise MalformedError(f"its tensors have more than {MOST_ELEMENTS:,} elements together")
+        return shape
 
     def _operands(self, table: Table, field: int) -> tuple[str, ...]:
         names = []
@@ -172,14 +190,22 @@ def _check_arity(op: Op, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> N
 
 
 def _check_order(graph: Graph) -> None:
-    """Every tensor is there before it is read."""
-    known = {tensor.name for tensor in graph.constants()} | set(graph.inputs)
+    """Every tensor is there before it is read, and comes from one place."""
+    known = {tensor.name for tensor in graph.constants()}
+    _add(known, graph.inputs)
     for operator in graph.operators:
         if not known.issuperset(operator.inputs):
             raise MalformedError(f"{operator.op.value} reads a tensor that nothing has computed")
-        known.update(operator.outputs)
+        _add(known, operator.outputs)
     if not known.issuperset(graph.outputs):
         raise MalformedError("an output is computed by nothing")
+
+
+def _add(known: set[str], names: tuple[str, ...]) -> None:
+    for name in names:
+        if name in known:
+            raise MalformedError(f"tensor {name} comes from two places")
+        known.add(name)
 
 
 def _named(index: int, tensor: Tensor) -> Tensor:
@@ -197,7 +223,7 @@ def _opcode(table: Table) -> Op:
     code = _code(table)
     if code not in BUILTIN_CODES:
         custom = table.string(1)
-        name = custom or f"number {code} of TFLite's schema"
+        name = printable(custom[:60]) or f"number {code} of TFLite's schema"
         known = ", ".join(sorted(op.value for op in BUILTIN_CODES.values()))
         raise MalformedError(f"the numpy engine has no operator {name}: it has {known}")
     return BUILTIN_CODES[code]
@@ -233,10 +259,10 @@ def _values(raw: bytes, kind: int, shape: tuple[int, ...]) -> NDArray[Any]:
     """The data of a constant, of int4 as int8."""
     dtype, count = np.dtype(TYPES[kind]), math.prod(shape)
     expected = (count + 1) // 2 if kind == INT4 else count * dtype.itemsize
-    if len(raw) != expected or count < 0:
+    if len(raw) != expected:
         raise MalformedError(f"a constant of shape {list(shape)} has {len(raw)} bytes, not {expected}")
     values = np.frombuffer(raw, dtype)
     if kind == INT4:
         low, high = (values << 4) >> 4, values >> 4  # arithmetic shifts keep the sign
         values = np.stack([low, high], axis=-1).reshape(-1)[:count]
-    return values.astype(dtype.newbyteorder("=")).reshape(shape)
+    return values.astype(dtype.newbyteorder("="), copy=False).reshape(shape)

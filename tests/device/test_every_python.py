@@ -66,6 +66,7 @@ def run_tests(environments, version: str, copied) -> subprocess.CompletedProcess
         FOLDER_VARIABLE: str(copied / "flatbuffers"),
     }
     command = [programs / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/runtime"]
+    command += ["-W", "error::RuntimeWarning"]  # newer numpy versions give more of them
     return subprocess.run(
         command, cwd=copied, env=environment, capture_output=True, text=True, timeout=900, check=False
     )

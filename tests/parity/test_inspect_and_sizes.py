@@ -8,15 +8,13 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from convert.compile import compile_network
-from convert.inspect_model import inspect_model
+from convert.inspect_model import OTHER_FILES, inspect_model
 from edge_runtime import Classifier
-from edge_runtime.errors import EdgeRnnError
 from edge_runtime.metadata import read_model
 from tests.conftest import ENGINES, OFFERED, edge_rnn, succeed
+from tests.fuzz.archive_mutations import Parts
 from tests.model_files import write_model
 from tests.networks import layer_combinations, random_windows
 
@@ -50,26 +48,28 @@ def test_files_that_are_no_models(tmp_path):
         assert "Traceback" not in result.stderr
 
 
-@pytest.fixture(scope="module")
-def small_model(tmp_path_factory):
-    return write_model(tmp_path_factory.mktemp("model") / "small.tflite", "int8").read_bytes()
+def test_hundreds_of_files_in_the_archive_are_one_line(tmp_path):
+    """A byte says which part of the file each byte belongs to: there are not as many as that."""
+    path = write_model(tmp_path / "m.tflite")
+    parts = Parts.of(path.read_bytes())
+    parts.entries.update({f"\x1b[31m{number}": b"" for number in range(400)})
+    path.write_bytes(parts.file())
+    found = inspect_model(path)
+    assert sum(found.bytes_by_part.values()) == path.stat().st_size
+    assert found.bytes_by_part[OTHER_FILES] > 400 * 30
+    assert "\x1b" not in str(found)
 
 
-@given(
-    changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=6),
-    cut=st.one_of(st.just(0), st.integers(0, 2000)),
-)
-@settings(max_examples=1000, deadline=None, derandomize=True)
-def test_mutated_files_are_taken_apart_or_refused(small_model, tmp_path_factory, changes, cut):
-    data = bytearray(small_model)
-    for position, value in changes:
-        data[position % len(data)] = value
-    path = tmp_path_factory.getbasetemp() / "mutated.tflite"
-    path.write_bytes(data[: len(data) - cut])
-    try:
-        str(inspect_model(path))
-    except EdgeRnnError as error:
-        assert "mutated.tflite" in str(error)
+def test_a_proof_of_the_wrong_type_is_a_problem_and_no_crash(tmp_path):
+    path = write_model(tmp_path / "m.tflite")
+    parts = Parts.of(path.read_bytes())
+    record = json.loads(parts.entries["edge_rnn.json"])
+    record["parity"] = {"windows": [], "budget": {"min_agreement": "all"}, "engines": []}
+    parts.entries["edge_rnn.json"] = json.dumps(record).encode()
+    path.write_bytes(parts.file())
+    found = inspect_model(path)
+    assert "damaged metadata" in found.problem
+    assert "damaged metadata" in str(found)
 
 
 @pytest.fixture(scope="module")

@@ -6,15 +6,18 @@ import copy
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
+import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
-from edge_runtime import Classifier, EngineError, InputError, ModelError, Prediction
+from convert.embed import embed
+from edge_runtime import Classifier, EdgeRnnError, EngineError, InputError, ModelError, Prediction
 from edge_runtime.metadata import read_model
 from edge_runtime.normalization import Normalization
 from edge_runtime.pool import ClassifierPool
 from tests.conftest import ENGINES
-from tests.model_files import write_model
+from tests.model_files import metadata_for, write_model
 from tests.networks import lstm_logits, random_network
 
 RAW = np.random.default_rng(3).normal(20, 5, (6, 5, 3)).astype(np.float32)
@@ -207,3 +210,38 @@ def test_a_damaged_model_is_loaded_only_on_trust(tmp_path):
         Classifier(path)
     with Classifier(path, trust=True) as classifier:
         assert classifier.logits(RAW).shape == (6, 4)
+
+
+def with_flatbuffer(path, change, **facts):
+    """A model file whose FlatBuffer another tool has changed, with a digest that fits."""
+    model = schema.ModelT.InitFromPackedBuf(read_model(path)[0], 0)
+    change(model.subgraphs[0])
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    flatbuffer = bytes(builder.Output())
+    path.write_bytes(embed(flatbuffer, metadata_for(flatbuffer, **facts)))
+    return path
+
+
+def test_a_foreign_model_without_a_scale_or_with_more_inputs_is_refused(tmp_path, engine):
+    """It would be filled with nonsense, or with nothing."""
+
+    def without_scale(graph) -> None:
+        graph.tensors[graph.inputs[0]].quantization = None
+
+    def second_input(graph) -> None:
+        graph.inputs = [*graph.inputs, *graph.outputs]
+
+    for change in (without_scale, second_input):
+        path = with_flatbuffer(write_model(tmp_path / "m.tflite", "int8"), change)
+        with pytest.raises(EdgeRnnError, match=r"m\.tflite: .*(scale|inputs|two places)"):
+            Classifier(path, engine=engine)
+
+
+@pytest.mark.parametrize("trust", [False, True])
+def test_a_model_without_metadata_is_refused_with_trust_or_without(tmp_path, engine, trust):
+    """It cannot be run without labels and normalization."""
+    path = write_model(tmp_path / "m.tflite")
+    path.write_bytes(read_model(path)[0].replace(b"made by edge-rnn", b"made by others.."))
+    with pytest.raises(ModelError, match=r"m\.tflite: a TFLite model without edge-rnn metadata"):
+        Classifier(path, engine=engine, trust=trust)

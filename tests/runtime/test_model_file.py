@@ -10,8 +10,11 @@ import pytest
 
 from convert.embed import embed
 from edge_runtime.errors import InputError, ModelError
-from edge_runtime.metadata import FORMAT_VERSION, read_model
+from edge_runtime.metadata import FORMAT_VERSION, ModelFile, read_model
 from edge_runtime.parity_report import EngineParity, ParityBudget, ParityReport
+from edge_runtime.probe_record import ProbeRecord, Synthetic
+from edge_runtime.probes import read_probes
+from tests.fuzz.archive_mutations import Parts
 from tests.model_files import metadata_for, write_model
 
 REPORT = ParityReport(
@@ -134,20 +137,102 @@ def test_missing_key_is_damaged_metadata(model, key):
         read_model(model)
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("steps", float("inf")),
-        ("steps", "many"),
-        ("normalization", {"mean": [1, 2], "std": [1, 2], "dtype": "float32"}),
-        ("normalization", {"mean": [0], "std": [0], "dtype": "float32"}),
-        ("normalization", {"mean": [float("nan")], "std": [1], "dtype": "float32"}),
-        ("flatbuffer", []),
-    ],
-)
+WRONG = [
+    ("steps", float("inf")),
+    ("steps", "many"),
+    ("steps", 0),
+    ("steps", 1_000_000_000),
+    ("features", 10**4000),
+    ("normalization", {"mean": [1, 2], "std": [1, 2], "dtype": "float32"}),
+    ("normalization", {"mean": [0], "std": [0], "dtype": "float32"}),
+    ("normalization", {"mean": [float("nan")], "std": [1], "dtype": "float32"}),
+    ("normalization", {"mean": [0], "std": [1e-46], "dtype": "float32"}),  # 0 in float32
+    ("normalization", {"mean": [0], "std": [1e39], "dtype": "float32"}),
+    ("normalization", {"mean": [3e38], "std": [0.1], "dtype": "float32"}),
+    ("flatbuffer", []),
+    ("precision", ["int8"]),
+    ("source", {"dataset": {"a": 1}}),
+    ("tools", [["numpy", "1"]]),
+    ("choices", "a sentence"),
+    ("choices", [["nested"]]),
+    ("graph", ["step"]),
+    ("shared_weights", "no"),
+    ("format_version", 10**4000),
+    ("probes", {"count": 10**4000, "dtype": "uint8", "tolerance": 1, "origin": "x", "synthetic": None}),
+    ("probes", {"count": 1, "dtype": "uint8", "tolerance": 10**400, "origin": "x", "synthetic": None}),
+    (
+        "probes",
+        {
+            "count": 1,
+            "dtype": "uint8",
+            "tolerance": 1.0,
+            "origin": "x",
+            "synthetic": {"seed": 1, "low": -1.7e308, "high": 1.7e308},
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), WRONG)
 def test_senseless_value_is_damaged_metadata(model, key, value):
     _with_record(model, lambda record: record.update({key: value}))
+    with pytest.raises(ModelError, match=r"damaged metadata|format version") as caught:
+        read_model(model)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < len(str(model)) + 500
+
+
+WRONG_PROOF = [
+    (("windows",), 0),
+    (("windows",), "many"),
+    (("split",), ["test"]),
+    (("full_accuracy",), 10**400),
+    (("budget",), None),
+    (("budget", "min_agreement"), [0.9]),
+    (("budget", "min_agreement"), float("nan")),
+    (("budget", "max_logit_difference"), "1"),
+    (("engines",), [1]),
+    (("engines", 0, "agreement"), None),  # with a difference all the same
+    (("engines", 0, "max_logit_difference"), {}),
+    (("engines", 0, "required"), 1),
+    (("not_proven",), [["x"]]),
+    (("by_row",), [{"engine": "numpy"}]),
+]
+
+
+@pytest.mark.parametrize(("place", "value"), WRONG_PROOF)
+def test_a_senseless_proof_is_damage_and_never_a_crash(tmp_path, place, value):
+    model = write_model(tmp_path / "m.tflite", parity=REPORT)
+
+    def change(record) -> None:
+        parent = record["parity"]
+        for key in place[:-1]:
+            parent = parent[key]
+        parent[place[-1]] = value
+
+    _with_record(model, change)
     with pytest.raises(ModelError, match="damaged metadata"):
+        str(read_model(model)[1].parity)
+
+
+def test_deeply_nested_records_are_damaged_metadata(model):
+    _with_record(model, lambda record: record.update(tools={"a": _nested(900)}))
+    with pytest.raises(ModelError, match="damaged metadata"):
+        read_model(model)
+
+
+def _nested(depth: int):
+    result: list = []
+    for _ in range(depth):
+        result = [result]
+    return result
+
+
+def test_a_label_that_is_empty_is_damage(model):
+    parts = Parts.of(model.read_bytes())
+    parts.entries["labels.txt"] = b"idle\n\nrun\nfall"
+    model.write_bytes(parts.file())
+    with pytest.raises(ModelError, match=r"a label in labels\.txt is empty"):
         read_model(model)
 
 
@@ -165,3 +250,19 @@ def test_unknown_keys_of_a_later_edge_rnn_are_ignored(tmp_path):
 
     _with_record(model, add)
     assert read_model(model)[1].parity == REPORT
+
+
+def test_a_window_that_readers_refuse_is_not_written():
+    with pytest.raises(InputError, match="a window has 1000000 x 3000 values: a model file is for"):
+        embed(b"", metadata_for(b"", steps=1_000_000, features=3000))
+
+
+def test_millions_of_synthetic_windows_are_damage(tmp_path):
+    """They are made one number after the other."""
+    recipe = Synthetic(1, 0.0, 1.0)
+    metadata = metadata_for(
+        b"", steps=1000, features=1000, probes=ProbeRecord(17, "uint8", 1.0, "", recipe)
+    )
+    file = ModelFile(b"", metadata, bytes(17 * 4 * 4))
+    with pytest.raises(ModelError, match=r"damaged: its probes would be windows of \[17, 1000, 1000\]"):
+        read_probes(file, "m.tflite")

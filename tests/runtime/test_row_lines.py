@@ -96,7 +96,7 @@ def test_a_long_line_is_answered_before_it_ends():
 
 def test_no_row_is_longer_than_the_limit():
     """The widest way to write float64 numbers, in JSON with its blanks."""
-    row = [-np.nextafter(2.2250738585072014e-308, 1)] * 50
+    row = [float(-np.nextafter(2.2250738585072014e-308, 1))] * 50
     text = "[ " + " , ".join(map(repr, row)) + " ]\r\n"
     (line,) = lines(text.encode(), limit=longest_line(50))
     np.testing.assert_array_equal(parse_row(line.text, 50), row)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -86,3 +88,13 @@ def test_large_logits_are_numbers():
     out = np.empty((1, 2), np.float32)
     LogitsTensor(detail(np.float32, (1, 2))).read(values, out=out)
     np.testing.assert_array_equal(out, values)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_a_tiny_scale_saturates_without_a_warning(dtype):
+    detail = {"shape": [1, 2, 2], "dtype": np.int8, "quantization": (1e-37, 0), "index": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tensor = InputTensor(detail, Normalization((0.0,), (1.0,)))
+        tensor.fill(np.array([[0, 200], [100, 50]], dtype))
+    assert tensor.values.tolist() == [[[0, 127], [127, 127]]]

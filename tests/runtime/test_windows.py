@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -159,3 +161,65 @@ def test_missing_file_and_inverted_floats(tmp_path):
     np.save(tmp_path / "f.npy", WINDOWS.astype(np.float32))
     with pytest.raises(InputError, match="--invert needs uint8"):
         read_windows(tmp_path / "f.npy", 4, 5, invert=True)
+
+
+def test_sixteen_bits_a_pixel_are_scaled_not_cut_off(tmp_path):
+    Image.fromarray(np.full((4, 5), 0x8000, np.uint16)).save(tmp_path / "deep.png")
+    assert (read_windows(tmp_path / "deep.png", 4, 5) == 0x80).all()
+
+
+@pytest.mark.parametrize("kind", ["GIF", "EPS", "TIFF"])
+def test_other_kinds_of_pictures_are_refused_whatever_their_name(tmp_path, kind):
+    """Pillow hands EPS to Ghostscript."""
+    with (tmp_path / "picture.png").open("wb") as file:
+        Image.new("L", (5, 4)).save(file, kind)
+    with pytest.raises(InputError, match=r"picture\.png: cannot read the image: cannot identify"):
+        read_windows(tmp_path / "picture.png", 4, 5)
+
+
+def test_an_archive_without_arrays_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "texts.npz", "w") as archive:
+        archive.writestr("x", "no array")
+    with pytest.raises(InputError, match=r"texts\.npz: expected one array or one named x, found none"):
+        read_windows(tmp_path / "texts.npz", 4, 5)
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    ["<f4", ">f4", "<f8", ">f8", ">f2", "u1", "i1", "<i8", ">u2", ">u4", "f4,f4", "S3", "M8[s]", "c8"],
+)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_every_type_and_order_of_numbers_is_read_as_numpy_reads_it(tmp_path, dtype, order):
+    array = np.asarray(WINDOWS, "u1").astype(dtype, order=order)
+    np.save(tmp_path / "w.npy", array)
+    np.savez_compressed(tmp_path / "w.npz", x=array)
+    for name in ("w.npy", "w.npz"):
+        if array.dtype.kind in "fiu":
+            found = read_windows(tmp_path / name, 4, 5)
+            assert found.dtype == array.dtype
+            np.testing.assert_array_equal(found, array)
+        else:
+            with pytest.raises(InputError, match=rf"{name}: .*expected real numbers"):
+                read_windows(tmp_path / name, 4, 5)
+
+
+class Trap:
+    """An object whose unpickling leaves a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+@pytest.mark.parametrize("name", ["evil.npy", "evil.npz", "pickle.npy"])
+def test_no_pickle_is_executed(tmp_path, name):
+    trap, path = np.array([[Trap(str(tmp_path / "sprung"))] * 5] * 4, dtype=object), tmp_path / name
+    if name == "pickle.npy":
+        path.write_bytes(pickle.dumps(trap))
+    else:
+        (np.save if name == "evil.npy" else np.savez)(path, trap)
+    with pytest.raises(InputError, match=name):
+        read_windows(path, 4, 5)
+    assert not (tmp_path / "sprung").exists()

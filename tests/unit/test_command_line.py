@@ -30,21 +30,25 @@ NEEDED_BY_ENGINES = {
 
 PREDICT_PATH = {
     "answers",
+    "archive",
+    "array_files",
     "classifier",
     "cli",
     "commands",
     "commands.options",
     "commands.predict",
+    "digest",
     "engine",
     "errors",
     "extras",
-    "idx",
+    "json_values",
     "lazy",
     "metadata",
     "normalization",
     "probe_record",
     "quantization",
     "runner",
+    "tensor_types",
     "tensors",
     "windows",
 }
@@ -236,7 +240,7 @@ def test_predict_loads_only_what_it_needs(model, tmp_path):
     assert packages <= {"numpy", "click", "edge_runtime", engine, *NEEDED_BY_ENGINES}
     ours = {name for name in modules if name.startswith("edge_runtime.")}
     assert ours == {f"edge_runtime.{name}" for name in PREDICT_PATH}
-    assert not {"tempfile", "multiprocessing", "concurrent.futures"} & modules
+    assert not {"concurrent.futures", "multiprocessing", "tempfile", "zipfile"} & modules
 
 
 def test_jobs_share_out_a_file_and_answer_in_order(model, tmp_path):
@@ -252,3 +256,14 @@ def test_the_numpy_engine_says_that_it_is_slow(model, tmp_path):
     result = edge_rnn("predict", model, tmp_path / "w.npy", "--engine", "numpy")
     assert succeed(result) == succeed(edge_rnn("predict", model, tmp_path / "w.npy"))
     assert "times slower" in result.stderr
+
+
+def test_labels_that_a_terminal_would_obey_are_printed_as_text(tmp_path):
+    labels = ("idle", "\x1b[31mwalk", "run\r", "fall")
+    model = write_model(tmp_path / "m.tflite", labels=labels)
+    np.save(tmp_path / "w.npy", np.zeros((5, 3)))
+    text = succeed(edge_rnn("predict", model, tmp_path / "w.npy", "--top", 4))
+    assert "\\x1b[31mwalk" in text
+    assert text.strip().isprintable()
+    record = json.loads(succeed(edge_rnn("predict", model, tmp_path / "w.npy", "--top", 4, "--json")))
+    assert {item["label"] for item in record["top"]} == set(labels)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -12,8 +14,10 @@ from convert.precision import PRECISIONS
 from edge_runtime import Classifier
 from edge_runtime.engine import open_interpreter
 from edge_runtime.metadata import STEP
+from edge_runtime.numpy_engine.check_graph import check_graph
 from edge_runtime.numpy_engine.flatbuffer_reader import MalformedError
-from edge_runtime.numpy_engine.interpret import run_all
+from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization, Tensor
+from edge_runtime.numpy_engine.interpret import prepared, run_all
 from edge_runtime.numpy_engine.read_graph import read_graph
 from edge_runtime.quantization import dequantize, quantize
 from tests.conftest import ENGINES, OFFERED
@@ -116,3 +120,78 @@ def test_wrong_inputs_are_refused():
     flatbuffer = serialize(lower(network, random_windows(network), precision="int8"))
     with pytest.raises(ValueError, match=r"an input is float32\[1, 5, 3\]"):
         invoke(flatbuffer, random_windows(network), "numpy")
+
+
+def changed(graph, name: str, **changes):
+    """The graph with one tensor changed."""
+    tensor = dataclasses.replace(graph.tensors[name], **changes)
+    return dataclasses.replace(graph, tensors={**graph.tensors, name: tensor})
+
+
+@pytest.fixture(params=["float32", "int8", "int16x8", "dynamic", "mixed"])
+def sound_graph(request):
+    network = random_network()
+    return lower(network, random_windows(network), precision=request.param)
+
+
+def test_a_tensor_of_another_shape_type_or_scale_is_refused_before_anything_runs(sound_graph):
+    check_graph(sound_graph)
+    used = {name for operator in sound_graph.operators for name in operator.outputs}
+    for name in used:
+        tensor = sound_graph.tensors[name]
+        several = Quantization((0.5,) * 7)
+        for changes in (
+            {"shape": (*tensor.shape, 2)},
+            {"shape": tensor.shape[:-1] + (tensor.shape[-1] + 1,)},
+            {"dtype": np.dtype(np.int32)},
+            {
+                "dtype": np.dtype(np.int16 if tensor.dtype == np.int8 else np.int8),
+                "quantization": several,
+            },
+        ):
+            with pytest.raises(MalformedError):
+                check_graph(changed(sound_graph, name, **changes))
+
+
+def test_scales_that_no_multiplier_has_are_refused():
+    network = random_network()
+    graph = lower(network, random_windows(network), precision="int8")
+    for operator in graph.operators:
+        name = operator.outputs[0]
+        if operator.op.value in ("MUL", "ADD", "FULLY_CONNECTED"):
+            affine = graph.tensors[name].affine
+            tiny = dataclasses.replace(affine, scale=(1e-42,))
+            with pytest.raises(ValueError, match="scales differ by a factor"), np.errstate(all="ignore"):
+                prepared(changed(graph, name, quantization=tiny), operator)
+
+
+def test_a_model_of_endless_work_or_memory_is_refused():
+    wide, rows = 1 << 13, 1 << 10
+    weights, bias = np.zeros((1, 1), np.float32), np.zeros(1, np.float32)
+    tensors = {
+        "x": Tensor("x", (1, rows, wide)),
+        "w": Tensor("w", (wide, wide), data=np.broadcast_to(weights, (wide, wide))),
+        "b": Tensor("b", (wide,), data=np.broadcast_to(bias, (wide,))),
+        "y": Tensor("y", (1, rows, wide)),
+    }
+    operator = Operator(Op.FULLY_CONNECTED, ("x", "w", "b"), ("y",))
+    with pytest.raises(MalformedError, match="multiplications: at most"):
+        check_graph(Graph(tensors, (operator,), ("x",), ("y",)))
+
+
+def test_a_model_with_a_tensor_of_billions_is_refused_before_it_is_there():
+    network = random_network()
+    flatbuffer = serialize(lower(network, random_windows(network), precision="int8"))
+    shape = np.array([1, 5, 3], "<i4").tobytes()
+    assert flatbuffer.count(shape) >= 1
+    with pytest.raises(MalformedError, match="elements together"):
+        read_graph(flatbuffer.replace(shape, np.array([1, 1 << 20, 1 << 20], "<i4").tobytes()))
+    with pytest.raises(MalformedError, match="a tensor has shape"):
+        read_graph(flatbuffer.replace(shape, np.array([1, -5, -3], "<i4").tobytes()))
+
+
+def test_an_input_that_was_not_filled_is_refused():
+    network = random_network()
+    flatbuffer = serialize(lower(network, random_windows(network), precision="int8"))
+    with pytest.raises(ValueError, match="an input was not filled"):
+        open_interpreter(flatbuffer, engine="numpy").invoke()

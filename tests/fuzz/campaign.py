@@ -1,0 +1,148 @@
+"""Runs a target's mutations in child processes and counts what came out."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.fuzz.child import keep
+from tests.fuzz.outcome import Outcome
+from tests.fuzz.seeds import write_seeds
+
+ROOT = Path(__file__).parents[2]
+
+MOST_SECONDS = 60
+"""On one file, by the clock: then the child hangs."""
+
+TRUST = "trust"
+"""Targets whose name begins so start a process for every mutation."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the mutations of a target came to."""
+
+    target: str
+    outcomes: Counter[Outcome]
+    findings: tuple[Path, ...]
+    """Text files; beside each the mutated file, under the mutation's number."""
+    seconds: float
+
+    @property
+    def mutations(self) -> int:
+        """How many files were tried."""
+        return sum(self.outcomes.values()) - self.outcomes[Outcome.NOT_RUN]
+
+    @property
+    def refused(self) -> int:
+        """How many were refused with a typed error."""
+        return self.outcomes[Outcome.REFUSED] + self.outcomes[Outcome.ENGINE_DIED]
+
+    def row(self) -> tuple[str, ...]:
+        """Of the table."""
+        died = f"{self.outcomes[Outcome.ENGINE_DIED]:,}" if self.target.startswith(TRUST) else "-"
+        numbers = (self.mutations, self.refused, self.outcomes[Outcome.ANSWERED])
+        found = self.outcomes[Outcome.FINDING]
+        return (self.target, *(f"{n:,}" for n in numbers), died, str(found), f"{self.seconds:.0f}")
+
+
+HEADINGS = (
+    "target",
+    "mutations",
+    "refused with a typed error",
+    "right answer",
+    "kills the engine, if trusted",
+    "findings",
+    "seconds",
+)
+
+
+def table(counts: Sequence[Counts]) -> str:
+    """Markdown, with a last row of sums."""
+    rows = [item.row() for item in counts]
+    outcomes = sum((item.outcomes for item in counts), Counter())
+    rows.append(Counts("together", outcomes, (), sum(item.seconds for item in counts)).row())
+    lines = [HEADINGS, ("---", *("---:" for _ in HEADINGS[1:])), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def explained(counts: Sequence[Counts]) -> list[str]:
+    """A line for each finding: its file, and the last line of what is wrong."""
+    paths = [path for item in counts for path in item.findings]
+    return [f"{path}: {path.read_text().strip().splitlines()[-1]}" for path in paths]
+
+
+def run_target(name: str, seed: int, count: int, folder: Path, first: int = 0) -> Counts:
+    """The mutations of a target from number `first` on; a child that dies or hangs is a finding, and
+    another one goes on behind it.
+
+    Expects the seeds in `folder/seeds` (seeds.write_seeds). Findings are in
+    `folder/TARGET-SEED/findings`.
+    """
+    started = time.monotonic()
+    place = folder / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
+    place.mkdir(exist_ok=True)
+    outcomes = place / "outcomes"
+    outcomes.write_bytes(bytes(first + count))
+    start = first
+    while start < first + count:
+        ended = _child(name, seed, start, place)
+        if not ended:
+            break
+        start = _blame(place, ended) + 1
+    found = Counter(map(Outcome, outcomes.read_bytes()[first:]))
+    findings = tuple(sorted(place.glob("findings/*.txt")))
+    return Counts(name, found, findings, time.monotonic() - started)
+
+
+def write_seeds_once(folder: Path) -> None:
+    """The sound files, in `folder/seeds`."""
+    if not (folder / "seeds").exists():
+        write_seeds(folder / "seeds")
+
+
+def _blame(place: Path, ended: str) -> int:
+    """Keep the file on which a child ended as a finding; returns its number."""
+    index = (place / "outcomes").read_bytes().find(Outcome.RUNNING)
+    if index < 0:
+        raise RuntimeError(f"{place.name}: the child failed outside of a mutation:\n{ended}")
+    keep(place, index, next(place.glob("mutated.*")), ended)
+    with (place / "outcomes").open("r+b") as file:
+        file.seek(index)
+        file.write(bytes([Outcome.FINDING]))
+    return index
+
+
+def _child(name: str, seed: int, start: int, place: Path) -> str:
+    """Run a child; returns how it ended, nothing when it has done everything."""
+    command = [sys.executable, "-m", "tests.fuzz.child", name, str(seed), str(start), str(place)]
+    with (place / "log").open("wb") as log:
+        child = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        try:
+            hung = _hangs(child, place / "outcomes")
+        finally:
+            child.kill()
+            child.wait()
+    text = (place / "log").read_text(errors="replace")[-5000:].strip()
+    if hung:
+        return f"{text}\nhangs: more than {MOST_SECONDS} s"
+    return "" if not child.returncode else f"{text}\nended with {child.returncode}"
+
+
+def _hangs(child: subprocess.Popen[bytes], outcomes: Path) -> bool:
+    """Wait for the end; whether it had to be given up, as nothing went on."""
+    seen, since = b"?", time.monotonic()
+    while time.monotonic() - since < MOST_SECONDS:
+        try:
+            child.wait(timeout=1)
+            return False
+        except subprocess.TimeoutExpired:
+            done = outcomes.read_bytes().rstrip(bytes([Outcome.NOT_RUN]))
+        if done != seen:
+            seen, since = done, time.monotonic()
+    return True

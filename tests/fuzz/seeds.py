@@ -1,0 +1,132 @@
+"""The sound files that are mutated: small models of every kind, and one of real size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from convert.compile import compile_network
+from convert.embed import embed
+from edge_runtime.classifier import Classifier
+from edge_runtime.metadata import STEP, UNROLLED, Metadata, read_model_file
+from edge_runtime.normalization import Normalization
+from edge_runtime.parity_report import EngineParity, ParityBudget, ParityReport, RowParity
+from edge_runtime.probe_record import ProbeRecord
+from edge_runtime.probes import Probes
+from edge_runtime.step_model import UNCHANGED
+from tests.model_files import metadata_for
+from tests.networks import random_network, random_windows
+
+STEPS, FEATURES, CLASSES = 3, 3, 4
+"""Of the small models, the one of pixels included."""
+
+SMALL = {
+    "float32": ("float32", UNROLLED, False),
+    "float16": ("float16", UNROLLED, False),
+    "dynamic": ("dynamic", UNROLLED, False),
+    "int16x8": ("int16x8", UNROLLED, False),
+    "mixed": ("mixed", UNROLLED, False),
+    "int8": ("int8", UNROLLED, False),
+    "step-float32": ("float32", STEP, False),
+    "step-int8": ("int8", STEP, False),
+    "stripped": ("int8", UNROLLED, True),
+}
+"""Name -> precision, graph, whether tensor names are left out."""
+
+PIXELS = "pixels"
+REAL = "real"
+"""28 steps of 28 features, LSTM(128), as MNIST has it, in float32: some 350 kB."""
+
+PLAIN_SUFFIX = ".plain"
+"""Of the same model without a normalization, to compute what a changed one should give."""
+
+_LABELS = ("idle", "walk", "run", "fall")
+
+
+def write_seeds(folder: Path) -> None:
+    """Every seed as `NAME.tflite`, and its twin without normalization as `NAME.plain`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (precision, graph, strip) in SMALL.items():
+        _write(folder, name, precision, graph=graph, strip=strip)
+    _write(folder, PIXELS, "int8", normalization=Normalization((33.0,), (78.0,), "uint8"))
+    real = Normalization((33.0,), (78.0,), "uint8")
+    _write(folder, REAL, "float32", size=(28, 28, 128, 10), normalization=real)
+
+
+def _write(
+    folder: Path,
+    name: str,
+    precision: str,
+    *,
+    graph: str = UNROLLED,
+    strip: bool = False,
+    size: tuple[int, int, int, int] = (STEPS, FEATURES, 3, CLASSES),
+    normalization: Normalization = Normalization((10.0, 20.0, 30.0), (2.0, 4.0, 8.0)),
+) -> None:
+    steps, features, _, classes = size
+    network = random_network(*size, seed=sum(name.encode()))  # no two seeds have the same FlatBuffer
+    flatbuffer = compile_network(
+        network, random_windows(network, 16), precision=precision, graph=graph, strip=strip
+    )
+    facts = {
+        "steps": steps,
+        "features": features,
+        "labels": _LABELS if classes == CLASSES else tuple(map(str, range(classes))),
+        "precision": precision,
+        "graph": graph,
+        "states": ("h", "c") if graph == STEP else (),
+    }
+    metadata = metadata_for(
+        flatbuffer,
+        **facts,
+        normalization=normalization,
+        source={"model_sha256": "0" * 64, "dataset": "random"},
+        tools={"edge-rnn": "0"},
+        choices=("a sentence",),
+        parity=_report(precision, len(flatbuffer), steps if graph == STEP else 0),
+    )
+    plain = folder / f"{name}{PLAIN_SUFFIX}"
+    plain.write_bytes(embed(flatbuffer, metadata_for(flatbuffer, **facts, normalization=UNCHANGED)))
+    (folder / f"{name}.tflite").write_bytes(embed(flatbuffer, metadata, _probes(plain, metadata)))
+
+
+def _report(precision: str, size: int, rows: int) -> ParityReport:
+    by_row = RowParity("numpy", 100, tuple(range(1, rows + 1)), 0.1, (0.01,) * rows, 1.0)
+    return ParityReport(
+        precision,
+        1000,
+        "test split",
+        0.99,
+        ParityBudget(0.9999, 1e-3),
+        size,
+        (EngineParity("tflite-runtime", "2.14.0", True, None, 0.99, 1.0, 1e-6, 1e-7),),
+        ("ai-edge-litert",),
+        (by_row,) if rows else (),
+    )
+
+
+def _probes(plain: Path, metadata: Metadata) -> Probes:
+    """Two windows with the logits that the file itself gives in numpy, so that every engine agrees."""
+    rng = np.random.default_rng(0)
+    shape, normalization = (2, metadata.steps, metadata.features), metadata.normalization
+    windows = rng.uniform(0, 255, shape) if normalization.dtype == "uint8" else rng.normal(20, 5, shape)
+    windows = windows.astype(normalization.dtype)
+    rows = tuple(range(1, metadata.steps + 1)) if metadata.graph == STEP else ()
+    with Classifier(plain, engine="numpy") as classifier:
+        run = classifier.logits_by_row if rows else classifier.logits
+        logits = run(normalization.apply(windows))
+    tolerance = 0.25 * float(np.abs(logits).max())
+    return Probes(
+        ProbeRecord(2, str(windows.dtype), tolerance, "test split", rows=rows), windows, logits
+    )
+
+
+def read_seeds(folder: Path) -> dict[str, bytes]:
+    """Name -> bytes of the file that `write_seeds` wrote."""
+    return {path.stem: path.read_bytes() for path in sorted(folder.glob("*.tflite"))}
+
+
+def sound_files(folder: Path) -> dict[str, object]:
+    """Name -> the file, read."""
+    return {path.stem: read_model_file(path) for path in sorted(folder.glob("*.tflite"))}

@@ -1,0 +1,40 @@
+"""Every target by its name."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Callable
+
+from edge_runtime.engine import installed_engines
+from tests.fuzz import input_targets
+from tests.fuzz.engine_target import TrustTarget
+from tests.fuzz.model_targets import InspectTarget, LoaderTarget, NumpyTarget, VerifyTarget
+from tests.fuzz.outcome import Target
+
+Maker = Callable[[Path], Target]
+
+
+def _by_engine(name: str, target: Callable[..., Target]) -> dict[str, Maker]:
+    return {f"{name}, {engine}": partial(target, engine=engine) for engine in installed_engines()}
+
+
+TARGETS: dict[str, Maker] = {
+    **_by_engine("loader", LoaderTarget),
+    **_by_engine("verify", VerifyTarget),
+    **_by_engine("trust", TrustTarget),
+    "numpy engine": NumpyTarget,
+    "inspect": InspectTarget,
+    "pictures": input_targets.pictures,
+    "npy, npz": input_targets.arrays,
+    "idx": input_targets.idx_files,
+    "csv": input_targets.csv_files,
+    "lines": input_targets.LinesTarget,
+}
+"""Name -> how it is made, from the folder of the seeds."""
+
+
+def random_of(name: str, seed: int, index: int) -> Random:
+    """What decides everything about one mutation."""
+    return Random(f"{name} {seed} {index}")
