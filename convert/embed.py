@@ -6,7 +6,6 @@ import io
 import json
 import zipfile
 import zlib
-from dataclasses import replace
 
 from edge_runtime.errors import InputError
 from edge_runtime.metadata import (
@@ -40,7 +39,7 @@ def embed(flatbuffer: bytes, metadata: Metadata, probes: Probes | None = None) -
             f"a window has {metadata.steps} x {metadata.features} values: a model file is for windows "
             f"of at most {MOST_VALUES:,}"
         )
-    record = replace(metadata, probes=probes.record if probes else None).to_json()
+    record = metadata.with_probes(probes.record if probes else None).to_json()
     entries = {
         LABELS_NAME: "\n".join(metadata.labels).encode("utf-8"),
         RECORD_NAME: json.dumps(record, sort_keys=True, separators=(",", ":")).encode("utf-8"),

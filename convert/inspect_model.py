@@ -71,10 +71,9 @@ def _metadata(data: bytes, path: str | Path) -> tuple[Metadata | None, str | Non
     """The metadata, or why a file of ours has none that can be believed; neither for a foreign file."""
     try:
         file = parse_model_file(data, path)
-        _ = file and file.metadata.parity  # read on first use: here, where it may be damaged
+        return (file.metadata.check(path) if file else None), None
     except ModelError as error:
         return None, str(error)
-    return (file.metadata if file else None), None
 
 
 def loads_on(target: str, versions: set[tuple[str, int]]) -> bool:

@@ -10,13 +10,15 @@ import io
 import math
 import warnings
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy.lib.format
-from numpy.typing import NDArray
 
 from edge_runtime.archive import check_packing
 from edge_runtime.errors import InputError, reason
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 ARCHIVE_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 """First bytes of a ZIP archive, the second without an entry."""

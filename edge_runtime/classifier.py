@@ -11,7 +11,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.engine import SHARED_WEIGHTS, choose_engine, open_interpreter
 from edge_runtime.errors import EngineError, InputError, ModelError
@@ -22,13 +21,15 @@ from edge_runtime.tensor_types import check_ends
 from edge_runtime.tensors import InputTensor
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edge_runtime.probes import Verification
     from edge_runtime.step_model import StepModel
 
+    Float32 = NDArray[np.float32]
+
 UINT8, FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
 """numpy has one object of each."""
-
-Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,6 +223,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         """
         from edge_runtime.probes import read_probes, verify_probes
 
+        self.spec.check(self.path)
         probes = read_probes(self._file, self.path)
         if probes is None:
             raise ModelError(

@@ -7,8 +7,10 @@ associated files: every TFLite interpreter loads it, every ZIP reader lists it. 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,10 +21,10 @@ from edge_runtime.digest import sha256
 from edge_runtime.errors import ModelError, reason
 from edge_runtime.json_values import flag, mapping, text, text_by_name, texts, whole
 from edge_runtime.normalization import Normalization
-from edge_runtime.probe_record import ProbeRecord
 
 if TYPE_CHECKING:
     from edge_runtime.parity_report import ParityReport
+    from edge_runtime.probe_record import ProbeRecord
 
 FORMAT_VERSION = 2
 """The newest version this package reads; docs/format.md says when it rises."""
@@ -79,8 +81,8 @@ class Metadata:
     """unrolled: a window in, its logits out; step: a row and states in, logits and new states out."""
     states: tuple[str, ...] = ()
     """Of a step: the states' names, in the order of the FlatBuffer's inputs and outputs 1, 2, ..."""
-    probes: ProbeRecord | None = None
-    """What the archive's probes are; None in a file without them."""
+    probe_fields: dict[str, Any] | None = None
+    """What the archive's probes are, as a JSON object: see `probes`. None in a file without them."""
     shared_weights: bool = False
     """Whether one packed copy of each matrix can serve all steps (edge_runtime.shared_weights)."""
 
@@ -88,20 +90,41 @@ class Metadata:
     def parity(self) -> ParityReport | None:
         """The proof: how the file agreed with the full model when it was made.
 
-        Read on first use: to classify, a device does not need it. Raises ModelError for a damaged one.
+        Read on first use: to classify, a device does not need it. Raises ModelError for a damaged one,
+        as `check` does, which names the file.
         """
         if self.proof is None:
             return None
         from edge_runtime.parity_report import ParityReport
 
-        try:
+        with _damage():
             return ParityReport.from_json(self.proof)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"damaged metadata: the proof lacks or misstates {reason(error)}") from None
+
+    @cached_property
+    def probes(self) -> ProbeRecord | None:
+        """What the archive's probes are, read as `parity` is."""
+        if self.probe_fields is None:
+            return None
+        from edge_runtime.probe_record import ProbeRecord
+
+        with _damage():
+            return ProbeRecord.from_json(self.probe_fields)
+
+    def with_probes(self, record: ProbeRecord | None) -> Metadata:
+        """The same with other probes."""
+        return replace(self, probe_fields=None if record is None else _as_read(record.to_json()))
 
     def with_parity(self, report: ParityReport) -> Metadata:
         """The same with another proof."""
-        return replace(self, proof=json.loads(json.dumps(report.to_json())))
+        return replace(self, proof=_as_read(report.to_json()))
+
+    def check(self, path: str | Path) -> Metadata:
+        """Read all that is read on first use. Raises ModelError naming `path` where it is damaged."""
+        try:
+            _ = self.parity, self.probes
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from None
+        return self
 
     def to_json(self) -> dict[str, Any]:
         """The content of `edge_rnn.json`; the labels are not in it, they have a file of their own."""
@@ -119,14 +142,13 @@ class Metadata:
             "tools": self.tools,
             "choices": list(self.choices),
             "parity": self.proof,
-            "probes": self.probes.to_json() if self.probes else None,
+            "probes": self.probe_fields,
             "shared_weights": self.shared_weights,
         }
 
     @classmethod
     def from_json(cls, record: dict[str, Any], labels: tuple[str, ...]) -> Metadata:
         """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError on anything else."""
-        probes = record.get("probes")  # files older than probes lack the key
         steps, features = whole(record, "steps", 1), whole(record, "features", 1)
         if steps * features > MOST_VALUES:
             raise ValueError(f"steps, features: expected a window of at most {MOST_VALUES:,} values")
@@ -146,11 +168,18 @@ class Metadata:
             tools=text_by_name(record, "tools"),
             choices=texts(record, "choices") if "choices" in record else (),
             proof=None if record["parity"] is None else mapping(record, "parity"),
-            probes=None if probes is None else ProbeRecord.from_json(probes),
+            # Files older than probes lack the key.
+            probe_fields=None if record.get("probes") is None else mapping(record, "probes"),
             graph=_known_graph(record.get("graph", UNROLLED)),
             states=texts(record, "states") if "states" in record else (),
             shared_weights=flag(record, "shared_weights") if "shared_weights" in record else False,
         )
+
+
+def _as_read(record: dict[str, Any]) -> dict[str, Any]:
+    """`record` as it comes back from a file."""
+    result: dict[str, Any] = json.loads(json.dumps(record))
+    return result
 
 
 def _known_graph(name: object) -> str:
@@ -270,9 +299,16 @@ def _metadata(record: Any, labels: tuple[str, ...], path: str | Path) -> Metadat
             f"{path}: written in format version {reason(version)}, this edge-rnn reads up to "
             f"{FORMAT_VERSION}: pip install --upgrade edge-rnn"
         )
-    try:
+    with _damage(f"{path}: "):
         return Metadata.from_json(record, labels)
+
+
+@contextlib.contextmanager
+def _damage(where: str = "") -> Iterator[None]:
+    """Turns what reading the record raises into a sentence."""
+    try:
+        yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(
-            f"{path}: damaged metadata: {RECORD_NAME} lacks or misstates {reason(error)}"
+            f"{where}damaged metadata: {RECORD_NAME} lacks or misstates {reason(error)}"
         ) from None

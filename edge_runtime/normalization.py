@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.errors import InputError
 from edge_runtime.json_values import numbers, text
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TOO_LARGE = "the input holds NaN, infinity or too large a number"
 

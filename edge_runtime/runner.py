@@ -11,18 +11,20 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.errors import EngineError, InputError, reason
 from edge_runtime.tensors import InputTensor, LogitsTensor
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edge_runtime.step_model import StepModel
 
-Run = Callable[["NDArray[Any]", "NDArray[np.float32]"], None]
-"""Computes the logits of a raw window `[steps, features]` into a float32 array `[1, classes]`.
+    Run = Callable[[NDArray[Any], NDArray[np.float32]], None]
+    """Computes the logits of a raw window `[steps, features]` into a float32 array `[1, classes]`.
 
-Raises InputError for a window or logits that are no numbers, and EngineError when the engine fails."""
+    Raises InputError for a window or logits that are no numbers, and EngineError when the engine fails.
+    """
 
 
 def window_runners(

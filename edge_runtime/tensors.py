@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.errors import InputError
 from edge_runtime.normalization import TOO_LARGE, Normalization
 from edge_runtime.quantization import dequantize, quantize
 
-Float32 = NDArray[np.float32]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Float32 = NDArray[np.float32]
 
 
 class InputTensor:

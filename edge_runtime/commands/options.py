@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
@@ -96,6 +97,8 @@ def opened_stream(model: str, **options: Any) -> Iterator[StreamingClassifier]:
 def _opened(open_it: Callable[[], Any], options: dict[str, Any]) -> Iterator[Any]:
     from edge_runtime.extras import quiet_exit, quiet_stderr, uncollected
 
+    # Nothing here multiplies large matrices, for which numpy would start a thread for every core.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if options.get("shared_weights"):
         quiet_exit()  # its accelerators take their leave there
     if options.get("engine") == "numpy":

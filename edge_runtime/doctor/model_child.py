@@ -22,7 +22,7 @@ def main(model: str, record: str) -> int:
     """Read, write; always 0, as a bad file is an answer, too."""
     try:
         flatbuffer, metadata = read_model(model)
-        facts = _facts(metadata, read_operators(flatbuffer))
+        facts = _facts(metadata.check(model), read_operators(flatbuffer))
     except ModelError as error:
         facts = {"error": str(error)}
     except MalformedError as error:

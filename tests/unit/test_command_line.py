@@ -45,7 +45,6 @@ PREDICT_PATH = {
     "lazy",
     "metadata",
     "normalization",
-    "probe_record",
     "quantization",
     "runner",
     "tensor_types",
