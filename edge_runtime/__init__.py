@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     )
     from edge_runtime.metadata import Metadata
     from edge_runtime.parity_report import ParityReport
+    from edge_runtime.pool import ClassifierPool
     from edge_runtime.probes import Verification
     from edge_runtime.streaming import StreamingClassifier
 
 _HOMES = {
     "Classifier": "edge_runtime.classifier",
+    "ClassifierPool": "edge_runtime.pool",
     "DataError": "edge_runtime.errors",
     "EdgeRnnError": "edge_runtime.errors",
     "EngineError": "edge_runtime.errors",
@@ -55,6 +57,7 @@ _HOMES = {
 
 __all__ = [
     "Classifier",
+    "ClassifierPool",
     "DataError",
     "EdgeRnnError",
     "EngineError",

@@ -21,6 +21,9 @@ from edge_runtime.metadata import Metadata
 class ClassifierPool(AbstractContextManager["ClassifierPool"]):
     """`jobs` classifiers that share out the windows of a batch.
 
+        with ClassifierPool("mnist-int8.tflite", 4) as pool:
+            print([prediction.label for prediction in pool.predict(windows)])
+
     Takes what Classifier takes, and raises what it raises, and InputError for `jobs` below 1. Like a
     Classifier, one instance may be used by many threads, one after the other.
     """
@@ -39,7 +42,15 @@ class ClassifierPool(AbstractContextManager["ClassifierPool"]):
         return self._classifiers[0].spec
 
     def predict(self, windows: NDArray[Any]) -> list[Prediction]:
-        """A prediction for each of raw windows `[N, steps, features]`, in their order."""
+        """A prediction for each of raw windows `[N, steps, features]`, in their order.
+
+        Raises what Classifier.predict raises, and InputError for a single window.
+        """
+        if np.ndim(windows) != 3:
+            raise InputError(
+                f"windows of shape {list(np.shape(windows))}: expected "
+                f"[N, {self.spec.steps}, {self.spec.features}]"
+            )
         parts = [part for part in np.array_split(windows, len(self._classifiers)) if len(part)]
         found = self._threads.map(lambda one, part: one.predict(part), self._classifiers, parts)
         return [prediction for part in found for prediction in part]

@@ -24,6 +24,8 @@ from convert.target import TARGETS
 from edge_runtime.engine import installed_engines
 from edge_runtime.run_directory import Run
 
+pytest_plugins = ["tests.end_of_run"]
+
 settings.register_profile("repeatable", derandomize=True, max_examples=40)
 settings.register_profile("explore", derandomize=False, max_examples=60)
 settings.load_profile("repeatable")  # unless --hypothesis-profile says otherwise

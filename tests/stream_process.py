@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -17,13 +18,18 @@ PATIENCE = 60
 """Seconds after which a process that hangs is killed, so that its test fails instead of hanging too."""
 
 
+def heed_ctrl_c() -> None:
+    """A shell that starts the tests in the background lets them, and what they start, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class StreamProcess(subprocess.Popen):
     """The command with pipes; `answers` are what it printed."""
 
     def __init__(self, *arguments: object) -> None:
         command = [sys.executable, "-m", "edge_runtime", "stream", *map(str, arguments)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        super().__init__(command, **pipes)
+        super().__init__(command, **pipes, preexec_fn=heed_ctrl_c)
 
     def send(self, data: bytes) -> None:
         self.stdin.write(data)

@@ -1,6 +1,8 @@
-"""Fixtures of the device tests, and the matrix of the emulated boards at the end of the run."""
+"""Fixtures of the device tests."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -11,11 +13,12 @@ from tests.conftest import edge_rnn, mnist_folder, succeed
 from tests.device.boards import Boards, Digits
 from tests.device.environments import Environments
 from tests.device.matrix import Matrix
+from tests.end_of_run import show_at_end
 
 COUNT = 200
 """Digits of the test split that the boards classify."""
 
-MATRIX = pytest.StashKey[Matrix]()
+MEANING = "Digits with the full model's class, and the largest difference of a logit from x86's."
 
 
 @pytest.fixture(scope="session")
@@ -48,15 +51,9 @@ def board(boards, cpu):
 
 
 @pytest.fixture(scope="session")
-def matrix(request) -> Matrix:
-    return request.config.stash.setdefault(MATRIX, Matrix())
-
-
-def pytest_terminal_summary(terminalreporter, config) -> None:
-    found = config.stash.get(MATRIX, None)
-    if found is not None and found.rows:
-        terminalreporter.section("emulated Raspberry Pis")
-        terminalreporter.write_line(
-            "Digits with the full model's class, and the largest difference of a logit from x86's.\n"
-        )
-        terminalreporter.write_line("\n".join(found.lines()))
+def matrix(pytestconfig) -> Iterator[Matrix]:
+    """What the boards computed: shown at the end of the run."""
+    result = Matrix()
+    yield result
+    if result.rows:
+        show_at_end(pytestconfig, "emulated Raspberry Pis", f"{MEANING}\n\n{result}")

@@ -59,7 +59,7 @@ class Matrix:
 
     rows: list[Found] = field(default_factory=list)
 
-    def lines(self) -> list[str]:
+    def __str__(self) -> str:
         """The table."""
         cpus = [board.cpu for board in BOARDS if board.cpu in {row.cpu for row in self.rows}]
         head = [
@@ -76,7 +76,7 @@ class Matrix:
             where = engine if kernels == "default" else f"{engine}, {kernels} kernels"
             found = [by_cpu.get(cpu, "") for cpu in cpus]
             lines.append(f"| {' | '.join([precision, where, *found])} |")
-        return lines
+        return "\n".join(lines)
 
 
 PRECISIONS = ("float32", "float16", "dynamic", "int16x8", "mixed", "int8", "int4")

@@ -11,7 +11,8 @@ import pytest
 
 from edge_runtime.doctor.trial import TRIAL_MODEL
 from tests.conftest import succeed
-from tests.device.test_clean_environment import on_device, python
+from tests.device.environments import python
+from tests.device.test_clean_environment import on_device
 
 old_enough = pytest.mark.skipif(
     sys.version_info >= (3, 12), reason="tflite-runtime has wheels up to Python 3.11"

@@ -18,7 +18,9 @@ from tests.model_files import FOLDER_VARIABLE, flatbuffer_of
 NEEDED = (
     "__init__.py",
     "conftest.py",
+    "end_of_run.py",
     "engines.py",
+    "fuzz",
     "model_files.py",
     "networks.py",
     "stream_process.py",

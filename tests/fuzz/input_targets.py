@@ -17,6 +17,7 @@ from edge_runtime.classifier import Classifier
 from edge_runtime.commands.predict import standard_input
 from edge_runtime.engine import installed_engines
 from edge_runtime.errors import InputError
+from edge_runtime.row_lines import longest_line
 from edge_runtime.windows import read_windows
 from tests.fuzz import array_mutations, image_mutations, text_mutations
 from tests.fuzz.outcome import Mutation, Outcome, WrongAnswerError
@@ -99,11 +100,12 @@ class LinesTarget:
         return Mutation(text_mutations.mutated_lines(rng), ".txt", "input")
 
     def check(self, path: Path, mutation: Mutation) -> Outcome:
-        before, lines = sys.stdin, mutation.data.split(b"\n")
+        before, lines, spec = sys.stdin, mutation.data.split(b"\n"), self._classifier.spec
         with path.open(encoding="utf-8") as sys.stdin:
-            answers = list(answer_lines(self._classifier, standard_input(self._classifier.spec)))
+            answers = list(answer_lines(self._classifier, standard_input(spec)))
         sys.stdin = before
-        if len(answers) != sum(bool(line.strip()) for line in lines):
+        limit = longest_line(spec.steps * spec.features)  # beyond it a line is not looked at
+        if len(answers) != sum(bool(line.strip()) or len(line) > limit for line in lines):
             raise WrongAnswerError(f"{len(answers)} answers for {len(lines)} lines")
         for answer in answers:
             _check_answer(answer)

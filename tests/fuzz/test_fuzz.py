@@ -1,6 +1,6 @@
 """Mutated files end in a typed error or a right answer: a part of `python -m tests.fuzz` for every run.
 
-The counts are shown at the end of the test run (conftest).
+The counts are shown at the end of the test run.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.conftest import ENGINES, SEED
-from tests.fuzz.campaign import Counts, explained, run_target, write_seeds_once
-from tests.fuzz.conftest import COUNTS
+from tests.end_of_run import show_at_end
+from tests.fuzz.campaign import Counts, explained, run_target, table, write_seeds_once
 from tests.fuzz.targets import TARGETS
 
 LOADER = 20_000
@@ -33,13 +33,13 @@ def _count(name: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def counts(request, tmp_path_factory) -> dict[str, Counts]:
+def counts(pytestconfig, tmp_path_factory) -> dict[str, Counts]:
     """Target -> what its mutations came to."""
     folder = tmp_path_factory.mktemp("fuzz")
     write_seeds_once(folder)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = list(pool.map(lambda name: run_target(name, SEED, _count(name), folder), TARGETS))
-    request.config.stash[COUNTS] = found
+    show_at_end(pytestconfig, "mutated files", table(found))
     return {item.target: item for item in found}
 
 

@@ -6,10 +6,8 @@ import copy
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
-import flatbuffers
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 
 from convert.embed import embed
 from edge_runtime import Classifier, EdgeRnnError, EngineError, InputError, ModelError, Prediction
@@ -190,6 +188,8 @@ def test_a_pool_predicts_in_order(tmp_path, engine, jobs):
             np.testing.assert_array_equal(np.reshape(found, expected.shape), expected)
         with pytest.raises(InputError, match="NaN"):
             pool.predict(np.full((3, 5, 3), np.nan))
+        with pytest.raises(InputError, match=r"of shape \[5, 3\]: expected \[N, 5, 3\]"):
+            pool.predict(windows[0])
     with pytest.raises(InputError, match="--jobs is 0"):
         ClassifierPool(path, 0)
 
@@ -214,6 +214,9 @@ def test_a_damaged_model_is_loaded_only_on_trust(tmp_path):
 
 def with_flatbuffer(path, change, **facts):
     """A model file whose FlatBuffer another tool has changed, with a digest that fits."""
+    reason = "takes the schema of ai-edge-litert"
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated", reason=reason)
+    flatbuffers = pytest.importorskip("flatbuffers", reason=reason)
     model = schema.ModelT.InitFromPackedBuf(read_model(path)[0], 0)
     change(model.subgraphs[0])
     builder = flatbuffers.Builder(1024)
