@@ -6,8 +6,9 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
-# Test processes; those of one file run one after the other.
-JOBS ?= auto
+# Test processes, one more than there are cores, as some wait for what another makes; the tests of one file
+# run one after the other.
+JOBS ?= $(shell expr $$(nproc) + 1)
 # PyPI's PyTorch brings gigabytes of CUDA: its tests run where a wheel of the CPU build lies at hand.
 TORCH ?= $(firstword $(wildcard /opt/wheels/torch-*-cp311-*.whl))
 

@@ -53,7 +53,8 @@ class Answer:
 
     def __str__(self) -> str:
         """`digit.png: 7 (99.8 %), 9 (0.1 %)`"""
-        name = self.source if self.alone else f"{self.source or 'row'}[{self.position}]"
+        source = printable(self.source or "row")
+        name = source if self.alone else f"{source}[{self.position}]"
         classes = ", ".join(f"{printable(label)} ({100 * p:.1f} %)" for label, p in self.ranking)
         return f"{name}: {self.error or classes}"
 
@@ -153,7 +154,8 @@ def answer_of(
     source: str | None, position: int, alone: bool, prediction: Prediction, top: int
 ) -> Answer:
     """The answer with the `top` best classes of a prediction."""
-    order = prediction.probabilities.argsort()[::-1][:top]
+    # As argmax, which takes the first of equal logits; those of integer models often are.
+    order = np.argsort(-prediction.logits, kind="stable")[:top]
     labels, probabilities = prediction.labels, prediction.probabilities
     return Answer(
         source,

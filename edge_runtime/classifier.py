@@ -191,9 +191,11 @@ class Classifier(AbstractContextManager["Classifier"]):
             with self._lock:
                 self._run_expected(windows, out)
             return out
-        batch = self._checked(windows)
+        batch = self.checked(windows)
         out = self._checked_out(out, len(batch))
         with self._lock:
+            if self.closed:
+                raise EngineError(f"{self.path}: the classifier is closed")
             for n, window in enumerate(batch):
                 self._run(window, out[n : n + 1])
         return out
@@ -201,13 +203,20 @@ class Classifier(AbstractContextManager["Classifier"]):
     def _checked_out(self, out: Float32 | None, count: int) -> Float32:
         if out is None:
             return np.empty((count, self._classes), np.float32)
+        if out.__class__ is not np.ndarray or not out.flags.writeable:
+            kind = "read-only" if isinstance(out, np.ndarray) else "no numpy array"
+            kind = kind if out.__class__ is np.ndarray else f"a {out.__class__.__name__}"
+            raise InputError(f"out is {kind}: expected a numpy array that can be written to")
         if out.shape != (count, self._classes) or out.dtype != FLOAT32:
             expected = f"float32[{count}, {self._classes}]"
             raise InputError(f"out is {out.dtype}{list(out.shape)}: expected {expected}")
         return out
 
-    def _checked(self, windows: Any) -> NDArray[Any]:
-        """The windows `[N, steps, features]`, sound in shape and dtype."""
+    def checked(self, windows: Any) -> NDArray[Any]:
+        """Raw windows as an array `[N, steps, features]` of a dtype that `predict` takes.
+
+        Raises InputError for any others, and warns as `predict` does.
+        """
         pixels = self._expected is UINT8
         batch = checked_windows(windows, *self._window_shape, integers=not pixels)
         if pixels and batch.dtype != np.uint8 and batch.size and 0 < batch.max() <= 1:
@@ -237,7 +246,7 @@ class Classifier(AbstractContextManager["Classifier"]):
 
         Takes and raises what `predict` does, and raises ModelError for a file that is not a single step.
         """
-        batch = self._checked(windows)
+        batch = self.checked(windows)
         logits = np.empty((len(batch), self.spec.steps, self._classes), np.float32)
         with self._lock:
             model = self._stepping()
@@ -248,8 +257,8 @@ class Classifier(AbstractContextManager["Classifier"]):
     def step(self, row: Any, *, restart: bool = False) -> NDArray[np.float32]:
         """The logits after one more raw row `[features]` of a step file, float32 `[classes]`.
 
-        The states are those after the last row, or with `restart` zero. Raises what `logits_by_row`
-        does; after InputError the states are what they were before the row.
+        The states are those after the last row that was given to `step`, or with `restart` zero. Raises
+        what `logits_by_row` does; after InputError the states are what they were before the row.
         """
         raw = checked_row(row, self.spec.features, integers=self._expected is not UINT8)
         logits = np.empty((1, self._classes), np.float32)

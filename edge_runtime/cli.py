@@ -7,6 +7,7 @@ is imported when the command runs.
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,8 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error becomes one line on standard error and an exit code."""
+        if isinstance(sys.stdout, io.TextIOWrapper):  # labels and names that a terminal may lack
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except EdgeRnnError as error:

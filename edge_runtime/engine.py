@@ -28,6 +28,9 @@ KERNELS = {
 }
 """Which implementation of the operators -> name in the engine's OpResolverType."""
 
+MOST_THREADS = 1024
+"""Of an engine; they believe any number."""
+
 SHARED_WEIGHTS = "shared-weights"
 """Another kind of kernels: the default ones, with every matrix packed once (shared_weights)."""
 
@@ -38,10 +41,16 @@ def installed_engines() -> tuple[str, ...]:
 
 
 def engine_version(name: str) -> str:
-    """The version of the installed engine `name`, e.g. "2.14.0"; of the numpy engine that of numpy."""
-    from importlib.metadata import version
+    """The version of the installed engine `name`, e.g. "2.14.0"; of the numpy engine that of numpy.
 
-    return version(name)
+    "unknown" of a package that no distribution of that name has installed, as nightly wheels are.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def check_engine_name(name: str) -> None:
@@ -99,8 +108,8 @@ def open_interpreter(
     engine is missing, cannot be imported, or refuses the model.
     """
     name = choose_engine(engine)
-    if not isinstance(threads, int) or threads < 1:
-        raise EngineError(f"threads is {threads!r}: expected a whole number of at least 1")
+    if not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
+        raise EngineError(f"threads is {threads!r}: expected a whole number from 1 to {MOST_THREADS}")
     try:
         if name == NUMPY:
             return _numpy_interpreter(flatbuffer)

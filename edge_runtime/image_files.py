@@ -61,7 +61,8 @@ def _gray(path: Path) -> Image.Image:
         if image.width * image.height > MOST_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels: expected at most {MOST_PIXELS:,}")
         if image.mode.startswith("I"):  # 16 bits, which Pillow cuts off at 255
-            gray = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            values, paper = np.asarray(image), image.info.get("transparency")
+            gray = Image.fromarray(np.where(values == paper, 255, values >> 8).astype(np.uint8))
         elif image.mode in ("1", "L", "P", "RGB") and "transparency" not in image.info:
             gray = image.convert("L")
         else:

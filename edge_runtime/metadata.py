@@ -240,6 +240,8 @@ def read_bytes(path: str | Path) -> bytes:
             return start + file.read()
     except OSError as error:
         raise ModelError(f"{path}: cannot read the model file: {error.strerror}") from None
+    except ValueError as error:  # a zero byte in the name
+        raise ModelError(f"{str(path)!r}: cannot read the model file: {error}") from None
 
 
 def parse_model_file(data: bytes, path: str | Path, *, trust: bool = False) -> ModelFile | None:

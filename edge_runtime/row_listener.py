@@ -69,7 +69,10 @@ def _remove_stale(path: Path) -> None:
     if not (path.exists() and stat.S_ISSOCK(os.stat(path).st_mode)):
         return
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
         try:
             probe.connect(str(path))
+        except BlockingIOError:
+            return  # somebody listens, and others wait already
         except ConnectionRefusedError:
             path.unlink()

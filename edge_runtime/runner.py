@@ -71,9 +71,14 @@ def one_row(
 ) -> None:
     """StepModel.step with the errors of a Run; `restart`: from zero states."""
     with _errors_of_a_run(name):
+        states = model.states
         if restart:
             model.reset()
-        model.step(row, logits)
+        try:
+            model.step(row, logits)
+        except InputError:
+            model.states = states
+            raise
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ class StepModel:
 
     def reset(self) -> None:
         """Forget all rows: every state becomes zero."""
-        self._states = [_zeros(detail) for detail in self._before]
+        self.states = [_zeros(detail) for detail in self._before]
 
     def step(self, row: NDArray[Any], out: NDArray[np.float32]) -> None:
         """One more raw row `[features]`; the logits after it go into `out`, float32 `[1, classes]`.
@@ -42,18 +42,24 @@ class StepModel:
         interpreter = self._interpreter
         self._source.fill(row)
         interpreter.set_tensor(self._row["index"], self._source.values)
-        for detail, state in zip(self._before, self._states):
+        for detail, state in zip(self._before, self.states):
             interpreter.set_tensor(detail["index"], state)
         interpreter.invoke()
         self._result.read(interpreter.get_tensor(self._logits["index"]), out=out)
-        self._states = [interpreter.get_tensor(detail["index"]) for detail in self._after]
+        self.states = [interpreter.get_tensor(detail["index"]) for detail in self._after]
 
     def logits_by_row(self, window: NDArray[Any]) -> NDArray[np.float32]:
-        """The logits `[steps, classes]` after every row of a raw window `[steps, features]`."""
+        """The logits `[steps, classes]` after every row of a raw window `[steps, features]`.
+
+        It starts at zero states; those of `step` are left as they are. Raises what `step` raises.
+        """
+        logits, kept = np.empty((len(window), int(self._logits["shape"][-1])), np.float32), self.states
         self.reset()
-        logits = np.empty((len(window), int(self._logits["shape"][-1])), np.float32)
-        for t, row in enumerate(window):
-            self.step(row, logits[t : t + 1])
+        try:
+            for t, row in enumerate(window):
+                self.step(row, logits[t : t + 1])
+        finally:
+            self.states = kept
         return logits
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import time
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -21,6 +20,9 @@ from edge_runtime.windows import parse_row
 
 Write = Callable[[str], object]
 """Takes a line of JSON, without the end of the line."""
+
+LONGEST_WAIT = 1_000_000
+"""Seconds, eleven days; clocks refuse much larger numbers."""
 
 Connections = Generator[Connection, None, None]
 """Each is closed when the next is asked for, and in the end."""
@@ -53,8 +55,10 @@ class Settings:
         for option, given in (("--reply", self.reply), ("--reconnect", self.reconnect is not None)):
             if given and source.kind == STANDARD_INPUT:
                 raise InputError(f"{option} is for sockets and serial ports, found standard input")
-        if self.reconnect is not None and not 0 < self.reconnect < math.inf:
-            raise InputError(f"--reconnect is {self.reconnect}: expected seconds above 0")
+        if self.reconnect is not None and not 0 < self.reconnect <= LONGEST_WAIT:
+            raise InputError(
+                f"--reconnect is {self.reconnect}: expected seconds above 0, at most {LONGEST_WAIT:,}"
+            )
 
 
 def stream_rows(stream: StreamingClassifier, source: Source, write: Write, settings: Settings) -> bool:

@@ -78,6 +78,10 @@ def parse_row(line: str, features: int) -> NDArray[np.float64]:
 
 def _numbers(line: str, what: str) -> NDArray[np.float64]:
     text = line.strip()
+    if "," in text and not all(part.strip() for part in text.strip("[]").split(",")):
+        raise InputError(f"not a {what} of numbers: nothing stands between two commas, or after one")
+    if any(odd in text for odd in ("_", "true", "false")):  # 1_0 is ten to Python, true is 1 to numpy
+        raise InputError(f"not a {what} of numbers: it holds something else")
     try:
         if text.startswith("["):
             array = np.asarray(json.loads(text))

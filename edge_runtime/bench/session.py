@@ -6,13 +6,13 @@ import contextlib
 import json
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from typing import IO, Any
 
 from edge_runtime import errors
+from edge_runtime.module_command import module_command
 
 CLOSING_TIME = 10
 """Seconds that a process has to end when its input has."""
@@ -31,7 +31,7 @@ def open_session(
     Raises the error that the model raised there, and EngineError when the process dies.
     """
     config = json.dumps({"model": model, "input": source, "jobs": jobs, "options": options})
-    command = [sys.executable, "-m", "edge_runtime.bench.child", config]
+    command = module_command("edge_runtime.bench.child", config)
     with tempfile.TemporaryFile("w+") as said:  # by an engine, or by a process that dies
         start = time.perf_counter_ns()
         with subprocess.Popen(

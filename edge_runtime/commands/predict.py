@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_runtime.commands.options import engine_options, opened_pool
+from edge_runtime.errors import InputError
 
 if TYPE_CHECKING:
     from edge_runtime.metadata import Metadata
@@ -63,4 +64,6 @@ def standard_input(spec: Metadata) -> Iterator[Line]:
     """Lines as they arrive; a generator, so that standard input is touched only when it is read."""
     from edge_runtime.row_lines import longest_line, read_lines
 
+    if sys.stdin is None:
+        raise InputError("standard input is closed")
     yield from read_lines(sys.stdin.buffer, longest_line(spec.steps * spec.features))

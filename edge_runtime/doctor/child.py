@@ -5,11 +5,11 @@ What may be broken, numpy and the engines, is imported there only.
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
+
+from edge_runtime.module_command import module_command
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,9 @@ class Ending:
             return f"signal {-self.code}"
 
 
-START = (
-    "import os, sys; sys.path[:] = sys.argv.pop(1).split(os.pathsep); import runpy; "
-    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
-)
-"""As `python -m`, on a given path: -m itself would look into the working directory first, and a clone of
-edge-rnn there, or anything of numpy's name, is not what this process has."""
-
-
 def run_module(module: str, *arguments: str, seconds: float) -> Ending:
     """`python -m module arguments` with this process's path, stopped after `seconds`."""
-    command = [sys.executable, "-c", START, os.pathsep.join(sys.path), module, *arguments]
+    command = module_command(module, *arguments)
     try:
         result = subprocess.run(
             command,

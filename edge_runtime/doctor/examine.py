@@ -12,7 +12,7 @@ from edge_runtime.doctor.model import ModelFacts, read_model_facts
 from edge_runtime.doctor.model_findings import refusal
 from edge_runtime.doctor.pip import Pip
 from edge_runtime.doctor.remedies import IMAGER, Remedies
-from edge_runtime.doctor.trial import SECONDS, Trial, installed_version, try_engine
+from edge_runtime.doctor.trial import LONGEST_WAIT, SECONDS, Trial, installed_version, try_engine
 from edge_runtime.doctor.xnnpack import gains, without_xnnpack
 from edge_runtime.engine import AUTO, ENGINES, NUMPY, check_engine_name, installed_engines
 from edge_runtime.errors import InputError
@@ -25,11 +25,13 @@ def examine(model: str | None = None, *, engine: str = AUTO, seconds: float = SE
     process hangs. Raises EngineError for an unknown engine, InputError for no time at all, and
     ModelError for a file that is no model of edge-rnn, or damaged.
     """
-    if not seconds > 0:
-        raise InputError(f"--timeout is {seconds}: expected more than 0 seconds")
+    if not 0 < seconds <= LONGEST_WAIT:
+        raise InputError(
+            f"--timeout is {seconds}: expected more than 0 seconds, at most {LONGEST_WAIT:,}"
+        )
     check_engine_name(engine)
     interpreter = this_interpreter()
-    content = read_model_facts(model, seconds=seconds) if model else None
+    content = read_model_facts(model, seconds=seconds) if model is not None else None
     trials = _trials(engine, model, seconds)
     working = tuple(trial.engine for trial in trials if trial and trial.engine != NUMPY)
     remedies = Remedies(Pip.of(interpreter), working)
@@ -79,7 +81,7 @@ def _facts(trials: list[Trial], model: str | None, content: ModelFacts | None) -
             found.append(Fact(name, "not installed", None))
     if content:
         found.append(Fact.of("model", content))
-    if model:
+    if model is not None:
         found += [
             Fact(f"model in {trial.engine}", trial.model_outcome, trial.model)
             for trial in trials

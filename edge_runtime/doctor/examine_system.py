@@ -33,8 +33,8 @@ def examine_system(text: str, model: str | None = None, *, engine: str = AUTO) -
     """
     check_engine_name(engine)
     system = parse_system(text)
-    content = read_model_facts(model, seconds=SECONDS) if model else None
-    if model and content is None:
+    content = read_model_facts(model, seconds=SECONDS) if model is not None else None
+    if model is not None and content is None:
         raise EngineError(f"{model}: cannot be read here, as numpy cannot be imported: edge-rnn doctor")
     engines = [item for item in _engines(system) if engine in (AUTO, item.package)]
     usable = [item for item in engines if content is None or loads(item, content)]

@@ -22,6 +22,9 @@ TRIAL_MODEL = str(Path(__file__).with_name("trial.tflite"))
 NUMPY_IMPORT, IMPORT, COMPUTE, MODEL = "numpy", "import", "compute", "model"
 """Stages: importing numpy, importing the engine, running the trial model, running the user's."""
 
+LONGEST_WAIT = 1_000_000
+"""Seconds, eleven days; clocks refuse much larger numbers."""
+
 SECONDS = 60.0
 """A child that takes longer hangs; a Pi Zero imports an engine in some ten seconds."""
 

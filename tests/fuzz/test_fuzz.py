@@ -17,10 +17,10 @@ from tests.fuzz.targets import TARGETS
 LOADER = 20_000
 """Mutations of model files, for all engines together."""
 
-OTHERS = {"verify": 2500, "trust": 200, "numpy engine": 5000, "inspect": 5000}
+OTHERS = {"verify": 2500, "trust": 200, "numpy engine": 3000, "inspect": 3000}
 """Beginning of a target's name -> mutations."""
 
-INPUTS = 4000
+INPUTS = 2000
 """Mutations of each kind of input."""
 
 AT_ONCE = 2

@@ -11,6 +11,7 @@ import pytest
 
 from convert.embed import embed
 from edge_runtime import Classifier, EdgeRnnError, EngineError, InputError, ModelError, Prediction
+from edge_runtime.answers import answer_of
 from edge_runtime.metadata import read_model
 from edge_runtime.normalization import Normalization
 from edge_runtime.pool import ClassifierPool
@@ -188,8 +189,13 @@ def test_a_pool_predicts_in_order(tmp_path, engine, jobs):
             np.testing.assert_array_equal(np.reshape(found, expected.shape), expected)
         with pytest.raises(InputError, match="NaN"):
             pool.predict(np.full((3, 5, 3), np.nan))
-        with pytest.raises(InputError, match=r"of shape \[5, 3\]: expected \[N, 5, 3\]"):
-            pool.predict(windows[0])
+        (single,) = pool.predict(windows[0])
+        np.testing.assert_array_equal(single.logits, one.logits(windows[0])[0])
+        for odd in ([[[1.0, 2], [1]]], np.zeros((0, 5, 5))):
+            with pytest.raises(InputError):
+                pool.predict(odd)
+    with pytest.raises(EngineError, match=r"m\.tflite: the classifier is closed"):
+        pool.predict(windows)
     with pytest.raises(InputError, match="--jobs is 0"):
         ClassifierPool(path, 0)
 
@@ -248,3 +254,48 @@ def test_a_model_without_metadata_is_refused_with_trust_or_without(tmp_path, eng
     path.write_bytes(read_model(path)[0].replace(b"made by edge-rnn", b"made by others.."))
     with pytest.raises(ModelError, match=r"m\.tflite: a TFLite model without edge-rnn metadata"):
         Classifier(path, engine=engine, trust=trust)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_out_has_to_be_a_plain_array_that_can_be_written_to(tmp_path, precision):
+    locked = np.zeros((1, 4), np.float32)
+    locked.flags.writeable = False
+    with Classifier(write_model(tmp_path / "m.tflite", precision)) as classifier:
+        for out in (locked, [[0.0] * 4], np.zeros((1, 4), np.float32).view(np.recarray)):
+            with pytest.raises(InputError, match="expected a numpy array that can be written to"):
+                classifier.logits(RAW[0], out=out)
+        wide = np.zeros((4, 2), np.float32)
+        np.testing.assert_array_equal(classifier.logits(RAW[0], out=wide[:, :1].T), wide[:, :1].T)
+        np.testing.assert_array_equal(wide[:, 0], classifier.logits(RAW[0])[0])
+
+
+def test_a_closed_classifier_says_so_of_no_windows_too(tmp_path):
+    classifier = Classifier(write_model(tmp_path / "m.tflite"))
+    assert classifier.predict(RAW[:0]) == []
+    classifier.close()
+    with pytest.raises(EngineError, match="closed"):
+        classifier.predict(RAW[:0])
+
+
+def test_whole_windows_and_bad_rows_leave_the_states_of_single_rows_alone(tmp_path, engine):
+    with Classifier(write_model(tmp_path / "m.tflite", graph="step"), engine=engine) as classifier:
+        expected = classifier.logits_by_row(RAW[:1])[0]
+        np.testing.assert_array_equal(classifier.step(RAW[0, 0], restart=True), expected[0])
+        classifier.predict(RAW[1])
+        with pytest.raises(InputError):
+            classifier.step(np.full(3, np.nan), restart=True)
+        np.testing.assert_array_equal(classifier.step(RAW[0, 1]), expected[1])
+
+
+@pytest.mark.parametrize("threads", [0, 2**31, 1.5])
+def test_a_number_of_threads_that_no_engine_takes(tmp_path, threads):
+    with pytest.raises(EngineError, match="expected a whole number from 1 to 1024"):
+        Classifier(write_model(tmp_path / "m.tflite"), threads=threads)
+
+
+def test_the_first_of_equal_logits_is_the_answer():
+    """On the command line as in Python; classes whose probability underflows are in order, too."""
+    logits, labels = np.float32([1, -300, 1, -200]), ("a", "b", "c", "d")
+    prediction = Prediction(int(logits.argmax()), logits, labels)
+    answer = answer_of("x", 0, True, prediction, 4)
+    assert [label for label, _ in answer.ranking] == ["a", "c", "d", "b"]

@@ -117,6 +117,11 @@ def test_rows(line):
         ("[1, 2, [3]]", "not a row of numbers"),
         ('["1", "2", "3"]', "not a row of numbers"),
         ("[" * 100_000, "not a row of numbers"),
+        ("1,,2,3", "nothing stands between two commas"),
+        ("1,2,3,", "nothing stands between two commas"),
+        ("[1,2,3,]", "nothing stands between two commas"),
+        ("1_0 2 3", "it holds something else"),
+        ("[true, 1.5, 2]", "it holds something else"),
     ],
 )
 def test_bad_rows_are_typed_errors(line, message):

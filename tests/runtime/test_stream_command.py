@@ -200,6 +200,7 @@ def test_a_reader_of_the_answers_that_leaves_ends_it_quietly(model, options):
         (["--reply"], "--reply is for sockets and serial ports, found standard input"),
         (["--reconnect", "1"], "--reconnect is for sockets and serial ports"),
         (["--from", "unix:s", "--reconnect", "0"], "--reconnect is 0.0: expected seconds above 0"),
+        (["--from", "unix:s", "--reconnect", "1e10"], "--reconnect is 10000000000.0: expected seconds"),
         (["--hop", "0"], "--hop is 0: expected a whole number of rows"),
         (["--top", "0"], "--top is 0: expected at least 1"),
         (["--drop-late", "0"], "--drop-late is 0: expected at least 1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -212,6 +213,20 @@ def test_a_path_that_an_earlier_process_left_is_used_again_and_one_in_use_is_not
         assert error == f"Error: {address}: cannot listen there: Address already in use"
         with connect(address):
             assert first.answer()["event"] == "connected"
+
+
+def test_an_address_in_use_by_one_that_is_busy(model, tmp_path):
+    """Nobody more can wait there, and a process that asks may not wait for that to change."""
+    address = f"unix:{tmp_path / 's'}"
+    with streaming(model, "--from", address, "--listen") as first:
+        assert first.answer()["event"] == "listening"
+        with contextlib.ExitStack() as peers:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    peers.enter_context(connect(address))
+            with streaming(model, "--from", address, "--listen") as second:
+                (error,) = second.end(code=2)
+            assert "Address already in use" in error
 
 
 @pytest.fixture

@@ -88,6 +88,14 @@ def test_bad_lines_are_typed_errors(line):
         parse_line(line, 2, 3)
 
 
+def test_transparent_pixels_of_16_bits_are_white(tmp_path):
+    pixels = np.full((4, 5), 0x8000, np.uint16)
+    pixels[1, 2] = 0x1234
+    Image.fromarray(pixels).save(tmp_path / "deep.png", transparency=0x1234)
+    (window,) = read_windows(tmp_path / "deep.png", 4, 5)
+    assert (window[1, 2], window[0, 0]) == (255, 0x80)
+
+
 def test_pickled_arrays_are_refused(tmp_path):
     np.save(tmp_path / "evil.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(InputError, match=r"evil\.npy"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -266,3 +267,19 @@ def test_labels_that_a_terminal_would_obey_are_printed_as_text(tmp_path):
     assert text.strip().isprintable()
     record = json.loads(succeed(edge_rnn("predict", model, tmp_path / "w.npy", "--top", 4, "--json")))
     assert {item["label"] for item in record["top"]} == set(labels)
+
+
+def test_names_that_standard_output_cannot_express_are_escaped(model, tmp_path):
+    for name, escaped in (("w\u03a9.npy", "w\\u03a9.npy"), ("a\nb.npy", "a\\nb.npy")):
+        np.save(tmp_path / name, np.full((5, 3), 20.0))
+        environment = {**os.environ, "PYTHONIOENCODING": "latin-1:strict"}
+        printed = succeed(edge_rnn("predict", model, name, cwd=tmp_path, env=environment))
+        assert printed.startswith(f"{escaped}: ")
+        assert printed.count("\n") == 1
+
+
+def test_standard_input_that_is_closed(model):
+    command = f"exec {sys.executable} -m edge_runtime predict {model} - <&-"
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.endswith("Error: standard input is closed\n")

@@ -147,6 +147,8 @@ def test_options_out_of_range_are_one_sentence():
         (("--engine", "coral"), "unknown engine 'coral': choose auto, ai-edge-litert"),
         (("--engine", "coral", "--for", "raspios-bookworm-64"), "unknown engine 'coral'"),
         (("--timeout", "0"), "--timeout is 0.0: expected more than 0 seconds"),
+        (("--timeout", "inf"), "--timeout is inf: expected more than 0 seconds"),
+        (("",), "cannot read the model file"),
     ):
         result = edge_rnn("doctor", *arguments)
         assert result.returncode == 2
