@@ -30,7 +30,7 @@ demo: $(VENV)/.workstation
 	$(BIN)/edge-rnn predict $(RUN)/$(notdir $(RUN))-int8.tflite $(RUN)/example.npy --top 3
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
