@@ -203,9 +203,9 @@ class Classifier(AbstractContextManager["Classifier"]):
     def _checked_out(self, out: Float32 | None, count: int) -> Float32:
         if out is None:
             return np.empty((count, self._classes), np.float32)
-        if out.__class__ is not np.ndarray or not out.flags.writeable:
-            kind = "read-only" if isinstance(out, np.ndarray) else "no numpy array"
-            kind = kind if out.__class__ is np.ndarray else f"a {out.__class__.__name__}"
+        plain = out.__class__ is np.ndarray
+        if not plain or not out.flags.writeable:
+            kind = "read-only" if plain else f"a {out.__class__.__name__}"
             raise InputError(f"out is {kind}: expected a numpy array that can be written to")
         if out.shape != (count, self._classes) or out.dtype != FLOAT32:
             expected = f"float32[{count}, {self._classes}]"

@@ -27,11 +27,13 @@ def needs_extra(extra: str, package: str, what: str) -> Iterator[None]:
 @contextlib.contextmanager
 def uncollected() -> Iterator[None]:
     """Without garbage collection: around imports, whose many objects all stay, it only costs time."""
+    before = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if before:
+            gc.enable()
 
 
 def quiet_exit() -> None:
