@@ -1,7 +1,7 @@
 # make demo   trains, converts, predicts and proves on the embedded digits
 # make test   every test
 # make lint   ruff, mypy, import contracts
-# make docs   writes docs/cli.md anew
+# make docs   writes docs/reference/cli.md anew
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -37,10 +37,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python docs/write_cli.py --check
+	$(BIN)/python scripts/write_cli.py --check
 
 docs: $(VENV)/.dev
-	$(BIN)/python docs/write_cli.py
+	$(BIN)/python scripts/write_cli.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -1,4 +1,4 @@
-"""How often the same file gets another class in another engine, as docs/graph.md shows it.
+"""How often the same file gets another class in another engine, as docs/internals/graph.md shows it.
 
     python benchmarks/engine_agreement.py runs/mnist
 

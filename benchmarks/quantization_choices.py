@@ -1,4 +1,4 @@
-"""Where quantization loses, and what each choice of the converter gains, as docs/graph.md shows it.
+"""Where quantization loses, and what each choice of the converter gains (docs/internals/graph.md).
 
     python benchmarks/quantization_choices.py runs/mnist
 

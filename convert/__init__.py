@@ -5,7 +5,7 @@
     conversion = convert_run("runs/mnist", "mnist-int8.tflite", precision="int8")
     print(conversion.report)
 
-`convert_model` does the same for a model of another maker (docs/layers.md).
+`convert_model` does the same for a model of another maker (docs/reference/layers.md).
 
 Importing this package loads neither TensorFlow nor numpy: public names are loaded on first use.
 """

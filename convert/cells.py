@@ -2,7 +2,7 @@
 
 The state of a layer is a tuple of tensor names, h first: (h, c) of an LSTM, (h,) of the others.
 
-LSTM, eleven operators (docs/graph.md says what others were measured):
+LSTM, eleven operators (docs/internals/graph.md says what others were measured):
 
     i, f, o = SPLIT(LOGISTIC(FULLY_CONNECTED([x_t, h])))
     g       = TANH(FULLY_CONNECTED([x_t, h]))

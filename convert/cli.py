@@ -92,7 +92,7 @@ import click
 @click.option(
     "--recipe",
     type=click.Path(),
-    help="TOML file with precision, ranges and weight formats by tensor (docs/precisions.md).",
+    help="TOML file with precision, ranges and weight formats by tensor (docs/guides/precisions.md).",
 )
 @click.option(
     "--explain",

@@ -1,4 +1,4 @@
-"""Appends metadata and probes to a FlatBuffer: the write side of docs/format.md."""
+"""Appends metadata and probes to a FlatBuffer: the write side of docs/reference/format.md."""
 
 from __future__ import annotations
 

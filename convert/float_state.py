@@ -1,7 +1,7 @@
 """Keeps the cell state of LSTMs in float32 while everything around it is int8.
 
 The state is the one tensor that is rounded again at every step, and it needs both the range of a counter
-and the resolution of a gate: with 8 bits it causes most of the whole error (docs/graph.md). The
+and the resolution of a gate: with 8 bits it causes most of the error (docs/internals/graph.md). The
 literature on quantized LSTMs therefore keeps it wider than the rest: Li and Alvarez 2021, "On the
 quantization of recurrent neural networks", hold it in 16 bits. Here it is float32: tflite-runtime 2.14
 has no QUANTIZE from int8 to int16, XNNPACK no kernels for int16, and a sum or product of floats costs

@@ -5,7 +5,7 @@ src/qs8-vmul: cvtps_epi32 of a float32 product, vrshl of a fixed-point one), and
 something else on the device than in its proof. A sigmoid's scale is 1/256: where it multiplies a cell
 state whose scale is the product's too, as the limits of both are clipped alike, products of 128 are
 halves. With an output scale that is one part in 65,536 larger none is, which costs nothing. What that
-makes of the logits is in docs/device.md.
+makes of the logits is in docs/results/device.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One Keras layer -> layers of a Network. Reads layer objects of Keras 3 and Keras 2 (tf_keras) alike.
 
 A reader takes the layer and the shape of its input without the batch, `[steps, features]` or `[n]`, and
-gives no layer for what has no effect at inference. docs/layers.md lists what is supported.
+gives no layer for what has no effect at inference. docs/reference/layers.md lists what is supported.
 """
 
 from __future__ import annotations

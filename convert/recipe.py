@@ -12,7 +12,7 @@
     precision = "float32"       # float32, float16, int8 or int4
     per_channel = true
 
-Names of tensors are those that docs/graph.md lists. A range of a tensor that shares its scale with
+docs/internals/graph.md lists the names of tensors. A range of a tensor that shares its scale with
 others (convert.scale_ties) holds for all of them; a scale that the format fixes cannot be set.
 """
 

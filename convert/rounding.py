@@ -5,7 +5,7 @@ one after the other, and each column's error is made up for by the columns still
 the inputs seen in calibration are correlated. Source: Frantar et al. 2022, "GPTQ: Accurate
 Post-Training Quantization for Generative Pre-trained Transformers", section 3, after the Optimal
 Brain Surgeon (Hassibi and Stork 1993). On the canonical MNIST model it halves the logit error that
-rounding causes (docs/graph.md).
+rounding causes (docs/internals/graph.md).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The engines a file is made for, and what each loads and gets right.
 
 The facts come from target_table.json, which scripts/engine_table.py writes by running the engines;
-docs/targets.md shows them.
+docs/guides/targets.md shows them.
 """
 
 from __future__ import annotations

@@ -59,8 +59,8 @@ def unroll(network: Network, *, project: bool = False) -> Graph:
     """The float32 graph, `[1, steps, features]` to `[1, classes]`.
 
     `project`: an LSTM at the front gets its input's part of all steps from one matmul, which is faster
-    in float32 (docs/graph.md); quantized it would be rounded once more. Raises ValueError when the last
-    layer gives a sequence: a classifier has one vector of logits.
+    in float32 (docs/internals/graph.md); quantized it would be rounded once more. Raises ValueError when
+    the last layer gives a sequence: a classifier has one vector of logits.
     """
     builder = GraphBuilder()
     builder.activation(INPUT, (1, network.steps, network.features))

@@ -1,4 +1,4 @@
-"""What a model file says of itself: the read side of the contract in docs/format.md.
+"""What a model file says of itself: the read side of the contract in docs/reference/format.md.
 
 A model file is a TFLite FlatBuffer with a ZIP archive appended, TFLite's own convention for
 associated files: every TFLite interpreter loads it, every ZIP reader lists it. The archive holds
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edge_runtime.probe_record import ProbeRecord
 
 FORMAT_VERSION = 2
-"""The newest version this package reads; docs/format.md says when it rises."""
+"""The newest version this package reads; docs/reference/format.md says when it rises."""
 
 UNROLLED, STEP = "unrolled", "step"
 GRAPH_VERSIONS = {UNROLLED: 1, STEP: 2}

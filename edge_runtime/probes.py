@@ -4,9 +4,9 @@ An engine may load a file and compute something else than the engines of its pro
 another CPU, a model changed by other tools. The probes find out in the device's own engine, through
 the same code that classifies.
 
-Content of probes.bin (docs/format.md): the raw windows `[count, steps, features]` in their own dtype,
-unless they are synthetic, then the full model's logits in float32, `[count, classes]` or, of a step
-file, `[count, rows, classes]`; little-endian, C order, nothing else.
+Content of probes.bin (docs/reference/format.md): the raw windows `[count, steps, features]` in their own
+dtype unless they are synthetic, then the full model's logits in float32, `[count, classes]` or, of a
+step file, `[count, rows, classes]`; little-endian, C order, nothing else.
 """
 
 from __future__ import annotations

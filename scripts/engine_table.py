@@ -1,4 +1,4 @@
-"""Writes convert/target_table.json and docs/targets.md out of the engines themselves.
+"""Writes convert/target_table.json and docs/guides/targets.md out of the engines themselves.
 
     python scripts/engine_table.py --environments ~/.cache/engine_table    # minutes; needs the network
     python scripts/engine_table.py --check                                 # is the page in step?
@@ -36,7 +36,7 @@ from edge_runtime.atomic_file import replacing  # noqa: E402
 from edge_runtime.numpy_engine.graph import Op  # noqa: E402
 from scripts.engine_cases import Case, cases, schemes  # noqa: E402
 
-PAGE = ROOT / "docs" / "targets.md"
+PAGE = ROOT / "docs" / "guides" / "targets.md"
 PROBE = Path(__file__).with_name("engine_probe.py")
 HIGHEST_VERSION = 20
 """Operator versions that are tried; the highest one in TensorFlow 2.21's op_version.cc is 14."""
@@ -89,7 +89,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.check:
         stale = PAGE.read_text("utf-8") != page(json.loads(TABLE.read_text("utf-8")))
-        sys.exit("docs/targets.md is not in step: python scripts/engine_table.py" if stale else None)
+        sys.exit(
+            "docs/guides/targets.md is not in step: python scripts/engine_table.py" if stale else None
+        )
     if options.environments is None:
         parser.error("--environments is needed, unless --check is given")
     tests, unwritten = cases()
@@ -321,7 +323,7 @@ random networks of every kind that the converter writes in that scheme, and each
 
 
 def page(table: dict[str, Any]) -> str:
-    """docs/targets.md, from the table alone."""
+    """docs/guides/targets.md, from the table alone."""
     engines = table["engines"]
     names = [engine["name"] for engine in engines]
     return "\n".join(

@@ -1,7 +1,7 @@
 """Which versions of the operators the engines load, and which of a model's they refuse.
 
 The facts are recorded in operator_facts.json by scripts/operator_facts.py, out of the converter's table,
-which was measured in the engines (docs/targets.md).
+which was measured in the engines (docs/guides/targets.md).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the emulated boards computed, as a table: printed at the end of the tests (docs/device.md)."""
+"""What the emulated boards computed, as the table at the end of the tests (docs/results/device.md)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The installed wheel on emulated Raspberry Pis: the real commands, and the logits of every precision.
 
 Each engine computes on the board what the same version of it computes on x86: bit for bit where the
-kernels round alike, and where they do not, within what docs/device.md says and why.
+kernels round alike, and where they do not, within what docs/results/device.md says and why.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ MNIST_AGREEMENT = {
     "int16x8": 0.9998,
     "mixed": 0.9995,
     "dynamic": 0.9995,
-    # 99.95 % is what the project wants; docs/graph.md says why integers alone stop before.
+    # 99.95 % is what the project wants; docs/internals/graph.md says why integers alone stop before.
     "int8": 0.9990,
 }
 """Agreement on MNIST's 10,000 test windows. It was measured on one training: on another CPU training

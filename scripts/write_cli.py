@@ -1,4 +1,4 @@
-"""Writes docs/cli.md from the commands' own help; `--check` only says whether it is up to date."""
+"""Writes docs/reference/cli.md from the commands' own help; `--check` only compares."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from edge_runtime.cli import main
 
-PAGE = Path(__file__).with_name("cli.md")
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "cli.md"
 
 
 def page() -> str:
@@ -26,7 +26,5 @@ def page() -> str:
 
 if __name__ == "__main__":
     if "--check" in sys.argv:
-        sys.exit(
-            None if PAGE.read_text("utf-8") == page() else "docs/cli.md is not up to date: make docs"
-        )
+        sys.exit(None if PAGE.read_text("utf-8") == page() else f"{PAGE}: out of date. Run make docs.")
     PAGE.write_text(page(), "utf-8")
