@@ -1,7 +1,7 @@
 # make demo   trains, converts, predicts and proves on the embedded digits
 # make test   every test
-# make lint   ruff, mypy, import contracts
-# make docs   writes docs/reference/cli.md anew
+# make lint   ruff, mypy, import contracts, the documentation site with its links
+# make docs   regenerates docs/reference/cli.md and builds the site into build/site
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,6 +11,9 @@ RUN ?= runs/demo
 JOBS ?= $(shell expr $$(nproc) + 1)
 # PyPI's PyTorch brings gigabytes of CUDA: its tests run where a wheel of the CPU build lies at hand.
 TORCH ?= $(firstword $(wildcard /opt/wheels/torch-*-cp311-*.whl))
+
+# mkdocs-material's note on its successor.
+export NO_MKDOCS_2_WARNING := 1
 
 .PHONY: demo test lint docs clean
 
@@ -38,9 +41,11 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/write_cli.py --check
+	$(BIN)/mkdocs build --strict --quiet
 
 docs: $(VENV)/.dev
 	$(BIN)/python scripts/write_cli.py
+	$(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
