@@ -45,9 +45,9 @@ from convert.settings import Settings
 from convert.source import Source, open_run
 from convert.target import ANY, TARGETS, Target
 from edge_runtime.errors import EdgeRnnError
-from edge_runtime.metadata import LABELS_NAME, PROBES_NAME, RECORD_NAME, read_model_file
-from edge_runtime.parity_report import EngineParity
-from edge_runtime.probes import read_probes
+from edge_runtime.model_file.metadata import LABELS_NAME, PROBES_NAME, RECORD_NAME, read_model_file
+from edge_runtime.model_file.parity_report import EngineParity
+from edge_runtime.model_file.probes import read_probes
 
 GROUPS = {
     "matrices": (MATRICES,),

@@ -18,7 +18,7 @@ import numpy as np
 from convert.from_keras import network_from_keras
 from convert.full_model import load_full_model
 from convert.network import Dense, Lstm, Network
-from edge_runtime.run_directory import Run
+from edge_runtime.runs.run_directory import Run
 
 CALIBRATION = 500
 """Training windows that the stock converter calibrates on: as many as our converter takes."""

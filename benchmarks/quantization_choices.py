@@ -25,10 +25,10 @@ from convert.range_search import LIMITS, state_candidate
 from convert.rounding import second_moments
 from convert.scale_ties import separate
 from convert.unroll import unroll
-from edge_runtime.numpy_engine.graph import Graph, Op
 from edge_runtime.numpy_engine.interpret import rounding_observer, run
-from edge_runtime.quantization import dequantize, quantize
-from edge_runtime.run_directory import Run
+from edge_runtime.runs.run_directory import Run
+from edge_runtime.tflite.graph import Graph, Op
+from edge_runtime.tflite.quantization import dequantize, quantize
 
 CALIBRATION = 500
 

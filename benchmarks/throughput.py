@@ -32,7 +32,7 @@ from convert.settings import Settings
 from convert.source import Source, open_run
 from convert.target import TARGETS
 from edge_runtime.errors import DataError, EdgeRnnError
-from edge_runtime.metadata import read_model
+from edge_runtime.model_file.metadata import read_model
 
 CHILD = Path(__file__).with_name("batch_child.py")
 BATCHES = (1, 16, 64, 256, 1024)

@@ -24,8 +24,8 @@ from convert.settings import Settings
 from convert.source import Source
 from convert.unroll import unroll
 from edge_runtime.errors import DataError, EdgeRnnError
+from edge_runtime.model_file.parity_report import EngineParity, ParityReport
 from edge_runtime.numpy_engine.interpret import run
-from edge_runtime.parity_report import EngineParity, ParityReport
 
 AUTO_AGREEMENT = 0.999
 """Least fraction of windows with the full model's class, unless --min-agreement says otherwise."""

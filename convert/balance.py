@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from convert.calibrate import Range
-from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Tensor
+from edge_runtime.tflite.graph import Graph, Op, Operator, Tensor
 
 LEAST_FACTOR = 1.5
 """A smaller factor is not worth the operator in front of the window."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.numpy_engine.graph import Graph, Op, Tensor
 from edge_runtime.numpy_engine.interpret import run
+from edge_runtime.tflite.graph import Graph, Op, Tensor
 
 QUANTILE = 0.999
 """Fraction of a tensor's values that its calibrated range holds; the rest saturates."""

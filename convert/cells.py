@@ -29,7 +29,7 @@ import numpy as np
 
 from convert.graph import GraphBuilder
 from convert.network import Gru, Lstm, Recurrent, SimpleRnn, Weights
-from edge_runtime.numpy_engine.graph import Op
+from edge_runtime.tflite.graph import Op
 
 State = tuple[str, ...]
 

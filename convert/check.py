@@ -12,7 +12,7 @@ from convert.calibrate import Range
 from convert.network import Network
 from convert.quantize import matrices
 from edge_runtime.errors import DataError, InputError
-from edge_runtime.numpy_engine.graph import Graph
+from edge_runtime.tflite.graph import Graph
 
 FLOAT16_LOSS = 1e-3
 """Largest error of a matrix in float16, in proportion to its norm; rounding alone gives 3e-4."""

@@ -10,9 +10,9 @@ from convert.network import Network
 from convert.precision import precision_named, scheme_for
 from convert.target import RIGHT, TARGETS, Engine, Target
 from convert.unroll import unroll
-from edge_runtime.numpy_engine.graph import Graph
 from edge_runtime.numpy_engine.interpret import run
-from edge_runtime.quantization import dequantize, quantize
+from edge_runtime.tflite.graph import Graph
+from edge_runtime.tflite.quantization import dequantize, quantize
 
 COST_WINDOWS = 500
 """Calibration windows on which the cost is measured, at most."""

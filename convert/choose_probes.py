@@ -34,11 +34,11 @@ from convert.proof_engines import ProofEngine, ProofEngines
 from convert.row_parity import compared_rows, numpy_logits, unrolled_logits
 from convert.source import Source
 from convert.unroll import unroll
-from edge_runtime.numpy_engine.graph import Graph
+from edge_runtime.model_file.parity_report import ParityReport
+from edge_runtime.model_file.probe_record import ProbeRecord, Synthetic
+from edge_runtime.model_file.probes import Probes, synthetic_windows
 from edge_runtime.numpy_engine.interpret import run
-from edge_runtime.parity_report import ParityReport
-from edge_runtime.probe_record import ProbeRecord, Synthetic
-from edge_runtime.probes import Probes, synthetic_windows
+from edge_runtime.tflite.graph import Graph
 
 MOST_BYTES = 8000
 """Of the file, for probes.bin."""

@@ -25,8 +25,8 @@ from convert.target_check import check_operators
 from convert.unroll import unroll
 from convert.weight_formats import SCHEME_FORMATS, WeightFormat, with_weights
 from edge_runtime.errors import InputError
-from edge_runtime.metadata import STEP, UNROLLED
-from edge_runtime.numpy_engine.graph import Graph
+from edge_runtime.model_file.metadata import STEP, UNROLLED
+from edge_runtime.tflite.graph import Graph
 
 Windows = NDArray[np.float32]
 

@@ -8,7 +8,7 @@ import zipfile
 import zlib
 
 from edge_runtime.errors import InputError
-from edge_runtime.metadata import (
+from edge_runtime.model_file.metadata import (
     LABELS_NAME,
     MOST_UNPACKED,
     MOST_VALUES,
@@ -16,7 +16,7 @@ from edge_runtime.metadata import (
     RECORD_NAME,
     Metadata,
 )
-from edge_runtime.probes import Probes
+from edge_runtime.model_file.probes import Probes
 
 EARLIEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 """In place of the present time, so that the same model gives the same bytes."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from convert.target import Engine
 from edge_runtime.errors import EngineError
-from edge_runtime.extras import needs_extra
+from edge_runtime.host.optional_packages import needs_extra
 
 PIP_SECONDS = 900
 """An installation that takes longer than this has hung; the slowest engine is some 20 MB."""

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from convert.cells import gate_names, state_names
 from convert.network import Network
 from convert.unroll import recurrent_layers
-from edge_runtime.numpy_engine.graph import Graph, Tensor
 from edge_runtime.numpy_engine.interpret import run
-from edge_runtime.quantization import dequantize, quantize
+from edge_runtime.tflite.graph import Graph, Tensor
+from edge_runtime.tflite.quantization import dequantize, quantize
 
 DIVERGED = 0.1
 """A step has diverged when the error of h exceeds this fraction of h's spread over the windows, that of

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from convert.explain import DIVERGED, Explanation, LayerErrors
-from edge_runtime.atomic_file import replacing
-from edge_runtime.extras import needs_extra
+from edge_runtime.host.atomic_file import replacing
+from edge_runtime.host.optional_packages import needs_extra
 
 
 def draw_explanation(explanation: Explanation, path: str | Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from convert.graph import GraphBuilder
 from convert.network import Activation, Affine, Conv1d, Dense, Flatten, GlobalPooling, LayerNorm
-from edge_runtime.numpy_engine.graph import Op
+from edge_runtime.tflite.graph import Op
 
 _ACTIVATIONS = {"relu": Op.RELU, "sigmoid": Op.LOGISTIC, "softmax": Op.SOFTMAX, "tanh": Op.TANH}
 

@@ -20,9 +20,9 @@ from typing import Any, Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.extras import needs_extra
-from edge_runtime.metadata import DESCRIPTION, FILE_IDENTIFIER
-from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization, Tensor
+from edge_runtime.host.optional_packages import needs_extra
+from edge_runtime.model_file.metadata import DESCRIPTION, FILE_IDENTIFIER
+from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 
 SCHEMA_VERSION = 3
 DATA_ALIGNMENT = 16  # bytes; schema.fbs: Buffer.data (force_align: 16)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from convert.int8_ranges import state_tensors
-from edge_runtime.numpy_engine.graph import Graph, Op
+from edge_runtime.tflite.graph import Graph, Op
 
 _FEEDS_STATE = (Op.ADD, Op.MUL, Op.SPLIT, Op.TANH)
 """Operators from the gates to the state, the candidate's TANH among them; before these all is int8."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from convert.from_torch import EPSILON, TorchModule
 from edge_runtime.errors import DataError
-from edge_runtime.extras import needs_extra
+from edge_runtime.host.optional_packages import needs_extra
 
 BATCH = 1000  # windows per call
 WRAPPERS = ("state_dict", "model_state_dict", "model")

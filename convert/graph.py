@@ -1,4 +1,4 @@
-"""Builds graphs (edge_runtime.numpy_engine.graph), and the scale of a range."""
+"""Builds graphs (edge_runtime.tflite.graph), and the scale of a range."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization, Tensor
+from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 
 
 def affine(low: float, high: float) -> Quantization:

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from convert.scale_ties import FIXED, tied_groups
-from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization
+from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization
 
 LARGEST_PRODUCT = 255 * 255
 """Of two int8 values, each less its zero_point."""

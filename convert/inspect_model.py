@@ -17,9 +17,9 @@ from typing import Any
 from convert.inspection import UNUSED, Inspection, OperatorUse, TensorFacts
 from convert.target import TARGETS
 from edge_runtime.errors import ModelError
-from edge_runtime.extras import needs_extra
-from edge_runtime.metadata import MOST_UNPACKED, Metadata, parse_model_file, read_bytes
-from edge_runtime.numpy_engine.flatbuffer_reader import Buffer, MalformedError, Table
+from edge_runtime.host.optional_packages import needs_extra
+from edge_runtime.model_file.metadata import MOST_UNPACKED, Metadata, parse_model_file, read_bytes
+from edge_runtime.tflite.flatbuffer_reader import Buffer, MalformedError, Table
 
 MOST_DIMENSIONS = 64
 MOST_OPERANDS = 1 << 20

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edge_runtime.errors import printable
-from edge_runtime.metadata import Metadata
+from edge_runtime.model_file.metadata import Metadata
 
 UNUSED = "padding and what nothing refers to"
 SHOWN_CONSTANTS = 20

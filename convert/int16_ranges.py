@@ -13,7 +13,7 @@ import numpy as np
 from convert.calibrate import Range
 from convert.int8_ranges import integer_tensors
 from convert.scale_ties import FIXED, fixed_quantization, tied_groups
-from edge_runtime.numpy_engine.graph import Graph, Op, Quantization
+from edge_runtime.tflite.graph import Graph, Op, Quantization
 
 FIXED_OUT = Quantization((1 / 32768,))
 """LOGISTIC and TANH, fixed by the kernels (activations.cc)."""

@@ -17,7 +17,7 @@ from convert.graph import affine
 from convert.quantize import int8_inputs, runs_in_float
 from convert.range_search import state_quantizations
 from convert.scale_ties import FIXED, MOVES, fixed_quantization, sharing_a_matrix, tied_groups
-from edge_runtime.numpy_engine.graph import Graph, Op, Quantization
+from edge_runtime.tflite.graph import Graph, Op, Quantization
 
 LOGISTIC_IN = (-6.24, 5.14)
 """sigmoid rounds to its first or last 8-bit value beyond these: ln(0.5 / 255.5), ln(254.5 / 1.5)."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError
-from edge_runtime.extras import needs_extra
+from edge_runtime.host.optional_packages import needs_extra
 
 Array = NDArray[Any]
 

@@ -19,8 +19,8 @@ from convert.engine_environment import without_this_python
 from convert.proof_engines import ProofEngine, ProofEngines
 from convert.source import Source
 from edge_runtime.errors import EngineError
-from edge_runtime.metadata import read_model
-from edge_runtime.parity_report import EngineParity, ParityBudget, ParityReport
+from edge_runtime.model_file.metadata import read_model
+from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, ParityReport
 
 START_SECONDS = 120
 SECONDS_A_WINDOW = 1.0
@@ -103,7 +103,7 @@ def engine_logits(
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = Path(folder, "windows.npy"), Path(folder, "logits.npy")
         np.save(inputs, windows)
-        command = [python or sys.executable, "-m", "edge_runtime.worker"]
+        command = [python or sys.executable, "-m", "edge_runtime.inference.worker"]
         command += [str(Path(model).absolute()), str(inputs), str(outputs)]
         command += ["--engine", engine, "--kernels", kernels, *(["--by-row"] if by_row else [])]
         seconds = START_SECONDS + SECONDS_A_WINDOW * len(windows)

@@ -33,12 +33,12 @@ from convert.step_graph import state_labels
 from convert.target import target_named
 from convert.target_check import check_operators
 from convert.user_data import DataSource
-from edge_runtime.atomic_file import replacing
 from edge_runtime.errors import InputError, ParityError
-from edge_runtime.metadata import STEP, UNROLLED, Metadata
-from edge_runtime.numpy_engine.graph import Graph
-from edge_runtime.parity_report import ParityReport
-from edge_runtime.probes import Probes
+from edge_runtime.host.atomic_file import replacing
+from edge_runtime.model_file.metadata import STEP, UNROLLED, Metadata
+from edge_runtime.model_file.parity_report import ParityReport
+from edge_runtime.model_file.probes import Probes
+from edge_runtime.tflite.graph import Graph
 
 EXPLAINED_WINDOWS = 200
 """Calibration windows on which the loss by step is measured."""

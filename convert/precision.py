@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from convert.target import Target
 from edge_runtime.errors import InputError
-from edge_runtime.parity_report import ParityBudget
+from edge_runtime.model_file.parity_report import ParityBudget
 
 
 @dataclass(frozen=True)

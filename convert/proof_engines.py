@@ -12,7 +12,7 @@ from convert.engine_environment import (
     make_environment,
 )
 from convert.target import Engine, Target, target_named
-from edge_runtime.engine import ENGINES, engine_version, installed_engines
+from edge_runtime.engines.engine import ENGINES, engine_version, installed_engines
 from edge_runtime.errors import EngineError
 
 

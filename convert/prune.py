@@ -5,7 +5,7 @@ Taking some rows of a sequence (network.TakeRows) leaves the steps behind it wit
 
 from __future__ import annotations
 
-from edge_runtime.numpy_engine.graph import Graph
+from edge_runtime.tflite.graph import Graph
 
 
 def without_unread(graph: Graph) -> Graph:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.rounding import round_weights
-from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization, Tensor
-from edge_runtime.quantization import quantize
+from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
+from edge_runtime.tflite.quantization import quantize
 
 WEIGHT_LIMIT = 127
 """Weights use -127..127, symmetric (8-bit quantization specification): -128 is left out."""

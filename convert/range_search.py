@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from convert.calibrate import Range
 from convert.graph import affine
-from edge_runtime.numpy_engine.graph import Graph, Quantization
 from edge_runtime.numpy_engine.interpret import rounding_observer, run
+from edge_runtime.tflite.graph import Graph, Quantization
 
 LIMITS = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 12.0, float("inf"))
 """Candidates for the largest magnitude on a side of the states' ranges."""

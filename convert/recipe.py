@@ -32,7 +32,7 @@ from convert.scale_ties import FIXED, tied_groups
 from convert.target import Target
 from convert.weight_formats import KINDS, SCHEME_FORMATS, WeightFormat
 from edge_runtime.errors import InputError
-from edge_runtime.numpy_engine.graph import Graph, Quantization
+from edge_runtime.tflite.graph import Graph, Quantization
 
 LIMITS = (float("-inf"), float("inf"))
 

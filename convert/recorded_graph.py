@@ -13,10 +13,10 @@ from convert.precision import precision_named, scheme_for
 from convert.quantize import WEIGHT_LIMIT, matrices
 from convert.source import open_run
 from convert.target import Target, target_named
-from edge_runtime.atomic_file import replacing
 from edge_runtime.errors import InputError
-from edge_runtime.graph_record import GraphRecord, RecordedOperator, RecordedTensor
-from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization, Tensor
+from edge_runtime.host.atomic_file import replacing
+from edge_runtime.runs.graph_record import GraphRecord, RecordedOperator, RecordedTensor
+from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 
 FINETUNED = ("int8", "mixed")
 """Precisions whose graphs can be recorded: every rounding is known beforehand."""

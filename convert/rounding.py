@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.numpy_engine.graph import Graph, Op, Tensor
 from edge_runtime.numpy_engine.interpret import run
+from edge_runtime.tflite.graph import Graph, Op, Tensor
 
 DAMPING = 0.01
 """Added to the diagonal of the second moments, as a fraction of its mean (as in the paper)."""

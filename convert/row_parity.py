@@ -18,10 +18,10 @@ from convert.parity import DECIMALS, engine_logits
 from convert.proof_engines import ProofEngines
 from convert.source import Source
 from convert.unroll import unroll
-from edge_runtime.numpy_engine.graph import Graph
+from edge_runtime.model_file.parity_report import ParityReport, RowParity
 from edge_runtime.numpy_engine.interpret import run, run_rows
-from edge_runtime.parity_report import ParityReport, RowParity
-from edge_runtime.quantization import dequantize, quantize
+from edge_runtime.tflite.graph import Graph
+from edge_runtime.tflite.quantization import dequantize, quantize
 
 ROW_WINDOWS = 100
 MAX_ROWS = 32

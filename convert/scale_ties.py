@@ -4,7 +4,7 @@ CONCATENATION, PACK, REDUCE_MAX, SPLIT and UNPACK only move bytes in TFLite's in
 quantization specification): all of their tensors form one group. So do the inputs of matmuls that share
 a bias, as the integers of the bias are in units of input scale times weight scale. So do the outputs of
 matmuls that share a matrix: what XNNPACK packs of a matrix holds the scales on both sides, and one
-packed copy is to serve every step (edge_runtime.shared_weights). Where a group would hold tensors whose
+packed copy is to serve every step (engines.shared_weights). Where a group would hold tensors whose
 scale the format fixes (outputs of LOGISTIC and TANH) beside others that need another one, `separate`
 puts a QUANTIZE behind the fixed ones.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from convert.calibrate import Range
-from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization, Tensor
+from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 
 MOVES = (Op.CONCATENATION, Op.PACK, Op.REDUCE_MAX, Op.SPLIT, Op.UNPACK)
 

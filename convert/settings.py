@@ -10,8 +10,8 @@ from convert.precision import Precision
 from convert.recipe import Recipe, read_recipe
 from convert.target import TARGETS, Target, target_named
 from edge_runtime.errors import InputError
-from edge_runtime.metadata import UNROLLED
-from edge_runtime.parity_report import ParityBudget
+from edge_runtime.model_file.metadata import UNROLLED
+from edge_runtime.model_file.parity_report import ParityBudget
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Whether one packed copy of each matrix can serve every step of a graph (edge_runtime.shared_weights).
+"""Whether one packed copy of each matrix can serve every step of a graph (engines.shared_weights).
 
 XNNPACK's cache knows a packed matrix by its weights and its bias alone. What it packs of an integer
 matmul holds the scales and the zero_point around it as well (XNNPACK, packing of qs8 and qc8w weights),
@@ -12,7 +12,7 @@ from typing import Optional
 
 import numpy as np
 
-from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization
+from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization
 
 _PACKED = (np.float32, np.int8)
 """Types of activations for which XNNPACK has a matmul; it has none for int16."""

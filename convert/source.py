@@ -16,10 +16,10 @@ from convert.from_keras import network_from_keras
 from convert.full_model import full_logits, load_full_model, tensorflow_version
 from convert.network import Network
 from edge_runtime.errors import InputError
-from edge_runtime.graph_record import GraphRecord
-from edge_runtime.normalization import Normalization
-from edge_runtime.parity_report import FEW_WINDOWS
-from edge_runtime.run_directory import LabelledWindows, Run
+from edge_runtime.model_file.normalization import Normalization
+from edge_runtime.model_file.parity_report import FEW_WINDOWS
+from edge_runtime.runs.graph_record import GraphRecord
+from edge_runtime.runs.run_directory import LabelledWindows, Run
 
 CALIBRATION_SAMPLES = 500
 PARITY_WINDOWS = 10_000

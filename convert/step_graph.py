@@ -14,7 +14,7 @@ from convert.graph import GraphBuilder
 from convert.network import Gru, Layer, Lstm, Network, Recurrent, SimpleRnn
 from convert.unroll import OUTPUT, ROW_LAYERS, prefixes, renamed
 from edge_runtime.errors import InputError
-from edge_runtime.numpy_engine.graph import Graph, Quantization
+from edge_runtime.tflite.graph import Graph, Quantization
 
 ROW = "row"
 

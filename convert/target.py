@@ -27,7 +27,7 @@ class Engine:
 
     name: str
     distribution: str
-    """As in edge_runtime.engine.ENGINES."""
+    """As in edge_runtime.engines.engine.ENGINES."""
     series: str
     """Major and minor version."""
     versions: tuple[str, ...]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from convert.flatbuffer import op_version
 from convert.target import Engine, Target
 from edge_runtime.errors import InputError
-from edge_runtime.numpy_engine.graph import Graph
+from edge_runtime.tflite.graph import Graph
 
 
 def check_operators(graph: Graph, target: Target, scheme: str) -> None:

@@ -12,7 +12,7 @@ from convert.source import Source
 from convert.user_data import DataSource, read_user_data
 from convert.user_model import user_source
 from edge_runtime.errors import DataError
-from edge_runtime.run_directory import file_sha256
+from edge_runtime.runs.run_directory import file_sha256
 
 
 def torch_source(

@@ -47,7 +47,7 @@ from convert.network import (
     TakeRows,
 )
 from convert.prune import without_unread
-from edge_runtime.numpy_engine.graph import Graph, Op
+from edge_runtime.tflite.graph import Graph, Op
 
 INPUT = "window"
 OUTPUT = "logits"

@@ -13,8 +13,8 @@ from convert.network import Network
 from convert.source import CALIBRATION_SAMPLES, PARITY_WINDOWS, Selection, Source, check_samples
 from convert.user_data import DataSource, UserData, checked_labels, read_user_data
 from edge_runtime.errors import DataError, InputError
-from edge_runtime.normalization import Normalization
-from edge_runtime.run_directory import LabelledWindows
+from edge_runtime.model_file.normalization import Normalization
+from edge_runtime.runs.run_directory import LabelledWindows
 
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """The full model: float32 windows `[N, steps, features]` to logits `[N, classes]`."""

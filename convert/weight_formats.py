@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from convert.quantize import matrices, quantize_matrix
 from convert.rounding import round_weights
-from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization, Tensor
+from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 
 INT4_RANGE = (-8, 7)
 

@@ -32,9 +32,9 @@ from convert.network import (
 from convert.precision import PRECISIONS
 from convert.target import Target
 from convert.unroll import unroll
-from edge_runtime.numpy_engine.graph import Graph, Operator, Tensor
 from edge_runtime.numpy_engine.interpret import run_all
-from edge_runtime.quantization import dequantize, quantize
+from edge_runtime.tflite.graph import Graph, Operator, Tensor
+from edge_runtime.tflite.quantization import dequantize, quantize
 
 STEPS, FEATURES, UNITS, CLASSES = 8, 6, 20, 5
 CALIBRATION, PROBES = 200, 20

@@ -18,7 +18,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from convert.target import RIGHT, TABLE
-from edge_runtime.engine import engine_version, installed_engines
+from edge_runtime.engines.engine import engine_version, installed_engines
 from scripts.engine_cases import Case, cases, networks
 from scripts.engine_table import Findings, probe, written
 

@@ -32,8 +32,8 @@ from convert.engine_environment import PIP_SECONDS, fitting_python, make_in  # n
 from convert.flatbuffer import serialize  # noqa: E402
 from convert.graph import GraphBuilder  # noqa: E402
 from convert.target import RIGHT, TABLE, Engine  # noqa: E402
-from edge_runtime.atomic_file import replacing  # noqa: E402
-from edge_runtime.numpy_engine.graph import Op  # noqa: E402
+from edge_runtime.host.atomic_file import replacing  # noqa: E402
+from edge_runtime.tflite.graph import Op  # noqa: E402
 from scripts.engine_cases import Case, cases, schemes  # noqa: E402
 
 PAGE = ROOT / "docs" / "guides" / "targets.md"

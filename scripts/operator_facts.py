@@ -19,9 +19,9 @@ sys.path.insert(0, str(ROOT))
 
 from convert.precision import offered  # noqa: E402
 from convert.target import ANY, TARGETS, Engine  # noqa: E402
-from edge_runtime.atomic_file import replacing  # noqa: E402
 from edge_runtime.doctor.operators import FACTS  # noqa: E402
-from edge_runtime.numpy_engine.graph import Op  # noqa: E402
+from edge_runtime.host.atomic_file import replacing  # noqa: E402
+from edge_runtime.tflite.graph import Op  # noqa: E402
 
 
 def main() -> None:

@@ -22,9 +22,9 @@ from convert.pipeline import convert_source  # noqa: E402
 from convert.settings import Settings  # noqa: E402
 from convert.source import Source  # noqa: E402
 from convert.unroll import unroll  # noqa: E402
-from edge_runtime.normalization import Normalization  # noqa: E402
+from edge_runtime.model_file.normalization import Normalization  # noqa: E402
 from edge_runtime.numpy_engine.interpret import run  # noqa: E402
-from edge_runtime.run_directory import LabelledWindows  # noqa: E402
+from edge_runtime.runs.run_directory import LabelledWindows  # noqa: E402
 
 FILE = ROOT / "edge_runtime" / "doctor" / "trial.tflite"
 STEPS, FEATURES, UNITS, CLASSES = 2, 3, 4, 2

@@ -21,8 +21,8 @@ from hypothesis import settings
 from convert.network import Dense, Lstm, Network
 from convert.precision import offered
 from convert.target import TARGETS
-from edge_runtime.engine import installed_engines
-from edge_runtime.run_directory import Run
+from edge_runtime.engines.engine import installed_engines
+from edge_runtime.runs.run_directory import Run
 
 pytest_plugins = ["tests.end_of_run"]
 

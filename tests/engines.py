@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_runtime.engine import open_interpreter
+from edge_runtime.engines.engine import open_interpreter
 
 
 def invoke(flatbuffer: bytes, inputs: np.ndarray, engine: str, kernels: str = "default") -> np.ndarray:

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 
-from edge_runtime.run_directory import Run
+from edge_runtime.runs.run_directory import Run
 from train.fake_quantization import build_fake_quantized
 from train.fit import load_tensorflow
 

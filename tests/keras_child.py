@@ -11,7 +11,7 @@ import numpy as np
 
 from convert.from_keras import network_from_keras
 from convert.full_model import full_logits, load_full_model
-from edge_runtime.run_directory import Run
+from edge_runtime.runs.run_directory import Run
 
 run = Run.open(sys.argv[1])
 model = load_full_model(run.model)

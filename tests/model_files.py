@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 from convert.embed import embed
-from edge_runtime.metadata import Metadata
-from edge_runtime.normalization import Normalization
-from edge_runtime.parity_report import ParityReport
+from edge_runtime.model_file.metadata import Metadata
+from edge_runtime.model_file.normalization import Normalization
+from edge_runtime.model_file.parity_report import ParityReport
 from tests.networks import random_network, random_windows
 
 FOLDER_VARIABLE = "EDGE_RNN_TEST_FLATBUFFERS"

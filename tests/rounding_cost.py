@@ -12,8 +12,8 @@ from convert.network import Network
 from convert.quantize import matrices
 from convert.scale_ties import FIXED, MOVES
 from convert.unroll import unroll
-from edge_runtime.numpy_engine.graph import Graph, Op, Quantization
 from edge_runtime.numpy_engine.interpret import rounding_observer, run
+from edge_runtime.tflite.graph import Graph, Op, Quantization
 
 
 def rounded_logits(network: Network, calibration: np.ndarray, windows: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from convert.flatbuffer import serialize
 from convert.from_onnx import network_from_onnx
 from convert.onnx_file import file_from_model
 from convert.unroll import unroll
-from edge_runtime.engine import installed_engines
+from edge_runtime.engines.engine import installed_engines
 from edge_runtime.errors import DataError
 from edge_runtime.numpy_engine.interpret import run
 from tests.engines import invoke

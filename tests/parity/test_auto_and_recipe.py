@@ -8,9 +8,9 @@ import numpy as np
 
 from convert.auto import judge_and_proof
 from convert.source import Source
-from edge_runtime.metadata import read_model
-from edge_runtime.normalization import Normalization
-from edge_runtime.run_directory import LabelledWindows
+from edge_runtime.model_file.metadata import read_model
+from edge_runtime.model_file.normalization import Normalization
+from edge_runtime.runs.run_directory import LabelledWindows
 from tests.conftest import OFFERED, edge_rnn, succeed
 from tests.networks import random_network
 

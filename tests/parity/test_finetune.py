@@ -15,11 +15,11 @@ from convert.flatbuffer import serialize
 from convert.recorded_graph import graph_of, record_of
 from edge_runtime import Classifier
 from edge_runtime.errors import DataError
-from edge_runtime.graph_record import GraphRecord
-from edge_runtime.metadata import read_model
+from edge_runtime.model_file.metadata import read_model
 from edge_runtime.numpy_engine.interpret import run as run_graph
-from edge_runtime.quantization import dequantize, quantize
-from edge_runtime.run_directory import Run
+from edge_runtime.runs.graph_record import GraphRecord
+from edge_runtime.runs.run_directory import Run
+from edge_runtime.tflite.quantization import dequantize, quantize
 from tests.conftest import ENGINES, ROOT, edge_rnn, succeed
 from tests.networks import random_network, random_windows
 

@@ -12,7 +12,7 @@ import pytest
 from convert.compile import compile_network
 from convert.inspect_model import OTHER_FILES, inspect_model
 from edge_runtime import Classifier
-from edge_runtime.metadata import read_model
+from edge_runtime.model_file.metadata import read_model
 from tests.conftest import ENGINES, OFFERED, edge_rnn, succeed
 from tests.fuzz.archive_mutations import Parts
 from tests.model_files import write_model

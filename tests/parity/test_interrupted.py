@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_runtime.metadata import read_model
+from edge_runtime.model_file.metadata import read_model
 from tests.conftest import edge_rnn
 
 

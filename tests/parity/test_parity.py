@@ -13,10 +13,10 @@ from convert.flatbuffer import serialize
 from convert.precision import PRECISIONS
 from convert.unroll import unroll
 from edge_runtime import Classifier
-from edge_runtime.engine import open_interpreter
-from edge_runtime.metadata import read_model
+from edge_runtime.engines.engine import open_interpreter
+from edge_runtime.model_file.metadata import read_model
 from edge_runtime.numpy_engine.interpret import run
-from edge_runtime.quantization import dequantize, quantize
+from edge_runtime.tflite.quantization import dequantize, quantize
 from tests.conftest import ENGINES, OFFERED, edge_rnn, succeed
 from tests.engines import invoke
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from convert.compile import lower
 from convert.flatbuffer import serialize
-from edge_runtime.quantization import dequantize, quantize
+from edge_runtime.tflite.quantization import dequantize, quantize
 from tests.conftest import ENGINES, OFFERED, ROOT
 from tests.engines import invoke
 from tests.rounding_cost import rounded_logits

@@ -14,7 +14,7 @@ from convert.embed import embed
 from convert.shared_packing import can_share_weights
 from edge_runtime import Classifier
 from edge_runtime.errors import EngineError
-from edge_runtime.metadata import read_model_file
+from edge_runtime.model_file.metadata import read_model_file
 from tests.conftest import ENGINES, edge_rnn, succeed
 
 here = pytest.mark.skipif(

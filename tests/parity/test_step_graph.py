@@ -14,10 +14,10 @@ from convert.flatbuffer import serialize
 from convert.network import Network
 from convert.row_parity import numpy_logits, unrolled_logits
 from edge_runtime import Classifier
-from edge_runtime.engine import open_interpreter
+from edge_runtime.engines.engine import open_interpreter
 from edge_runtime.errors import InputError
-from edge_runtime.metadata import read_model
-from edge_runtime.step_model import StepModel
+from edge_runtime.inference.step_model import StepModel
+from edge_runtime.model_file.metadata import read_model
 from tests.conftest import ENGINES, edge_rnn, succeed
 from tests.networks import RandomLayers, layer_combinations, random_windows
 

@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 from PIL import Image
 
-from edge_runtime.run_directory import Run
+from edge_runtime.runs.run_directory import Run
 from tests.conftest import OFFERED, edge_rnn, succeed
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_runtime import Classifier
-from edge_runtime.metadata import read_model
+from edge_runtime.model_file.metadata import read_model
 from tests.conftest import ENGINES, ROOT, edge_rnn, succeed
 from tests.keras_refused import CASES
 

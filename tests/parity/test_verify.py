@@ -16,8 +16,8 @@ from ai_edge_litert import schema_py_generated as schema
 from convert.embed import embed
 from edge_runtime import Classifier
 from edge_runtime.errors import VerificationError
-from edge_runtime.metadata import read_model_file
-from edge_runtime.probes import read_probes
+from edge_runtime.model_file.metadata import read_model_file
+from edge_runtime.model_file.probes import read_probes
 from tests.conftest import ENGINES, edge_rnn, succeed
 from tests.model_files import write_model
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_runtime.archive import END, ArchiveError, read_directory, unpack
-from edge_runtime.digest import sha256
+from edge_runtime.model_file.sha256 import sha256
+from edge_runtime.model_file.zip_reader import END, ArchiveError, read_directory, unpack
 
 MOST = 1000
 NAMES = st.text("abc./", min_size=1, max_size=8)

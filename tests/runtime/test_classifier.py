@@ -11,10 +11,10 @@ import pytest
 
 from convert.embed import embed
 from edge_runtime import Classifier, EdgeRnnError, EngineError, InputError, ModelError, Prediction
-from edge_runtime.answers import answer_of
-from edge_runtime.metadata import read_model
-from edge_runtime.normalization import Normalization
-from edge_runtime.pool import ClassifierPool
+from edge_runtime.commands.answer_inputs import answer_of
+from edge_runtime.inference.pool import ClassifierPool
+from edge_runtime.model_file.metadata import read_model
+from edge_runtime.model_file.normalization import Normalization
 from tests.conftest import ENGINES
 from tests.model_files import metadata_for, write_model
 from tests.networks import lstm_logits, random_network

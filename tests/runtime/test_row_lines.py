@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_runtime.errors import InputError
-from edge_runtime.late_rows import Dropped, drop_late
-from edge_runtime.row_lines import Line, longest_line, read_lines
-from edge_runtime.windows import parse_row
+from edge_runtime.inputs.lines import Line, longest_line, read_lines
+from edge_runtime.inputs.read_windows import parse_row
+from edge_runtime.stream.drop_late import Dropped, drop_late
 
 LIMIT = 20
 BITS = [b"1.5", b" ", b",", b"\n", b"\r\n", b"\r", b"\xff\xfe", b"\0", b"[", b"2]", b"7" * 15, b"x" * 50]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edge_runtime import Classifier, EngineError, InputError, StreamingClassifier
-from edge_runtime.normalization import Normalization
+from edge_runtime.model_file.normalization import Normalization
 from tests.conftest import ENGINES
 from tests.model_files import write_model
 from tests.networks import lstm_logits, random_network

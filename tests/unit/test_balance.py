@@ -10,8 +10,8 @@ from convert.calibrate import calibrate
 from convert.network import Network
 from convert.quantize import matrices
 from convert.unroll import unroll
-from edge_runtime.numpy_engine.graph import Op
 from edge_runtime.numpy_engine.interpret import run
+from edge_runtime.tflite.graph import Op
 from tests.networks import RandomLayers, layer_combinations, random_windows
 
 COMBINATIONS = layer_combinations()

@@ -13,7 +13,7 @@ from convert.network import Bidirectional, Network
 from convert.unroll import unroll
 from edge_runtime.errors import DataError, InputError
 from edge_runtime.numpy_engine.interpret import run
-from edge_runtime.quantization import dequantize, quantize
+from edge_runtime.tflite.quantization import dequantize, quantize
 from tests.conftest import ENGINES
 from tests.engines import invoke
 from tests.networks import RandomLayers, random_network, random_windows

@@ -14,7 +14,7 @@ import convert
 import edge_runtime
 import train
 from edge_runtime import Classifier
-from edge_runtime.engine import choose_engine
+from edge_runtime.engines.engine import choose_engine
 from tests.conftest import ROOT, edge_rnn, succeed
 from tests.model_files import write_model
 from train.hyperparameters import PRESETS, preset
@@ -30,27 +30,33 @@ NEEDED_BY_ENGINES = {
 """What ai-edge-litert depends on."""
 
 PREDICT_PATH = {
-    "answers",
-    "archive",
-    "array_files",
-    "classifier",
     "cli",
     "commands",
-    "commands.options",
+    "commands.answer_inputs",
     "commands.predict",
-    "digest",
-    "engine",
+    "commands.shared_options",
+    "engines",
+    "engines.engine",
     "errors",
-    "extras",
-    "json_values",
-    "lazy",
-    "metadata",
-    "normalization",
-    "quantization",
-    "runner",
-    "tensor_types",
-    "tensors",
-    "windows",
+    "host",
+    "host.lazy_names",
+    "host.optional_packages",
+    "inference",
+    "inference.classifier",
+    "inference.runner",
+    "inference.tensor_types",
+    "inference.tensors",
+    "inputs",
+    "inputs.numpy_files",
+    "inputs.read_windows",
+    "model_file",
+    "model_file.json_fields",
+    "model_file.metadata",
+    "model_file.normalization",
+    "model_file.sha256",
+    "model_file.zip_reader",
+    "tflite",
+    "tflite.quantization",
 }
 """Our modules from the command line to a prediction."""
 

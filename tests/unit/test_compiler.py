@@ -17,9 +17,9 @@ from convert.quantize import quantize_matrix
 from convert.rounding import second_moments
 from convert.unroll import unroll
 from edge_runtime.errors import InputError
-from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Tensor
 from edge_runtime.numpy_engine.interpret import apply, run
-from edge_runtime.quantization import dequantize, quantize
+from edge_runtime.tflite.graph import Graph, Op, Operator, Tensor
+from edge_runtime.tflite.quantization import dequantize, quantize
 from tests.conftest import ENGINES
 from tests.engines import invoke
 from tests.networks import lstm_logits, random_network, random_windows

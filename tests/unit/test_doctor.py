@@ -21,8 +21,8 @@ from edge_runtime.doctor.libc import _musl
 from edge_runtime.doctor.machine import this_machine
 from edge_runtime.doctor.trial import TRIAL_MODEL, try_engine
 from edge_runtime.doctor.trial_child import has_delegate
-from edge_runtime.engine import open_interpreter
-from edge_runtime.metadata import read_model
+from edge_runtime.engines.engine import open_interpreter
+from edge_runtime.model_file.metadata import read_model
 from tests.conftest import ENGINES, ROOT, edge_rnn, succeed
 from tests.model_files import metadata_for, write_model
 from tests.networks import random_network, random_windows

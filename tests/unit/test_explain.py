@@ -12,7 +12,7 @@ from convert.compile import float_graph, lower
 from convert.explain import explain
 from convert.explain_picture import draw_explanation
 from convert.network import Bidirectional, Network
-from edge_runtime.numpy_engine.graph import Graph, Quantization
+from edge_runtime.tflite.graph import Graph, Quantization
 from tests.networks import RandomLayers, random_windows
 
 STEPS, FEATURES, UNITS = 6, 5, 16

@@ -10,11 +10,11 @@ from convert.flatbuffer import serialize
 from convert.float_state import keep_state_float
 from convert.network import Network
 from convert.unroll import unroll
-from edge_runtime.engine import open_interpreter
-from edge_runtime.numpy_engine.graph import Op
+from edge_runtime.engines.engine import open_interpreter
+from edge_runtime.inference.step_model import StepModel
 from edge_runtime.numpy_engine.interpret import run
-from edge_runtime.quantization import quantize
-from edge_runtime.step_model import StepModel
+from edge_runtime.tflite.graph import Op
+from edge_runtime.tflite.quantization import quantize
 from tests.conftest import ENGINES
 from tests.engines import invoke
 from tests.networks import RandomLayers, layer_combinations, random_network, random_windows

@@ -7,7 +7,7 @@ import pytest
 
 from convert.compile import lower
 from convert.half_way import rounds_apart, without_half_ways
-from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization, Tensor
+from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 from tests.networks import layer_combinations, random_network, random_windows
 
 SIGMOID, STATE = Quantization((1 / 256,), -128), Quantization((0.03,), 5)

@@ -13,9 +13,9 @@ from convert.flatbuffer import serialize
 from convert.fold import fold
 from convert.network import Affine, GlobalPooling, LayerNorm, Network
 from convert.unroll import unroll
-from edge_runtime.numpy_engine.graph import Graph, Op
 from edge_runtime.numpy_engine.interpret import run
-from edge_runtime.quantization import dequantize, quantize
+from edge_runtime.tflite.graph import Graph, Op
+from edge_runtime.tflite.quantization import dequantize, quantize
 from tests.conftest import ENGINES
 from tests.engines import invoke
 from tests.networks import RandomLayers, layer_combinations, random_windows

@@ -8,7 +8,7 @@ from convert.compile import lower
 from convert.flatbuffer import serialize
 from convert.target import TARGETS, Target
 from convert.target_check import check_operators
-from edge_runtime.engine import open_interpreter
+from edge_runtime.engines.engine import open_interpreter
 from edge_runtime.errors import EngineError, InputError
 from tests.conftest import ENGINES
 from tests.networks import random_network, random_windows
