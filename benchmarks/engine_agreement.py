@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.compile import lower
-from convert.flatbuffer import serialize
+from convert.compiler.compile import lower
+from convert.model_file.flatbuffer import serialize
+from convert.options import Settings
 from convert.pipeline import convert_source
-from convert.settings import Settings
-from convert.source import Source, open_run
+from convert.source_model.source_model import Source, open_run
 from edge_runtime.engines.engine import installed_engines
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.graph import Graph

@@ -1,4 +1,4 @@
-"""Writes convert/target_table.json and docs/guides/targets.md out of the engines themselves.
+"""Writes convert/targets/target_table.json and docs/guides/targets.md out of the engines themselves.
 
     python scripts/engine_table.py --environments ~/.cache/engine_table    # minutes; needs the network
     python scripts/engine_table.py --check                                 # is the page in step?
@@ -28,10 +28,10 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from convert.engine_environment import PIP_SECONDS, fitting_python, make_in  # noqa: E402
-from convert.flatbuffer import serialize  # noqa: E402
-from convert.graph import GraphBuilder  # noqa: E402
-from convert.target import RIGHT, TABLE, Engine  # noqa: E402
+from convert.compiler.float_graph.builder import GraphBuilder  # noqa: E402
+from convert.model_file.flatbuffer import serialize  # noqa: E402
+from convert.proof.environments import PIP_SECONDS, fitting_python, make_in  # noqa: E402
+from convert.targets.target import RIGHT, TABLE, Engine  # noqa: E402
 from edge_runtime.host.atomic_file import replacing  # noqa: E402
 from edge_runtime.tflite.graph import Op  # noqa: E402
 from scripts.engine_cases import Case, cases, schemes  # noqa: E402
@@ -289,7 +289,7 @@ def common(findings: list[dict[str, str]]) -> dict[str, str]:
 HEAD = """# Targets
 
 Written by `scripts/engine_table.py` out of the engines; `--check` says whether this page is in step with
-`convert/target_table.json`, which the converter reads. Not a word of the tables is typed in.
+`convert/targets/target_table.json`, which the converter reads. Not a word of the tables is typed in.
 
 `--target` names the engine that the device runs, by its minor version. `any`, the default, is all of
 them: the file loads and is right in each.

@@ -18,9 +18,9 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-from convert.network import Dense, Lstm, Network
-from convert.precision import offered
-from convert.target import TARGETS
+from convert.source_model.network import Dense, Lstm, Network
+from convert.targets.precision import offered
+from convert.targets.target import TARGETS
 from edge_runtime.engines.engine import installed_engines
 from edge_runtime.runs.run_directory import Run
 

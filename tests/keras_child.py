@@ -1,6 +1,6 @@
 """Run by conftest in a process of its own: `keras_child.py RUN OUT.npz`.
 
-Saves the Keras model's logits on the test split, and its weights as convert.network has them.
+Saves the Keras model's logits on the test split, and its weights as source_model.network has them.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import sys
 
 import numpy as np
 
-from convert.from_keras import network_from_keras
-from convert.full_model import full_logits, load_full_model
+from convert.readers.keras.read_model import network_from_keras
+from convert.readers.tensorflow.full_models import full_logits, load_full_model
 from edge_runtime.runs.run_directory import Run
 
 run = Run.open(sys.argv[1])

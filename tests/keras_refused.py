@@ -258,7 +258,7 @@ CASES = {
 
 def sentences(keras):
     """Name -> what the converter says to the model; None if it takes it."""
-    from convert.from_keras import network_from_keras
+    from convert.readers.keras.read_model import network_from_keras
     from edge_runtime.errors import DataError
 
     said = {}

@@ -17,7 +17,7 @@ import numpy as np
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
-from convert.from_keras import network_from_keras
+from convert.readers.keras.read_model import network_from_keras
 
 WINDOWS = 200
 

@@ -193,8 +193,8 @@ def predictions(models):
 
 
 def main(folder: Path, keras2: bool) -> None:
-    from convert.from_keras import read_keras
-    from convert.full_model import load_full_model
+    from convert.readers.keras.read_model import read_keras
+    from convert.readers.tensorflow.full_models import load_full_model
 
     suffixes = sys.argv[3:]
     if keras2:

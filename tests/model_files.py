@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from convert.embed import embed
+from convert.model_file.archive import embed
 from edge_runtime.model_file.metadata import Metadata
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.model_file.parity_report import ParityReport
@@ -45,7 +45,7 @@ def flatbuffer_of(precision: str, graph: str = "unrolled") -> bytes:
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder:
         return Path(folder, f"{precision}-{graph}").read_bytes()
-    from convert.compile import compile_network
+    from convert.compiler.compile import compile_network
 
     network = random_network()
     return compile_network(network, random_windows(network), precision=precision, graph=graph)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convert.network import (
+from convert.source_model.network import (
     Activation,
     Affine,
     Bidirectional,

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from convert.calibrate import Range, calibrate
-from convert.graph import affine
-from convert.network import Network
-from convert.quantize import matrices
-from convert.scale_ties import FIXED, MOVES
-from convert.unroll import unroll
+from convert.compiler.float_graph.builder import affine
+from convert.compiler.float_graph.unroll import unroll
+from convert.compiler.quantize import matrices
+from convert.compiler.scales.calibrate import Range, calibrate
+from convert.compiler.scales.shared_scales import FIXED, MOVES
+from convert.source_model.network import Network
 from edge_runtime.numpy_engine.interpret import rounding_observer, run
 from edge_runtime.tflite.graph import Graph, Op, Quantization
 

@@ -9,7 +9,7 @@ TfLiteXNNPackDelegateInMemoryFilePath).
 What is packed of an integer matmul holds its input's zero_point and the scales around it, but the cache
 tells entries apart by weights and bias alone: with other scales in another step, that step would
 silently compute with the first one's. The converter gives all steps the same, checks that
-(convert.shared_packing) and says so in the file; a file that does not say so is refused. In int16x8
+(convert's shared_packing) and says so in the file; a file that does not say so is refused. In int16x8
 there is nothing to share: XNNPACK has no such matmul.
 """
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.engine_environment import make_in, without_this_python
-from convert.precision import PRECISIONS
+from convert.proof.environments import make_in, without_this_python
+from convert.targets.precision import PRECISIONS
 from edge_runtime.errors import EngineError
 from scripts.arm_boards import BOARDS, board_of
 from scripts.arm_root import AARCH64, arm_machine

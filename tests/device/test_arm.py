@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from convert.precision import PRECISIONS
+from convert.targets.precision import PRECISIONS
 from edge_runtime import __version__
 from edge_runtime.cli import COMMANDS
 from scripts.arm_boards import board_of

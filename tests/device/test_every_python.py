@@ -10,7 +10,7 @@ from itertools import product
 
 import pytest
 
-from convert.compile import GRAPHS
+from convert.compiler.compile import GRAPHS
 from tests.conftest import OFFERED, ROOT
 from tests.device.environments import VERSIONS, python
 from tests.model_files import FOLDER_VARIABLE, flatbuffer_of

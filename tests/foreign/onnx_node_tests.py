@@ -19,10 +19,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from convert.flatbuffer import serialize
-from convert.from_onnx import network_from_onnx
-from convert.onnx_file import file_from_model
-from convert.unroll import unroll
+from convert.compiler.float_graph.unroll import unroll
+from convert.model_file.flatbuffer import serialize
+from convert.readers.onnx.file import file_from_model
+from convert.readers.onnx.read_model import network_from_onnx
 from edge_runtime.engines.engine import installed_engines
 from edge_runtime.errors import DataError
 from edge_runtime.numpy_engine.interpret import run

@@ -9,7 +9,7 @@ from random import Random
 
 import numpy as np
 
-from convert.inspect_model import inspect_model
+from convert.inspection.inspect_model import inspect_model
 from edge_runtime.errors import ModelError
 from edge_runtime.inference.classifier import Classifier
 from edge_runtime.model_file.metadata import ModelFile, read_model_file

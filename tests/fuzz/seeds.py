@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.compile import compile_network
-from convert.embed import embed
+from convert.compiler.compile import compile_network
+from convert.model_file.archive import embed
 from edge_runtime.inference.classifier import Classifier
 from edge_runtime.inference.step_model import UNCHANGED
 from edge_runtime.model_file.metadata import STEP, UNROLLED, Metadata, read_model_file

@@ -6,8 +6,8 @@ import re
 
 import numpy as np
 
-from convert.auto import judge_and_proof
-from convert.source import Source
+from convert.auto_precision import judge_and_proof
+from convert.source_model.source_model import Source
 from edge_runtime.model_file.metadata import read_model
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs.run_directory import LabelledWindows

@@ -10,9 +10,9 @@ import sys
 import numpy as np
 import pytest
 
-from convert.compile import lower
-from convert.flatbuffer import serialize
-from convert.recorded_graph import graph_of, record_of
+from convert.compiler.compile import lower
+from convert.finetune_record import graph_of, record_of
+from convert.model_file.flatbuffer import serialize
 from edge_runtime import Classifier
 from edge_runtime.errors import DataError
 from edge_runtime.model_file.metadata import read_model

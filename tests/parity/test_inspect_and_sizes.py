@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from convert.compile import compile_network
-from convert.inspect_model import OTHER_FILES, inspect_model
+from convert.compiler.compile import compile_network
+from convert.inspection.inspect_model import OTHER_FILES, inspect_model
 from edge_runtime import Classifier
 from edge_runtime.model_file.metadata import read_model
 from tests.conftest import ENGINES, OFFERED, edge_rnn, succeed

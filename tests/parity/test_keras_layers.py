@@ -14,8 +14,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from convert.compile import compile_network
-from convert.unroll import unroll
+from convert.compiler.compile import compile_network
+from convert.compiler.float_graph.unroll import unroll
 from edge_runtime.numpy_engine.interpret import run
 from tests.conftest import ENGINES, ROOT
 from tests.engines import invoke

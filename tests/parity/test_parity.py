@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from convert.compile import lower
-from convert.flatbuffer import serialize
-from convert.precision import PRECISIONS
-from convert.unroll import unroll
+from convert.compiler.compile import lower
+from convert.compiler.float_graph.unroll import unroll
+from convert.model_file.flatbuffer import serialize
+from convert.targets.precision import PRECISIONS
 from edge_runtime import Classifier
 from edge_runtime.engines.engine import open_interpreter
 from edge_runtime.model_file.metadata import read_model

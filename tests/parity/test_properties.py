@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from convert.compile import lower
-from convert.flatbuffer import serialize
+from convert.compiler.compile import lower
+from convert.model_file.flatbuffer import serialize
 from edge_runtime.tflite.quantization import dequantize, quantize
 from tests.conftest import ENGINES, OFFERED, ROOT
 from tests.engines import invoke

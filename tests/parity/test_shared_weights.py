@@ -8,10 +8,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from convert import int8_ranges, scale_ties
-from convert.compile import lower
-from convert.embed import embed
-from convert.shared_packing import can_share_weights
+from convert.compiler.compile import lower
+from convert.compiler.scales import int8_scales, shared_scales
+from convert.compiler.weights.shared_packing import can_share_weights
+from convert.model_file.archive import embed
 from edge_runtime import Classifier
 from edge_runtime.errors import EngineError
 from edge_runtime.model_file.metadata import read_model_file
@@ -48,7 +48,7 @@ def test_scales_of_their_own_in_some_step_are_refused(digits_run, monkeypatch):
     network = digits_run.network
     normalized = digits_run.run.record.normalization.apply(digits_run.run.calibration_windows().x[:200])
     assert can_share_weights(lower(network, normalized, precision="int8"))
-    for module in (scale_ties, int8_ranges):
+    for module in (shared_scales, int8_scales):
         monkeypatch.setattr(module, "sharing_a_matrix", lambda graph: [])
     assert not can_share_weights(lower(network, normalized, precision="int8"))
 

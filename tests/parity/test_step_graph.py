@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 
-from convert.compile import compile_network, lower
-from convert.flatbuffer import serialize
-from convert.network import Network
-from convert.row_parity import numpy_logits, unrolled_logits
+from convert.compiler.compile import compile_network, lower
+from convert.model_file.flatbuffer import serialize
+from convert.proof.row_parity import numpy_logits, unrolled_logits
+from convert.source_model.network import Network
 from edge_runtime import Classifier
 from edge_runtime.engines.engine import open_interpreter
 from edge_runtime.errors import InputError

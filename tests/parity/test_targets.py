@@ -13,7 +13,7 @@ import urllib.request
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from convert.target import TARGETS
+from convert.targets.target import TARGETS
 from edge_runtime.engines.engine import engine_version
 from edge_runtime.model_file.metadata import read_model
 from tests.conftest import ENGINES, ROOT, edge_rnn, succeed

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from convert.embed import embed
+from convert.model_file.archive import embed
 from edge_runtime import Classifier
 from edge_runtime.errors import VerificationError
 from edge_runtime.model_file.metadata import read_model_file

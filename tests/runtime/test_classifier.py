@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from convert.embed import embed
+from convert.model_file.archive import embed
 from edge_runtime import Classifier, EdgeRnnError, EngineError, InputError, ModelError, Prediction
 from edge_runtime.commands.answer_inputs import answer_of
 from edge_runtime.inference.pool import ClassifierPool

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from convert.embed import embed
+from convert.model_file.archive import embed
 from edge_runtime.errors import InputError, ModelError
 from edge_runtime.model_file.metadata import FORMAT_VERSION, ModelFile, read_model
 from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, ParityReport

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convert.balance import balance
-from convert.calibrate import calibrate
-from convert.network import Network
-from convert.quantize import matrices
-from convert.unroll import unroll
+from convert.compiler.float_graph.unroll import unroll
+from convert.compiler.quantize import matrices
+from convert.compiler.scales.calibrate import calibrate
+from convert.compiler.scales.equalize import balance
+from convert.source_model.network import Network
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.graph import Op
 from tests.networks import RandomLayers, layer_combinations, random_windows

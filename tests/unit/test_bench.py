@@ -10,8 +10,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from convert.compile import compile_network
-from convert.inspect_model import inspect_model
+from convert.compiler.compile import compile_network
+from convert.inspection.inspect_model import inspect_model
 from edge_runtime.bench.child_session import open_session
 from edge_runtime.bench.measure import latency_ratio, settings
 from edge_runtime.bench.measured_model import timed_windows

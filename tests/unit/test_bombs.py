@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convert.embed import embed
+from convert.model_file.archive import embed
 from edge_runtime.commands.predict import standard_input
 from edge_runtime.errors import EdgeRnnError, InputError, ModelError
 from edge_runtime.inputs.read_windows import parse_line, read_windows

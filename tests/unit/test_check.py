@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from convert.compile import lower
-from convert.flatbuffer import serialize
-from convert.network import Bidirectional, Network
-from convert.unroll import unroll
+from convert.compiler.compile import lower
+from convert.compiler.float_graph.unroll import unroll
+from convert.model_file.flatbuffer import serialize
+from convert.source_model.network import Bidirectional, Network
 from edge_runtime.errors import DataError, InputError
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.quantization import dequantize, quantize

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from convert.calibrate import calibrate
-from convert.compile import compile_network, lower
-from convert.flatbuffer import serialize
-from convert.quantize import quantize_matrix
-from convert.rounding import second_moments
-from convert.unroll import unroll
+from convert.compiler.compile import compile_network, lower
+from convert.compiler.float_graph.unroll import unroll
+from convert.compiler.quantize import quantize_matrix
+from convert.compiler.scales.calibrate import calibrate
+from convert.compiler.weights.gptq import second_moments
+from convert.model_file.flatbuffer import serialize
 from edge_runtime.errors import InputError
 from edge_runtime.numpy_engine.interpret import apply, run
 from edge_runtime.tflite.graph import Graph, Op, Operator, Tensor

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from convert.compile import lower
-from convert.embed import embed
-from convert.flatbuffer import serialize
-from convert.target import Target
+from convert.compiler.compile import lower
+from convert.model_file.archive import embed
+from convert.model_file.flatbuffer import serialize
+from convert.targets.target import Target
 from edge_runtime.doctor.examine import examine
 from edge_runtime.doctor.libc import _musl
 from edge_runtime.doctor.machine import this_machine

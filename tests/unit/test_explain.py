@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from convert.compile import float_graph, lower
-from convert.explain import explain
-from convert.explain_picture import draw_explanation
-from convert.network import Bidirectional, Network
+from convert.compiler.compile import float_graph, lower
+from convert.explain.loss_by_step import explain
+from convert.explain.picture import draw_explanation
+from convert.source_model.network import Bidirectional, Network
 from edge_runtime.tflite.graph import Graph, Quantization
 from tests.networks import RandomLayers, random_windows
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convert.compile import lower
-from convert.flatbuffer import serialize
-from convert.float_state import keep_state_float
-from convert.network import Network
-from convert.unroll import unroll
+from convert.compiler.compile import lower
+from convert.compiler.float_graph.unroll import unroll
+from convert.compiler.scales.cell_state import keep_state_float
+from convert.model_file.flatbuffer import serialize
+from convert.source_model.network import Network
 from edge_runtime.engines.engine import open_interpreter
 from edge_runtime.inference.step_model import StepModel
 from edge_runtime.numpy_engine.interpret import run

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convert.compile import lower
-from convert.half_way import rounds_apart, without_half_ways
+from convert.compiler.compile import lower
+from convert.compiler.scales.rounding_ties import rounds_apart, without_half_ways
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 from tests.networks import layer_combinations, random_network, random_windows
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convert.compile import lower
-from convert.flatbuffer import serialize
-from convert.fold import fold
-from convert.network import Affine, GlobalPooling, LayerNorm, Network
-from convert.unroll import unroll
+from convert.compiler.compile import lower
+from convert.compiler.float_graph.unroll import unroll
+from convert.model_file.flatbuffer import serialize
+from convert.source_model.fold import fold
+from convert.source_model.network import Affine, GlobalPooling, LayerNorm, Network
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.graph import Graph, Op
 from edge_runtime.tflite.quantization import dequantize, quantize

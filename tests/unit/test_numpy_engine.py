@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from convert.compile import compile_network, lower
-from convert.embed import embed
-from convert.flatbuffer import serialize
-from convert.precision import PRECISIONS
+from convert.compiler.compile import compile_network, lower
+from convert.model_file.archive import embed
+from convert.model_file.flatbuffer import serialize
+from convert.targets.precision import PRECISIONS
 from edge_runtime import Classifier
 from edge_runtime.engines.engine import open_interpreter
 from edge_runtime.model_file.metadata import STEP

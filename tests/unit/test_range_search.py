@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from convert.calibrate import calibrate
-from convert.int8_ranges import int8_quantizations, state_tensors
-from convert.range_search import LIMITS, state_candidate, state_quantizations
-from convert.unroll import unroll
+from convert.compiler.float_graph.unroll import unroll
+from convert.compiler.scales.calibrate import calibrate
+from convert.compiler.scales.cell_state_search import LIMITS, state_candidate, state_quantizations
+from convert.compiler.scales.int8_scales import int8_quantizations, state_tensors
 from edge_runtime.numpy_engine.interpret import rounding_observer, run
 from tests.networks import random_network, random_windows
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convert.compile import lower
-from convert.recipe import read_recipe
+from convert.compiler.compile import lower
+from convert.compiler.recipe import read_recipe
 from edge_runtime.errors import InputError
 from tests.networks import random_network, random_windows
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from convert.compile import lower
-from convert.flatbuffer import serialize
-from convert.target import TARGETS, Target
-from convert.target_check import check_operators
+from convert.compiler.compile import lower
+from convert.model_file.flatbuffer import serialize
+from convert.targets.operator_check import check_operators
+from convert.targets.target import TARGETS, Target
 from edge_runtime.engines.engine import open_interpreter
 from edge_runtime.errors import EngineError, InputError
 from tests.conftest import ENGINES
