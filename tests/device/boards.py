@@ -21,8 +21,8 @@ from edge_runtime.errors import EngineError
 from scripts.arm_boards import BOARDS, board_of
 from scripts.arm_root import AARCH64, arm_machine
 from scripts.cached_folder import cached_folder
-from tests.conftest import ROOT
 from tests.device.environments import python
+from tests.support.commands import ROOT
 
 CPUS = tuple(board.cpu for board in BOARDS)
 X86 = "x86"

@@ -15,8 +15,8 @@ from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, ParityReport, RowParity
 from edge_runtime.model_file.probe_record import ProbeRecord
 from edge_runtime.model_file.probes import Probes
-from tests.model_files import metadata_for
-from tests.networks import random_network, random_windows
+from tests.support.model_files import metadata_for
+from tests.support.networks import random_network, random_windows
 
 STEPS, FEATURES, CLASSES = 3, 3, 4
 """Of the small models, the one of pixels included."""

@@ -15,7 +15,7 @@ from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, Pa
 from edge_runtime.model_file.probe_record import ProbeRecord, Synthetic
 from edge_runtime.model_file.probes import read_probes
 from tests.fuzz.archive_mutations import Parts
-from tests.model_files import metadata_for, write_model
+from tests.support.model_files import metadata_for, write_model
 
 REPORT = ParityReport(
     "float32",

@@ -19,9 +19,9 @@ from edge_runtime.bench.operator_profile import profile
 from edge_runtime.errors import EngineError
 from edge_runtime.model_file.metadata import STEP, UNROLLED
 from edge_runtime.model_file.normalization import Normalization
-from tests.conftest import ENGINES, edge_rnn, succeed
-from tests.model_files import metadata_for, write_model
-from tests.networks import random_network, random_windows
+from tests.support.commands import ENGINES, edge_rnn, succeed
+from tests.support.model_files import metadata_for, write_model
+from tests.support.networks import random_network, random_windows
 
 OPTIONS = {"engine": ENGINES[0], "threads": 1, "shared_weights": False, "trust": False}
 

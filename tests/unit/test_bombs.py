@@ -24,7 +24,7 @@ from edge_runtime.errors import EdgeRnnError, InputError, ModelError
 from edge_runtime.inputs.read_windows import parse_line, read_windows
 from edge_runtime.model_file.metadata import MOST_UNPACKED, read_model, read_model_file
 from tests.fuzz.archive_mutations import Parts, bomb_archive, deflated_bomb
-from tests.model_files import metadata_for, write_model
+from tests.support.model_files import metadata_for, write_model
 
 MEGABYTE = 1 << 20
 GIGABYTE = 1 << 30

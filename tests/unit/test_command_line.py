@@ -15,8 +15,8 @@ import edge_runtime
 import train
 from edge_runtime import Classifier
 from edge_runtime.engines.engine import choose_engine
-from tests.conftest import ROOT, edge_rnn, succeed
-from tests.model_files import write_model
+from tests.support.commands import ROOT, edge_rnn, loaded_by, succeed
+from tests.support.model_files import write_model
 from train.hyperparameters import PRESETS, preset
 
 NEEDED_BY_ENGINES = {
@@ -79,14 +79,6 @@ ALLOWED_IN_HELP = {*sys.stdlib_module_names, "click", "edge_runtime", "train", "
 @pytest.fixture
 def model(tmp_path):
     return write_model(tmp_path / "model.tflite")
-
-
-def loaded_by(code: str) -> set[str]:
-    """Top-level modules that `code` loads in a fresh interpreter, beyond those of its start-up."""
-    show = "print('\\n'.join({*sys.modules} - before))"
-    program = f"import sys\nbefore = {{*sys.modules}}\n{code}\n{show}"
-    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return {name.split(".")[0] for name in output.stdout.split()}
 
 
 def test_help_lists_everything_and_loads_nothing_heavy():

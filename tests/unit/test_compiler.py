@@ -20,9 +20,9 @@ from edge_runtime.errors import InputError
 from edge_runtime.numpy_engine.interpret import apply, run
 from edge_runtime.tflite.graph import Graph, Op, Operator, Tensor
 from edge_runtime.tflite.quantization import dequantize, quantize
-from tests.conftest import ENGINES
-from tests.engines import invoke
-from tests.networks import lstm_logits, random_network, random_windows
+from tests.support.commands import ENGINES
+from tests.support.engines import invoke
+from tests.support.networks import lstm_logits, random_network, random_windows
 
 PRECISIONS = ("float32", "float16", "dynamic", "mixed", "int8")
 FORBIDDEN = {"WHILE", "IF", "CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CUSTOM"}

@@ -13,7 +13,7 @@ from convert.explain.loss_by_step import explain
 from convert.explain.picture import draw_explanation
 from convert.source_model.network import Bidirectional, Network
 from edge_runtime.tflite.graph import Graph, Quantization
-from tests.networks import RandomLayers, random_windows
+from tests.support.networks import RandomLayers, random_windows
 
 STEPS, FEATURES, UNITS = 6, 5, 16
 MAKE = RandomLayers()

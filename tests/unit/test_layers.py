@@ -16,9 +16,9 @@ from convert.source_model.network import Affine, GlobalPooling, LayerNorm, Netwo
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.graph import Graph, Op
 from edge_runtime.tflite.quantization import dequantize, quantize
-from tests.conftest import ENGINES
-from tests.engines import invoke
-from tests.networks import RandomLayers, layer_combinations, random_windows
+from tests.support.commands import ENGINES
+from tests.support.engines import invoke
+from tests.support.networks import RandomLayers, layer_combinations, random_windows
 
 COMBINATIONS = layer_combinations()
 

@@ -20,10 +20,10 @@ from edge_runtime.numpy_engine.read_graph import read_graph
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 from edge_runtime.tflite.quantization import dequantize, quantize
-from tests.conftest import ENGINES, OFFERED
-from tests.engines import invoke
-from tests.model_files import metadata_for, write_model
-from tests.networks import layer_combinations, random_network, random_windows
+from tests.support.commands import ENGINES, OFFERED
+from tests.support.engines import invoke
+from tests.support.model_files import metadata_for, write_model
+from tests.support.networks import layer_combinations, random_network, random_windows
 
 INTEGER = ("int8", "int16x8")
 """Precisions in which nothing is left to the order of float additions."""

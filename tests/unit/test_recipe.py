@@ -8,7 +8,7 @@ import pytest
 from convert.compiler.compile import lower
 from convert.compiler.recipe import read_recipe
 from edge_runtime.errors import InputError
-from tests.networks import random_network, random_windows
+from tests.support.networks import random_network, random_windows
 
 NETWORK = random_network()
 WINDOWS = random_windows(NETWORK)

@@ -9,7 +9,7 @@ from convert.compiler.scales.calibrate import calibrate
 from convert.compiler.scales.cell_state_search import LIMITS, state_candidate, state_quantizations
 from convert.compiler.scales.int8_scales import int8_quantizations, state_tensors
 from edge_runtime.numpy_engine.interpret import rounding_observer, run
-from tests.networks import random_network, random_windows
+from tests.support.networks import random_network, random_windows
 
 
 def test_no_single_limit_is_better_than_what_is_found():

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from tests.foreign.onnx_node_tests import outcome, outputs
+from tests.conformance.onnx_node_tests import outcome, outputs
 
 REFUSED = {"peephole", "cell state"}
 """What the refused ones are about; everything else must pass."""

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from edge_runtime.runs.run_directory import Run
-from tests.conftest import OFFERED, edge_rnn, succeed
+from tests.support.commands import OFFERED, edge_rnn, succeed
 
 
 def weights(run) -> bytes:

@@ -11,8 +11,8 @@ from convert.source_model.source_model import Source
 from edge_runtime.model_file.metadata import read_model
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs.run_directory import LabelledWindows
-from tests.conftest import OFFERED, edge_rnn, succeed
-from tests.networks import random_network
+from tests.support.commands import OFFERED, edge_rnn, succeed
+from tests.support.networks import random_network
 
 NOT_NORMALIZED = Normalization((0.0,), (1.0,), "float32")
 

@@ -13,10 +13,10 @@ from convert.compiler.compile import compile_network
 from convert.inspection.inspect_model import OTHER_FILES, inspect_model
 from edge_runtime import Classifier
 from edge_runtime.model_file.metadata import read_model
-from tests.conftest import ENGINES, OFFERED, edge_rnn, succeed
 from tests.fuzz.archive_mutations import Parts
-from tests.model_files import write_model
-from tests.networks import layer_combinations, random_windows
+from tests.support.commands import ENGINES, OFFERED, edge_rnn, succeed
+from tests.support.model_files import write_model
+from tests.support.networks import layer_combinations, random_windows
 
 
 def test_every_byte_is_accounted_for(digits_models):

@@ -1,6 +1,6 @@
 """ONNX's own backend node tests for LSTM, GRU and RNN, converted and run.
 
-    python -m tests.foreign.onnx_node_tests
+    python -m tests.conformance.onnx_node_tests
 
 Each test is a model of one node with the values of its inputs and the outputs expected. Its weights,
 lengths and initial states, inputs there, are bound as constants, as a trained model has them; X is the
@@ -26,7 +26,7 @@ from convert.readers.onnx.read_model import network_from_onnx
 from edge_runtime.engines.engine import installed_engines
 from edge_runtime.errors import DataError
 from edge_runtime.numpy_engine.interpret import run
-from tests.engines import invoke
+from tests.support.engines import invoke
 
 SUITES = ("test_lstm_", "test_gru_", "test_rnn_", "test_simple_rnn_")
 

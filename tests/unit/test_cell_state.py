@@ -15,9 +15,9 @@ from edge_runtime.inference.step_model import StepModel
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.graph import Op
 from edge_runtime.tflite.quantization import quantize
-from tests.conftest import ENGINES
-from tests.engines import invoke
-from tests.networks import RandomLayers, layer_combinations, random_network, random_windows
+from tests.support.commands import ENGINES
+from tests.support.engines import invoke
+from tests.support.networks import RandomLayers, layer_combinations, random_network, random_windows
 
 
 def test_only_the_cell_update_is_float():

@@ -12,7 +12,7 @@ from convert.compiler.scales.equalize import balance
 from convert.source_model.network import Network
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.graph import Op
-from tests.networks import RandomLayers, layer_combinations, random_windows
+from tests.support.networks import RandomLayers, layer_combinations, random_windows
 
 COMBINATIONS = layer_combinations()
 WITH_MATMULS_ON_THE_WINDOW = ["gru", "gru reset before", "backwards", "stacked", "bidirectional"]

@@ -10,8 +10,8 @@ from convert.targets.operator_check import check_operators
 from convert.targets.target import TARGETS, Target
 from edge_runtime.engines.engine import open_interpreter
 from edge_runtime.errors import EngineError, InputError
-from tests.conftest import ENGINES
-from tests.networks import random_network, random_windows
+from tests.support.commands import ENGINES
+from tests.support.networks import random_network, random_windows
 
 SCHEME = "dynamic-per-channel"
 

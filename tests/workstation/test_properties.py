@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from convert.compiler.compile import lower
 from convert.model_file.flatbuffer import serialize
 from edge_runtime.tflite.quantization import dequantize, quantize
-from tests.conftest import ENGINES, OFFERED, ROOT
-from tests.engines import invoke
-from tests.rounding_cost import rounded_logits
+from tests.support.commands import CHILDREN, ENGINES, OFFERED
+from tests.support.engines import invoke
+from tests.support.rounding_cost import rounded_logits
 
 LARGEST_ERROR = {
     "float32": 1e-4,
@@ -58,7 +58,7 @@ models = st.fixed_dictionaries(
 
 @pytest.fixture(scope="module")
 def keras_server():
-    command = [sys.executable, str(ROOT / "tests" / "keras_server.py")]
+    command = [sys.executable, str(CHILDREN / "keras_server.py")]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )

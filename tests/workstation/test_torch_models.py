@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_runtime import Classifier
-from tests.conftest import ENGINES, edge_rnn, succeed
+from tests.support.commands import ENGINES, edge_rnn, succeed
 
 if find_spec("torch") is None:
     pytest.skip("PyTorch is not installed", allow_module_level=True)

@@ -10,7 +10,7 @@ from convert.model_file.archive import embed
 from edge_runtime.model_file.metadata import Metadata
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.model_file.parity_report import ParityReport
-from tests.networks import random_network, random_windows
+from tests.support.networks import random_network, random_windows
 
 FOLDER_VARIABLE = "EDGE_RNN_TEST_FLATBUFFERS"
 """Names a folder with FlatBuffers by their precision, where the compiler is not installed."""

@@ -17,9 +17,9 @@ import pytest
 from convert.compiler.compile import compile_network
 from convert.compiler.float_graph.unroll import unroll
 from edge_runtime.numpy_engine.interpret import run
-from tests.conftest import ENGINES, ROOT
-from tests.engines import invoke
-from tests.keras_zoo import zoo
+from tests.support.commands import ENGINES, ROOT
+from tests.support.engines import invoke
+from tests.support.keras_zoo import zoo
 
 TOLERANCE = 1e-4  # float32 in another order of summation
 
@@ -38,7 +38,7 @@ NAMES = list(zoo(Names()))
 
 
 def _child(*arguments):
-    command = [sys.executable, str(ROOT / "tests" / "keras_zoo.py"), *map(str, arguments)]
+    command = [sys.executable, str(ROOT / "tests" / "support" / "keras_zoo.py"), *map(str, arguments)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert result.returncode == 0, result.stderr
 

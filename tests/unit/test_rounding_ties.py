@@ -8,7 +8,7 @@ import pytest
 from convert.compiler.compile import lower
 from convert.compiler.scales.rounding_ties import rounds_apart, without_half_ways
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
-from tests.networks import layer_combinations, random_network, random_windows
+from tests.support.networks import layer_combinations, random_network, random_windows
 
 SIGMOID, STATE = Quantization((1 / 256,), -128), Quantization((0.03,), 5)
 MUL = Operator(Op.MUL, ("gate", "state"), ("product",))

@@ -18,8 +18,8 @@ from edge_runtime.engines.engine import open_interpreter
 from edge_runtime.errors import InputError
 from edge_runtime.inference.step_model import StepModel
 from edge_runtime.model_file.metadata import read_model
-from tests.conftest import ENGINES, edge_rnn, succeed
-from tests.networks import RandomLayers, layer_combinations, random_windows
+from tests.support.commands import ENGINES, edge_rnn, succeed
+from tests.support.networks import RandomLayers, layer_combinations, random_windows
 
 STEPS, FEATURES, CLASSES = 9, 5, 4
 WINDOWS = 20

@@ -12,8 +12,8 @@ import pytest
 
 from edge_runtime import Classifier
 from edge_runtime.model_file.metadata import read_model
-from tests.conftest import ENGINES, ROOT, edge_rnn, succeed
-from tests.keras_refused import CASES
+from tests.support.commands import ENGINES, ROOT, edge_rnn, succeed
+from tests.support.keras_refused import CASES
 
 SAVE = """
 import sys
@@ -112,7 +112,7 @@ def checkpoint(tmp_path_factory):
 
 
 def _checkpoint(folder, *extra):
-    script = str(ROOT / "tests" / "tf1_checkpoint.py")
+    script = str(ROOT / "tests" / "support" / "tf1_checkpoint.py")
     command = [sys.executable, script, str(folder / "model.ckpt"), str(folder / "windows.npz"), *extra]
     subprocess.run(command, check=True, capture_output=True, timeout=600)
     return folder
@@ -149,7 +149,7 @@ def test_tensorflow_1_checkpoint_that_could_mean_two_things(tmp_path, checkpoint
 REFUSED = """
 import json
 import keras
-from tests.keras_refused import sentences
+from tests.support.keras_refused import sentences
 print(json.dumps(sentences(keras)))
 """
 

@@ -14,9 +14,9 @@ from convert.source_model.network import Bidirectional, Network
 from edge_runtime.errors import DataError, InputError
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.quantization import dequantize, quantize
-from tests.conftest import ENGINES
-from tests.engines import invoke
-from tests.networks import RandomLayers, random_network, random_windows
+from tests.support.commands import ENGINES
+from tests.support.engines import invoke
+from tests.support.networks import RandomLayers, random_network, random_windows
 
 PRECISIONS = ("float32", "float16", "dynamic", "mixed", "int8")
 

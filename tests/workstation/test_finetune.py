@@ -20,8 +20,8 @@ from edge_runtime.numpy_engine.interpret import run as run_graph
 from edge_runtime.runs.graph_record import GraphRecord
 from edge_runtime.runs.run_directory import Run
 from edge_runtime.tflite.quantization import dequantize, quantize
-from tests.conftest import ENGINES, ROOT, edge_rnn, succeed
-from tests.networks import random_network, random_windows
+from tests.support.commands import CHILDREN, ENGINES, edge_rnn, succeed
+from tests.support.networks import random_network, random_windows
 
 PRECISIONS = ("int8", "mixed")
 
@@ -45,7 +45,11 @@ def numpy_logits(record: GraphRecord, windows: np.ndarray) -> np.ndarray:
 def test_the_keras_evaluation_predicts_the_file(finetuned, tmp_path):
     precision, path, _ = finetuned
     run = Run.open(path)
-    child = [sys.executable, str(ROOT / "tests" / "finetuned_child.py"), str(path)]
+    child = [
+        sys.executable,
+        str(CHILDREN / "finetuned_child.py"),
+        str(path),
+    ]
     subprocess.run([*child, str(tmp_path / "k.npy")], check=True, capture_output=True, timeout=300)
     keras = np.load(tmp_path / "k.npy")
     np.testing.assert_allclose(keras, run.predicted_logits(), atol=1e-5)
