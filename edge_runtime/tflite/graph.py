@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.tflite.quantization import dequantize, quantize
+
 FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 
 
@@ -80,6 +82,30 @@ class Tensor:
             raise ValueError(f"{self.name} is not quantized")
         return self.quantization
 
+    def encode(self, real: NDArray[np.floating[Any]]) -> NDArray[Any]:
+        """What the tensor stores for `real` (float, any shape): integers when it is quantized.
+
+        Raises ValueError for a tensor with a scale for each channel.
+        """
+        if self.quantization is None:
+            return np.asarray(real, self.dtype)
+        return quantize(real, self._scale, self.quantization.zero_point, self.dtype)
+
+    def decode(self, stored: NDArray[Any]) -> NDArray[np.float32]:
+        """The real values, float32, that `stored` (any shape) stands for: the inverse of `encode`.
+
+        Raises ValueError for a tensor with a scale for each channel.
+        """
+        if self.quantization is None:
+            return np.asarray(stored, np.float32)
+        return dequantize(stored, self._scale, self.quantization.zero_point)
+
+    @property
+    def _scale(self) -> float:
+        if self.affine.per_channel:
+            raise ValueError(f"{self.name} has a scale for each channel")
+        return self.affine.scale[0]
+
 
 @dataclass(frozen=True)
 class Operator:
@@ -124,3 +150,19 @@ class Graph:
     def constants(self) -> list[Tensor]:
         """The tensors that carry data."""
         return [tensor for tensor in self.tensors.values() if tensor.data is not None]
+
+    def producers(self) -> dict[str, Operator]:
+        """Tensor -> the operator that computes it; inputs and constants have none."""
+        return {name: operator for operator in self.operators for name in operator.outputs}
+
+    def consumers(self) -> dict[str, list[Operator]]:
+        """Tensor -> the operators that read it, in execution order; every tensor has an entry."""
+        found: dict[str, list[Operator]] = {name: [] for name in self.tensors}
+        for operator in self.operators:
+            for name in dict.fromkeys(operator.inputs):
+                found[name].append(operator)
+        return found
+
+    def matmuls(self) -> list[Operator]:
+        """The FULLY_CONNECTED operators: their inputs are the activation, the weights and the bias."""
+        return [operator for operator in self.operators if operator.op is Op.FULLY_CONNECTED]
