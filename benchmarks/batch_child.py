@@ -22,9 +22,9 @@ from typing import Callable
 import numpy as np
 from timed_child import SHARED
 
-from edge_runtime.classifier import Classifier
-from edge_runtime.normalization import Normalization
-from edge_runtime.pool import ClassifierPool
+from edge_runtime.inference.classifier import Classifier
+from edge_runtime.inference.pool import ClassifierPool
+from edge_runtime.model_file.normalization import Normalization
 
 ORT = "onnxruntime"
 PIXELS = Normalization((0.0,), (255.0,), "uint8")

@@ -1,53 +1,126 @@
-/* A TCG plugin of qemu (user mode): counts the guest's executed instructions, and writes the count at every
- * getppid system call, which a program makes to mark a place, to the file `out=` when the program ends.
+/* A TCG plugin of qemu (user mode): counts the guest's executed instructions and the misses of its data
+ * caches. It writes both at every getppid system call, which a program makes to mark a place, to the file
+ * `out=` when the program ends: a line for each mark, with the instructions and the misses of each level.
+ *
+ *     -plugin count.so,out=FILE,cache=SIZE:WAYS,cache=SIZE:WAYS
+ *
+ * `cache=` describes one level, the first of them L1: its size in bytes and its associativity. Lines have
+ * 64 bytes, replacement is LRU, a miss of one level is an access to the next, loads and stores count alike,
+ * and nothing is prefetched. Addresses are those of the program, not of the memory behind them.
  *
  * The prototypes are those of qemu's plugin API, version 1; its header is in no package of Debian 12. */
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define GETPPID 173 /* aarch64 */
 #define MOST_MARKS 100000
+#define MOST_LEVELS 3
+#define LINE_BITS 6
 #define EXPORT __attribute__((visibility("default")))
 
 typedef uint64_t qemu_plugin_id_t;
+typedef uint32_t qemu_plugin_meminfo_t;
 struct qemu_plugin_tb;
+struct qemu_plugin_insn;
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t,
                                            void (*)(qemu_plugin_id_t, struct qemu_plugin_tb *));
 void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *, int, void *, uint64_t);
+void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *,
+                                      void (*)(unsigned, qemu_plugin_meminfo_t, uint64_t, void *), int, int,
+                                      void *);
 void qemu_plugin_register_atexit_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t, void *), void *);
 void qemu_plugin_register_vcpu_syscall_cb(qemu_plugin_id_t,
                                           void (*)(qemu_plugin_id_t, unsigned, int64_t, uint64_t, uint64_t,
                                                    uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
                                                    uint64_t));
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
+struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
+unsigned qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t);
 
 EXPORT int qemu_plugin_version = 1;
 
-static uint64_t executed, marks[MOST_MARKS];
-static size_t count;
+/* The lines of each set, the most recently used first; 0: none. */
+struct cache {
+  uint64_t *lines, misses;
+  size_t sets, ways;
+};
+
+struct mark {
+  uint64_t executed, misses[MOST_LEVELS];
+};
+
+static uint64_t executed;
+static struct cache levels[MOST_LEVELS];
+static size_t depth, count;
+static struct mark marks[MOST_MARKS];
 static char path[4096];
 
+/* Whether the line was there; it is the first of its set afterwards. */
+static int touch(struct cache *cache, uint64_t line) {
+  uint64_t *set = cache->lines + (line % cache->sets) * cache->ways;
+  size_t place = 0;
+  while (place < cache->ways - 1 && set[place] != line) place++;
+  int hit = set[place] == line;
+  memmove(set + 1, set, place * sizeof *set);
+  set[0] = line;
+  return hit;
+}
+
+static void accessed(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t address, void *data) {
+  uint64_t last = (address + (1u << qemu_plugin_mem_size_shift(info)) - 1) >> LINE_BITS;
+  for (uint64_t line = address >> LINE_BITS; line <= last; line++)
+    for (size_t level = 0; level < depth && !touch(&levels[level], line); level++) levels[level].misses++;
+}
+
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block) {
-  qemu_plugin_register_vcpu_tb_exec_inline(block, 0 /* add */, &executed, qemu_plugin_tb_n_insns(block));
+  size_t instructions = qemu_plugin_tb_n_insns(block);
+  qemu_plugin_register_vcpu_tb_exec_inline(block, 0 /* add */, &executed, instructions);
+  for (size_t k = 0; depth && k < instructions; k++)
+    qemu_plugin_register_vcpu_mem_cb(qemu_plugin_tb_get_insn(block, k), accessed, 0 /* no registers */,
+                                     3 /* loads and stores */, NULL);
 }
 
 static void called(qemu_plugin_id_t id, unsigned cpu, int64_t number, uint64_t a, uint64_t b, uint64_t c,
                    uint64_t d, uint64_t e, uint64_t f, uint64_t g, uint64_t h) {
-  if (number == GETPPID && count < MOST_MARKS) marks[count++] = executed;
+  if (number != GETPPID || count == MOST_MARKS) return;
+  marks[count].executed = executed;
+  for (size_t level = 0; level < depth; level++) marks[count].misses[level] = levels[level].misses;
+  count++;
 }
 
 static void ended(qemu_plugin_id_t id, void *data) {
   FILE *file = fopen(path, "w");
   if (!file) return;
-  for (size_t k = 0; k < count; k++) fprintf(file, "%" PRIu64 "\n", marks[k]);
+  for (size_t k = 0; k < count; k++) {
+    fprintf(file, "%" PRIu64, marks[k].executed);
+    for (size_t level = 0; level < depth; level++) fprintf(file, " %" PRIu64, marks[k].misses[level]);
+    fputc('\n', file);
+  }
   fclose(file);
 }
 
+/* Adds the level that `SIZE:WAYS` describes; false where it is not one. */
+static int add_level(const char *text) {
+  char *end;
+  size_t size = strtoull(text, &end, 10);
+  size_t ways = *end == ':' ? strtoull(end + 1, NULL, 10) : 0;
+  if (depth == MOST_LEVELS || !ways || !(size >> LINE_BITS) || (size >> LINE_BITS) % ways) return 0;
+  struct cache *cache = &levels[depth++];
+  cache->ways = ways;
+  cache->sets = (size >> LINE_BITS) / ways;
+  cache->lines = calloc(size >> LINE_BITS, sizeof *cache->lines);
+  return cache->lines != NULL;
+}
+
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv) {
-  for (int k = 0; k < argc; k++)
-    if (argv[k][0] == 'o') snprintf(path, sizeof path, "%s", argv[k] + 4 /* out= */);
+  for (int k = 0; k < argc; k++) {
+    if (!strncmp(argv[k], "out=", 4)) snprintf(path, sizeof path, "%s", argv[k] + 4);
+    if (!strncmp(argv[k], "cache=", 6) && !add_level(argv[k] + 6)) return 1;
+  }
   qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
   qemu_plugin_register_vcpu_syscall_cb(id, called);
   qemu_plugin_register_atexit_cb(id, ended, NULL);

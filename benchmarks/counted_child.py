@@ -3,7 +3,8 @@
     python counted_child.py ENGINE MODEL WINDOWS.npy LOGITS.npy
 
 Runs every window once in each way that the engine offers (timed_child.py), and prints the names of the
-ways. A getppid system call before and after each run is the mark. Saves the logits of the first way.
+ways. A getppid system call before and after each run is the mark. The
+logits are saved as `[ways, windows, classes]`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def main() -> int:
         print(next(iter(str(error).splitlines()), type(error).__name__), file=sys.stderr)
         return 2
     results = [marked(way, windows) for way in ways]
-    np.save(logits_file, results[0])
+    np.save(logits_file, results)
     print("\n".join(way.name for way in ways))
     return 0
 

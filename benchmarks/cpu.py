@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_runtime.processor import read_processor, usable_cores
+from edge_runtime.host.processor import read_processor, usable_cores
 
 DECISIVE = ("avx2", "avx512_vnni", "avx_vnni", "asimddp")
 """Vector extensions that decide the speed of the engines."""

@@ -17,15 +17,15 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.compile import lower
-from convert.flatbuffer import serialize
+from convert.compiler.compile import lower
+from convert.model_file.flatbuffer import serialize
+from convert.options import Settings
 from convert.pipeline import convert_source
-from convert.settings import Settings
-from convert.source import Source, open_run
-from edge_runtime.engine import installed_engines
-from edge_runtime.numpy_engine.graph import Graph
+from convert.source_model.source_model import Source, open_run
+from edge_runtime.engines.engine import installed_engines
 from edge_runtime.numpy_engine.interpret import run
-from edge_runtime.quantization import dequantize, quantize
+from edge_runtime.tflite.graph import Graph
+from edge_runtime.tflite.quantization import dequantize, quantize
 
 PRECISIONS = ("int8", "mixed")
 KERNELS = ("default", "reference")
@@ -77,7 +77,7 @@ def numpy_logits(source: Source, graph: Graph) -> np.ndarray:
 def worker(model: Path, windows: Path, engine: str, kernels: str) -> np.ndarray:
     """Logits by an engine, in a process of its own."""
     out = model.with_name("logits.npy")
-    command = [sys.executable, "-m", "edge_runtime.worker", str(model), str(windows), str(out)]
+    command = [sys.executable, "-m", "edge_runtime.inference.worker", str(model), str(windows), str(out)]
     subprocess.run([*command, "--engine", engine, "--kernels", kernels], check=True, capture_output=True)
     return np.load(out)
 

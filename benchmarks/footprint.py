@@ -31,10 +31,10 @@ from interleaved import Candidate, Timing, measure
 from latency import make_peer
 from timed_child import OURS
 
-from edge_runtime.engine import ENGINES, NUMPY
+from edge_runtime.engines.engine import ENGINES, NUMPY
 from edge_runtime.errors import DataError, EdgeRnnError
-from edge_runtime.normalization import Normalization
-from edge_runtime.run_directory import Run
+from edge_runtime.model_file.normalization import Normalization
+from edge_runtime.runs.run_directory import Run
 
 HERE = Path(__file__).parent
 PIXELS = Normalization((0.0,), (255.0,), "uint8")

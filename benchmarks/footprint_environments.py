@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from convert.engine_environment import make_in, without_this_python
+from convert.proof.environments import make_in, without_this_python
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ("convert", "edge_runtime", "train", "pyproject.toml", "README.md", "LICENSE")

@@ -1,24 +1,25 @@
-"""Instructions per window on emulated Cortex-A53, A72 and A76: Raspberry Pi 3, 4 and 5.
+"""Instructions and cache misses per window on emulated Cortex-A53, A72 and A76: Raspberry Pi 3, 4 and 5.
 
-    python benchmarks/instructions.py runs/mnist [--windows 60]
+    python benchmarks/instructions.py runs/mnist [--windows 40]
 
-Prints Markdown. The candidates are those of latency.py that have aarch64 wheels; each runs in qemu's
-user mode in an aarch64 Debian with Python 3.11 (scripts/arm_root.py, made on first use), where a plugin
-(count_instructions.c, compiled with gcc) counts what is executed from a window of the input's type to
-the logits as an array. Median over the windows; another load on the machine changes nothing. Of an
-engine with several ways to run a model the one with the fewest instructions is taken. The agreement is
+Prints Markdown, a table for each CPU. The candidates are those of latency.py that have aarch64 wheels;
+each runs in qemu's user mode in an aarch64 Debian with Python 3.11 (scripts/arm_root.py, made on first
+use), in every way that its engine offers. A plugin (count_instructions.c, compiled with gcc) counts what
+is executed from a window of the input's type to the logits as an array, and the data caches' misses.
+The figures are medians over the windows; another load on the machine changes nothing. The agreement is
 with the full model's classes on the same windows, in the emulation.
 
-Instructions are not time: caches, memory and dual issue are not counted. XNNPACK chooses its kernels by
-what the CPU can do (dot products on A76), which qemu emulates, and by the model in /proc/cpuinfo, which
-is the board's here (scripts/arm_boards.py): an A53 gets those for in-order cores, which need more.
+Instructions alone are not time: a miss of the last level waits for the memory. The caches are simulated:
+LRU, lines of 64 bytes, no prefetching, every level private to the one core in use. XNNPACK chooses its
+kernels by what the CPU can do (dot products on A76), which qemu emulates, and by the model in
+/proc/cpuinfo, which is the board's (scripts/arm_boards.py): an A53 gets those for in-order cores, which
+need more instructions.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,31 +29,44 @@ from pathlib import Path
 import numpy as np
 from interleaved import Candidate
 from latency import ORT_FLOAT32, ORT_INT8, our_candidates, peer_candidates
+from timed_child import SHARED
 
-from convert.source import open_run
+from convert.source_model.source_model import open_run
 from edge_runtime.errors import EdgeRnnError, EngineError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from scripts.arm_boards import board_of
 from scripts.arm_root import AARCH64, Machine, arm_machine
 
 HERE = Path(__file__).resolve().parent
-CPUS = ("cortex-a53", "cortex-a72", "cortex-a76")
+KIB = 1024
+LINE = 64
+CACHES = {
+    "cortex-a53": ((32 * KIB, 4), (512 * KIB, 16)),
+    "cortex-a72": ((32 * KIB, 2), (1024 * KIB, 16)),
+    "cortex-a76": ((64 * KIB, 4), (512 * KIB, 8), (2048 * KIB, 16)),
+}
+"""CPU -> its data caches, (bytes, ways) from L1 on, of Raspberry Pi 3, 4 and 5 (BCM2837, BCM2711,
+BCM2712). The associativity is that of Arm's Technical Reference Manuals of the cores."""
 VERSIONS = dict(item.split("==") for item in AARCH64.wheels)
 
 
 @dataclass(frozen=True)
 class Counted:
-    """One candidate on one CPU."""
+    """One way to run one candidate on one CPU: medians per window."""
 
-    instructions: int
     way: str
-    logits: np.ndarray
+    instructions: int
+    misses: tuple[int, ...]
+    """Of each level of the data caches."""
+    agreement: float
+    """Share of the windows with the full model's class."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run")
-    parser.add_argument("--windows", type=int, default=60)
+    parser.add_argument("--windows", type=int, default=40)
     options = parser.parse_args()
     source = open_run(options.run)
     windows = source.normalization.apply(source.held_out.x[: options.windows])
@@ -60,22 +74,20 @@ def main() -> None:
         folder = Path(name)
         np.save(folder / "windows.npy", windows.astype(np.float32))
         plugin = compiled(folder)
-        machines = [arm_machine(cpu, folder / cpu) for cpu in CPUS]
         candidates, notes = candidates_of(source, options.run, folder)
-        results = {
-            candidate: [count(machine, plugin, candidate, folder) for machine in machines]
-            for candidate in candidates
-        }
-    versions = ", ".join(f"{name} {version}" for name, version in VERSIONS.items() if name != "click")
-    print(f"Emulated: qemu user mode, Python 3.11, {versions}.\n")
-    table(results, source.logits[: options.windows])
+        full = source.logits[: options.windows].argmax(axis=1)
+        print(f"Emulated: qemu user mode, Python 3.11, {', '.join(sorted(AARCH64.wheels))}.")
+        for cpu in CACHES:
+            machine = arm_machine(cpu, folder / cpu)
+            counts = {item: count(machine, plugin, item, folder, cpu, full) for item in candidates}
+            print(f"\n{heading(cpu)}\n\n{table(counts, len(CACHES[cpu]))}", flush=True)
     print("".join(f"\n- {note}" for note in notes))
 
 
 def candidates_of(source, run: str, folder: Path) -> tuple[list[Candidate], list[str]]:
     ours, notes = our_candidates(source, folder)
     peers, more = peer_candidates(run, folder)
-    candidates = [item for item in (*ours, *peers) if item.engine in VERSIONS]
+    candidates = [item for item in (*ours, *peers) if item.engine in (*VERSIONS, SHARED)]
     skipped = {item.name for item in peers} - {item.name for item in candidates}
     return candidates, [*notes, *more, *(f"{name}: not in the emulated system" for name in skipped)]
 
@@ -90,11 +102,14 @@ def compiled(folder: Path) -> Path:
     return plugin
 
 
-def count(machine: Machine, plugin: Path, candidate: Candidate, folder: Path) -> Counted | str:
-    """The count, or why there is none."""
+def count(
+    machine: Machine, plugin: Path, candidate: Candidate, folder: Path, cpu: str, full: np.ndarray
+) -> list[Counted] | str:
+    """The counts of every way, or why there are none; `full`: the full model's classes."""
     marks, logits = folder / "marks.txt", folder / "logits.npy"
+    caches = "".join(f",cache={size}:{ways}" for size, ways in CACHES[cpu])
     command = ["setarch", "-R"]  # addresses at random would change hash tables, and so the count
-    command += machine.command("-plugin", f"{plugin},out={marks}")
+    command += machine.command("-plugin", f"{plugin},out={marks}{caches}")
     command += [str(HERE / "counted_child.py"), candidate.engine, str(candidate.file)]
     command += [str(folder / "windows.npy"), str(logits)]
     environment = machine.environment(HERE.parent)
@@ -102,58 +117,57 @@ def count(machine: Machine, plugin: Path, candidate: Candidate, folder: Path) ->
     if result.returncode:
         lines = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
         return lines[-1].split(". ")[0]
-    ways, executed = result.stdout.split("\n")[:-1], [int(line) for line in marks.read_text().split()]
-    runs = [end - start for start, end in zip(executed[::2], executed[1::2])]
-    each = len(runs) // len(ways)
-    medians = {
-        name: int(statistics.median(runs[k * each : (k + 1) * each])) for k, name in enumerate(ways)
-    }
-    best = min(medians, key=medians.__getitem__)
-    return Counted(medians[best], best, np.load(logits))
-
-
-def table(results: dict[Candidate, list[Counted | str]], full: np.ndarray) -> None:
-    names = [cpu.removeprefix("cortex-").upper() for cpu in CPUS]
-    peers = {
-        candidate.name: found
-        for candidate, found in results.items()
-        if candidate.name in (ORT_INT8, ORT_FLOAT32)
-    }
-    ratios = [f"of ORT {kind}, {name}" for kind in ("int8", "float32") for name in names]
-    head = ["candidate", "engine", *(f"thousand, {name}" for name in names), *ratios, "agreement"]
-    print(f"| {' | '.join(head)} |\n|{' --- |' * len(head)}")
-    for candidate, found in results.items():
-        cells = [candidate.name, candidate.engine]
-        cells += [
-            f"{item.instructions / 1e3:,.0f}" if isinstance(item, Counted) else item for item in found
-        ]
-        for peer in (ORT_INT8, ORT_FLOAT32):
-            cells += [
-                ratio(item, other) for item, other in zip(found, peers.get(peer, [""] * len(CPUS)))
-            ]
-        print(f"| {' | '.join([*cells, agreement(found, full)])} |")
-
-
-def thousands(item: Counted | str) -> str:
-    return item if isinstance(item, str) else f"{item.instructions / 1e3:,.0f}"
-
-
-def ratio(one: Counted | str, other: Counted | str) -> str:
-    if isinstance(one, str) or isinstance(other, str):
-        return ""
-    return f"{one.instructions / other.instructions:.3f}"
-
-
-def agreement(found: list[Counted | str], full: np.ndarray) -> str:
-    """The lowest on any CPU."""
-    shares = [
-        (item.logits.argmax(axis=1) == full.argmax(axis=1)).mean()
-        for item in found
-        if isinstance(item, Counted)
+    ways = result.stdout.split("\n")[:-1]
+    counters = np.loadtxt(marks, dtype=np.int64, ndmin=2)
+    runs = (counters[1::2] - counters[::2]).reshape(len(ways), len(full), -1)
+    medians = np.median(runs, axis=1).astype(int)
+    classes = np.load(logits).argmax(axis=2)
+    return [
+        Counted(way, int(found[0]), tuple(map(int, found[1:])), float((own == full).mean()))
+        for way, found, own in zip(ways, medians, classes)
     ]
-    if not shares:
-        return ""
-    return f"{100 * min(shares):.1f} %{'' if min(shares) > 0.9 else ': wrong'}"
+
+
+def heading(cpu: str) -> str:
+    """The CPU and its caches."""
+    levels = (f"L{k} {size // KIB} kB {ways}-way" for k, (size, ways) in enumerate(CACHES[cpu], 1))
+    return f"**{board_of(cpu).name}, {cpu}**: {', '.join(levels)}"
+
+
+def table(counts: dict[Candidate, list[Counted] | str], depth: int) -> str:
+    """One row for each way to run each candidate."""
+    peers = {
+        candidate.name: min(item.instructions for item in found)
+        for candidate, found in counts.items()
+        if candidate.name in (ORT_INT8, ORT_FLOAT32) and not isinstance(found, str)
+    }
+    levels = [f"L{k} misses" for k in range(1, depth + 1)]
+    ratios = ["MB from memory", "instructions of ORT int8", "of ORT float32"]
+    head = ["candidate", "engine", "thousand instructions", *levels, *ratios, "agreement"]
+    rows = [head, ["---"] * len(head)]
+    for candidate, found in counts.items():
+        if isinstance(found, str):
+            rows.append([candidate.name, candidate.engine, found, *[""] * (len(head) - 3)])
+            continue
+        rows += [
+            [candidate.name, named(candidate.engine, item.way, found), *cells(item, peers)]
+            for item in found
+        ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def named(engine: str, way: str, found: list[Counted]) -> str:
+    """The engine, with the way where it has several."""
+    return engine if len(found) == 1 else f"{engine}, {way}"
+
+
+def cells(item: Counted, peers: dict[str, int]) -> list[str]:
+    """The figures of one way."""
+    found = [f"{item.instructions / 1e3:,.0f}", *(f"{misses:,}" for misses in item.misses)]
+    found.append(f"{item.misses[-1] * LINE / 1e6:.2f}")
+    for peer in (ORT_INT8, ORT_FLOAT32):
+        found.append(f"{item.instructions / peers[peer]:.3f}" if peer in peers else "")
+    return [*found, f"{100 * item.agreement:.1f} %{'' if item.agreement > 0.9 else ': wrong'}"]
 
 
 if __name__ == "__main__":

@@ -28,14 +28,14 @@ from cpu import cpu_name
 from interleaved import Candidate, Timing, measure
 from timed_child import SHARED, installed
 
+from convert.options import Settings
 from convert.pipeline import convert_source
-from convert.precision import offered
-from convert.settings import Settings
-from convert.source import Source, open_run
-from convert.target import TARGETS
-from edge_runtime.engine import ENGINES
+from convert.source_model.source_model import Source, open_run
+from convert.targets.precision import offered
+from convert.targets.target import TARGETS
+from edge_runtime.engines.engine import ENGINES
 from edge_runtime.errors import EdgeRnnError
-from edge_runtime.metadata import read_model
+from edge_runtime.model_file.metadata import read_model
 
 CHECKED_WINDOWS = 200
 NEWER = "litert-2.1"

@@ -25,8 +25,8 @@ from typing import Any, Callable
 
 import numpy as np
 
-from edge_runtime.classifier import Classifier
-from edge_runtime.quantization import quantize
+from edge_runtime.inference.classifier import Classifier
+from edge_runtime.tflite.quantization import quantize
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
     python benchmarks/parity_table.py runs/mnist [--prove]
 
 Prints Markdown: two tables. Engines are those installed here and those in isolated environments
-(convert.engine_environment); --prove makes the environments that are missing, which needs the network.
+(convert.proof.environments); --prove makes the environments that are missing, which needs the network.
 A file that several targets share, byte for byte, is run once in each engine.
 
 Parity: on the run's test windows against the Keras model. Sizes: of the file as `edge-rnn convert`
@@ -21,9 +21,8 @@ from pathlib import Path
 
 from cpu import cpu_name
 
-from convert.compile import compile_network
-from convert.embed import embed
-from convert.inspect_model import (
+from convert.compiler.compile import compile_network
+from convert.inspection.inspect_model import (
     ARCHIVE,
     BUFFERS,
     MATRICES,
@@ -36,18 +35,19 @@ from convert.inspect_model import (
     VECTORS,
     inspect_model,
 )
-from convert.inspection import UNUSED
-from convert.parity import prove
+from convert.inspection.report import UNUSED
+from convert.model_file.archive import embed
+from convert.options import Settings
 from convert.pipeline import convert_source
-from convert.precision import PRECISIONS, offered
-from convert.proof_engines import ProofEngines, find_proof_engines, make_missing
-from convert.settings import Settings
-from convert.source import Source, open_run
-from convert.target import ANY, TARGETS, Target
+from convert.proof.engines import ProofEngines, find_proof_engines, make_missing
+from convert.proof.parity import prove
+from convert.source_model.source_model import Source, open_run
+from convert.targets.precision import PRECISIONS, offered
+from convert.targets.target import ANY, TARGETS, Target
 from edge_runtime.errors import EdgeRnnError
-from edge_runtime.metadata import LABELS_NAME, PROBES_NAME, RECORD_NAME, read_model_file
-from edge_runtime.parity_report import EngineParity
-from edge_runtime.probes import read_probes
+from edge_runtime.model_file.metadata import LABELS_NAME, PROBES_NAME, RECORD_NAME, read_model_file
+from edge_runtime.model_file.parity_report import EngineParity
+from edge_runtime.model_file.probes import read_probes
 
 GROUPS = {
     "matrices": (MATRICES,),
@@ -59,7 +59,7 @@ GROUPS = {
     "probes": (PROBES_NAME,),
     "rest": (STRUCTURE, UNUSED),
 }
-"""Column of the size table -> parts of convert.inspect_model."""
+"""Column of the size table -> parts of convert.inspection.inspect_model."""
 
 
 @dataclass

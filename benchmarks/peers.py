@@ -15,10 +15,10 @@ from typing import Any, Callable
 
 import numpy as np
 
-from convert.from_keras import network_from_keras
-from convert.full_model import load_full_model
-from convert.network import Dense, Lstm, Network
-from edge_runtime.run_directory import Run
+from convert.readers.keras.read_model import network_from_keras
+from convert.readers.tensorflow.full_models import load_full_model
+from convert.source_model.network import Dense, Lstm, Network
+from edge_runtime.runs.run_directory import Run
 
 CALIBRATION = 500
 """Training windows that the stock converter calibrates on: as many as our converter takes."""

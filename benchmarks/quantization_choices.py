@@ -14,21 +14,21 @@ from dataclasses import replace
 import numpy as np
 from cpu import cpu_name
 
-from convert.balance import balance
-from convert.calibrate import calibrate
-from convert.compile import lower
-from convert.from_keras import network_from_keras
-from convert.full_model import load_full_model
-from convert.int8_ranges import int8_quantizations, state_tensors
-from convert.quantize import WEIGHT_LIMIT, quantize_matrix
-from convert.range_search import LIMITS, state_candidate
-from convert.rounding import second_moments
-from convert.scale_ties import separate
-from convert.unroll import unroll
-from edge_runtime.numpy_engine.graph import Graph, Op
+from convert.compiler.compile import lower
+from convert.compiler.float_graph.unroll import unroll
+from convert.compiler.quantize import WEIGHT_LIMIT, quantize_matrix
+from convert.compiler.scales.calibrate import calibrate
+from convert.compiler.scales.cell_state_search import LIMITS, state_candidate
+from convert.compiler.scales.equalize import balance
+from convert.compiler.scales.int8_scales import int8_quantizations, state_tensors
+from convert.compiler.scales.shared_scales import separate
+from convert.compiler.weights.gptq import second_moments
+from convert.readers.keras.read_model import network_from_keras
+from convert.readers.tensorflow.full_models import load_full_model
 from edge_runtime.numpy_engine.interpret import rounding_observer, run
-from edge_runtime.quantization import dequantize, quantize
-from edge_runtime.run_directory import Run
+from edge_runtime.runs.run_directory import Run
+from edge_runtime.tflite.graph import Graph, Op
+from edge_runtime.tflite.quantization import dequantize, quantize
 
 CALIBRATION = 500
 
@@ -53,7 +53,7 @@ TENSORS = (
     ("window", ("window",)),
     ("logits", ("logits",)),
 )
-"""What is rounded alone, and how its tensors are called (convert.cells), without the step's number."""
+"""What is rounded alone, and its tensors by name (recurrent_cells), without the number of a step."""
 
 
 def main() -> None:

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from cpu import cpu_name
 
-from convert.compile import compile_network
+from convert.compiler.compile import compile_network
 from convert.pipeline import Conversion, convert_source, output_files
-from convert.source import Source, open_run
+from convert.source_model.source_model import Source, open_run
 from edge_runtime.errors import EdgeRnnError
-from edge_runtime.parity_report import EngineParity
+from edge_runtime.model_file.parity_report import EngineParity
 from train.datasets import load_dataset
 from train.fit import train_run
 from train.hyperparameters import PRESETS

@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 from cpu import cpu_name
 
-from edge_runtime.atomic_file import replacing
 from edge_runtime.bench.memory import resident_bytes
-from edge_runtime.classifier import Classifier
-from edge_runtime.engine import NUMPY, installed_engines
+from edge_runtime.engines.engine import NUMPY, installed_engines
 from edge_runtime.errors import EdgeRnnError
-from edge_runtime.run_directory import Run
+from edge_runtime.host.atomic_file import replacing
+from edge_runtime.inference.classifier import Classifier
+from edge_runtime.runs.run_directory import Run
 
 EVERY = 10_000
 SLOWER = 100

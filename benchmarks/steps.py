@@ -21,10 +21,10 @@ from cpu import cpu_name
 from interleaved import Candidate, measure
 from timed_child import SHARED, installed
 
-from convert.compile import compile_network
-from convert.network import Dense, Lstm, Network
-from edge_runtime.engine import engine_version, installed_engines
-from edge_runtime.metadata import STEP
+from convert.compiler.compile import compile_network
+from convert.source_model.network import Dense, Lstm, Network
+from edge_runtime.engines.engine import engine_version, installed_engines
+from edge_runtime.model_file.metadata import STEP
 
 FEATURES, UNITS, CLASSES = 28, 128, 10
 STEPS = (28, 64, 128, 256, 512)

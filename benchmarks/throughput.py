@@ -27,12 +27,12 @@ from cpu import cpu_name
 from latency import make_peer
 from timed_child import SHARED, installed
 
+from convert.options import Settings
 from convert.pipeline import convert_source
-from convert.settings import Settings
-from convert.source import Source, open_run
-from convert.target import TARGETS
+from convert.source_model.source_model import Source, open_run
+from convert.targets.target import TARGETS
 from edge_runtime.errors import DataError, EdgeRnnError
-from edge_runtime.metadata import read_model
+from edge_runtime.model_file.metadata import read_model
 
 CHILD = Path(__file__).with_name("batch_child.py")
 BATCHES = (1, 16, 64, 256, 1024)

@@ -25,10 +25,10 @@ from typing import Any, Callable
 
 import numpy as np
 
-from edge_runtime.classifier import Classifier
-from edge_runtime.engine import NUMPY, SHARED_WEIGHTS, open_interpreter
+from edge_runtime.engines.engine import NUMPY, SHARED_WEIGHTS, open_interpreter
 from edge_runtime.errors import EdgeRnnError
-from edge_runtime.quantization import dequantize, quantize
+from edge_runtime.inference.classifier import Classifier
+from edge_runtime.tflite.quantization import dequantize, quantize
 
 WARM_UP = 20
 """Runs before every measurement: another process has had the core and its caches."""
@@ -104,7 +104,7 @@ def nanoseconds(way: Way, inputs: list[Any], runs: int) -> list[int]:
 
 
 def shared_ways(engine: str, model: Path, example: np.ndarray, any_way: bool) -> list[Way]:
-    """Each matrix packed once (edge_runtime.shared_weights)."""
+    """Each matrix packed once (edge_runtime.engines.shared_weights)."""
     return [tflite_way("ai-edge-litert", model, SHARED_WEIGHTS)]
 
 

@@ -14,30 +14,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_runtime.lazy import lazy_attributes
+from edge_runtime.host.lazy_names import lazy_attributes
 
 if TYPE_CHECKING:
-    from convert.auto import convert_auto
-    from convert.compile import compile_network
-    from convert.from_keras import network_from_keras
-    from convert.network import Dense, Lstm, Network
+    from convert.auto_precision import convert_auto
+    from convert.compiler.compile import compile_network
     from convert.pipeline import Conversion, convert_each, convert_model, convert_run
-    from convert.precision import PRECISIONS
-    from convert.target import TARGETS
+    from convert.readers.keras.read_model import network_from_keras
+    from convert.source_model.network import Dense, Lstm, Network
+    from convert.targets.precision import PRECISIONS
+    from convert.targets.target import TARGETS
 
 _HOMES = {
     "Conversion": "convert.pipeline",
-    "Dense": "convert.network",
-    "Lstm": "convert.network",
-    "Network": "convert.network",
-    "PRECISIONS": "convert.precision",
-    "TARGETS": "convert.target",
-    "compile_network": "convert.compile",
-    "convert_auto": "convert.auto",
+    "Dense": "convert.source_model.network",
+    "Lstm": "convert.source_model.network",
+    "Network": "convert.source_model.network",
+    "PRECISIONS": "convert.targets.precision",
+    "TARGETS": "convert.targets.target",
+    "compile_network": "convert.compiler.compile",
+    "convert_auto": "convert.auto_precision",
     "convert_each": "convert.pipeline",
     "convert_model": "convert.pipeline",
     "convert_run": "convert.pipeline",
-    "network_from_keras": "convert.from_keras",
+    "network_from_keras": "convert.readers.keras.read_model",
 }
 
 __all__ = [

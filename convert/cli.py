@@ -124,7 +124,7 @@ def convert(
     an ONNX model (.onnx) or a PyTorch state dict (.pt, .pth).
     """
     if write_graph is not None:
-        from convert.recorded_graph import write_graph_record
+        from convert.finetune_record import write_graph_record
         from edge_runtime.errors import InputError
 
         if recipe is not None:
@@ -132,7 +132,7 @@ def convert(
         write_graph_record(model, write_graph, precision=precision, target=target)
         return
     from convert.pipeline import convert_each, output_files, precision_of
-    from convert.proof_engines import how_to_prove
+    from convert.proof.engines import how_to_prove
 
     common: dict[str, Any] = {
         "prove": prove,
@@ -146,7 +146,7 @@ def convert(
     failed = False
     chosen = precision_of(recipe, precision)
     if chosen == "auto":
-        from convert.auto import convert_auto
+        from convert.auto_precision import convert_auto
 
         choice, found = convert_auto(model, out, **common)
         click.echo(choice)

@@ -12,33 +12,33 @@ from pathlib import Path
 from typing import Any, Callable
 
 import edge_runtime
-from convert.choices import scheme_choice
-from convert.choose_probes import choose_probes
-from convert.compile import float_graph, lower
-from convert.embed import embed
-from convert.explain import Explanation, explain
-from convert.explain_picture import draw_explanation
-from convert.flatbuffer import serialize
-from convert.open_source import open_source
-from convert.parity import prove as prove_file
-from convert.precision import offered, precision_named, scheme_for
-from convert.proof_engines import find_proof_engines, make_missing
-from convert.recipe import read_recipe
-from convert.recorded_graph import finetuned_graph
-from convert.row_parity import with_row_proof
-from convert.settings import Settings
-from convert.shared_packing import can_share_weights
-from convert.source import Source
-from convert.step_graph import state_labels
-from convert.target import target_named
-from convert.target_check import check_operators
-from convert.user_data import DataSource
-from edge_runtime.atomic_file import replacing
+from convert.compiler.compile import float_graph, lower
+from convert.compiler.float_graph.step import state_labels
+from convert.compiler.recipe import read_recipe
+from convert.compiler.scheme_cost import scheme_choice
+from convert.compiler.weights.shared_packing import can_share_weights
+from convert.explain.loss_by_step import Explanation, explain
+from convert.explain.picture import draw_explanation
+from convert.finetune_record import finetuned_graph
+from convert.model_file.archive import embed
+from convert.model_file.flatbuffer import serialize
+from convert.options import Settings
+from convert.proof.choose_probes import choose_probes
+from convert.proof.engines import find_proof_engines, make_missing
+from convert.proof.parity import prove as prove_file
+from convert.proof.row_parity import with_row_proof
+from convert.readers.open_source import open_source
+from convert.readers.user_data import DataSource
+from convert.source_model.source_model import Source
+from convert.targets.operator_check import check_operators
+from convert.targets.precision import offered, precision_named, scheme_for
+from convert.targets.target import target_named
 from edge_runtime.errors import InputError, ParityError
-from edge_runtime.metadata import STEP, UNROLLED, Metadata
-from edge_runtime.numpy_engine.graph import Graph
-from edge_runtime.parity_report import ParityReport
-from edge_runtime.probes import Probes
+from edge_runtime.host.atomic_file import replacing
+from edge_runtime.model_file.metadata import STEP, UNROLLED, Metadata
+from edge_runtime.model_file.parity_report import ParityReport
+from edge_runtime.model_file.probes import Probes
+from edge_runtime.tflite.graph import Graph
 
 EXPLAINED_WINDOWS = 200
 """Calibration windows on which the loss by step is measured."""
@@ -125,8 +125,8 @@ def convert_model(
 ) -> Conversion:
     """Convert a user's own model to the model file `out`, and prove it.
 
-    `model`: a Keras model, or the path of a file (convert.open_source); `data`: the windows as the model
-    takes them, the path of an .npz file or its arrays by name (convert.user_data). `options` are those
+    `model`: a Keras model, or the path of a file (readers.open_source); `data`: the windows as the model
+    takes them, the path of an .npz file or its arrays by name (readers.user_data). `options` are those
     of `convert_each`, `kind` (what the file is) and `labels` (the classes' names). Raises what
     `convert_run` raises.
     """

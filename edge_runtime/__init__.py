@@ -13,12 +13,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_runtime.lazy import lazy_attributes
+from edge_runtime.host.lazy_names import lazy_attributes
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from edge_runtime.classifier import Classifier, Prediction
     from edge_runtime.errors import (
         DataError,
         EdgeRnnError,
@@ -30,28 +29,29 @@ if TYPE_CHECKING:
         StreamError,
         VerificationError,
     )
-    from edge_runtime.metadata import Metadata
-    from edge_runtime.parity_report import ParityReport
-    from edge_runtime.pool import ClassifierPool
-    from edge_runtime.probes import Verification
-    from edge_runtime.streaming import StreamingClassifier
+    from edge_runtime.inference.classifier import Classifier, Prediction
+    from edge_runtime.inference.pool import ClassifierPool
+    from edge_runtime.inference.streaming import StreamingClassifier
+    from edge_runtime.model_file.metadata import Metadata
+    from edge_runtime.model_file.parity_report import ParityReport
+    from edge_runtime.model_file.probes import Verification
 
 _HOMES = {
-    "Classifier": "edge_runtime.classifier",
-    "ClassifierPool": "edge_runtime.pool",
+    "Classifier": "edge_runtime.inference.classifier",
+    "ClassifierPool": "edge_runtime.inference.pool",
     "DataError": "edge_runtime.errors",
     "EdgeRnnError": "edge_runtime.errors",
     "EngineError": "edge_runtime.errors",
     "InputError": "edge_runtime.errors",
-    "Metadata": "edge_runtime.metadata",
+    "Metadata": "edge_runtime.model_file.metadata",
     "MissingExtraError": "edge_runtime.errors",
     "ModelError": "edge_runtime.errors",
     "ParityError": "edge_runtime.errors",
-    "ParityReport": "edge_runtime.parity_report",
-    "Prediction": "edge_runtime.classifier",
+    "ParityReport": "edge_runtime.model_file.parity_report",
+    "Prediction": "edge_runtime.inference.classifier",
     "StreamError": "edge_runtime.errors",
-    "StreamingClassifier": "edge_runtime.streaming",
-    "Verification": "edge_runtime.probes",
+    "StreamingClassifier": "edge_runtime.inference.streaming",
+    "Verification": "edge_runtime.model_file.probes",
     "VerificationError": "edge_runtime.errors",
 }
 

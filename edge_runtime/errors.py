@@ -19,8 +19,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge_runtime.parity_report import ParityReport
-    from edge_runtime.probes import Verification
+    from edge_runtime.model_file.parity_report import ParityReport
+    from edge_runtime.model_file.probes import Verification
 
 
 LONGEST_REASON = 300

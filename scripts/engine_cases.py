@@ -1,6 +1,6 @@
 """The graphs that engine_table.py runs: every scheme and operator that the converter can write.
 
-The schemes are those of convert.precision; a scheme that is added there is in the next table. Each is
+The schemes are those of targets.precision; a scheme that is added there is in the next table. Each is
 lowered for a small random network of every kind, and every operator of these graphs, as it is used
 there, makes one more graph of its own. What a graph should give is what the numpy engine gives.
 """
@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from convert.compile import lower
-from convert.flatbuffer import op_version, serialize
-from convert.network import (
+from convert.compiler.compile import lower
+from convert.compiler.float_graph.unroll import unroll
+from convert.model_file.flatbuffer import op_version, serialize
+from convert.source_model.network import (
     Activation,
     Affine,
     Bidirectional,
@@ -29,12 +30,11 @@ from convert.network import (
     Network,
     SimpleRnn,
 )
-from convert.precision import PRECISIONS
-from convert.target import Target
-from convert.unroll import unroll
-from edge_runtime.numpy_engine.graph import Graph, Operator, Tensor
+from convert.targets.precision import PRECISIONS
+from convert.targets.target import Target
 from edge_runtime.numpy_engine.interpret import run_all
-from edge_runtime.quantization import dequantize, quantize
+from edge_runtime.tflite.graph import Graph, Operator, Tensor
+from edge_runtime.tflite.quantization import dequantize, quantize
 
 STEPS, FEATURES, UNITS, CLASSES = 8, 6, 20, 5
 CALIBRATION, PROBES = 200, 20
@@ -243,7 +243,7 @@ def real(tensor: Tensor, values: np.ndarray) -> np.ndarray:
 
 
 def networks() -> dict[str, Network]:  # noqa: C901 (a table of networks and their short names)
-    """A small random network of every kind of layer; convert.network says what each one is."""
+    """A small random network of every kind of layer; source_model.network says what each one is."""
     rng = np.random.default_rng(0)
 
     def weights(*shape: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Does convert/target_table.json say what the engines that are installed here do now?
+"""Does convert/targets/target_table.json say what the engines that are installed here do now?
 
     python scripts/engine_check.py                           # a minute; needs no network
     python scripts/engine_check.py --kinds LSTM --kinds GRU  # only these networks of engine_cases.py
@@ -17,8 +17,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from convert.target import RIGHT, TABLE
-from edge_runtime.engine import engine_version, installed_engines
+from convert.targets.target import RIGHT, TABLE
+from edge_runtime.engines.engine import engine_version, installed_engines
 from scripts.engine_cases import Case, cases, networks
 from scripts.engine_table import Findings, probe, written
 

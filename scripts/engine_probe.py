@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_runtime.engine import KERNELS, open_interpreter
+from edge_runtime.engines.engine import KERNELS, open_interpreter
 from edge_runtime.errors import EngineError
 
 

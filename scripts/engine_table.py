@@ -1,4 +1,4 @@
-"""Writes convert/target_table.json and docs/guides/targets.md out of the engines themselves.
+"""Writes convert/targets/target_table.json and docs/guides/targets.md out of the engines themselves.
 
     python scripts/engine_table.py --environments ~/.cache/engine_table    # minutes; needs the network
     python scripts/engine_table.py --check                                 # is the page in step?
@@ -28,12 +28,12 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from convert.engine_environment import PIP_SECONDS, fitting_python, make_in  # noqa: E402
-from convert.flatbuffer import serialize  # noqa: E402
-from convert.graph import GraphBuilder  # noqa: E402
-from convert.target import RIGHT, TABLE, Engine  # noqa: E402
-from edge_runtime.atomic_file import replacing  # noqa: E402
-from edge_runtime.numpy_engine.graph import Op  # noqa: E402
+from convert.compiler.float_graph.builder import GraphBuilder  # noqa: E402
+from convert.model_file.flatbuffer import serialize  # noqa: E402
+from convert.proof.environments import PIP_SECONDS, fitting_python, make_in  # noqa: E402
+from convert.targets.target import RIGHT, TABLE, Engine  # noqa: E402
+from edge_runtime.host.atomic_file import replacing  # noqa: E402
+from edge_runtime.tflite.graph import Op  # noqa: E402
 from scripts.engine_cases import Case, cases, schemes  # noqa: E402
 
 PAGE = ROOT / "docs" / "guides" / "targets.md"
@@ -288,37 +288,41 @@ def common(findings: list[dict[str, str]]) -> dict[str, str]:
 
 HEAD = """# Targets
 
-Written by `scripts/engine_table.py` out of the engines; `--check` says whether this page is in step with
-`convert/target_table.json`, which the converter reads. Not a word of the tables is typed in.
+`scripts/engine_table.py` writes this page from measurements in the engines. `--check` compares it with
+`convert/targets/target_table.json`, which the converter reads. Nothing in the tables is typed in by hand.
 
-`--target` names the engine that the device runs, by its minor version. `any`, the default, is all of
-them: the file loads and is right in each.
+`--target` names the engine that the device runs, by its minor version. The default is `any`: the file
+must load and compute correctly on every engine in the tables below.
 
     edge-rnn convert runs/mnist --target litert-2.3 --prove --require-engine
 
-- What a target does not load or get right is left out. Where a precision has another form for it, that one
-  is taken, and the report and the file say so and what it cost: `dynamic: one scale per matrix, as
-  tflite-runtime-2.14 does not load one scale per row (FULLY_CONNECTED version 12); mean logit error 0.0137
-  instead of 0.0113 on 500 calibration windows`. Otherwise the precision is refused: `target any has no int4`.
-- Every installed engine takes part in the proof. An engine of the target that is not installed is proven in
-  an environment of its own, in the user's cache folder or `$EDGE_RNN_CACHE`: `--prove` makes it, and without
-  `--prove` the command that makes it is printed. An engine outside of the target may refuse the file; if it
-  loads it, it must agree.
-- `Not proven on: ...` is printed and stored in the file. With `--require-engine` no file is written then,
-  and the exit code is 1.
+- **What a target cannot do is left out.** A precision may have a second form that the target can run. In
+  that case the converter uses that form. The report and the file say so and name its cost in accuracy,
+  as in the example below. Otherwise the precision is refused: `target any has no int4`.
+- **Every installed engine takes part in the proof.** An engine of the target that is not installed runs
+  in an environment of its own, in the user's cache folder or in `$EDGE_RNN_CACHE`. `--prove` makes this
+  environment. Without `--prove`, the command that makes it is printed. An engine outside the target may
+  refuse the file. If it loads the file, it must agree.
+- **What is not proven is named.** `Not proven on: ...` is printed and stored in the file. With
+  `--require-engine`, no file is written in this case, and the exit code is 1.
 
-## What each engine gets right
+Example of a form that was chosen for a target:
 
-"Right" means: loaded as a device loads it, with the default kernels, which are XNNPACK's for what XNNPACK
-takes, and the outputs are those of `edge_runtime.numpy_engine`, which runs the same graph in numpy. Run are small
-random networks of every kind that the converter writes in that scheme, and each of their operators alone.
+    dynamic: one scale per matrix, as tflite-runtime-2.14 does not load one scale per row (FULLY_CONNECTED version 12); mean logit error 0.0137 instead of 0.0113 on 500 calibration windows
 
-| graph | may differ by | why |
+## What each engine computes correctly
+
+An engine is "right" when it loads the graph as a device would and computes the outputs of
+`edge_runtime.numpy_engine`, which runs the same graph in numpy. The engine uses its default kernels,
+which are XNNPACK's wherever XNNPACK supports the operator. Each scheme is tested with small random
+networks of every kind that the converter writes, and with each of their operators on its own.
+
+| graph | allowed difference | reason |
 | --- | --- | --- |
-| float32, float16 | 1e-5 of the largest logit | float32 additions in another order |
-| other schemes | on average by what the quantization costs against the float graph, never by a quarter of the logits' spread | a last bit that kernels round differently adds up over the steps as the quantization's own rounding does; a scheme that an engine gets wrong is as far off as the logits are spread |
-| one integer operator | one unit of its output | kernels round half-way cases differently |
-| one operator with integer weights and float activations | the sum of a row's weights, times both half steps | engines round a row of activations to 8 bits from its lowest to its highest value, or from minus to plus the largest |
+| float32, float16 | 1e-5 of the largest logit | the engine adds float32 numbers in a different order |
+| other schemes | on average at most the quantization's own error against the float graph, and never a quarter of the spread of the logits | kernels round a last bit differently, and this adds up over the steps as the quantization's own rounding does; a scheme that an engine computes wrongly is off by as much as the logits are spread |
+| one integer operator | one unit of its output | kernels round ties differently |
+| one operator with integer weights and float activations | the sum of a row's weights, times both half steps | some engines round a row of activations to 8 bits over the range from its lowest to its highest value, others over the range from minus to plus its largest magnitude |
 """
 
 
@@ -333,11 +337,12 @@ def page(table: dict[str, Any]) -> str:
             *notes(engines),
             "\n## Versions\n",
             markdown(["target", "what was run", "CPython", "numpy"], [origin(item) for item in engines]),
-            "\nA series with two versions has in the table what both have: its oldest and its newest one.",
+            "\nFor a series with two versions, its oldest and its newest, the tables show what both have in common.",
             "\n## Operators\n",
-            "The highest version of each operator that an engine loads, and the versions that the converter",
-            "writes. The table that the converter reads has all operators of TFLite's schema; a graph with a",
-            "version that its target does not load is refused before anything is written.\n",
+            "The table shows the highest version of each operator that an engine loads, and the versions that",
+            "the converter writes. The converter's own table covers all operators of TFLite's schema. The",
+            "converter refuses a graph with a version that its target does not load, before it writes anything.",
+            "",
             markdown(["operator", "written", *names], operator_rows(table)),
             "",
         ]

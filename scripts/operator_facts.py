@@ -1,4 +1,4 @@
-"""Writes edge_runtime/doctor/operator_facts.json: what a device needs of convert/target_table.json.
+"""Writes edge_runtime/doctor/operator_facts.json: what a device needs of the target table.
 
     python scripts/operator_facts.py            # after scripts/engine_table.py
     python scripts/operator_facts.py --check    # is it in step?
@@ -17,11 +17,11 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from convert.precision import offered  # noqa: E402
-from convert.target import ANY, TARGETS, Engine  # noqa: E402
-from edge_runtime.atomic_file import replacing  # noqa: E402
+from convert.targets.precision import offered  # noqa: E402
+from convert.targets.target import ANY, TARGETS, Engine  # noqa: E402
 from edge_runtime.doctor.operators import FACTS  # noqa: E402
-from edge_runtime.numpy_engine.graph import Op  # noqa: E402
+from edge_runtime.host.atomic_file import replacing  # noqa: E402
+from edge_runtime.tflite.graph import Op  # noqa: E402
 
 
 def main() -> None:

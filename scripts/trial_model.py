@@ -17,14 +17,14 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from convert.network import Dense, Lstm, Network  # noqa: E402
+from convert.compiler.float_graph.unroll import unroll  # noqa: E402
+from convert.options import Settings  # noqa: E402
 from convert.pipeline import convert_source  # noqa: E402
-from convert.settings import Settings  # noqa: E402
-from convert.source import Source  # noqa: E402
-from convert.unroll import unroll  # noqa: E402
-from edge_runtime.normalization import Normalization  # noqa: E402
+from convert.source_model.network import Dense, Lstm, Network  # noqa: E402
+from convert.source_model.source_model import Source  # noqa: E402
+from edge_runtime.model_file.normalization import Normalization  # noqa: E402
 from edge_runtime.numpy_engine.interpret import run  # noqa: E402
-from edge_runtime.run_directory import LabelledWindows  # noqa: E402
+from edge_runtime.runs.run_directory import LabelledWindows  # noqa: E402
 
 FILE = ROOT / "edge_runtime" / "doctor" / "trial.tflite"
 STEPS, FEATURES, UNITS, CLASSES = 2, 3, 4, 2

@@ -30,11 +30,11 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from convert.engine_environment import fitting_python, make_in  # noqa: E402
-from edge_runtime.atomic_file import replacing  # noqa: E402
+from convert.proof.environments import fitting_python, make_in  # noqa: E402
 from edge_runtime.doctor.installation import OLDEST_PYTHON  # noqa: E402
 from edge_runtime.doctor.wheels import FACTS, libcs  # noqa: E402
-from edge_runtime.engine import ENGINES  # noqa: E402
+from edge_runtime.engines.engine import ENGINES  # noqa: E402
+from edge_runtime.host.atomic_file import replacing  # noqa: E402
 from scripts.engine_table import series  # noqa: E402
 
 SOURCE = "https://pypi.org/pypi/{}/json"

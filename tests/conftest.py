@@ -18,44 +18,15 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-from convert.network import Dense, Lstm, Network
-from convert.precision import offered
-from convert.target import TARGETS
-from edge_runtime.engine import installed_engines
-from edge_runtime.run_directory import Run
+from convert.source_model.network import Dense, Lstm, Network
+from edge_runtime.runs.run_directory import Run
+from tests.support.commands import CHILDREN, OFFERED, ROOT, SEED, edge_rnn, mnist_folder, succeed
 
-pytest_plugins = ["tests.end_of_run"]
+pytest_plugins = ["tests.support.end_of_run"]
 
 settings.register_profile("repeatable", derandomize=True, max_examples=40)
 settings.register_profile("explore", derandomize=False, max_examples=60)
 settings.load_profile("repeatable")  # unless --hypothesis-profile says otherwise
-
-ROOT = Path(__file__).parents[1]
-ENGINES = installed_engines()
-SEED = 0
-OFFERED = offered(TARGETS["any"])
-"""Precisions of files that load and are right in every engine."""
-
-
-def mnist_folder() -> Path | None:
-    """Where MNIST's files are: $EDGE_RNN_DATA, or shared/ beside the project."""
-    for folder in (os.environ.get("EDGE_RNN_DATA"), ROOT.parent / "shared" / "data"):
-        if folder and (Path(folder) / "mnist").is_dir():
-            return Path(folder) / "mnist"
-        if folder and any(Path(folder).glob("train-images-idx3-ubyte*")):
-            return Path(folder)
-    return None
-
-
-def edge_rnn(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
-    """Run the real command in a subprocess."""
-    command = [str(Path(sys.executable).with_name("edge-rnn")), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=900, **options)
-
-
-def succeed(result: subprocess.CompletedProcess[str]) -> str:
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
 
 
 @dataclass(frozen=True)
@@ -91,7 +62,12 @@ def _trained(shared: Path, name: str, *arguments: object) -> Trained:
     def make(folder: Path) -> None:
         run, dump = folder / name, folder / f"{name}.npz"
         succeed(edge_rnn("train", "--out", run, "--quiet", *arguments))
-        child = [sys.executable, str(ROOT / "tests" / "keras_child.py"), str(run), str(dump)]
+        child = [
+            sys.executable,
+            str(CHILDREN / "keras_child.py"),
+            str(run),
+            str(dump),
+        ]
         subprocess.run(child, check=True, capture_output=True, timeout=900)
 
     folder = made_once(shared / f"{name}-run", make)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_runtime.lazy import lazy_attributes
+from edge_runtime.host.lazy_names import lazy_attributes
 
 if TYPE_CHECKING:
     from train.datasets import Dataset, load_dataset

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError
-from edge_runtime.extras import needs_extra
-from edge_runtime.idx import read_idx
-from edge_runtime.normalization import Normalization
-from edge_runtime.run_directory import LabelledWindows
-from edge_runtime.windows import looks_like_idx
+from edge_runtime.host.optional_packages import needs_extra
+from edge_runtime.inputs.idx import read_idx
+from edge_runtime.inputs.read_windows import looks_like_idx
+from edge_runtime.model_file.normalization import Normalization
+from edge_runtime.runs.run_directory import LabelledWindows
 from train.mnist import find_mnist
 
 TEST_FRACTION = 0.2

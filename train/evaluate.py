@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError
-from edge_runtime.run_directory import Run
+from edge_runtime.runs.run_directory import Run
 from train.fit import EVALUATION_BATCH, load_tensorflow
 from train.pictures import plot_confusion, plot_window
 

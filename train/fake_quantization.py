@@ -15,7 +15,7 @@ from typing import Any, Callable
 import numpy as np
 
 from edge_runtime.errors import DataError
-from edge_runtime.graph_record import GraphRecord, RecordedOperator, RecordedTensor
+from edge_runtime.runs.graph_record import GraphRecord, RecordedOperator, RecordedTensor
 from train.integer_arithmetic import integer_result
 
 MATMUL = "FULLY_CONNECTED"

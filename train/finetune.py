@@ -1,6 +1,6 @@
 """Quantization-aware fine-tuning: moves a run's weights so that its quantized graph loses less.
 
-The converter says what it would round where (edge_runtime.graph_record); a Keras model with exactly
+The converter says what it would round where (edge_runtime.runs.graph_record); a Keras model with exactly
 these roundings learns the full model's logits (distillation: Hinton et al. 2015) on the training windows
 that the run keeps. Half of each batch are mixtures of two windows (Zhang et al. 2018, "mixup"): windows
 between the classes are the ones whose class a rounding can change, and real ones are rare.
@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime import run_directory
 from edge_runtime.errors import DataError, InputError
-from edge_runtime.graph_record import GraphRecord
-from edge_runtime.run_directory import Run, RunRecord
+from edge_runtime.runs import run_directory
+from edge_runtime.runs.graph_record import GraphRecord
+from edge_runtime.runs.run_directory import Run, RunRecord
 from train.fake_quantization import build_fake_quantized, trainable_constants
 from train.fit import CLIP_NORM, EVALUATION_BATCH, check_out, load_tensorflow, move_into_place
 

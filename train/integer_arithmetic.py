@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.graph_record import GraphRecord, RecordedOperator, RecordedTensor
-from edge_runtime.numpy_engine.graph import Op, Operator, Quantization, Tensor
 from edge_runtime.numpy_engine.integer_kernels import KERNELS
+from edge_runtime.runs.graph_record import GraphRecord, RecordedOperator, RecordedTensor
+from edge_runtime.tflite.graph import Op, Operator, Quantization, Tensor
 
 Array = NDArray[Any]
 

@@ -11,9 +11,9 @@ import urllib.request
 import zlib
 from pathlib import Path
 
-from edge_runtime.atomic_file import replacing
 from edge_runtime.errors import DataError
-from edge_runtime.extras import needs_extra
+from edge_runtime.host.atomic_file import replacing
+from edge_runtime.host.optional_packages import needs_extra
 
 ENVIRONMENT = "EDGE_RNN_DATA"
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.extras import needs_extra
+from edge_runtime.host.optional_packages import needs_extra
 
 DPI = 120
 

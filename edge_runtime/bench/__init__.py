@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_runtime.lazy import lazy_attributes
+from edge_runtime.host.lazy_names import lazy_attributes
 
 if TYPE_CHECKING:
     from edge_runtime.bench.machine_state import MachineState

@@ -1,4 +1,4 @@
-"""One model in a fresh process, measured on request; edge_runtime.bench.session starts it.
+"""One model in a fresh process, measured on request; edge_runtime.bench.child_session starts it.
 
     python -m edge_runtime.bench.child '{"model": "m.tflite", "input": null, "jobs": 1, "options": {}}'
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_runtime.processor import read_processor, usable_cores
+from edge_runtime.host.processor import read_processor, usable_cores
 
 _CPU = "sys/devices/system/cpu"
 _PI_FLAGS = "sys/devices/platform/soc/soc:firmware/get_throttled"

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, Callable
 
+from edge_runtime.bench.child_session import Session, open_session
 from edge_runtime.bench.machine_state import read_machine_state
 from edge_runtime.bench.report import (
     BenchReport,
@@ -24,8 +25,7 @@ from edge_runtime.bench.report import (
     Ratio,
     Throughput,
 )
-from edge_runtime.bench.session import Session, open_session
-from edge_runtime.engine import NUMPY
+from edge_runtime.engines.engine import NUMPY
 from edge_runtime.errors import InputError
 
 COLD_STARTS = 5

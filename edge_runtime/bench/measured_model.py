@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.bench.memory import peak_bytes
-from edge_runtime.classifier import Classifier
-from edge_runtime.engine import NUMPY, engine_version
-from edge_runtime.metadata import Metadata, read_model_file
-from edge_runtime.pool import ClassifierPool
-from edge_runtime.windows import read_windows
+from edge_runtime.engines.engine import NUMPY, engine_version
+from edge_runtime.inference.classifier import Classifier
+from edge_runtime.inference.pool import ClassifierPool
+from edge_runtime.inputs.read_windows import read_windows
+from edge_runtime.model_file.metadata import Metadata, read_model_file
 
 WINDOWS = 64
 """How many different windows there are, if no file brings them."""
@@ -110,7 +110,7 @@ class MeasuredModel:
         engine = self._classifier.engine
         if engine != NUMPY:
             return f"{engine} {engine_version(engine)} offers none to Python"
-        from edge_runtime.bench.operators import profile
+        from edge_runtime.bench.operator_profile import profile
 
         flatbuffer = read_model_file(self._path, trust=self._trust).flatbuffer
         normalized = self._classifier.spec.normalization.apply(self._windows[0])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.atomic_file import replacing
 from edge_runtime.bench.report import BenchReport, ModelBench
-from edge_runtime.extras import needs_extra
+from edge_runtime.host.atomic_file import replacing
+from edge_runtime.host.optional_packages import needs_extra
 
 MODEL_COLORS = ("#4477aa", "#ee6677")
 STAGES = {"python": "#cccccc", "imports": "#999999", "opening": "#666666", "first_prediction": "#222222"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from edge_runtime.commands.options import engine_options
+from edge_runtime.commands.shared_options import engine_options
 
 
 @click.command()

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_runtime.commands.options import engine_options, opened_pool
+from edge_runtime.commands.shared_options import engine_options, opened_pool
 from edge_runtime.errors import InputError
 
 if TYPE_CHECKING:
-    from edge_runtime.metadata import Metadata
-    from edge_runtime.row_lines import Line
+    from edge_runtime.inputs.lines import Line
+    from edge_runtime.model_file.metadata import Metadata
 
 
 @click.command()
@@ -48,7 +48,7 @@ def predict(
     """
     failed = False
     with opened_pool(model, jobs, **options) as classifier:
-        from edge_runtime.answers import answer_inputs
+        from edge_runtime.commands.answer_inputs import answer_inputs
 
         lines = standard_input(classifier.spec)
         for answer in answer_inputs(
@@ -62,7 +62,7 @@ def predict(
 
 def standard_input(spec: Metadata) -> Iterator[Line]:
     """Lines as they arrive; a generator, so that standard input is touched only when it is read."""
-    from edge_runtime.row_lines import longest_line, read_lines
+    from edge_runtime.inputs.lines import longest_line, read_lines
 
     if sys.stdin is None:
         raise InputError("standard input is closed")

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from edge_runtime.commands.options import engine_options, opened_stream
+from edge_runtime.commands.shared_options import engine_options, opened_stream
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the signal's number, as a shell reports it."""
@@ -59,11 +59,11 @@ def stream(
     (convert --graph step) of all rows so far. A bad row is answered with its error, and does not count;
     the exit code is then 2.
     """
-    from edge_runtime.row_sources import parse_source
+    from edge_runtime.stream.sources import parse_source
 
     place = parse_source(source)
     with _ended_by_signals(), opened_stream(model, hop=hop, restart=restart, **options) as rows:
-        from edge_runtime.stream_session import Settings, stream_rows
+        from edge_runtime.stream.reconnect import Settings, stream_rows
 
         settings = Settings(listen, reconnect, top, drop_late, reply)
         good = stream_rows(rows, place, click.echo, settings)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from edge_runtime.commands.options import engine_options, opened
+from edge_runtime.commands.shared_options import engine_options, opened
 
 
 @click.command()

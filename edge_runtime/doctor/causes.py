@@ -8,7 +8,7 @@ from typing import Callable
 from edge_runtime.doctor.finding import Finding
 from edge_runtime.doctor.remedies import Remedies
 from edge_runtime.doctor.trial import IMPORT, MODEL, NUMPY_IMPORT, Trial, first_line
-from edge_runtime.engine import NUMPY
+from edge_runtime.engines.engine import NUMPY
 
 SIGNALS = {
     "SIGILL": "illegal instruction: it is built for a newer processor than this one",

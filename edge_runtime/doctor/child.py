@@ -9,7 +9,7 @@ import signal
 import subprocess
 from dataclasses import dataclass
 
-from edge_runtime.module_command import module_command
+from edge_runtime.host.child_process import module_command
 
 
 @dataclass(frozen=True)

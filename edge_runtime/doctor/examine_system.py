@@ -13,7 +13,7 @@ from edge_runtime.doctor.installation import (
     real_need,
     why_not,
 )
-from edge_runtime.doctor.model import ModelFacts, read_model_facts
+from edge_runtime.doctor.model_facts import ModelFacts, read_model_facts
 from edge_runtime.doctor.model_findings import loads, refusal
 from edge_runtime.doctor.pip import OWN_WHEEL, Pip
 from edge_runtime.doctor.remedies import IMAGER, Remedies
@@ -21,7 +21,7 @@ from edge_runtime.doctor.system import System, parse_system
 from edge_runtime.doctor.trial import SECONDS
 from edge_runtime.doctor.wheels import Release, date
 from edge_runtime.doctor.xnnpack import gains, without_xnnpack
-from edge_runtime.engine import AUTO, ENGINES, NUMPY, check_engine_name
+from edge_runtime.engines.engine import AUTO, ENGINES, NUMPY, check_engine_name
 from edge_runtime.errors import EngineError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_runtime.doctor.system import GLIBC, System
 from edge_runtime.doctor.wheels import Release, libcs, newest, releases
-from edge_runtime.engine import ENGINES
+from edge_runtime.engines.engine import ENGINES
 
 OLDEST_PYTHON = (3, 9)
 """That edge-rnn runs on (pyproject.toml, requires-python)."""

@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edge_runtime.processor import read_processor, read_text
+from edge_runtime.host.processor import read_processor, read_text
 
 OS_RELEASE = "etc/os-release"
 

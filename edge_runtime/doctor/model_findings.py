@@ -6,7 +6,7 @@ import shlex
 
 from edge_runtime.doctor.finding import Finding
 from edge_runtime.doctor.installation import available_engines
-from edge_runtime.doctor.model import ModelFacts
+from edge_runtime.doctor.model_facts import ModelFacts
 from edge_runtime.doctor.operators import Series, series_of
 from edge_runtime.doctor.remedies import Remedies
 from edge_runtime.doctor.wheels import Release

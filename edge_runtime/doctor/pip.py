@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from edge_runtime.doctor.interpreter import Interpreter
+from edge_runtime.doctor.python_facts import Interpreter
 from edge_runtime.doctor.system import KNOWN, System, parse_system
 
 PIWHEELS = "https://www.piwheels.org/simple"

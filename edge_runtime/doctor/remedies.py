@@ -9,7 +9,7 @@ from edge_runtime.doctor.installation import available_engines, installation, ne
 from edge_runtime.doctor.pip import OWN_WHEEL, Pip
 from edge_runtime.doctor.system import System
 from edge_runtime.doctor.wheels import Release, releases
-from edge_runtime.engine import ENGINES
+from edge_runtime.engines.engine import ENGINES
 
 REINSTALL = " --force-reinstall --no-cache-dir"
 

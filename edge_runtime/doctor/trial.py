@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.doctor.child import run_module
-from edge_runtime.engine import NUMPY
+from edge_runtime.engines.engine import NUMPY
 
 TRIAL_MODEL = str(Path(__file__).with_name("trial.tflite"))
 
@@ -117,7 +117,7 @@ def first_line(failure: str) -> str:
 
 
 def try_engine(engine: str, model: str | None = None, *, seconds: float = SECONDS) -> Trial:
-    """Load `engine` (of edge_runtime.engine), run the trial model and `model` in it."""
+    """Load `engine` (of edge_runtime.engines.engine), run the trial model and `model` in it."""
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder, "record")
         record.touch()

@@ -44,7 +44,7 @@ def _stages(engine: str, model: str, file: TextIO) -> None:
 def _import_engine(engine: str) -> None:
     from importlib import import_module
 
-    from edge_runtime.engine import ENGINES
+    from edge_runtime.engines.engine import ENGINES
 
     if engine in ENGINES:
         import_module(f"{ENGINES[engine]}.interpreter")
@@ -54,7 +54,7 @@ def _verified(model: str, engine: str) -> dict[str, Any]:
     """The verification as JSON has it; of a file without probes one window of zeros is run."""
     import numpy as np
 
-    from edge_runtime.classifier import Classifier
+    from edge_runtime.inference.classifier import Classifier
 
     with Classifier(model, engine=engine) as classifier:
         if classifier.spec.probes is None:
@@ -66,8 +66,8 @@ def _verified(model: str, engine: str) -> dict[str, Any]:
 
 
 def _opened(model: str, engine: str) -> Any:
-    from edge_runtime.engine import open_interpreter
-    from edge_runtime.metadata import read_model
+    from edge_runtime.engines.engine import open_interpreter
+    from edge_runtime.model_file.metadata import read_model
 
     return open_interpreter(read_model(model)[0], engine=engine)
 

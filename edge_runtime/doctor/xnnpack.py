@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from edge_runtime.doctor.finding import Finding
-from edge_runtime.doctor.model import ModelFacts
+from edge_runtime.doctor.model_facts import ModelFacts
 from edge_runtime.doctor.remedies import Remedies
 from edge_runtime.doctor.wheels import Release, newest
-from edge_runtime.engine import ENGINES
+from edge_runtime.engines.engine import ENGINES
 
 INT8 = "edge-rnn convert RUN --precision int8 --out MODEL"
 

@@ -11,8 +11,8 @@ from typing import Any, Callable
 
 import numpy as np
 
-from edge_runtime.numpy_engine.flatbuffer_reader import MalformedError
-from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Tensor
+from edge_runtime.tflite.flatbuffer_reader import MalformedError
+from edge_runtime.tflite.graph import Graph, Op, Operator, Tensor
 
 Shape = tuple[int, ...]
 

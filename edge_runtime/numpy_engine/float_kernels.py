@@ -7,8 +7,8 @@ from typing import Any, Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.numpy_engine.graph import Op, Operator, Tensor
-from edge_runtime.quantization import dequantize
+from edge_runtime.tflite.graph import Op, Operator, Tensor
+from edge_runtime.tflite.quantization import dequantize
 
 Array = NDArray[Any]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.numpy_engine.graph import Operator, Tensor
 from edge_runtime.numpy_engine.integer_kernels import exact_columns
+from edge_runtime.tflite.graph import Operator, Tensor
 
 Array = NDArray[Any]
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.numpy_engine.fixed_point import Multiplier, Rescaling
-from edge_runtime.numpy_engine.graph import Op, Operator, Tensor
 from edge_runtime.numpy_engine.integer_kernels import Kernel, exact_columns
+from edge_runtime.tflite.graph import Op, Operator, Tensor
 
 Array = NDArray[Any]
 Int64 = NDArray[np.int64]

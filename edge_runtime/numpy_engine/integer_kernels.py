@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.numpy_engine.fixed_point import Multiplier, Rescaling
 from edge_runtime.numpy_engine.float_kernels import logistic
-from edge_runtime.numpy_engine.graph import Op, Operator, Tensor
+from edge_runtime.tflite.graph import Op, Operator, Tensor
 
 Array = NDArray[Any]
 Kernel = Callable[["list[Array]"], "list[Array]"]

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.numpy_engine import float_kernels, hybrid_kernels, int16_kernels, integer_kernels
-from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization, Tensor
-from edge_runtime.quantization import dequantize, quantize
+from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
+from edge_runtime.tflite.quantization import dequantize, quantize
 
 Array = NDArray[Any]
 Kernel = Callable[["list[Array]"], "list[Array]"]

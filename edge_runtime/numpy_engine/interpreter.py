@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.numpy_engine.flatbuffer_reader import MalformedError
-from edge_runtime.numpy_engine.graph import Tensor
 from edge_runtime.numpy_engine.interpret import PreparedGraph
 from edge_runtime.numpy_engine.read_graph import read_graph
+from edge_runtime.tflite.flatbuffer_reader import MalformedError
+from edge_runtime.tflite.graph import Tensor
 
 
 class NumpyInterpreter:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from edge_runtime.errors import printable
 from edge_runtime.numpy_engine.check_graph import check_graph
-from edge_runtime.numpy_engine.flatbuffer_reader import Buffer, MalformedError, Table
-from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization, Tensor
+from edge_runtime.tflite.flatbuffer_reader import Buffer, MalformedError, Table
+from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 
 BUILTIN_CODES = {
     0: Op.ADD,

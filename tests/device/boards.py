@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.engine_environment import make_in, without_this_python
-from convert.precision import PRECISIONS
+from convert.proof.environments import make_in, without_this_python
+from convert.targets.precision import PRECISIONS
 from edge_runtime.errors import EngineError
 from scripts.arm_boards import BOARDS, board_of
 from scripts.arm_root import AARCH64, arm_machine
 from scripts.cached_folder import cached_folder
-from tests.conftest import ROOT
 from tests.device.environments import python
+from tests.support.commands import ROOT
 
 CPUS = tuple(board.cpu for board in BOARDS)
 X86 = "x86"

@@ -9,11 +9,11 @@ import pytest
 
 from edge_runtime.errors import EngineError
 from scripts.arm_boards import board_of
-from tests.conftest import edge_rnn, mnist_folder, succeed
 from tests.device.boards import Boards, Digits
 from tests.device.environments import Environments
 from tests.device.matrix import Matrix
-from tests.end_of_run import show_at_end
+from tests.support.commands import edge_rnn, mnist_folder, succeed
+from tests.support.end_of_run import show_at_end
 
 COUNT = 200
 """Digits of the test split that the boards classify."""

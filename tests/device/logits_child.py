@@ -17,10 +17,10 @@ import numpy as np
 
 from edge_runtime import Classifier
 from edge_runtime.errors import EdgeRnnError
-from edge_runtime.metadata import read_model
+from edge_runtime.model_file.metadata import read_model
 from edge_runtime.numpy_engine.interpret import run_all
 from edge_runtime.numpy_engine.read_graph import read_graph
-from edge_runtime.quantization import dequantize, quantize
+from edge_runtime.tflite.quantization import dequantize, quantize
 
 
 def main(job: dict) -> None:

@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from convert.precision import PRECISIONS
+from convert.targets.precision import PRECISIONS
 from edge_runtime import __version__
 from edge_runtime.cli import COMMANDS
 from scripts.arm_boards import board_of
-from tests.conftest import succeed
 from tests.device.boards import CPUS, INTEGER, engines_of, kernels_of, precisions_of
 from tests.device.matrix import compared
+from tests.support.commands import succeed
 
 FLOAT_BOUND = 1e-4
 """Additions in another order."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import succeed
 from tests.device.environments import VERSIONS
+from tests.support.commands import succeed
 
 
 @pytest.fixture(scope="module", params=VERSIONS)

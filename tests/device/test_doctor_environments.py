@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from edge_runtime.doctor.trial import TRIAL_MODEL
-from tests.conftest import succeed
 from tests.device.environments import python
 from tests.device.test_clean_environment import on_device
+from tests.support.commands import succeed
 
 old_enough = pytest.mark.skipif(
     sys.version_info >= (3, 12), reason="tflite-runtime has wheels up to Python 3.11"

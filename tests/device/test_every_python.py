@@ -10,22 +10,12 @@ from itertools import product
 
 import pytest
 
-from convert.compile import GRAPHS
-from tests.conftest import OFFERED, ROOT
+from convert.compiler.compile import GRAPHS
 from tests.device.environments import VERSIONS, python
-from tests.model_files import FOLDER_VARIABLE, flatbuffer_of
+from tests.support.commands import OFFERED, ROOT
+from tests.support.model_files import FOLDER_VARIABLE, flatbuffer_of
 
-NEEDED = (
-    "__init__.py",
-    "conftest.py",
-    "end_of_run.py",
-    "engines.py",
-    "fuzz",
-    "model_files.py",
-    "networks.py",
-    "stream_process.py",
-    "runtime",
-)
+NEEDED = ("__init__.py", "conftest.py", "fuzz", "runtime", "support")
 """What of tests/ those tests use."""
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 
-from edge_runtime.metadata import LABELS_NAME, PROBES_NAME, RECORD_NAME
+from edge_runtime.model_file.metadata import LABELS_NAME, PROBES_NAME, RECORD_NAME
 from tests.fuzz.bytes_mutations import WORDS, mutated, overwritten
 from tests.fuzz.json_mutations import mutated_json
 

@@ -9,10 +9,10 @@ import signal
 from pathlib import Path
 from random import Random
 
-from edge_runtime.classifier import Classifier
-from edge_runtime.engine import choose_engine
+from edge_runtime.engines.engine import choose_engine
 from edge_runtime.errors import EdgeRnnError, ModelError
-from edge_runtime.metadata import read_model_file
+from edge_runtime.inference.classifier import Classifier
+from edge_runtime.model_file.metadata import read_model_file
 from tests.fuzz.archive_mutations import Parts
 from tests.fuzz.flatbuffer_mutations import mutated_flatbuffer
 from tests.fuzz.model_targets import Seeds, window_of

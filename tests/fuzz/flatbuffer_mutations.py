@@ -6,7 +6,7 @@ import struct
 from functools import lru_cache
 from random import Random
 
-from edge_runtime.numpy_engine.flatbuffer_reader import FORMATS, Buffer, Table
+from edge_runtime.tflite.flatbuffer_reader import FORMATS, Buffer, Table
 from tests.fuzz.bytes_mutations import WORDS, mutated, overwritten
 
 

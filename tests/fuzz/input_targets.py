@@ -12,13 +12,13 @@ from random import Random
 
 import numpy as np
 
-from edge_runtime.answers import Answer, answer_file, answer_lines
-from edge_runtime.classifier import Classifier
+from edge_runtime.commands.answer_inputs import Answer, answer_file, answer_lines
 from edge_runtime.commands.predict import standard_input
-from edge_runtime.engine import installed_engines
+from edge_runtime.engines.engine import installed_engines
 from edge_runtime.errors import InputError
-from edge_runtime.row_lines import longest_line
-from edge_runtime.windows import read_windows
+from edge_runtime.inference.classifier import Classifier
+from edge_runtime.inputs.lines import longest_line
+from edge_runtime.inputs.read_windows import read_windows
 from tests.fuzz import array_mutations, image_mutations, text_mutations
 from tests.fuzz.outcome import Mutation, Outcome, WrongAnswerError
 from tests.fuzz.seeds import FEATURES, PIXELS, STEPS

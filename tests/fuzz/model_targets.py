@@ -9,12 +9,12 @@ from random import Random
 
 import numpy as np
 
-from convert.inspect_model import inspect_model
-from edge_runtime.classifier import Classifier
+from convert.inspection.inspect_model import inspect_model
 from edge_runtime.errors import ModelError
-from edge_runtime.metadata import ModelFile, read_model_file
-from edge_runtime.normalization import Normalization
-from edge_runtime.probes import read_probes
+from edge_runtime.inference.classifier import Classifier
+from edge_runtime.model_file.metadata import ModelFile, read_model_file
+from edge_runtime.model_file.normalization import Normalization
+from edge_runtime.model_file.probes import read_probes
 from tests.fuzz.archive_mutations import Parts, mutated_archive
 from tests.fuzz.bytes_mutations import mutated, splice
 from tests.fuzz.flatbuffer_mutations import mutated_flatbuffer

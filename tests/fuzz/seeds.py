@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.compile import compile_network
-from convert.embed import embed
-from edge_runtime.classifier import Classifier
-from edge_runtime.metadata import STEP, UNROLLED, Metadata, read_model_file
-from edge_runtime.normalization import Normalization
-from edge_runtime.parity_report import EngineParity, ParityBudget, ParityReport, RowParity
-from edge_runtime.probe_record import ProbeRecord
-from edge_runtime.probes import Probes
-from edge_runtime.step_model import UNCHANGED
-from tests.model_files import metadata_for
-from tests.networks import random_network, random_windows
+from convert.compiler.compile import compile_network
+from convert.model_file.archive import embed
+from edge_runtime.inference.classifier import Classifier
+from edge_runtime.inference.step_model import UNCHANGED
+from edge_runtime.model_file.metadata import STEP, UNROLLED, Metadata, read_model_file
+from edge_runtime.model_file.normalization import Normalization
+from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, ParityReport, RowParity
+from edge_runtime.model_file.probe_record import ProbeRecord
+from edge_runtime.model_file.probes import Probes
+from tests.support.model_files import metadata_for
+from tests.support.networks import random_network, random_windows
 
 STEPS, FEATURES, CLASSES = 3, 3, 4
 """Of the small models, the one of pixels included."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Callable
 
-from edge_runtime.engine import installed_engines
+from edge_runtime.engines.engine import installed_engines
 from tests.fuzz import input_targets
 from tests.fuzz.engine_target import TrustTarget
 from tests.fuzz.model_targets import InspectTarget, LoaderTarget, NumpyTarget, VerifyTarget

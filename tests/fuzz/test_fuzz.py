@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.conftest import ENGINES, SEED
-from tests.end_of_run import show_at_end
 from tests.fuzz.campaign import Counts, explained, run_target, table, write_seeds_once
 from tests.fuzz.targets import TARGETS
+from tests.support.commands import ENGINES, SEED
+from tests.support.end_of_run import show_at_end
 
 LOADER = 20_000
 """Mutations of model files, for all engines together."""

@@ -9,15 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from convert.embed import embed
+from convert.model_file.archive import embed
 from edge_runtime import Classifier, EdgeRnnError, EngineError, InputError, ModelError, Prediction
-from edge_runtime.answers import answer_of
-from edge_runtime.metadata import read_model
-from edge_runtime.normalization import Normalization
-from edge_runtime.pool import ClassifierPool
-from tests.conftest import ENGINES
-from tests.model_files import metadata_for, write_model
-from tests.networks import lstm_logits, random_network
+from edge_runtime.commands.answer_inputs import answer_of
+from edge_runtime.inference.pool import ClassifierPool
+from edge_runtime.model_file.metadata import read_model
+from edge_runtime.model_file.normalization import Normalization
+from tests.support.commands import ENGINES
+from tests.support.model_files import metadata_for, write_model
+from tests.support.networks import lstm_logits, random_network
 
 RAW = np.random.default_rng(3).normal(20, 5, (6, 5, 3)).astype(np.float32)
 

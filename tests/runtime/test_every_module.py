@@ -12,8 +12,8 @@ import pytest
 
 import edge_runtime
 from edge_runtime.cli import COMMANDS
-from tests.conftest import ENGINES, edge_rnn, succeed
-from tests.model_files import write_model
+from tests.support.commands import ENGINES, edge_rnn, succeed
+from tests.support.model_files import write_model
 
 MODULES = [
     module.name

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_runtime.numpy_engine.fixed_point import Multiplier
-from edge_runtime.quantization import dequantize, quantize
+from edge_runtime.tflite.quantization import dequantize, quantize
 
 
 def ties_upwards(value: Fraction) -> int:

@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from edge_runtime.parity_report import EngineParity, ParityBudget, ParityReport
+from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, ParityReport
 
 GOOD = EngineParity("tflite-runtime", "2.14.0", True, None, 0.99, 0.999, 0.5, 0.05)
 BAD = replace(GOOD, engine="ai-edge-litert", agreement=0.98)

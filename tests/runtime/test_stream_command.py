@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from edge_runtime import Classifier
-from tests.conftest import edge_rnn
-from tests.model_files import write_model
-from tests.stream_process import streaming
+from tests.support.commands import edge_rnn
+from tests.support.model_files import write_model
+from tests.support.stream_process import streaming
 
 STEPS = 5
 ROWS = np.random.default_rng(3).integers(10, 30, (12, 3)).astype(np.float32)

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from edge_runtime import Classifier
-from tests.model_files import write_model
-from tests.stream_process import StreamProcess, connect, server, streaming
+from tests.support.model_files import write_model
+from tests.support.stream_process import StreamProcess, connect, server, streaming
 
 STEPS = 5
 ROWS = np.random.default_rng(3).integers(10, 30, (7, 3)).astype(np.float32)

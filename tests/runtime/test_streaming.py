@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from edge_runtime import Classifier, EngineError, InputError, StreamingClassifier
-from edge_runtime.normalization import Normalization
-from tests.conftest import ENGINES
-from tests.model_files import write_model
-from tests.networks import lstm_logits, random_network
+from edge_runtime.model_file.normalization import Normalization
+from tests.support.commands import ENGINES
+from tests.support.model_files import write_model
+from tests.support.networks import lstm_logits, random_network
 
 STEPS = 5
 ROWS = np.random.default_rng(3).normal(20, 5, (23, 3)).astype(np.float32)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from edge_runtime.errors import InputError
-from edge_runtime.normalization import Normalization
-from edge_runtime.quantization import dequantize, quantize
-from edge_runtime.tensors import InputTensor, LogitsTensor
+from edge_runtime.inference.tensors import InputTensor, LogitsTensor
+from edge_runtime.model_file.normalization import Normalization
+from edge_runtime.tflite.quantization import dequantize, quantize
 
 SHAPE = (4, 3)
 NORMALIZATIONS = (

@@ -10,18 +10,18 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from convert.compile import compile_network
-from convert.inspect_model import inspect_model
+from convert.compiler.compile import compile_network
+from convert.inspection.inspect_model import inspect_model
+from edge_runtime.bench.child_session import open_session
 from edge_runtime.bench.measure import latency_ratio, settings
 from edge_runtime.bench.measured_model import timed_windows
-from edge_runtime.bench.operators import profile
-from edge_runtime.bench.session import open_session
+from edge_runtime.bench.operator_profile import profile
 from edge_runtime.errors import EngineError
-from edge_runtime.metadata import STEP, UNROLLED
-from edge_runtime.normalization import Normalization
-from tests.conftest import ENGINES, edge_rnn, succeed
-from tests.model_files import metadata_for, write_model
-from tests.networks import random_network, random_windows
+from edge_runtime.model_file.metadata import STEP, UNROLLED
+from edge_runtime.model_file.normalization import Normalization
+from tests.support.commands import ENGINES, edge_rnn, succeed
+from tests.support.model_files import metadata_for, write_model
+from tests.support.networks import random_network, random_windows
 
 OPTIONS = {"engine": ENGINES[0], "threads": 1, "shared_weights": False, "trust": False}
 

@@ -14,9 +14,9 @@ import convert
 import edge_runtime
 import train
 from edge_runtime import Classifier
-from edge_runtime.engine import choose_engine
-from tests.conftest import ROOT, edge_rnn, succeed
-from tests.model_files import write_model
+from edge_runtime.engines.engine import choose_engine
+from tests.support.commands import ROOT, edge_rnn, loaded_by, succeed
+from tests.support.model_files import write_model
 from train.hyperparameters import PRESETS, preset
 
 NEEDED_BY_ENGINES = {
@@ -30,27 +30,33 @@ NEEDED_BY_ENGINES = {
 """What ai-edge-litert depends on."""
 
 PREDICT_PATH = {
-    "answers",
-    "archive",
-    "array_files",
-    "classifier",
     "cli",
     "commands",
-    "commands.options",
+    "commands.answer_inputs",
     "commands.predict",
-    "digest",
-    "engine",
+    "commands.shared_options",
+    "engines",
+    "engines.engine",
     "errors",
-    "extras",
-    "json_values",
-    "lazy",
-    "metadata",
-    "normalization",
-    "quantization",
-    "runner",
-    "tensor_types",
-    "tensors",
-    "windows",
+    "host",
+    "host.lazy_names",
+    "host.optional_packages",
+    "inference",
+    "inference.classifier",
+    "inference.runner",
+    "inference.tensor_types",
+    "inference.tensors",
+    "inputs",
+    "inputs.numpy_files",
+    "inputs.read_windows",
+    "model_file",
+    "model_file.json_fields",
+    "model_file.metadata",
+    "model_file.normalization",
+    "model_file.sha256",
+    "model_file.zip_reader",
+    "tflite",
+    "tflite.quantization",
 }
 """Our modules from the command line to a prediction."""
 
@@ -73,14 +79,6 @@ ALLOWED_IN_HELP = {*sys.stdlib_module_names, "click", "edge_runtime", "train", "
 @pytest.fixture
 def model(tmp_path):
     return write_model(tmp_path / "model.tflite")
-
-
-def loaded_by(code: str) -> set[str]:
-    """Top-level modules that `code` loads in a fresh interpreter, beyond those of its start-up."""
-    show = "print('\\n'.join({*sys.modules} - before))"
-    program = f"import sys\nbefore = {{*sys.modules}}\n{code}\n{show}"
-    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return {name.split(".")[0] for name in output.stdout.split()}
 
 
 def test_help_lists_everything_and_loads_nothing_heavy():

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from convert.calibrate import calibrate
-from convert.compile import compile_network, lower
-from convert.flatbuffer import serialize
-from convert.quantize import quantize_matrix
-from convert.rounding import second_moments
-from convert.unroll import unroll
+from convert.compiler.compile import compile_network, lower
+from convert.compiler.float_graph.unroll import unroll
+from convert.compiler.quantize import quantize_matrix
+from convert.compiler.scales.calibrate import calibrate
+from convert.compiler.weights.gptq import second_moments
+from convert.model_file.flatbuffer import serialize
 from edge_runtime.errors import InputError
-from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Tensor
 from edge_runtime.numpy_engine.interpret import apply, run
-from edge_runtime.quantization import dequantize, quantize
-from tests.conftest import ENGINES
-from tests.engines import invoke
-from tests.networks import lstm_logits, random_network, random_windows
+from edge_runtime.tflite.graph import Graph, Op, Operator, Tensor
+from edge_runtime.tflite.quantization import dequantize, quantize
+from tests.support.commands import ENGINES
+from tests.support.engines import invoke
+from tests.support.networks import lstm_logits, random_network, random_windows
 
 PRECISIONS = ("float32", "float16", "dynamic", "mixed", "int8")
 FORBIDDEN = {"WHILE", "IF", "CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CUSTOM"}

@@ -12,21 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from convert.compile import lower
-from convert.embed import embed
-from convert.flatbuffer import serialize
-from convert.target import Target
+from convert.compiler.compile import lower
+from convert.model_file.archive import embed
+from convert.model_file.flatbuffer import serialize
+from convert.targets.target import Target
 from edge_runtime.doctor.examine import examine
 from edge_runtime.doctor.libc import _musl
 from edge_runtime.doctor.machine import this_machine
 from edge_runtime.doctor.trial import TRIAL_MODEL, try_engine
 from edge_runtime.doctor.trial_child import has_delegate
-from edge_runtime.engine import open_interpreter
-from edge_runtime.metadata import read_model
-from tests.conftest import ENGINES, ROOT, edge_rnn, succeed
-from tests.model_files import metadata_for, write_model
-from tests.networks import random_network, random_windows
-from tests.unit.test_command_line import loaded_by
+from edge_runtime.engines.engine import open_interpreter
+from edge_runtime.model_file.metadata import read_model
+from tests.support.commands import ENGINES, ROOT, edge_rnn, loaded_by, succeed
+from tests.support.model_files import metadata_for, write_model
+from tests.support.networks import random_network, random_windows
 
 both_engines = pytest.mark.skipif(len(ENGINES) < 2, reason="needs both engines")
 

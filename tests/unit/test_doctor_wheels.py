@@ -14,14 +14,14 @@ from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from edge_runtime.doctor.installation import available_engines, installation, required_engine
-from edge_runtime.doctor.interpreter import this_interpreter
+from edge_runtime.doctor.python_facts import this_interpreter
 from edge_runtime.doctor.system import parse_system
 from edge_runtime.doctor.wheels import fits, newest, releases
-from edge_runtime.engine import ENGINES
+from edge_runtime.engines.engine import ENGINES
 from edge_runtime.errors import InputError
-from tests.conftest import ROOT, edge_rnn, succeed
-from tests.model_files import write_model
-from tests.parity.test_targets import pypi_answers
+from tests.support.commands import ROOT, edge_rnn, succeed
+from tests.support.model_files import write_model
+from tests.workstation.test_targets import pypi_answers
 
 PACKAGES = (*ENGINES, "numpy")
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from convert.compile import float_graph, lower
-from convert.explain import explain
-from convert.explain_picture import draw_explanation
-from convert.network import Bidirectional, Network
-from edge_runtime.numpy_engine.graph import Graph, Quantization
-from tests.networks import RandomLayers, random_windows
+from convert.compiler.compile import float_graph, lower
+from convert.explain.loss_by_step import explain
+from convert.explain.picture import draw_explanation
+from convert.source_model.network import Bidirectional, Network
+from edge_runtime.tflite.graph import Graph, Quantization
+from tests.support.networks import RandomLayers, random_windows
 
 STEPS, FEATURES, UNITS = 6, 5, 16
 MAKE = RandomLayers()

@@ -8,17 +8,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convert.compile import lower
-from convert.flatbuffer import serialize
-from convert.fold import fold
-from convert.network import Affine, GlobalPooling, LayerNorm, Network
-from convert.unroll import unroll
-from edge_runtime.numpy_engine.graph import Graph, Op
+from convert.compiler.compile import lower
+from convert.compiler.float_graph.unroll import unroll
+from convert.model_file.flatbuffer import serialize
+from convert.source_model.fold import fold
+from convert.source_model.network import Affine, GlobalPooling, LayerNorm, Network
 from edge_runtime.numpy_engine.interpret import run
-from edge_runtime.quantization import dequantize, quantize
-from tests.conftest import ENGINES
-from tests.engines import invoke
-from tests.networks import RandomLayers, layer_combinations, random_windows
+from edge_runtime.tflite.graph import Graph, Op
+from edge_runtime.tflite.quantization import dequantize, quantize
+from tests.support.commands import ENGINES
+from tests.support.engines import invoke
+from tests.support.networks import RandomLayers, layer_combinations, random_windows
 
 COMBINATIONS = layer_combinations()
 

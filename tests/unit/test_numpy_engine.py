@@ -7,23 +7,23 @@ import dataclasses
 import numpy as np
 import pytest
 
-from convert.compile import compile_network, lower
-from convert.embed import embed
-from convert.flatbuffer import serialize
-from convert.precision import PRECISIONS
+from convert.compiler.compile import compile_network, lower
+from convert.model_file.archive import embed
+from convert.model_file.flatbuffer import serialize
+from convert.targets.precision import PRECISIONS
 from edge_runtime import Classifier
-from edge_runtime.engine import open_interpreter
-from edge_runtime.metadata import STEP
+from edge_runtime.engines.engine import open_interpreter
+from edge_runtime.model_file.metadata import STEP
 from edge_runtime.numpy_engine.check_graph import check_graph
-from edge_runtime.numpy_engine.flatbuffer_reader import MalformedError
-from edge_runtime.numpy_engine.graph import Graph, Op, Operator, Quantization, Tensor
 from edge_runtime.numpy_engine.interpret import prepared, run_all
 from edge_runtime.numpy_engine.read_graph import read_graph
-from edge_runtime.quantization import dequantize, quantize
-from tests.conftest import ENGINES, OFFERED
-from tests.engines import invoke
-from tests.model_files import metadata_for, write_model
-from tests.networks import layer_combinations, random_network, random_windows
+from edge_runtime.tflite.flatbuffer_reader import MalformedError
+from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
+from edge_runtime.tflite.quantization import dequantize, quantize
+from tests.support.commands import ENGINES, OFFERED
+from tests.support.engines import invoke
+from tests.support.model_files import metadata_for, write_model
+from tests.support.networks import layer_combinations, random_network, random_windows
 
 INTEGER = ("int8", "int16x8")
 """Precisions in which nothing is left to the order of float additions."""

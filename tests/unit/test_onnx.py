@@ -7,10 +7,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from convert.from_onnx import OnnxNetwork, network_from_onnx
-from convert.network import Bidirectional, Dense, Lstm
-from convert.onnx_file import OnnxFile, file_from_model
-from convert.unroll import unroll
+from convert.compiler.float_graph.unroll import unroll
+from convert.readers.onnx.file import OnnxFile, file_from_model
+from convert.readers.onnx.read_model import OnnxNetwork, network_from_onnx
+from convert.source_model.network import Bidirectional, Dense, Lstm
 from edge_runtime.errors import DataError, InputError
 from edge_runtime.numpy_engine.interpret import run
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convert.compile import lower
-from convert.recipe import read_recipe
+from convert.compiler.compile import lower
+from convert.compiler.recipe import read_recipe
 from edge_runtime.errors import InputError
-from tests.networks import random_network, random_windows
+from tests.support.networks import random_network, random_windows
 
 NETWORK = random_network()
 WINDOWS = random_windows(NETWORK)

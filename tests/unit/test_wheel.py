@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 
-from tests.conftest import ROOT
+from tests.support.commands import ROOT
 
 
 def test_top_level_names(wheel):

@@ -1,0 +1,1 @@
+"""A Network to a Graph, float or quantized."""

@@ -1,0 +1,133 @@
+"""Network -> bytes of a TFLite FlatBuffer: the compiler's stages in order. Loads no TensorFlow."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.compiler.checks import check_float16, check_network, check_ranges, check_windows
+from convert.compiler.float_graph.step import step_graph, with_tied_states
+from convert.compiler.float_graph.unroll import unroll
+from convert.compiler.quantize import matrices, to_int8, to_int16x8
+from convert.compiler.recipe import Recipe
+from convert.compiler.scales.calibrate import calibrate
+from convert.compiler.scales.cell_state import keep_state_float
+from convert.compiler.scales.equalize import balance
+from convert.compiler.scales.int8_scales import int8_quantizations
+from convert.compiler.scales.int16_scales import int16_quantizations
+from convert.compiler.scales.rounding_ties import without_half_ways
+from convert.compiler.scales.shared_scales import separate
+from convert.compiler.weights.formats import SCHEME_FORMATS, WeightFormat, with_weights
+from convert.compiler.weights.gptq import second_moments
+from convert.model_file.flatbuffer import serialize
+from convert.source_model.network import Network
+from convert.targets.operator_check import check_operators
+from convert.targets.precision import scheme_for
+from convert.targets.target import Target, target_named
+from edge_runtime.errors import InputError
+from edge_runtime.model_file.metadata import STEP, UNROLLED
+from edge_runtime.tflite.graph import Graph
+
+Windows = NDArray[np.float32]
+
+GRAPHS = {UNROLLED: unroll, STEP: step_graph}
+"""Name -> function from Network to float Graph: of a whole window, or of one row with states."""
+
+
+PROJECTED = ("float32",)
+"""Schemes in which one matmul over the window beats one that joins input and state in every step."""
+
+
+def compile_network(
+    network: Network,
+    windows: Windows,
+    *,
+    precision: str,
+    target: str | Target = "any",
+    graph: str = "unrolled",
+    strip: bool = False,
+) -> bytes:
+    """The FlatBuffer of `network` in `precision`, for the engines of `target`; `graph`: one of GRAPHS.
+
+    `windows`: normalized calibration windows, float32 `[N, steps, features]`, of the training split;
+    float32 and float16 do not look at them. The same arguments give the same bytes. Raises InputError
+    for an unknown precision, target or graph, for a layer that the graph of a step cannot have, and for
+    an operator that the target does not load; DataError for weights or windows that hold no finite
+    numbers. `strip`: see flatbuffer.serialize.
+    """
+    lowered = lower(network, windows, precision=precision, target=target, graph=graph)
+    engines = target_named(target)
+    check_operators(lowered, engines, scheme_for(precision, engines))
+    return serialize(lowered, strip=strip)
+
+
+def float_graph(network: Network, graph: str = "unrolled") -> Graph:
+    """The float graph of that name, before quantization. Raises InputError for an unknown one."""
+    if graph not in GRAPHS:
+        raise InputError(f"unknown graph {graph!r}: choose {' or '.join(GRAPHS)}")
+    return GRAPHS[graph](network)
+
+
+def lower(
+    network: Network,
+    windows: Windows,
+    *,
+    precision: str,
+    target: str | Target = "any",
+    graph: str = "unrolled",
+    recipe: Recipe | None = None,
+) -> Graph:
+    """The graph that `compile_network` writes; takes the same, and leaves operators unchecked.
+
+    `recipe`: ranges and weight formats of its own; InputError where they do not go with the precision.
+    """
+    scheme = scheme_for(precision, target_named(target))
+    if recipe is not None:
+        recipe.check(scheme, target_named(target))
+    check_network(network)
+    check_windows(network, windows)
+    if graph == UNROLLED and scheme in PROJECTED:
+        return quantized(unroll(network, project=True), windows, scheme, recipe)
+    return quantized(float_graph(network, graph), windows, scheme, recipe)
+
+
+def quantized(graph: Graph, windows: Windows, scheme: str, recipe: Recipe | None = None) -> Graph:
+    """The float `graph` by a quantization scheme, one of those in convert.targets.precision."""
+    if scheme in SCHEME_FORMATS:
+        return _with_float_activations(graph, windows, SCHEME_FORMATS[scheme], recipe)
+    return _with_integer_activations(graph, windows, scheme, recipe)
+
+
+def _with_float_activations(
+    graph: Graph, windows: Windows, stored: WeightFormat, recipe: Recipe | None
+) -> Graph:
+    formats = dict.fromkeys(matrices(graph), stored)
+    if recipe is not None:
+        formats = recipe.apply_formats(formats)
+    kinds = {item.kind for item in formats.values()}
+    if "float16" in kinds:
+        check_float16(graph)
+    integer = bool(kinds & {"int8", "int4"})
+    return with_weights(graph, second_moments(graph, windows) if integer else {}, formats)
+
+
+def _with_integer_activations(
+    graph: Graph, windows: Windows, scheme: str, recipe: Recipe | None
+) -> Graph:
+    if scheme == "int8-float-state":
+        graph = keep_state_float(graph)
+    ranges = calibrate(graph, windows)
+    check_ranges(ranges)
+    balanced = balance(graph, ranges)
+    if balanced is not graph:
+        graph, ranges = balanced, calibrate(balanced, windows)
+    graph, ranges = separate(graph, ranges)
+    moments = second_moments(graph, windows)
+    if scheme == "int16x8":
+        int16 = with_tied_states(graph, int16_quantizations(graph, ranges))
+        return to_int16x8(graph, moments, int16)
+    quantizations = int8_quantizations(graph, ranges, windows)
+    if recipe is not None:
+        quantizations = recipe.apply_ranges(graph, quantizations)
+    quantizations = without_half_ways(graph, with_tied_states(graph, quantizations))
+    return to_int8(graph, moments, quantizations)

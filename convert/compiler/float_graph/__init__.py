@@ -1,0 +1,1 @@
+"""A Network to a float32 Graph, unrolled or one step."""

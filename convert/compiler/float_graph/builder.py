@@ -1,0 +1,83 @@
+"""Builds graphs (edge_runtime.tflite.graph), and the scale of a range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
+
+
+def affine(low: float, high: float) -> Quantization:
+    """The int8 scale and zero_point that cover [low, high] and represent 0 exactly.
+
+    Source: Jacob et al. 2018, section 3: the range is widened to include 0, and 0 falls on an integer.
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = float(np.float32((high - low) / 255)) or 1.0
+    return Quantization((scale,), int(np.clip(round(-128 - low / scale), -128, 127)))
+
+
+@dataclass
+class GraphBuilder:
+    """Collects tensors and operators; every method returns the name of what it made."""
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    operators: list[Operator] = field(default_factory=list)
+
+    def activation(self, name: str, shape: tuple[int, ...], *, keep_float: bool = False) -> str:
+        """Declare a float tensor computed at run time."""
+        return self.tensor(Tensor(name, shape, keep_float=keep_float))
+
+    def constant(self, name: str, data: NDArray[Any]) -> str:
+        """Declare a constant."""
+        return self.tensor(Tensor(name, data.shape, data.dtype, data))
+
+    def shared_constant(self, name: str, data: NDArray[Any]) -> str:
+        """Declare a constant unless there is one of that name already, which is then the same."""
+        return name if name in self.tensors else self.constant(name, data)
+
+    def width(self, name: str) -> int:
+        """The last dimension of a tensor."""
+        return self.tensors[name].shape[-1]
+
+    def tensor(self, tensor: Tensor) -> str:
+        """Add a tensor; names are unique."""
+        if tensor.name in self.tensors:
+            raise ValueError(f"two tensors are named {tensor.name}")
+        self.tensors[tensor.name] = tensor
+        return tensor.name
+
+    def operator(
+        self,
+        op: Op,
+        inputs: list[str],
+        output: str,
+        shape: tuple[int, ...],
+        axis: int | None = None,
+        *,
+        relu: bool = False,
+        keep_float: bool = False,
+    ) -> str:
+        """Add an operator with one output of the given shape."""
+        self.operators.append(Operator(op, tuple(inputs), (output,), axis, relu))
+        return self.activation(output, shape, keep_float=keep_float)
+
+    def fan_out(
+        self, op: Op, inputs: list[str], outputs: list[str], shape: tuple[int, ...], axis: int
+    ) -> list[str]:
+        """Add an operator (SPLIT, UNPACK) whose outputs all have the same shape."""
+        self.operators.append(Operator(op, tuple(inputs), tuple(outputs), axis))
+        return [self.activation(name, shape) for name in outputs]
+
+    def build(
+        self,
+        inputs: tuple[str, ...],
+        outputs: tuple[str, ...],
+        states: tuple[tuple[str, str], ...] = (),
+    ) -> Graph:
+        """The finished graph."""
+        return Graph(self.tensors, tuple(self.operators), inputs, outputs, states)

@@ -1,0 +1,84 @@
+"""Network -> float Graph of one time step, for devices that get one row at a time.
+
+Inputs: the row `[1, features]`, then the states of every recurrent layer, h first; outputs: the logits
+after this row, then the new states in the same order. A window's logits are those after its last row,
+with states that start at zero (edge_runtime.numpy_engine.interpret.run_rows). The arithmetic of the
+step is that of the unrolled graph: the same cells, built once.
+"""
+
+from __future__ import annotations
+
+from convert.compiler.float_graph.builder import GraphBuilder
+from convert.compiler.float_graph.recurrent_cells import State, add_constants, add_step, state_names
+from convert.compiler.float_graph.unroll import OUTPUT, ROW_LAYERS, prefixes, renamed
+from convert.source_model.fold import fold
+from convert.source_model.network import Gru, Layer, Lstm, Network, Recurrent, SimpleRnn
+from edge_runtime.errors import InputError
+from edge_runtime.tflite.graph import Graph, Quantization
+
+ROW = "row"
+
+RECURRENT = (Lstm, Gru, SimpleRnn)
+
+
+def step_graph(network: Network) -> Graph:
+    """The float32 graph of one step, `[1, features]` and states to `[1, classes]` and states.
+
+    Raises InputError that names the first layer that needs the whole window: Bidirectional, Conv1d,
+    Flatten, GlobalPooling, and a recurrent layer that reads backwards.
+    """
+    builder = GraphBuilder()
+    value = builder.activation(ROW, (1, network.features))
+    folded = fold(network)
+    states: list[tuple[str, str]] = []
+    for layer, prefix in zip(folded.layers, prefixes(folded)):
+        check_row_by_row(layer)
+        if isinstance(layer, RECURRENT):
+            before = _state_inputs(builder, layer, prefix)
+            add_constants(builder, layer, prefix)
+            after = add_step(builder, layer, prefix, value, before, 1)
+            states += zip(before, after)
+            value = after[0]
+        else:
+            value = ROW_LAYERS[type(layer)](builder, layer, prefix, value, "")
+    inputs = (ROW, *(before for before, _ in states))
+    outputs = (value, *(after for _, after in states))
+    return renamed(builder.build(inputs, outputs, tuple(states)), value, OUTPUT)
+
+
+def check_row_by_row(layer: Layer) -> None:
+    """Raises InputError when the layer cannot work on one row at a time."""
+    kind = type(layer).__name__
+    if isinstance(layer, RECURRENT):
+        reason = "reads the window from its last row" if layer.go_backwards else None
+    else:
+        reason = None if type(layer) in ROW_LAYERS else "needs the whole window"
+    if reason:
+        raise InputError(
+            f"--graph step: the layer {layer.name} ({kind}) {reason}, a step has one row at a time: "
+            "use --graph unrolled"
+        )
+
+
+def _state_inputs(builder: GraphBuilder, layer: Recurrent, prefix: str) -> State:
+    shape = (1, layer.units)
+    return tuple(builder.activation(f"{prefix}{name}0", shape) for name in state_names(layer))
+
+
+def state_labels(graph: Graph) -> tuple[str, ...]:
+    """What the metadata calls the states: h and c, in a network of several layers with the layer's name.
+
+    () for an unrolled graph.
+    """
+    return tuple(before[: -len("0")] for before, _ in graph.states)
+
+
+def with_tied_states(graph: Graph, quantizations: dict[str, Quantization]) -> dict[str, Quantization]:
+    """`quantizations` with one scale for each state, so that a step's output can be fed back as it is.
+
+    The output's counts, as the ranges of what a step computes are chosen with more care than an input's;
+    where CONCATENATION ties the input to others, the output is tied to them too (scale_ties). A state
+    that stays float32 (float_state) has none.
+    """
+    integer = [pair for pair in graph.states if pair[1] in quantizations]
+    return {**quantizations, **{before: quantizations[after] for before, after in integer}}

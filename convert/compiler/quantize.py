@@ -1,0 +1,152 @@
+"""Float Graph -> int8 or int16x8 Graph: every tensor an integer, input and output included.
+
+Scales of activations come from int8_ranges or int16_ranges. Graphs with float activations and smaller
+weights are made by weight_formats.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.compiler.weights.gptq import round_weights
+from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
+from edge_runtime.tflite.quantization import quantize
+
+WEIGHT_LIMIT = 127
+"""Weights use -127..127, symmetric (8-bit quantization specification): -128 is left out."""
+
+BIAS_LIMITS = {"int32": 2**31 - 1, "int64": 2**46 - 1}
+"""Largest bias; the kernels multiply 64-bit sums of up to 48 bits (internal/common.cc)."""
+
+
+def to_int8(
+    graph: Graph, moments: dict[str, NDArray[np.float64]], quantizations: dict[str, Quantization]
+) -> Graph:
+    """Every tensor an integer, but for those that stay float (Tensor.keep_float).
+
+    `quantizations` holds that of every activation and small constant; biases are int32.
+    """
+    return _to_integer(graph, moments, quantizations, np.dtype(np.int8), np.dtype(np.int32))
+
+
+def to_int16x8(
+    graph: Graph, moments: dict[str, NDArray[np.float64]], quantizations: dict[str, Quantization]
+) -> Graph:
+    """As `to_int8` with int16 activations and int64 biases; the matrices are int8."""
+    return _to_integer(graph, moments, quantizations, np.dtype(np.int16), np.dtype(np.int64))
+
+
+def _to_integer(
+    graph: Graph,
+    moments: dict[str, NDArray[np.float64]],
+    quantizations: dict[str, Quantization],
+    dtype: np.dtype[Any],
+    bias_dtype: np.dtype[Any],
+) -> Graph:
+    graph = _with_float_islands(graph)
+    tensors = dict(graph.tensors)
+    tensors.update(_int8_matrices(graph, moments))
+    for name, quantization in quantizations.items():
+        tensors[name] = _as_integer(tensors[name], quantization, dtype)
+    for operator in graph.operators:
+        if operator.op is Op.FULLY_CONNECTED:
+            source, weights, bias = (tensors[name] for name in operator.inputs)
+            tensors[bias.name] = _bias(graph.tensors[bias.name], source, weights, bias_dtype)
+    return replace(graph, tensors=tensors)
+
+
+_FLOAT_ONLY = (Op.MEAN, Op.RSQRT, Op.SOFTMAX, Op.SQUARED_DIFFERENCE)
+"""Operators whose int8 kernels are missing, coarse, or round differently from version to version."""
+
+
+def runs_in_float(graph: Graph, operator: Operator) -> bool:
+    """Whether the operator computes in float32 even in an integer graph."""
+    names = (*operator.inputs, *operator.outputs)
+    return operator.op in _FLOAT_ONLY or any(graph.tensors[name].keep_float for name in names)
+
+
+def int8_inputs(operator: Operator) -> tuple[str, ...]:
+    """The inputs that an integer graph holds in int8 with a scale of their own: no weights, no axis."""
+    if operator.op is Op.FULLY_CONNECTED:
+        return operator.inputs[:1]
+    if operator.op is Op.SPLIT:
+        return operator.inputs[1:]
+    return operator.inputs[:1] if operator.op is Op.REDUCE_MAX else operator.inputs
+
+
+def _with_float_islands(graph: Graph) -> Graph:
+    """The graph with DEQUANTIZE before and QUANTIZE behind the operators that stay in float32."""
+    tensors, operators = dict(graph.tensors), []
+    integer = [operator for operator in graph.operators if not runs_in_float(graph, operator)]
+    integer_inputs = {name for operator in integer for name in int8_inputs(operator)}
+
+    def as_float(name: str) -> str:
+        """The float32 form of an input, made once."""
+        tensor, copy = tensors[name], f"{name}_f32"
+        if tensor.keep_float or (tensor.data is not None and name not in integer_inputs):
+            return name
+        if tensor.data is not None:
+            tensors[copy] = replace(tensor, name=copy, keep_float=True)
+        elif copy not in tensors:
+            tensors[copy] = Tensor(copy, tensor.shape, keep_float=True)
+            operators.append(Operator(Op.DEQUANTIZE, (name,), (copy,)))
+        return copy
+
+    for operator in graph.operators:
+        if not runs_in_float(graph, operator):
+            operators.append(operator)
+            continue
+        inputs = tuple(as_float(name) for name in operator.inputs)
+        if all(tensors[name].keep_float for name in operator.outputs):
+            operators.append(replace(operator, inputs=inputs))
+            continue
+        (result,) = operator.outputs
+        unrounded = f"{result}_unrounded"
+        tensors[unrounded] = Tensor(unrounded, tensors[result].shape, keep_float=True)
+        operators.append(replace(operator, inputs=inputs, outputs=(unrounded,)))
+        operators.append(Operator(Op.QUANTIZE, (unrounded,), (result,)))
+    return replace(graph, tensors=tensors, operators=tuple(operators))
+
+
+def quantize_matrix(
+    weights: NDArray[np.float32], moments: NDArray[np.float64], *, per_channel: bool
+) -> tuple[NDArray[np.int8], Quantization]:
+    """int8 weights `[outputs, inputs]` and their scales; the largest weight is the largest integer."""
+    largest = np.abs(weights).max(axis=1 if per_channel else None, keepdims=True)
+    scale = (np.where(largest > 0, largest, 1) / WEIGHT_LIMIT).astype(np.float32)
+    q = round_weights(weights, scale.astype(np.float64), moments, WEIGHT_LIMIT)
+    return q, Quantization(tuple(float(value) for value in scale.reshape(-1)))
+
+
+def _int8_matrices(graph: Graph, moments: dict[str, NDArray[np.float64]]) -> dict[str, Tensor]:
+    result = {}
+    for name in matrices(graph):
+        q, quantization = quantize_matrix(graph.tensors[name].values, moments[name], per_channel=True)
+        result[name] = Tensor(name, q.shape, q.dtype, q, quantization)
+    return result
+
+
+def matrices(graph: Graph) -> list[str]:
+    """Names of the weights of FULLY_CONNECTED, each once."""
+    names = [op.inputs[1] for op in graph.operators if op.op is Op.FULLY_CONNECTED]
+    return list(dict.fromkeys(names))
+
+
+def _as_integer(tensor: Tensor, quantization: Quantization, dtype: np.dtype[Any]) -> Tensor:
+    data = tensor.data
+    if data is not None:
+        data = quantize(data, quantization.scale[0], quantization.zero_point, dtype)
+    return replace(tensor, dtype=dtype, data=data, quantization=quantization)
+
+
+def _bias(bias: Tensor, source: Tensor, weights: Tensor, dtype: np.dtype[Any]) -> Tensor:
+    """int32, or int64 for int16 activations, with scale input x weight, as FULLY_CONNECTED demands."""
+    scale = np.float32(source.affine.scale[0]) * np.array(weights.affine.scale, np.float32)
+    limit = BIAS_LIMITS[dtype.name]
+    q = np.clip(np.rint(bias.values / scale.astype(np.float64)), -limit - 1, limit)
+    quantization = Quantization(tuple(float(value) for value in scale))
+    return Tensor(bias.name, bias.shape, dtype, q.astype(dtype), quantization)

@@ -1,0 +1,61 @@
+"""Keeps the cell state of LSTMs in float32 while everything around it is int8.
+
+The state is the one tensor that is rounded again at every step, and it needs both the range of a counter
+and the resolution of a gate: with 8 bits it causes most of the error (docs/internals/graph.md). The
+literature on quantized LSTMs therefore keeps it wider than the rest: Li and Alvarez 2021, "On the
+quantization of recurrent neural networks", hold it in 16 bits. Here it is float32: tflite-runtime 2.14
+has no QUANTIZE from int8 to int16, XNNPACK no kernels for int16, and a sum or product of floats costs
+about as much as one of bytes that must be rescaled. Matmuls, LOGISTIC, h, window and logits stay int8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from convert.compiler.scales.int8_scales import state_tensors
+from edge_runtime.tflite.graph import Graph, Op
+
+_FEEDS_STATE = (Op.ADD, Op.MUL, Op.SPLIT, Op.TANH)
+"""Operators from the gates to the state, the candidate's TANH among them; before these all is int8."""
+
+
+def keep_state_float(graph: Graph) -> Graph:
+    """The float `graph`, marked so that quantization leaves the cell updates of its LSTMs in float32.
+
+    Marked are the state (of a single step: before the row, too), the products it is the sum of, the
+    gates from their SPLIT on, the candidate, and tanh of the state. h is int8 again. A graph without
+    LSTM is returned as it is.
+    """
+    states = _cell_states(graph)
+    fed_back = {before for before, after in graph.states if after in states}
+    names = states | fed_back | _feeding(graph, states) | _squashed(graph, states)
+    tensors = {
+        name: replace(tensor, keep_float=True) if name in names else tensor
+        for name, tensor in graph.tensors.items()
+    }
+    return replace(graph, tensors=tensors)
+
+
+def _cell_states(graph: Graph) -> set[str]:
+    """Every c_t and its products: state_tensors but for what only looks alike, GRU's sum before TANH."""
+    made_by = {name: operator for operator in graph.operators for name in operator.outputs}
+    candidates = state_tensors(graph)
+    sums = {name for name in candidates if made_by[name].op is Op.ADD}
+    alike = {name for name in sums if not candidates.issuperset(made_by[name].inputs)}
+    return candidates - alike - {name for sum_ in alike for name in made_by[sum_].inputs}
+
+
+def _feeding(graph: Graph, states: set[str]) -> set[str]:
+    """What the states are computed from by sums, products and SPLIT, back to LOGISTIC and TANH."""
+    needed, found = set(states), set[str]()
+    for operator in reversed(graph.operators):
+        if operator.op in _FEEDS_STATE and needed & set(operator.outputs):
+            found.update(operator.outputs)
+            needed.update(operator.inputs)
+    return found
+
+
+def _squashed(graph: Graph, states: set[str]) -> set[str]:
+    """tanh of the states."""
+    tables = [op for op in graph.operators if op.op is Op.TANH and op.inputs[0] in states]
+    return {operator.outputs[0] for operator in tables}

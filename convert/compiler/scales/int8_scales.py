@@ -1,0 +1,136 @@
+"""Scale and zero_point of every int8 activation: what the format fixes, and what calibration decides.
+
+Ranges of states are chosen step by step, as an LSTM's state grows along the window; the pre-activations
+of all steps share one, as they come from one matrix (scale_ties). Where an 8-bit result saturates, so
+may its input: the pre-activations are clipped to where LOGISTIC and TANH have reached their last
+representable value, which costs nothing and gives the rest of the range a finer scale. The cell state
+has no such end: its limits are searched for (convert.compiler.scales.cell_state_search).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.compiler.float_graph.builder import affine
+from convert.compiler.quantize import int8_inputs, runs_in_float
+from convert.compiler.scales.calibrate import Range
+from convert.compiler.scales.cell_state_search import state_quantizations
+from convert.compiler.scales.shared_scales import (
+    FIXED,
+    MOVES,
+    fixed_quantization,
+    sharing_a_matrix,
+    tied_groups,
+)
+from edge_runtime.tflite.graph import Graph, Op, Quantization
+
+LOGISTIC_IN = (-6.24, 5.14)
+"""sigmoid rounds to its first or last 8-bit value beyond these: ln(0.5 / 255.5), ln(254.5 / 1.5)."""
+
+TANH_IN = (-3.12, 2.57)
+"""tanh rounds to its first or last 8-bit value beyond these: atanh(-127.5 / 128), atanh(126.5 / 128)."""
+
+
+def int8_quantizations(
+    graph: Graph, ranges: dict[str, Range], windows: NDArray[np.float32]
+) -> dict[str, Quantization]:
+    """Tensor name -> Quantization for every int8 activation and small constant of the float `graph`.
+
+    `graph` and `ranges` have been through scale_ties.separate. `windows`: normalized calibration windows
+    `[N, steps, features]`, the ones `ranges` come from.
+    """
+    result = _format_quantizations(graph)
+    by_matrix = [set(names) for names in sharing_a_matrix(graph)]
+    for group in tied_groups(graph):
+        cover = _covering_own if set(group) in by_matrix else _covering
+        fixed = fixed_quantization(graph, group, ranges)
+        result.update(dict.fromkeys(group, fixed or cover(graph, group, ranges)))
+    integer = integer_tensors(graph)
+    state = {name for name in state_tensors(graph) & set(integer) if not _only_squashed(graph, name)}
+    for name in integer:
+        if name not in result and name not in state:
+            result[name] = _own_range(graph, name, ranges)
+    result.update(state_quantizations(graph, ranges, windows, state - set(result)))
+    return result
+
+
+def _format_quantizations(graph: Graph) -> dict[str, Quantization]:
+    """The outputs of LOGISTIC and TANH."""
+    integer = [op for op in graph.operators if not graph.tensors[op.outputs[0]].keep_float]
+    return {op.outputs[0]: FIXED[op.op] for op in integer if op.op in FIXED}
+
+
+def _covering(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Quantization:
+    """One quantization for tensors that share it.
+
+    Of the window the central range counts, so that rare spikes of a sensor do not coarsen every h.
+    """
+    moved = {name for op in graph.operators if op.op in MOVES for name in op.outputs}
+    sources = [ranges[name] for name in group if name in ranges and name not in moved]
+    window = [ranges[name] for name in (graph.input, f"{graph.input}_scaled") if name in ranges]
+    lows = [found.central_low if found in window else found.low for found in sources]
+    highs = [found.central_high if found in window else found.high for found in sources]
+    return affine(min(lows, default=0.0), max(highs, default=0.0))
+
+
+def _covering_own(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Quantization:
+    """One quantization that holds what each of the tensors would hold with one of its own."""
+    limits = [_own_limits(graph, name, ranges[name]) for name in group]
+    return affine(min(low for low, _ in limits), max(high for _, high in limits))
+
+
+def integer_tensors(graph: Graph) -> list[str]:
+    """Activations and constants that an integer graph holds in int8, in the graph's order."""
+    names: dict[str, None] = dict.fromkeys(graph.inputs)
+    for operator in graph.operators:
+        if not runs_in_float(graph, operator):
+            names.update(dict.fromkeys(int8_inputs(operator)))
+            names.update(dict.fromkeys(operator.outputs))
+        else:
+            activations = [name for name in operator.inputs if graph.tensors[name].data is None]
+            names.update(dict.fromkeys((*activations, *operator.outputs)))
+    return [name for name in names if not graph.tensors[name].keep_float]
+
+
+def _own_range(graph: Graph, name: str, ranges: dict[str, Range]) -> Quantization:
+    """By the tensor's own values, clipped to what its readers can tell apart."""
+    data = graph.tensors[name].data
+    if data is not None:
+        return affine(float(data.min()), float(data.max()))
+    return affine(*_own_limits(graph, name, ranges[name]))
+
+
+def _own_limits(graph: Graph, name: str, found: Range) -> tuple[float, float]:
+    low, high = _useful_range(graph, name)
+    return max(found.central_low, low), min(found.central_high, high)
+
+
+def _useful_range(graph: Graph, name: str) -> tuple[float, float]:
+    """The values of `name` that its readers can tell apart: all of them, unless a table saturates."""
+    readers = {operator.op for operator in graph.operators if name in operator.inputs}
+    if readers == {Op.LOGISTIC}:
+        return LOGISTIC_IN
+    return TANH_IN if readers == {Op.TANH} else (-np.inf, np.inf)
+
+
+def _only_squashed(graph: Graph, name: str) -> bool:
+    """Whether only TANH reads the tensor: the state of the last step, a GRU's candidate."""
+    return _useful_range(graph, name) == TANH_IN
+
+
+def state_tensors(graph: Graph) -> set[str]:
+    """The cell states of LSTMs and the products they are sums of.
+
+    Found as sums, or in the first step products, that go through TANH.
+    """
+    made_by = {name: operator for operator in graph.operators for name in operator.outputs}
+    squashed = {name for op in graph.operators if op.op is Op.TANH for name in op.inputs}
+    states = {name for name in squashed if name in made_by and made_by[name].op in (Op.ADD, Op.MUL)}
+    products = {
+        name
+        for state in states
+        for name in made_by[state].inputs
+        if made_by[state].op is Op.ADD and name in made_by and made_by[name].op is Op.MUL
+    }
+    return states | products

@@ -1,0 +1,151 @@
+"""Tensors that must share scale and zero_point.
+
+CONCATENATION, PACK, REDUCE_MAX, SPLIT and UNPACK only move bytes in TFLite's int8 kernels (8-bit
+quantization specification): all of their tensors form one group. So do the inputs of matmuls that share
+a bias, as the integers of the bias are in units of input scale times weight scale. So do the outputs of
+matmuls that share a matrix: what XNNPACK packs of a matrix holds the scales on both sides, and one
+packed copy is to serve every step (engines.shared_weights). Where a group would hold tensors whose
+scale the format fixes (outputs of LOGISTIC and TANH) beside others that need another one, `separate`
+puts a QUANTIZE behind the fixed ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from convert.compiler.scales.calibrate import Range
+from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
+
+MOVES = (Op.CONCATENATION, Op.PACK, Op.REDUCE_MAX, Op.SPLIT, Op.UNPACK)
+
+LOGISTIC_OUT = Quantization((1 / 256,), -128)
+TANH_OUT = Quantization((1 / 128,), 0)
+"""Fixed by the format (8-bit quantization specification: LOGISTIC, TANH)."""
+
+FIXED = {Op.LOGISTIC: LOGISTIC_OUT, Op.TANH: TANH_OUT}
+
+
+def tied_groups(graph: Graph) -> list[list[str]]:
+    """Every set of tensors that share one scale, in the order of the graph; each has at least two."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while parent.setdefault(name, name) != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for first, *others in (*_moved(graph), *_sharing_a_bias(graph), *sharing_a_matrix(graph)):
+        for name in others:
+            parent[root(name)] = root(first)
+    # A step's state is fed back as it is: what ties the input ties the output.
+    for before, after in graph.states:
+        if before in parent or after in parent:
+            parent[root(before)] = root(after)
+    groups: dict[str, list[str]] = {}
+    for name in list(parent):
+        groups.setdefault(root(name), []).append(name)
+    return list(groups.values())
+
+
+def _moved(graph: Graph) -> list[list[str]]:
+    """The tensors of each operator that moves data, without its axis."""
+    data = {Op.SPLIT: slice(1, 2), Op.REDUCE_MAX: slice(0, 1)}
+    return [
+        [*operator.inputs[data.get(operator.op, slice(None))], *operator.outputs]
+        for operator in graph.operators
+        if operator.op in MOVES and not graph.tensors[operator.outputs[0]].keep_float
+    ]
+
+
+def _sharing_a_bias(graph: Graph) -> list[list[str]]:
+    """The inputs of all matmuls with the same bias."""
+    inputs: dict[str, list[str]] = {}
+    for operator in graph.operators:
+        if operator.op is Op.FULLY_CONNECTED:
+            inputs.setdefault(operator.inputs[2], []).append(operator.inputs[0])
+    return [names for names in inputs.values() if len(set(names)) > 1]
+
+
+def sharing_a_matrix(graph: Graph) -> list[list[str]]:
+    """The outputs of all matmuls with the same matrix."""
+    outputs: dict[str, list[str]] = {}
+    for operator in graph.operators:
+        if operator.op is Op.FULLY_CONNECTED:
+            outputs.setdefault(operator.inputs[1], []).append(operator.outputs[0])
+    return [names for names in outputs.values() if len(names) > 1]
+
+
+def fixed_quantization(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Quantization | None:
+    """The quantization the format fixes for the whole group, None where ranges decide.
+
+    A group of LOGISTIC's or TANH's outputs may hold others too, if that quantization represents them.
+    """
+    fixed, free = _fixed_and_free(graph, group)
+    if not fixed or len(set(fixed.values())) > 1:
+        return None
+    quantization = next(iter(fixed.values()))
+    low, high = _representable(quantization)
+    inside = all(low <= ranges[name].low and ranges[name].high <= high for name in free)
+    return quantization if inside else None
+
+
+def _representable(quantization: Quantization) -> tuple[float, float]:
+    """The values of int8, one unit more at the upper end: 1 counts as representable by TANH's scale."""
+    scale, zero_point = quantization.scale[0], quantization.zero_point
+    return scale * (-128 - zero_point), scale * (128 - zero_point)
+
+
+def _fixed_and_free(graph: Graph, group: list[str]) -> tuple[dict[str, Quantization], list[str]]:
+    """Members that LOGISTIC or TANH compute, and members that are computed otherwise or fed.
+
+    A state before the row counts as computed by what computes it after the row.
+    """
+    made_by = {name: operator.op for operator in graph.operators for name in operator.outputs}
+    made_by.update({before: made_by[after] for before, after in graph.states})
+    fixed = {name: FIXED[made_by[name]] for name in group if made_by.get(name) in FIXED}
+    free = [
+        name
+        for name in group
+        if name not in fixed and graph.tensors[name].data is None and made_by.get(name) not in MOVES
+    ]
+    return fixed, free
+
+
+def separate(graph: Graph, ranges: dict[str, Range]) -> tuple[Graph, dict[str, Range]]:
+    """The graph with a QUANTIZE where a fixed scale meets others, and the ranges with the new tensors.
+
+    In the float graph the new operators pass their input on; float files are not made from it.
+    """
+    copies = _copies(graph, ranges)
+    if not copies:
+        return graph, ranges
+    tensors, operators = dict(graph.tensors), []
+
+    def add_copies(names: tuple[str, ...]) -> None:
+        for name in names:
+            if name in copies:
+                tensors[copies[name]] = Tensor(copies[name], tensors[name].shape)
+                operators.append(Operator(Op.QUANTIZE, (name,), (copies[name],)))
+
+    add_copies(graph.inputs)
+    for operator in graph.operators:
+        if operator.op in (*MOVES, Op.FULLY_CONNECTED):
+            inputs = tuple(copies.get(name, name) for name in operator.inputs)
+            operator = replace(operator, inputs=inputs)
+        operators.append(operator)
+        add_copies(operator.outputs)
+    widened = {**ranges, **{copy: ranges[name] for name, copy in copies.items()}}
+    return replace(graph, tensors=tensors, operators=tuple(operators)), widened
+
+
+def _copies(graph: Graph, ranges: dict[str, Range]) -> dict[str, str]:
+    """Tensor whose scale is fixed -> name of its form in the scale that its group will have."""
+    read = {name for op in graph.operators if op.op in MOVES for name in op.inputs}
+    read.update(name for names in _sharing_a_bias(graph) for name in names)
+    copies: dict[str, str] = {}
+    for group in tied_groups(graph):
+        fixed, _ = _fixed_and_free(graph, group)
+        if fixed and fixed_quantization(graph, group, ranges) is None:
+            copies.update({name: f"{name}_q" for name in fixed if name in read})
+    return copies

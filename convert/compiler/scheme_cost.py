@@ -1,0 +1,79 @@
+"""What the converter did otherwise because of the target, and what that costs, in a sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.compiler.compile import lower
+from convert.compiler.float_graph.unroll import unroll
+from convert.source_model.network import Network
+from convert.targets.precision import precision_named, scheme_for
+from convert.targets.target import RIGHT, TARGETS, Engine, Target
+from edge_runtime.numpy_engine.interpret import run
+from edge_runtime.tflite.graph import Graph
+from edge_runtime.tflite.quantization import dequantize, quantize
+
+COST_WINDOWS = 500
+"""Calibration windows on which the cost is measured, at most."""
+
+_SCALES = {"channel": "one scale per row", "tensor": "one scale per matrix"}
+
+
+def scheme_choice(
+    network: Network, windows: NDArray[np.float32], *, precision: str, target: Target
+) -> str | None:
+    """Why `target` gets another quantization scheme than the best, and the logit error of both.
+
+    `windows`: normalized calibration windows `[N, steps, features]`. None where the target gets the most
+    accurate scheme of `precision` that any engine has.
+    """
+    taken = scheme_for(precision, target)
+    known = frozenset().union(*(other.schemes for other in TARGETS.values()))
+    best = next(name for name in precision_named(precision).schemes if name in known or name == taken)
+    if best == taken:
+        return None
+    some = windows[:COST_WINDOWS]
+    exact = run(unroll(network), some)
+    cost, least = (
+        _logit_error(lower(network, windows, precision=precision, target=_only(scheme)), some, exact)
+        for scheme in (taken, best)
+    )
+    lacking = [engine for engine in target.engines if engine.findings.get(best) != RIGHT]
+    return (
+        f"{precision}: {_in_words(taken)}, as {_why(lacking[0], best)}; mean logit error {cost:.4f} "
+        f"instead of {least:.4f} on {len(some)} calibration windows"
+    )
+
+
+def _only(scheme: str) -> Target:
+    return Target(f"any engine with {scheme}", (), frozenset([scheme]))
+
+
+def _in_words(scheme: str) -> str:
+    return _SCALES.get(scheme.rsplit("-per-", 1)[-1], scheme)
+
+
+def _why(engine: Engine, scheme: str) -> str:
+    """E.g. "tflite-runtime-2.14 does not load one scale per row (FULLY_CONNECTED version 12)"."""
+    refused = [
+        operator
+        for operator, finding in engine.operators.get(scheme, {}).items()
+        if finding.startswith("refused")
+    ]
+    if refused:
+        return f"{engine.name} does not load {_in_words(scheme)} ({', '.join(refused)})"
+    finding = engine.findings.get(scheme, "never tried")
+    return f"{engine.name} does not get {_in_words(scheme)} right ({finding})"
+
+
+def _logit_error(graph: Graph, windows: NDArray[np.float32], exact: NDArray[np.float32]) -> float:
+    source, result = graph.tensors[graph.input], graph.tensors[graph.output]
+    inputs = windows
+    if source.quantization is not None:
+        affine = source.quantization
+        inputs = quantize(windows, affine.scale[0], affine.zero_point, source.dtype)
+    logits = run(graph, inputs)
+    if result.quantization is not None:
+        logits = dequantize(logits, result.quantization.scale[0], result.quantization.zero_point)
+    return float(np.abs(logits - exact).mean())

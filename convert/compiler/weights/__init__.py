@@ -1,0 +1,1 @@
+"""Formats and rounding of weights."""

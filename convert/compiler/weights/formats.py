@@ -1,0 +1,100 @@
+"""How the matrices of a graph with float activations are stored: float32, float16, int8 or int4.
+
+Every matrix has a format of its own. float16 is widened by one DEQUANTIZE each when the model is
+loaded; int8 and int4 are multiplied by activations that the engine rounds on the fly (dynamic).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.compiler.quantize import matrices, quantize_matrix
+from convert.compiler.weights.gptq import round_weights
+from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
+
+INT4_RANGE = (-8, 7)
+
+CLIPPINGS = tuple(np.arange(0.5, 1.01, 0.05))
+"""Candidates for the weight that the largest 4-bit integer stands for, relative to the largest one.
+With 15 steps it pays to clip a row's few large weights for the sake of all others."""
+
+KINDS = ("float32", "float16", "int8", "int4")
+
+
+@dataclass(frozen=True)
+class WeightFormat:
+    """Storage of one matrix."""
+
+    kind: str
+    """One of KINDS."""
+    per_channel: bool = True
+    """int8 and int4: whether every row has a scale of its own."""
+
+
+SCHEME_FORMATS = {
+    "float32": WeightFormat("float32"),
+    "float16": WeightFormat("float16"),
+    "dynamic-per-channel": WeightFormat("int8"),
+    "dynamic-per-tensor": WeightFormat("int8", per_channel=False),
+    "int4-per-channel": WeightFormat("int4"),
+    "int4-per-tensor": WeightFormat("int4", per_channel=False),
+}
+"""Quantization scheme (convert.targets.target) -> format of all matrices. Other schemes have integer
+activations."""
+
+
+def with_weights(
+    graph: Graph, moments: Mapping[str, NDArray[np.float64]], formats: Mapping[str, WeightFormat]
+) -> Graph:
+    """The float `graph` with each matrix in its format; `formats` has all of quantize.matrices.
+
+    `moments`: rounding.second_moments of the graph; only those of int8 and int4 matrices are read.
+    """
+    tensors, widened = dict(graph.tensors), []
+    for name in matrices(graph):
+        stored = formats[name]
+        if stored.kind == "float16":
+            half = Tensor(f"{name}_f16", tensors[name].shape, np.dtype(np.float16))
+            tensors[half.name] = replace(half, data=tensors[name].values.astype(np.float16))
+            tensors[name] = replace(tensors[name], data=None)
+            widened.append(Operator(Op.DEQUANTIZE, (half.name,), (name,)))
+        elif stored.kind != "float32":
+            tensors[name] = _integer(tensors[name], moments[name], stored)
+    return replace(graph, tensors=tensors, operators=(*widened, *graph.operators))
+
+
+def _integer(matrix: Tensor, moments: NDArray[np.float64], stored: WeightFormat) -> Tensor:
+    int4 = stored.kind == "int4"
+    rounded = quantize_int4 if int4 else quantize_matrix
+    q, quantization = rounded(matrix.values, moments, per_channel=stored.per_channel)
+    return Tensor(matrix.name, q.shape, q.dtype, q, quantization, int4=int4)
+
+
+def quantize_int4(
+    weights: NDArray[np.float32], moments: NDArray[np.float64], *, per_channel: bool
+) -> tuple[NDArray[np.int8], Quantization]:
+    """-8..7 `[outputs, inputs]` and scales, with the clipping that changes the outputs least.
+
+    The measure is the mean squared error of each output over the calibration inputs, which the second
+    moments `[inputs, inputs]` give: e M e^T for a row's error e. Candidates are CLIPPINGS.
+    """
+    largest = np.abs(weights).max(axis=1 if per_channel else None, keepdims=True)
+    whole = np.where(largest > 0, largest, 1) / INT4_RANGE[1]
+    best_q = np.zeros(weights.shape, np.int8)
+    best_scale = np.zeros((len(weights), 1))
+    best_error = np.full((len(weights), 1), np.inf)
+    for clipping in CLIPPINGS:
+        scale = (whole * clipping).astype(np.float32).astype(np.float64)
+        q = round_weights(weights, scale, moments, INT4_RANGE[1], lowest=INT4_RANGE[0])
+        error = q * scale - weights
+        loss = ((error @ moments) * error).sum(axis=1 if per_channel else None, keepdims=True)
+        better = loss < best_error
+        best_q = np.where(better, q, best_q)
+        best_scale = np.where(better, scale, best_scale)
+        best_error = np.where(better, loss, best_error)
+    scales = best_scale if per_channel else best_scale[:1]
+    return best_q, Quantization(tuple(float(value) for value in scales.reshape(-1)))

@@ -1,0 +1,1 @@
+"""Where a quantized graph loses accuracy, by time step and gate."""

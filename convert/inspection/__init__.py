@@ -1,0 +1,1 @@
+"""`edge-rnn inspect`: what a .tflite file holds."""

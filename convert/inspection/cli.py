@@ -1,0 +1,16 @@
+"""The command `edge-rnn inspect`. Importable with click alone."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("model", type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def inspect(model: str, as_json: bool) -> None:
+    """Show what is in a .tflite file, ours or any other: tensors, operators, every byte, the proof."""
+    from convert.inspection.inspect_model import inspect_model
+
+    inspection = inspect_model(model)
+    click.echo(inspection.to_json() if as_json else inspection)

@@ -1,0 +1,68 @@
+"""Appends metadata and probes to a FlatBuffer: the write side of docs/reference/format.md."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+
+from edge_runtime.errors import InputError
+from edge_runtime.model_file.metadata import (
+    LABELS_NAME,
+    MOST_UNPACKED,
+    MOST_VALUES,
+    PROBES_NAME,
+    RECORD_NAME,
+    Metadata,
+)
+from edge_runtime.model_file.probes import Probes
+
+EARLIEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+"""In place of the present time, so that the same model gives the same bytes."""
+
+ZIP_HEADERS = 30 + 46
+"""Bytes of an entry's local and central header without its names (APPNOTE.TXT 4.3.7 and 4.3.12)."""
+
+
+def embed(flatbuffer: bytes, metadata: Metadata, probes: Probes | None = None) -> bytes:
+    """The model file: `flatbuffer` followed by a ZIP archive with labels, record and probes.
+
+    Raises InputError when a label is empty or holds a line break, which labels.txt cannot express, and
+    when a window or an entry is larger than readers allow.
+    """
+    for label in metadata.labels:
+        if not label or "\n" in label:
+            raise InputError(f"the label {label!r} is empty or holds a line break")
+    if metadata.steps * metadata.features > MOST_VALUES:
+        raise InputError(
+            f"a window has {metadata.steps} x {metadata.features} values: a model file is for windows "
+            f"of at most {MOST_VALUES:,}"
+        )
+    record = metadata.with_probes(probes.record if probes else None).to_json()
+    entries = {
+        LABELS_NAME: "\n".join(metadata.labels).encode("utf-8"),
+        RECORD_NAME: json.dumps(record, sort_keys=True, separators=(",", ":")).encode("utf-8"),
+    }
+    if probes:
+        entries[PROBES_NAME] = probes.to_bytes()
+    for name, content in entries.items():
+        if len(content) > MOST_UNPACKED[name]:
+            raise InputError(
+                f"{name} has {len(content):,} bytes: a model file holds at most {MOST_UNPACKED[name]:,}"
+            )
+    buffer = io.BytesIO()
+    buffer.write(flatbuffer)
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, content in entries.items():
+            entry = zipfile.ZipInfo(name, EARLIEST_ZIP_DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, content)
+    return buffer.getvalue()
+
+
+def archived_bytes(probes: Probes) -> int:
+    """How much of the file probes.bin takes: compressed, with its two ZIP headers."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+    content = compressor.compress(probes.to_bytes()) + compressor.flush()
+    return len(content) + ZIP_HEADERS + 2 * len(PROBES_NAME)

@@ -1,0 +1,1 @@
+"""The parity proof: every engine against the full model."""

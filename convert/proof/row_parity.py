@@ -1,0 +1,91 @@
+"""A step file's second proof: its logits after every row are the unrolled network's for those rows.
+
+The reference is the float graph unrolled to t rows, for every t, so that nothing of the step graph
+vouches for itself. It is run in numpy; the full model itself takes whole windows only, and the float
+graph's agreement with it is what the first proof (convert.proof.parity) measures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.compiler.float_graph.unroll import unroll
+from convert.proof.engines import ProofEngines
+from convert.proof.parity import DECIMALS, engine_logits
+from convert.source_model.network import Network
+from convert.source_model.source_model import Source
+from edge_runtime.model_file.parity_report import ParityReport, RowParity
+from edge_runtime.numpy_engine.interpret import run, run_rows
+from edge_runtime.tflite.graph import Graph
+from edge_runtime.tflite.quantization import dequantize, quantize
+
+ROW_WINDOWS = 100
+MAX_ROWS = 32
+"""All rows of a window up to this many, otherwise this many of them, evenly apart."""
+
+Float32 = NDArray[np.float32]
+
+
+def with_row_proof(
+    report: ParityReport, model: str | Path, source: Source, graph: Graph, engines: ProofEngines
+) -> ParityReport:
+    """The report, extended by the proof row by row: in numpy, and in every engine that ran the model.
+
+    `model`: the step file; `graph`: the step graph in it. Uses the first 100 held-out windows.
+    """
+    raw = source.held_out.x[:ROW_WINDOWS]
+    windows = source.normalization.apply(raw)
+    rows = compared_rows(source.network.steps)
+    expected = unrolled_logits(source.network, windows, rows)
+
+    def compare(engine: str, logits: Float32) -> RowParity:
+        return _compare(engine, logits[:, [row - 1 for row in rows]], expected, rows)
+
+    results = [compare("numpy", numpy_logits(graph, windows))]
+    ran = {(result.engine, result.version) for result in report.engines if result.failure is None}
+    for engine in engines.available:
+        if (engine.distribution, engine.version) in ran:
+            logits = engine_logits(
+                model, raw, engine=engine.distribution, by_row=True, python=engine.python
+            )
+            results.append(compare(f"{engine.distribution} {engine.version}", logits))
+    return replace(report, by_row=tuple(results))
+
+
+def compared_rows(steps: int, most: int = MAX_ROWS) -> tuple[int, ...]:
+    """Numbers of rows, from 1, at most so many and at most MAX_ROWS; the last one is `steps`."""
+    count = min(steps, most, MAX_ROWS)
+    return tuple(int(row) for row in np.unique(np.linspace(steps, 1, count).round()))
+
+
+def unrolled_logits(network: Network, windows: Float32, rows: tuple[int, ...]) -> Float32:
+    """Logits `[N, len(rows), classes]` of the first t rows of normalized windows, t in `rows`."""
+    logits = [run(unroll(replace(network, steps=t)), windows[:, :t]) for t in rows]
+    return np.stack(logits, axis=1)
+
+
+def numpy_logits(graph: Graph, windows: Float32) -> Float32:
+    """Logits of normalized windows, in numpy: `[N, classes]`; of a step `[N, steps, classes]`."""
+    source, result = graph.tensors[graph.input].quantization, graph.tensors[graph.output].quantization
+    dtype = graph.tensors[graph.input].dtype
+    fed = windows if source is None else quantize(windows, source.scale[0], source.zero_point, dtype)
+    logits = np.stack(run_rows(graph, fed), axis=1) if graph.states else run(graph, fed)
+    return logits if result is None else dequantize(logits, result.scale[0], result.zero_point)
+
+
+def _compare(engine: str, logits: Float32, expected: Float32, rows: tuple[int, ...]) -> RowParity:
+    difference = np.abs(logits.astype(np.float64) - expected)
+    return RowParity(
+        engine=engine,
+        windows=len(logits),
+        rows=rows,
+        max_logit_difference=round(float(difference.max()), DECIMALS),
+        mean_logit_differences=tuple(
+            round(float(mean), DECIMALS) for mean in difference.mean(axis=(0, 2))
+        ),
+        spread=round(float(expected.std()), DECIMALS),
+    )

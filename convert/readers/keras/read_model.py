@@ -1,0 +1,146 @@
+"""Keras model -> Network, and its logits. Works on model objects; full_models loads them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.readers.classifier_head import logits_of, output_of, split_head
+from convert.readers.keras.chain import layers_in_order
+from convert.readers.keras.layers import Shape, read_layer
+from convert.source_model.network import Activation, Layer, Network
+from edge_runtime.errors import DataError
+
+BATCH = 1000
+"""Windows per call."""
+
+CHECKED_WINDOWS = 64
+"""Windows on which the layers in turn are compared with the model as a whole."""
+
+TOLERANCE = 1e-3
+"""Of that comparison, relative to the largest output: both run the same layers in float32."""
+
+
+@dataclass(frozen=True, eq=False)
+class KerasReading:
+    """A Keras model that has been read."""
+
+    network: Network
+    model: Any
+    chain: tuple[Any, ...]
+    """The model's layers up to its logits, in order."""
+    function: str
+    """What the model applies to them: softmax, sigmoid (to one) or linear."""
+    fused: bool
+    """Whether that is the activation of the chain's last layer."""
+
+    def logits(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The model's logits `[N, classes]` of float32 windows `[N, steps, features]`, by Keras.
+
+        Raises DataError when the layers in turn do not give what the model as a whole gives.
+        """
+        batches = [windows[k : k + BATCH] for k in range(0, len(windows), BATCH)]
+        with _without_activation(self.chain[-1]) if self.fused else nullcontext():
+            values = np.concatenate([self._run(batch) for batch in batches])
+        self._check(windows[:CHECKED_WINDOWS], values[:CHECKED_WINDOWS])
+        return logits_of(values, self.function)
+
+    def _run(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        value: Any = windows
+        for layer in self.chain:
+            value = layer(value)
+        return np.asarray(value, np.float32)
+
+    def _check(self, windows: NDArray[np.float32], values: NDArray[np.float32]) -> None:
+        batch = self.model.inputs[0].shape[0] or len(windows)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Keras 3, when a Keras 2 model has its input in a list
+            whole = np.asarray(self.model(np.resize(windows, (batch, *windows.shape[1:]))), np.float32)
+        expected = output_of(values, self.function)[:batch]
+        difference = float(np.abs(whole[: len(expected)] - expected).max())
+        if difference > TOLERANCE * max(1.0, float(np.abs(expected).max())):
+            raise DataError(
+                f"the model's own output differs by up to {difference:.2g} from that of its layers "
+                "applied one after the other: expected a model that does nothing else"
+            )
+
+
+def network_from_keras(model: Any) -> Network:
+    """Read a built Keras model, Sequential or functional, with input `[None, steps, features]`.
+
+    The network ends with the logits: a softmax at the end is left out. Raises DataError naming the
+    layer or setting that is not supported, and what is.
+    """
+    return read_keras(model).network
+
+
+def read_keras(model: Any) -> KerasReading:
+    """Read a built model of Keras 3 or Keras 2 (tf_keras). Raises what `network_from_keras` does."""
+    steps, features = shape = _input_shape(model)
+    read: list[tuple[Any, list[Layer]]] = []
+    for layer in layers_in_order(model):
+        read.append((layer, read_layer(layer, shape)))
+        shape = _output_shape(layer, shape)
+    if len(shape) != 1:
+        raise DataError(
+            f"the model gives {list(shape)} for a window: expected [classes]; with a recurrent layer at "
+            "the end of the sequence, set return_sequences=False"
+        )
+    while read and not read[-1][1]:  # no effect, so that a softmax before it is the end
+        read.pop()
+    flat = [layer for _, layers in read for layer in layers]
+    layers, function = split_head(flat, shape[0])
+    chain = [layer for layer, _ in read]
+    alone = function != "linear" and isinstance(flat[-1], Activation)
+    return KerasReading(
+        network=Network(steps, features, tuple(layers)),
+        model=model,
+        chain=tuple(chain[:-1] if alone else chain),
+        function=function,
+        fused=function != "linear" and not alone,
+    )
+
+
+def _input_shape(model: Any) -> Shape:
+    inputs = getattr(model, "inputs", None)
+    if not hasattr(model, "layers"):
+        raise DataError(f"a {type(model).__name__} is no Keras model")
+    if not inputs:
+        raise DataError(
+            f"the model {model.name!r} has no fixed input: expected a Sequential or functional model "
+            "with keras.Input((steps, features))"
+        )
+    shape = tuple(inputs[0].shape)
+    if len(shape) != 3:
+        raise DataError(f"the model's input shape is {list(shape)}: expected [None, steps, features]")
+    if None in shape[1:]:
+        raise DataError(
+            f"the model's input shape is {list(shape)}: expected a fixed number of steps and features: "
+            "build it with keras.Input((steps, features)) and set its weights"
+        )
+    return shape[1:]
+
+
+def _output_shape(layer: Any, shape: Shape) -> Shape:
+    return tuple(layer.compute_output_shape((None, *shape)))[1:]
+
+
+@contextmanager
+def _without_activation(layer: Any) -> Iterator[None]:
+    """While it lasts, the layer gives what comes before its activation."""
+    activation = layer.activation
+    layer.activation = _identity
+    try:
+        yield
+    finally:
+        layer.activation = activation
+
+
+def _identity(values: Any) -> Any:
+    return values

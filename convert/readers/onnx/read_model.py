@@ -1,0 +1,333 @@
+"""ONNX model -> Network, by following the window through the model's nodes.
+
+What does not depend on the window is computed (the shape arithmetic, initial states and reshaped weights
+that exporters write); what only moves elements is traced (see tracing); every other node becomes a
+layer, or one sentence that names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable, Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.readers.classifier_head import logits_of, split_head
+from convert.readers.onnx import layers as layers
+from convert.readers.onnx.file import InnerGraph, Node, OnnxFile
+from convert.readers.onnx.moves import MOVES, SHAPES, UNCHANGED, computed, moved, unchanged
+from convert.readers.onnx.recurrent import RECURRENT, recurrent
+from convert.readers.onnx.tracing import (
+    Positions,
+    Rows,
+    Traced,
+    Unsupported,
+    as_vector,
+    in_order,
+    natural,
+)
+from convert.source_model.fold import fold
+from convert.source_model.network import ACTIVATIONS, Activation, Conv1d, Dense, Flatten, Layer, Network
+from edge_runtime.errors import DataError, InputError
+
+Array = NDArray[Any]
+Value = Union[Traced, Array, None]
+
+SUPPORTED = (
+    "LSTM, GRU, RNN, Conv along the steps, Gemm, MatMul, BatchNormalization, LayerNormalization, "
+    "means and maxima over the steps, Relu, Sigmoid, Tanh, Softmax, and what moves elements"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxNetwork:
+    """A Network, and where its window and its logits are in the model's tensors."""
+
+    network: Network
+    batch: int
+    """Windows that the model takes at a time; 1 where that is left open."""
+    window: Positions
+    """Of the shape of the model's input: which element of `[batch, steps, features]` stands there."""
+    output: str
+    """The tensor with the logits: the input of a trailing Softmax."""
+    logits: Positions
+    """`[batch, classes]`: where each logit is in that tensor, counted in C order."""
+    function: str
+    """What the model does with the logits: softmax, linear, or, to a single one, sigmoid."""
+
+    def evaluate(self, file: OnnxFile, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The full model's logits `[N, classes]` of windows `[N, steps, features]`."""
+        run, count = file.runner(self.output), len(windows)
+        missing = -count % self.batch
+        filled = np.concatenate([windows, np.repeat(windows[-1:], missing, axis=0)])
+        batches = filled.reshape(-1, self.batch, *windows.shape[1:])
+        values = [run(self.feed(batch)).reshape(-1)[self.logits] for batch in batches]
+        return logits_of(np.concatenate(values)[:count].astype(np.float32), self.function)
+
+    def feed(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The model's input for windows `[batch, steps, features]`."""
+        fed: NDArray[np.float32] = windows.reshape(-1)[self.window]
+        return fed
+
+
+def network_from_onnx(
+    file: OnnxFile, steps: int, features: int, *, output: str | None = None
+) -> OnnxNetwork:
+    """Read a model for windows `[steps, features]`; `output` is needed where it has several.
+
+    Which axis of its input is the batch, the steps and the features is not written in a model: the
+    orders that fit its shape are tried, the batch first. Raises DataError naming the node that has no
+    layer, InputError for an output that it does not have.
+    """
+    name = _output(file, output)
+    if len(file.inputs) != 1:
+        names = ", ".join(item.name for item in file.inputs) or "none"
+        raise DataError(
+            f"{file.path}: the model has the inputs {names}: expected one, the window (states are "
+            "to start at zero inside the model)"
+        )
+    furthest: tuple[int, DataError] | None = None
+    for batch, positions in _arrangements(file, steps, features):
+        reader = _Reader(file)
+        try:
+            return _read(reader, batch, positions, (steps, features), name)
+        except DataError as error:
+            if furthest is None or reader.done > furthest[0]:
+                furthest = (reader.done, error)
+    if furthest is None:
+        shape = [size or "?" for size in file.inputs[0].shape]
+        raise DataError(
+            f"{file.path}: the input {file.inputs[0].name} has shape {shape}: the windows have "
+            f"{steps} steps of {features} features"
+        )
+    raise furthest[1]
+
+
+def _output(file: OnnxFile, output: str | None) -> str:
+    if output is None and len(file.outputs) > 1:
+        raise InputError(
+            f"{file.path}: the model has the outputs {', '.join(file.outputs)}: say with --onnx-output "
+            "which of them has the logits"
+        )
+    if output is not None and output not in file.outputs:
+        raise InputError(f"{file.path}: no output {output}: the model has {', '.join(file.outputs)}")
+    return output or file.outputs[0]
+
+
+def _arrangements(file: OnnxFile, steps: int, features: int) -> Iterator[tuple[int, Positions]]:
+    """Batch size and positions of the window's elements for every order of axes that fits the input."""
+    shape = file.inputs[0].shape
+    for axes in _AXES.get(len(shape), ()):
+        known = {"steps": steps, "features": features, "all": steps * features, "1": 1}
+        batch = next((size for size, axis in zip(shape, axes) if axis == "batch"), 1) or 1
+        known["batch"] = batch
+        if axes[0] == "steps" and shape[0] is None and batch > 1:
+            continue  # an open first axis is the batch, and what follows it the model's own steps
+        sizes = [known[axis] for axis in axes]
+        if all(size in (None, own) for size, own in zip(shape, sizes)):
+            yield batch, _ordered(natural(batch, steps, features), axes)
+
+
+_AXES: dict[int, tuple[tuple[str, ...], ...]] = {
+    2: (("batch", "all"), ("steps", "features")),
+    3: (
+        ("batch", "steps", "features"),
+        ("steps", "batch", "features"),
+        ("batch", "features", "steps"),
+    ),
+    4: (("batch", "1", "steps", "features"), ("batch", "steps", "features", "1")),
+}
+
+
+def _ordered(positions: Positions, axes: tuple[str, ...]) -> Positions:
+    order = [axis for axis in axes if axis != "1"]
+    if "all" in order:
+        return positions.reshape(len(positions), -1)
+    if "batch" not in order:
+        return positions.reshape(positions.shape[1:])
+    arranged: Positions = positions.transpose(
+        [("batch", "steps", "features").index(axis) for axis in order]
+    )
+    single = tuple(k for k, axis in enumerate(axes) if axis == "1")
+    result: Positions = np.expand_dims(arranged, single)
+    return result
+
+
+def _read(
+    reader: _Reader, batch: int, positions: Positions, window: tuple[int, int], output: str
+) -> OnnxNetwork:
+    file, (steps, features) = reader.file, window
+    start = Traced((), batch, steps, features, positions)
+    value = reader.follow(file.nodes, {**file.constants, file.inputs[0].name: start}).get(output)
+    try:
+        if not isinstance(value, Traced):
+            raise Unsupported("is a cell state, or does not depend on the window: expected logits")
+        found = reader.logits(output, value)
+        classes = found.places.shape[1]
+        head = () if found.function == "linear" else (Activation(output, found.function),)
+        chain, _ = split_head([*found.layers, *head], classes)
+        network = _simplified(Network(steps, features, tuple(chain)))
+    except (Unsupported, DataError) as reason:
+        separator = ": " if isinstance(reason, DataError) else " "
+        raise DataError(f"{file.path}: the output {output}{separator}{reason}") from None
+    return OnnxNetwork(network, batch, positions, found.tensor, found.places, found.function)
+
+
+def _simplified(network: Network) -> Network:
+    """Scales, offsets and activation functions taken into the layers before them."""
+    result: list[Layer] = []
+    for layer in fold(network).layers:
+        before = result[-1] if result else None
+        if not isinstance(layer, Activation):
+            result.append(layer)
+        elif layer.function not in ACTIVATIONS:
+            raise Unsupported(
+                f"depends on node {layer.name} ({layer.function}): expected it at the end only"
+            )
+        elif isinstance(before, (Dense, Conv1d)) and before.activation == "linear":
+            result[-1] = replace(before, activation=layer.function)
+        else:
+            result.append(layer)
+    return replace(network, layers=tuple(result))
+
+
+@dataclass
+class _Reader:
+    """Follows the window through the nodes."""
+
+    file: OnnxFile
+    done: int = 0
+    """Nodes that were understood."""
+    before_head: dict[Layer, tuple[str, Traced]] = field(default_factory=dict)
+    """Softmax or Sigmoid -> the tensor that it was computed from."""
+    activations: dict[tuple[tuple[Layer, ...], str], Layer] = field(default_factory=dict)
+    """One layer for the same function of the same value, of which exporters apply some by halves."""
+
+    def follow(self, nodes: tuple[Node, ...], values: dict[str, Value]) -> dict[str, Value]:
+        """Every tensor's value, given the inputs' and constants'."""
+        for node in nodes:
+            given = [values.get(name) for name in node.inputs]
+            try:
+                results = self._apply(node, given, values)
+            except (IndexError, KeyError, TypeError, ValueError) as reason:
+                # Unsupported, or attributes and inputs that are no valid node's.
+                raise DataError(f"{self.file.path}: node {node.name} ({node.op}) {reason}") from None
+            values.update(zip(node.outputs, results))
+            self.done += 1
+        return values
+
+    def _apply(self, node: Node, given: list[Value], values: dict[str, Value]) -> list[Value]:
+        if node.op == "If":
+            return self._branch(node, given[0], values)
+        if any(name and value is None for name, value in zip(node.inputs, given)):
+            raise Unsupported("reads a cell state Y_c or a mask: only Y and Y_h of a layer have a value")
+        if node.op in ("Loop", "Scan"):
+            raise Unsupported(f"is a loop: {layers.STEP_BY_STEP}")
+        if node.op in SHAPES or not any(isinstance(value, Traced) for value in given):
+            return computed(self.file, node, given)
+        if node.op in UNCHANGED:
+            return unchanged(node, given)
+        if node.op in MOVES:
+            return moved(self.file, node, given)
+        return self._layer(node, given)
+
+    def _layer(self, node: Node, given: list[Value]) -> list[Value]:
+        if node.op in RECURRENT:
+            return recurrent(node, given)
+        if node.op in ("Softmax", "LogSoftmax"):
+            before, after = layers.softmax(node, given, self.file.opset)
+            self.before_head[after.layers[-1]] = (node.inputs[0], before)
+            return [after]
+        if node.op not in _LAYERS:
+            raise Unsupported(f"has no layer: supported are {SUPPORTED}")
+        value = self._shared(_LAYERS[node.op](node, given))
+        if node.op == "Sigmoid" and isinstance(given[0], Traced):
+            self.before_head[value.layers[-1]] = (node.inputs[0], given[0])
+        return [value]
+
+    def _branch(self, node: Node, condition: Value, values: dict[str, Value]) -> list[Value]:
+        if not isinstance(condition, np.ndarray):
+            raise Unsupported("decides by the window which branch to take: expected one branch")
+        name = "then_branch" if condition.reshape(-1)[0] else "else_branch"
+        inner: InnerGraph = node.attributes[name]
+        found = self.follow(inner.nodes, {**values, **inner.constants})
+        return [found.get(output) for output in inner.outputs]
+
+    def _shared(self, value: Traced) -> Traced:
+        last = value.layers[-1] if value.layers else None
+        if not isinstance(last, Activation):
+            return value
+        key = (value.layers[:-1], last.function)
+        return replace(value, layers=(*key[0], self.activations.setdefault(key, last)))
+
+    def logits(self, name: str, value: Traced) -> _Logits:
+        """Layers that give the logits, and where these are in the model.
+
+        A Softmax at the end, or the Sigmoid of a single output, is left out.
+        """
+        rows = as_vector(value, value.positions)
+        _check_flat(rows, value.positions)
+        chain, positions = rows.layers, value.positions.reshape(-1)
+        # Window by window, in the order in which the elements stand in the tensor.
+        places = np.argsort(positions // value.size, kind="stable")
+        last = chain[-1] if chain else None
+        if not isinstance(last, Activation) or last not in self.before_head:
+            return _Logits(_reordered(chain, rows), "linear", name, places.reshape(value.batch, -1))
+        name, before = self.before_head[last]
+        read = before.positions.reshape(-1)
+        found = np.argsort(read)[np.searchsorted(np.sort(read), positions[places])]
+        function = "sigmoid" if last.function == "sigmoid" else "softmax"
+        chain = _reordered(chain[:-1], rows)
+        return _Logits(chain, function, name, found.reshape(value.batch, -1))
+
+
+@dataclass(frozen=True, eq=False)
+class _Logits:
+    layers: tuple[Layer, ...]
+    function: str
+    tensor: str
+    places: Positions
+
+
+def _check_flat(rows: Rows, positions: Positions) -> None:
+    long = sum(size > 1 for size in positions.shape) - (len(rows.order) > 1)
+    if rows.layers and isinstance(rows.layers[-1], Flatten) and long > 1:
+        raise Unsupported(
+            f"is a sequence of shape {list(positions.shape)}: expected one vector of logits a window"
+        )
+
+
+def _reordered(chain: tuple[Layer, ...], rows: Rows) -> tuple[Layer, ...]:
+    """The layers so that they give the vector's elements in the order of `rows`."""
+    last = chain[-1] if chain else None
+    if in_order(rows):
+        return chain
+    if not isinstance(last, Dense):
+        raise Unsupported("has the features in another order than the last layer, or some of them only")
+    picked = replace(last, kernel=last.kernel[rows.columns], bias=last.bias[rows.columns])
+    return (*chain[:-1], picked)
+
+
+_LAYERS: dict[str, Callable[[Node, list[Value]], Traced]] = {
+    "Add": layers.arithmetic,
+    "BatchNormalization": layers.batch_normalization,
+    "Clip": layers.clip,
+    "Concat": layers.concatenation,
+    "Conv": layers.convolution,
+    "Div": layers.arithmetic,
+    "Gemm": layers.gemm,
+    "GlobalAveragePool": layers.pooling("average"),
+    "GlobalMaxPool": layers.pooling("max"),
+    "LayerNormalization": layers.layer_normalization,
+    "MatMul": layers.matmul,
+    "Mul": layers.arithmetic,
+    "Neg": layers.negation,
+    "ReduceMax": layers.pooling("max"),
+    "ReduceMean": layers.pooling("average"),
+    "Relu": layers.activation("relu"),
+    "Sigmoid": layers.activation("sigmoid"),
+    "Sub": layers.arithmetic,
+    "Tanh": layers.activation("tanh"),
+}

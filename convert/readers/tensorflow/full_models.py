@@ -1,0 +1,95 @@
+"""The full model in TensorFlow: loading it, and its logits, the reference of every converted file."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.readers.tensorflow.keras2_files import readable_by_keras3
+from edge_runtime.errors import DataError
+from edge_runtime.host.optional_packages import needs_extra, quiet_stderr
+
+BATCH = 1000  # windows per call
+LONGEST_REASON = 300  # characters
+
+
+def load_full_model(path: str | Path) -> Any:
+    """The Keras model in a `.keras` or `.h5` file, also one of Keras 2.
+
+    Raises DataError when the file is not there or Keras cannot read it.
+    """
+    if not Path(path).is_file():
+        raise DataError(f"{path}: no such file")
+    keras = _tensorflow().keras
+    try:
+        with readable_by_keras3(Path(path)) as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the style of a model that is as it is
+            return keras.models.load_model(file, compile=False)
+    except DataError:
+        raise
+    except Exception as error:  # Keras raises many kinds
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        if len(reason) > LONGEST_REASON:
+            reason = f"{reason[:LONGEST_REASON]}..."  # Keras appends whole configurations
+        raise DataError(f"{path}: Keras cannot load the model: {reason}") from error
+
+
+def tensorflow_version() -> str:
+    """Of the module, as its distribution goes by several names (tensorflow, tensorflow-cpu)."""
+    return str(_tensorflow().__version__)
+
+
+def _tensorflow() -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with needs_extra("workstation", "tensorflow", "edge-rnn convert"), quiet_stderr():
+        import tensorflow
+    return tensorflow
+
+
+def full_logits(model: Any, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits `[N, classes]` of normalized windows `[N, steps, features]`."""
+    return np.asarray(model.predict(windows, batch_size=BATCH, verbose=0), np.float32)
+
+
+def read_checkpoint(prefix: str | Path) -> dict[str, NDArray[Any]]:
+    """Every variable of a TensorFlow checkpoint by name. Raises DataError when it cannot be read."""
+    tensorflow = _tensorflow()
+    try:
+        reader = tensorflow.train.load_checkpoint(str(prefix))
+        return {name: np.asarray(reader.get_tensor(name)) for name in reader.get_variable_to_shape_map()}
+    except Exception as error:  # TensorFlow's own kinds, RuntimeError, ValueError
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DataError(f"{prefix}: TensorFlow cannot read the checkpoint: {reason}") from error
+
+
+def basic_lstm_logits(
+    windows: NDArray[np.float32],
+    *,
+    kernel: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    dense_kernel: NDArray[np.float32],
+    dense_bias: NDArray[np.float32],
+    forget_bias: float,
+) -> NDArray[np.float32]:
+    """Logits `[N, classes]` of TensorFlow 1's BasicLSTMCell over all steps and a dense layer.
+
+    Takes the weights as a checkpoint has them, and computes in TensorFlow what the cell computed there
+    (rnn_cell_impl.py, TensorFlow 1.15), with no part of the Network.
+    """
+    tf = _tensorflow()
+    units = dense_kernel.shape[0]
+    results = []
+    for start in range(0, len(windows), BATCH):
+        batch = tf.constant(windows[start : start + BATCH])
+        c = h = tf.zeros((len(batch), units))
+        for x in tf.unstack(batch, axis=1):
+            i, j, f, o = tf.split(tf.concat([x, h], 1) @ kernel + bias, 4, axis=1)
+            c = c * tf.sigmoid(f + forget_bias) + tf.sigmoid(i) * tf.tanh(j)
+            h = tf.tanh(c) * tf.sigmoid(o)
+        results.append(np.asarray(h @ dense_kernel + dense_bias))
+    return np.concatenate(results)

@@ -1,0 +1,174 @@
+"""A TensorFlow 1 checkpoint of BasicLSTMCell and a dense layer -> Network and Source.
+
+The checkpoint is the one of TensorFlow 1's recurrent tutorials: `rnn/basic_lstm_cell/kernel` and `bias`,
+gates in the order i, j, f, o (j: the candidate), a forget bias of 1 that is added at run time and not
+stored; a dense layer of variables without names (`Variable`, `Variable_1`), beside the optimizer's. It
+does not say how many steps there are: the windows do.
+
+Source: tensorflow/python/ops/rnn_cell_impl.py (BasicLSTMCell), TensorFlow 1.15.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.readers.tensorflow.full_models import basic_lstm_logits, read_checkpoint, tensorflow_version
+from convert.readers.user_data import DataSource, read_user_data
+from convert.readers.user_source import user_source
+from convert.source_model.network import Dense, Lstm, Network, Weights
+from convert.source_model.source_model import Source
+from edge_runtime.errors import DataError
+from edge_runtime.runs.run_directory import file_sha256
+
+CELL = "basic_lstm_cell"
+
+Variables = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class BasicLstm:
+    """The weights as the checkpoint has them; matrices `[inputs, outputs]`."""
+
+    kernel: Weights
+    """`[features + units, 4 * units]`"""
+    bias: Weights
+    """`[4 * units]`, without the forget bias."""
+    dense_kernel: Weights
+    """`[units, classes]`"""
+    dense_bias: Weights
+    """`[classes]`"""
+
+    @property
+    def features(self) -> int:
+        """Values of one row of a window."""
+        return len(self.kernel) - len(self.dense_kernel)
+
+    def network(self, steps: int, forget_bias: float) -> Network:
+        """The Network for windows of `steps` rows."""
+        i, j, f, o = np.split(self.kernel.T, 4)
+        bi, bj, bf, bo = np.split(self.bias, 4)
+        gates = np.concatenate([i, f, j, o])
+        bias = np.concatenate([bi, bf + np.float32(forget_bias), bj, bo])
+        kernel, recurrent_kernel = np.split(gates, [self.features], axis=1)
+        layers = (
+            Lstm(CELL, np.ascontiguousarray(kernel), np.ascontiguousarray(recurrent_kernel), bias),
+            Dense("logits", np.ascontiguousarray(self.dense_kernel.T), self.dense_bias),
+        )
+        return Network(steps, self.features, layers)
+
+
+def tf1_source(
+    path: str | Path, data: DataSource, *, forget_bias: float = 1.0, **options: Any
+) -> Source:
+    """Read a checkpoint: its prefix (`model.ckpt`), one of its files, or the folder it is in.
+
+    `forget_bias` is that of BasicLSTMCell, whose default is 1. `data` and `options` as in `user_source`.
+    Raises DataError when the checkpoint cannot be read, or when its variables do not say which are the
+    cell's and the dense layer's, and what `user_source` raises.
+    """
+    prefix = checkpoint_prefix(path)
+    windows = read_user_data(data)
+    steps, features = windows.window_shape
+    weights = basic_lstm(read_checkpoint(prefix), path)
+    if features != weights.features:
+        raise DataError(
+            f"{windows.name}: windows of {features} features: "
+            f"the cell in {path} takes {weights.features}"
+        )
+    forward = partial(
+        basic_lstm_logits,
+        kernel=weights.kernel,
+        bias=weights.bias,
+        dense_kernel=weights.dense_kernel,
+        dense_bias=weights.dense_bias,
+        forget_bias=forget_bias,
+    )
+    return user_source(
+        weights.network(steps, forget_bias),
+        forward,
+        windows,
+        origin={"model": prefix.name, "model_sha256": file_sha256(_weights_file(prefix))},
+        tools={"tensorflow": tensorflow_version()},
+        **options,
+    )
+
+
+def checkpoint_prefix(path: str | Path) -> Path:
+    """What TensorFlow calls the checkpoint: the common beginning of its files' names.
+
+    Raises DataError when there is no such checkpoint, or when a folder holds several.
+    """
+    file = Path(path)
+    if file.is_dir():
+        found = sorted(file.glob("*.index"))
+        if len(found) != 1:
+            names = ", ".join(index.stem for index in found) or "none"
+            raise DataError(f"{path}: expected one checkpoint in the folder, found {names}: name it")
+        return found[0].with_suffix("")
+    if file.suffix in (".index", ".meta") or file.suffix.startswith(".data-"):
+        file = file.with_suffix("")
+    if not Path(f"{file}.index").is_file():
+        raise DataError(
+            f"{path}: no such checkpoint: expected {file.name}.index and {file.name}.data-..."
+        )
+    return file
+
+
+def _weights_file(prefix: Path) -> Path:
+    parts = sorted(prefix.parent.glob(f"{prefix.name}.data-*"))
+    if len(parts) != 1:
+        raise DataError(f"{prefix}: {len(parts)} files {prefix.name}.data-*: expected one")
+    return parts[0]
+
+
+def basic_lstm(variables: Variables, path: str | Path) -> BasicLstm:
+    """Find the weights among a checkpoint's variables, the dense layer's by their shapes.
+
+    Raises DataError, beginning with `path`, that lists the variables when there is not exactly one cell
+    and one matrix and bias that fit behind it.
+    """
+    # A slot (Adam's moments, a moving average) is named after the variable it belongs to.
+    own = {
+        name: value
+        for name, value in variables.items()
+        if not any(name.startswith(f"{other}/") for other in variables)
+    }
+    cells = [name for name in own if name.endswith(f"{CELL}/kernel")]
+    if len(cells) != 1:
+        raise DataError(f"{path}: expected one {CELL}/kernel, found {len(cells)} among {_listed(own)}")
+    kernel = own.pop(cells[0])
+    bias = own.pop(cells[0].replace("/kernel", "/bias"), None)
+    if kernel.ndim != 2 or bias is None or bias.shape != kernel.shape[1:] or kernel.shape[1] % 4:
+        raise DataError(
+            f"{path}: {cells[0]} has shape {list(kernel.shape)}: expected [features + units, 4 * units] "
+            "and a bias beside it"
+        )
+    dense_kernel, dense_bias = _dense(own, kernel.shape[1] // 4, path)
+    return BasicLstm(kernel, bias, dense_kernel, dense_bias)
+
+
+def _dense(variables: Variables, units: int, path: str | Path) -> tuple[Weights, Weights]:
+    matrices = [name for name, value in variables.items() if value.ndim == 2 and len(value) == units]
+    if len(matrices) != 1:
+        raise DataError(
+            f"{path}: {len(matrices)} matrices fit behind the cell ({', '.join(matrices) or 'none'}): "
+            f"expected one of shape [{units}, classes] among {_listed(variables)}"
+        )
+    kernel = variables[matrices[0]]
+    biases = [name for name, value in variables.items() if value.shape == kernel.shape[1:]]
+    if len(biases) != 1:
+        raise DataError(
+            f"{path}: {len(biases)} vectors fit {matrices[0]} ({', '.join(biases) or 'none'}): "
+            f"expected one of shape [{kernel.shape[1]}] among {_listed(variables)}"
+        )
+    return kernel, variables[biases[0]]
+
+
+def _listed(variables: Variables) -> str:
+    return ", ".join(f"{name} {list(value.shape)}" for name, value in variables.items()) or "nothing"

@@ -1,0 +1,118 @@
+"""The full PyTorch model: its state dict, and its logits, computed by PyTorch's own modules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.readers.torch.state_dict import EPSILON, TorchModule
+from edge_runtime.errors import DataError
+from edge_runtime.host.optional_packages import needs_extra
+
+BATCH = 1000  # windows per call
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+"""Keys under which checkpoints keep the state dict beside an optimizer's."""
+
+
+def load_state(path: str | Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a file that torch.save wrote, loaded with weights_only (no code is run).
+
+    Raises DataError for a file that holds anything but tensors by name, and MissingExtraError without
+    PyTorch.
+    """
+    torch = _torch()
+    expected = "expected a state dict, as torch.save(model.state_dict(), path) writes it"
+    if not Path(path).is_file():
+        raise DataError(f"{path}: no such file")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # PyTorch and pickle raise many kinds
+        reason = next(iter(str(error).splitlines()), type(error).__name__).split(". ")[0]
+        raise DataError(f"{path}: PyTorch cannot load it ({reason}): {expected}") from None
+    for key in WRAPPERS:
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
+    if not isinstance(state, Mapping) or not state:
+        raise DataError(f"{path}: holds a {type(state).__name__}: {expected}")
+    for key, value in state.items():
+        if not isinstance(value, torch.Tensor):
+            raise DataError(f"{path}: {key} is a {type(value).__name__}, no tensor: {expected}")
+    return {str(key): _array(value) for key, value in state.items()}
+
+
+def torch_logits(
+    modules: tuple[TorchModule, ...], last: str, windows: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Logits `[N, classes]` of windows `[N, steps, features]`; `last` is one of from_torch.LAST."""
+    torch = _torch()
+    built = [_module(torch, module).eval() for module in modules]
+    final = max(k for k, module in enumerate(modules) if module.recurrent)
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(windows), BATCH):
+            x = torch.from_numpy(np.ascontiguousarray(windows[start : start + BATCH], np.float32))
+            for k, (description, module) in enumerate(zip(modules, built)):
+                x = _apply(torch, description, module, x, last if k == final else None)
+            parts.append(x.numpy())
+    return np.concatenate(parts)
+
+
+def torch_version() -> str:
+    """PyTorch's version."""
+    return str(_torch().__version__)
+
+
+def _torch() -> Any:
+    with needs_extra("torch", "torch", "a PyTorch state dict"):
+        import torch
+    return torch
+
+
+def _array(tensor: Any) -> NDArray[Any]:
+    # bfloat16 has no numpy counterpart.
+    plain = tensor.detach().cpu()
+    array: NDArray[Any] = (plain.float() if plain.is_floating_point() else plain).numpy()
+    return array
+
+
+def _module(torch: Any, module: TorchModule) -> Any:
+    """PyTorch's own module with these weights."""
+    nn = torch.nn
+    if module.recurrent:
+        built = getattr(nn, module.kind)(
+            module.inputs,
+            module.hidden_size,
+            module.num_layers,
+            bias=module.bias,
+            batch_first=True,
+            bidirectional=module.bidirectional,
+        )
+    elif module.kind == "Linear":
+        built = nn.Linear(module.inputs, module.outputs, bias=module.bias)
+    else:
+        built = getattr(nn, module.kind)(module.outputs, eps=EPSILON)
+    try:
+        built.load_state_dict({name: torch.as_tensor(array) for name, array in module.state.items()})
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"module {module.name}: not a whole nn.{module.kind}: {reason}") from None
+    return built
+
+
+def _apply(torch: Any, description: TorchModule, module: Any, x: Any, last: str | None) -> Any:
+    """One module on a batch; `last` says what is taken of the final recurrent module."""
+    if description.kind == "BatchNorm1d" and x.ndim == 3:
+        return module(x.transpose(1, 2)).transpose(1, 2)
+    if not description.recurrent:
+        return module(x)
+    output, state = module(x)
+    if last is None:
+        return output
+    if last == "output" or not description.bidirectional:
+        return output[:, -1]
+    h_n = state[0] if isinstance(state, tuple) else state
+    return torch.cat([h_n[-2], h_n[-1]], dim=1)

@@ -1,0 +1,43 @@
+"""Refuses a graph with an operator that an engine of the target does not load, or computes wrongly.
+
+An engine registers every operator for a range of versions and refuses a file that asks for another one
+("Didn't find op for builtin opcode 'FULLY_CONNECTED' version '12'"): better said before the file exists.
+"""
+
+from __future__ import annotations
+
+from convert.model_file.flatbuffer import op_version
+from convert.targets.target import Engine, Target
+from edge_runtime.errors import InputError
+from edge_runtime.tflite.graph import Graph
+
+
+def check_operators(graph: Graph, target: Target, scheme: str) -> None:
+    """Raises InputError that names the first such operator, its version and the engine.
+
+    `scheme`: the quantization scheme of `graph`.
+    """
+    uses = dict.fromkeys(
+        (operator.op.value, op_version(graph, operator)) for operator in graph.operators
+    )
+    for op, version in uses:
+        for engine in target.engines:
+            trouble = _trouble(engine, scheme, op, version)
+            if trouble:
+                aside = "" if target.name == engine.name else f", which target {target.name} includes,"
+                raise InputError(
+                    f"{engine.name}{aside} {trouble}: choose another --precision or --target"
+                )
+
+
+def _trouble(engine: Engine, scheme: str, op: str, version: int) -> str | None:
+    highest = engine.op_versions.get(op, 0)
+    if version > highest:
+        known = f"no version above {highest}" if highest else "no version of it"
+        return f"does not load {op} version {version}, which this file needs ({known})"
+    finding = engine.operators.get(scheme, {}).get(f"{op} version {version}")
+    return (
+        f"does not get {op} version {version} right as {scheme} needs it ({finding})"
+        if finding
+        else None
+    )

@@ -1,0 +1,60 @@
+"""The precisions a model can be converted to, and what each may lose by default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convert.targets.target import Target
+from edge_runtime.errors import InputError
+from edge_runtime.model_file.parity_report import ParityBudget
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A name for the arithmetic of a converted file."""
+
+    name: str
+    budget: ParityBudget
+    """Default parity budget against the full model."""
+    schemes: tuple[str, ...]
+    """The quantization schemes that give it, the most accurate first (convert.targets.target)."""
+
+
+PRECISIONS = {
+    precision.name: precision
+    for precision in (
+        Precision("float32", ParityBudget(0.9999, 1e-3), ("float32",)),
+        Precision("float16", ParityBudget(0.999), ("float16",)),
+        Precision("dynamic", ParityBudget(0.999), ("dynamic-per-channel", "dynamic-per-tensor")),
+        Precision("int4", ParityBudget(0.99), ("int4-per-channel", "int4-per-tensor")),
+        Precision("int16x8", ParityBudget(0.999), ("int16x8",)),
+        Precision("mixed", ParityBudget(0.998), ("int8-float-state",)),
+        Precision("int8", ParityBudget(0.995), ("int8",)),
+    )
+}
+"""Name -> Precision, from the largest file to the most integer one."""
+
+
+def precision_named(name: str) -> Precision:
+    """Look a precision up. Raises InputError that lists the choices."""
+    try:
+        return PRECISIONS[name]
+    except KeyError:
+        raise InputError(f"unknown precision {name!r}: choose {', '.join(PRECISIONS)} or all") from None
+
+
+def offered(target: Target) -> list[str]:
+    """The precisions that every engine of `target` loads and gets right."""
+    return [name for name, item in PRECISIONS.items() if set(item.schemes) & target.schemes]
+
+
+def scheme_for(precision: str, target: Target) -> str:
+    """The most accurate quantization scheme of `precision` that every engine of `target` gets right.
+
+    Raises InputError when the target has none, naming the precisions that it has.
+    """
+    found = [name for name in precision_named(precision).schemes if name in target.schemes]
+    if not found:
+        choices = ", ".join(offered(target))
+        raise InputError(f"target {target.name} has no {precision}: choose {choices}")
+    return found[0]

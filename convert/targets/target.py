@@ -1,0 +1,112 @@
+"""The engines a file is made for, and what each loads and gets right.
+
+The facts come from target_table.json, which scripts/engine_table.py writes by running the engines;
+docs/guides/targets.md shows them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge_runtime.errors import InputError
+
+TABLE = Path(__file__).with_name("target_table.json")
+RIGHT = "right"
+"""The finding of a scheme that the engine loads and computes as the numpy run does."""
+
+ANY = "any"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A minor version of an engine, e.g. litert-2.1: ai-edge-litert 2.1.0, 2.1.1, ..."""
+
+    name: str
+    distribution: str
+    """As in edge_runtime.engines.engine.ENGINES."""
+    series: str
+    """Major and minor version."""
+    versions: tuple[str, ...]
+    """The versions that the table was made from, the newest last."""
+    pythons: tuple[str, str]
+    """The oldest and the newest CPython that all of them have wheels for."""
+    numpy: str
+    """The numpy it runs with, as pip's requirement."""
+    findings: Mapping[str, str]
+    """Quantization scheme -> RIGHT, or what the engine does instead."""
+    operators: Mapping[str, Mapping[str, str]]
+    """Scheme -> "ADD version 2" -> what the engine does, for operators that it does not get right."""
+    op_versions: Mapping[str, int]
+    """Operator, by its name in TFLite's schema -> the highest version that the engine loads."""
+
+    def covers(self, distribution: str, version: str) -> bool:
+        """Whether that version of that distribution is of this series."""
+        return distribution == self.distribution and f"{version}.".startswith(f"{self.series}.")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which engines must load the file and agree with the full model."""
+
+    name: str
+    engines: tuple[Engine, ...]
+    schemes: frozenset[str]
+    """Quantization schemes that all of them load and get right."""
+    op_versions: Mapping[str, int] = field(default_factory=dict)
+    """Operator -> the highest version that all of them load; what one of them lacks is not in it."""
+
+    def covers(self, distribution: str, version: str) -> bool:
+        """Whether a proof in that engine counts for the target; for `any` every version does."""
+        return self.name == ANY or any(item.covers(distribution, version) for item in self.engines)
+
+
+def _engine(record: Mapping[str, Any]) -> Engine:
+    oldest, newest = record["pythons"]
+    return Engine(
+        name=record["name"],
+        distribution=record["distribution"],
+        series=record["series"],
+        versions=tuple(record["versions"]),
+        pythons=(oldest, newest),
+        numpy=record["numpy"],
+        findings=record["schemes"],
+        operators=record["operators"],
+        op_versions=record["op_versions"],
+    )
+
+
+def _target(name: str, engines: tuple[Engine, ...]) -> Target:
+    right = [
+        {scheme for scheme, finding in engine.findings.items() if finding == RIGHT} for engine in engines
+    ]
+    known = set.intersection(*(set(engine.op_versions) for engine in engines))
+    return Target(
+        name,
+        engines,
+        frozenset(set.intersection(*right)),
+        {op: min(engine.op_versions[op] for engine in engines) for op in sorted(known)},
+    )
+
+
+def _targets() -> dict[str, Target]:
+    engines = tuple(_engine(record) for record in json.loads(TABLE.read_text("utf-8"))["engines"])
+    single = {engine.name: _target(engine.name, (engine,)) for engine in engines}
+    return {ANY: _target(ANY, engines), **single}
+
+
+TARGETS = _targets()
+"""Name -> Target: `any`, which is all engines of the table, and each of them."""
+
+
+def target_named(name: str | Target) -> Target:
+    """Look a target up; a Target is its own answer. Raises InputError that lists the choices."""
+    if isinstance(name, Target):
+        return name
+    try:
+        return TARGETS[name]
+    except KeyError:
+        raise InputError(f"unknown target {name!r}: choose {', '.join(TARGETS)}") from None

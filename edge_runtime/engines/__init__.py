@@ -1,0 +1,1 @@
+"""TFLite engines: which one runs a model, and how it is opened."""

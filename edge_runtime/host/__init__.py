@@ -1,0 +1,1 @@
+"""This machine and this process: child processes, files, optional packages."""

@@ -1,0 +1,302 @@
+"""The classifier: raw windows in, labels, probabilities and logits out."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_runtime.engines.engine import SHARED_WEIGHTS, choose_engine, open_interpreter
+from edge_runtime.errors import EngineError, InputError, ModelError
+from edge_runtime.inference.runner import (
+    closed_runner,
+    logits_by_row,
+    one_row,
+    step_runner,
+    window_runners,
+)
+from edge_runtime.inference.tensor_types import check_ends
+from edge_runtime.inference.tensors import InputTensor
+from edge_runtime.model_file.metadata import STEP, Metadata, read_model_file
+from edge_runtime.model_file.normalization import checked_row, checked_windows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edge_runtime.inference.step_model import StepModel
+    from edge_runtime.model_file.probes import Verification
+
+    Float32 = NDArray[np.float32]
+
+UINT8, FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
+"""numpy has one object of each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the model says of one window."""
+
+    index: int
+    """Position of the predicted class among `labels`."""
+    logits: NDArray[np.float32]
+    """The network's output before softmax, float32 `[classes]`."""
+    labels: tuple[str, ...]
+    """The names of all classes."""
+
+    @property
+    def label(self) -> str:
+        """The name of the predicted class."""
+        return self.labels[self.index]
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float32]:
+        """Softmax of the logits, float32 `[classes]`, in the order of the labels."""
+        exponentials = np.exp(self.logits - self.logits[self.index])
+        result: NDArray[np.float32] = exponentials / exponentials.sum()
+        return result
+
+
+class Classifier(AbstractContextManager["Classifier"]):
+    """A converted model, loaded into an engine.
+
+        with Classifier("mnist-int8.tflite") as classifier:
+            print(classifier.predict(window).label)
+
+    `path`: a file written by `edge-rnn convert`. `threads`: of the engine. `engine`: "auto" (the
+    fastest TFLite engine installed), "ai-edge-litert", "tflite-runtime" or "numpy" (needs no TFLite
+    engine, slow). `spec` is everything the file says of itself. `verify`: run the file's probes first.
+    `shared_weights`: keep one packed copy of each matrix instead of one for every step: faster, less
+    memory; for every precision but int16x8, on ai-edge-litert 2.1.6 or newer
+    (engines.shared_weights). `trust`: load the model even if it is not the one whose SHA-256 the
+    file records; an engine may crash on a damaged one.
+
+    Any number of threads may use one instance: a lock lets them in one after the other. To compute at
+    the same time, open one instance per thread (inference.pool). An instance cannot be pickled.
+
+    Raises ModelError for a file that cannot be used, EngineError when no engine is there or the engine
+    refuses the model, and VerificationError when `verify` finds that it computes something else.
+    """
+
+    spec: Metadata
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        threads: int = 1,
+        engine: str = "auto",
+        verify: bool = False,
+        shared_weights: bool = False,
+        trust: bool = False,
+    ) -> None:
+        kernels = SHARED_WEIGHTS if shared_weights else "default"
+        self._open(path, engine=engine, threads=threads, kernels=kernels, trust=trust)
+        if verify:
+            from edge_runtime.model_file.probes import demand
+
+            demand(self.verify())
+
+    @classmethod
+    def with_kernels(cls, path: str | Path, *, engine: str, kernels: str) -> Classifier:
+        """A classifier on a given implementation of the operators, for proofs (see engine.KERNELS)."""
+        classifier = cls.__new__(cls)
+        classifier._open(path, engine=engine, threads=1, kernels=kernels, trust=False)
+        return classifier
+
+    def _open(self, path: str | Path, *, engine: str, threads: int, kernels: str, trust: bool) -> None:
+        file = read_model_file(path, trust=trust)
+        self.spec, self.path = file.metadata, str(path)
+        self._file = replace(file, flatbuffer=b"")  # the engine has it
+        self.engine = choose_engine(engine)
+        self._name = f"{path}: {self.engine}"
+        if kernels == SHARED_WEIGHTS and not self.spec.shared_weights:
+            from edge_runtime.engines.shared_weights import why_not_shared
+
+            raise EngineError(f"{path}: {why_not_shared(self.spec)}")
+        try:
+            self._interpreter: Any = open_interpreter(
+                file.flatbuffer, engine=self.engine, threads=threads, kernels=kernels
+            )
+        except EngineError as error:
+            raise EngineError(f"{path}: {error}") from error
+        check_ends(self._interpreter, 1 + len(self.spec.states), self.path)
+        self._lock = Lock()
+        self._window_shape = (self.spec.steps, self.spec.features)
+        self._labels, self._classes = self.spec.labels, len(self.spec.labels)
+        self._expected = UINT8 if self.spec.normalization.dtype == "uint8" else FLOAT32
+        self._step_model: StepModel | None = None
+        if self.spec.graph == STEP:
+            self._step_model = self._checked_step_model()
+            self._run = self._run_expected = step_runner(self._step_model, self._name)
+        else:
+            self._prepare_window()
+
+    def _checked_step_model(self) -> StepModel:
+        from edge_runtime.inference.step_model import StepModel, shapes_of_step
+
+        inputs, outputs = shapes_of_step(self._interpreter)
+        expected = ([1, self.spec.features], [1, len(self.labels)], len(self.spec.states))
+        found = (inputs[0], outputs[0], len(inputs) - 1)
+        if found != expected or inputs[1:] != outputs[1:]:
+            raise ModelError(
+                f"{self.path}: metadata and model disagree: expected a row {expected[0]}, logits "
+                f"{expected[1]} and {expected[2]} states, found inputs {inputs} and outputs {outputs}"
+            )
+        return StepModel(self._interpreter, self.spec.normalization)
+
+    def _prepare_window(self) -> None:
+        source = self._interpreter.get_input_details()[0]
+        result = self._interpreter.get_output_details()[0]
+        expected_input = [1, self.spec.steps, self.spec.features]
+        expected_output = [1, len(self.labels)]
+        found_input, found_output = list(source["shape"]), list(result["shape"])
+        if found_input != expected_input or found_output != expected_output:
+            raise ModelError(
+                f"{self.path}: metadata and model disagree: expected input {expected_input} and "
+                f"output {expected_output}, found {found_input} and {found_output}"
+            )
+        tensor = InputTensor(source, self.spec.normalization)
+        self._run, run_bytes = window_runners(self._interpreter, tensor, result, self._name)
+        self._run_expected = run_bytes if self._expected is UINT8 else self._run
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes' names, in the order of the logits."""
+        return self.spec.labels
+
+    def predict(self, windows: Any) -> Prediction | list[Prediction]:
+        """Classify raw windows, in the unit of the training data (MNIST: 0 to 255).
+
+        `windows`: uint8 or float (a model that was not trained on uint8 takes any integer, too),
+        `[steps, features]` for one Prediction, or `[N, steps, features]` for a list of N. Raises
+        InputError for a wrong shape or dtype, NaN, infinity or too large numbers, and EngineError when
+        the engine fails.
+        Warns of float windows up to 1 where the model was trained on pixels of 0 to 255.
+        """
+        batch, labels = self.logits(windows), self._labels
+        if len(batch) == 1 and np.ndim(windows) == 2:
+            return Prediction(int(batch.argmax()), batch[0], labels)
+        return [Prediction(int(logits.argmax()), logits, labels) for logits in batch]
+
+    def logits(self, windows: Any, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """The logits of raw windows, float32 `[N, classes]` (N = 1 for a single window).
+
+        Takes and raises what `predict` does. `out`: an array of that shape and dtype to fill and
+        return, instead of a new one; InputError for another one. Nothing is allocated per window
+        but what the engine itself allocates.
+        """
+        plain = windows.__class__ is np.ndarray and windows.dtype is self._expected
+        if plain and windows.shape == self._window_shape:  # as most windows come: nothing to check
+            out = self._checked_out(out, 1)
+            with self._lock:
+                self._run_expected(windows, out)
+            return out
+        batch = self.checked(windows)
+        out = self._checked_out(out, len(batch))
+        with self._lock:
+            if self.closed:
+                raise EngineError(f"{self.path}: the classifier is closed")
+            for n, window in enumerate(batch):
+                self._run(window, out[n : n + 1])
+        return out
+
+    def _checked_out(self, out: Float32 | None, count: int) -> Float32:
+        if out is None:
+            return np.empty((count, self._classes), np.float32)
+        plain = out.__class__ is np.ndarray
+        if not plain or not out.flags.writeable:
+            kind = "read-only" if plain else f"a {out.__class__.__name__}"
+            raise InputError(f"out is {kind}: expected a numpy array that can be written to")
+        if out.shape != (count, self._classes) or out.dtype != FLOAT32:
+            expected = f"float32[{count}, {self._classes}]"
+            raise InputError(f"out is {out.dtype}{list(out.shape)}: expected {expected}")
+        return out
+
+    def checked(self, windows: Any) -> NDArray[Any]:
+        """Raw windows as an array `[N, steps, features]` of a dtype that `predict` takes.
+
+        Raises InputError for any others, and warns as `predict` does.
+        """
+        pixels = self._expected is UINT8
+        batch = checked_windows(windows, *self._window_shape, integers=not pixels)
+        if pixels and batch.dtype != np.uint8 and batch.size and 0 < batch.max() <= 1:
+            warnings.warn(
+                "float windows with values up to 1, but the model was trained on 0 to 255", stacklevel=3
+            )
+        return batch
+
+    def verify(self) -> Verification:
+        """Run the probes that the file carries in this engine; truthy when all came out as expected.
+
+        Raises ModelError for a file without probes, or with damaged ones.
+        """
+        from edge_runtime.model_file.probes import read_probes, verify_probes
+
+        self.spec.check(self.path)
+        probes = read_probes(self._file, self.path)
+        if probes is None:
+            raise ModelError(
+                f"{self.path}: carries no probes, so it cannot be verified: it was written by an older "
+                "edge-rnn (convert it again)"
+            )
+        return verify_probes(self, probes)
+
+    def logits_by_row(self, windows: Any) -> NDArray[np.float32]:
+        """The logits after every row of raw windows, float32 `[N, steps, classes]`, of a step file.
+
+        Takes and raises what `predict` does, and raises ModelError for a file that is not a single step.
+        """
+        batch = self.checked(windows)
+        logits = np.empty((len(batch), self.spec.steps, self._classes), np.float32)
+        with self._lock:
+            model = self._stepping()
+            for window, by_row in zip(batch, logits):
+                by_row[:] = logits_by_row(model, window, self._name)
+        return logits
+
+    def step(self, row: Any, *, restart: bool = False) -> NDArray[np.float32]:
+        """The logits after one more raw row `[features]` of a step file, float32 `[classes]`.
+
+        The states are those after the last row that was given to `step`, or with `restart` zero. Raises
+        what `logits_by_row` does; after InputError the states are what they were before the row.
+        """
+        raw = checked_row(row, self.spec.features, integers=self._expected is not UINT8)
+        logits = np.empty((1, self._classes), np.float32)
+        with self._lock:
+            one_row(self._stepping(), raw, logits, self._name, restart=restart)
+        found: Float32 = logits[0]
+        return found
+
+    def _stepping(self) -> StepModel:
+        """The step model. Raises EngineError when closed, and ModelError for a file of whole windows."""
+        if self.spec.graph != STEP:
+            raise ModelError(f"{self.path}: takes whole windows: --graph step makes a file for rows")
+        if self._step_model is None:
+            raise EngineError(f"{self.path}: the classifier is closed")
+        return self._step_model
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` has freed the engine."""
+        return self._interpreter is None
+
+    def close(self) -> None:
+        """Free the interpreter. A closed classifier answers EngineError; closing twice is fine."""
+        with self._lock:
+            self._interpreter = self._step_model = None
+            self._run = self._run_expected = closed_runner(self.path)
+
+    def __reduce__(self) -> str:
+        raise TypeError(
+            "a Classifier cannot be pickled or copied, as it holds an engine: pass its path on, "
+            "and open it there"
+        )
+
+    def __exit__(self, *error: object) -> None:
+        self.close()

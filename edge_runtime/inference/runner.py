@@ -1,0 +1,100 @@
+"""Functions from a raw window to its logits in an open engine, with all that they call looked up once.
+
+A window takes some tens of microseconds in all: around the engine's set_tensor, invoke and get_tensor
+every attribute and check is felt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Callable
+
+import numpy as np
+
+from edge_runtime.errors import EngineError, InputError, reason
+from edge_runtime.inference.tensors import InputTensor, LogitsTensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edge_runtime.inference.step_model import StepModel
+
+    Run = Callable[[NDArray[Any], NDArray[np.float32]], None]
+    """Computes the logits of a raw window `[steps, features]` into a float32 array `[1, classes]`.
+
+    Raises InputError for a window or logits that are no numbers, and EngineError when the engine fails.
+    """
+
+
+def window_runners(
+    interpreter: Any, source: InputTensor, result: dict[str, Any], name: str
+) -> tuple[Run, Run]:
+    """For any window, and for one of uint8; `result`: details of the output, `name`: for messages."""
+    read, result_index = LogitsTensor(result).read, result["index"]
+    set_tensor, invoke, get_tensor = interpreter.set_tensor, interpreter.invoke, interpreter.get_tensor
+    values, source_index = source.values, source.index
+
+    def runner(fill: Callable[[NDArray[Any]], Any]) -> Run:
+        def run(window: NDArray[Any], logits: NDArray[np.float32]) -> None:
+            fill(window)
+            try:
+                set_tensor(source_index, values)
+                invoke()
+                output = get_tensor(result_index)
+            except (RuntimeError, ValueError, MemoryError) as error:
+                raise EngineError(f"{name} failed: {reason(error)}") from error
+            read(output, out=logits)
+
+        return run
+
+    return runner(source.fill), runner(source.fill_bytes or source.fill)
+
+
+def step_runner(model: StepModel, name: str) -> Run:
+    """For a window of a step file, row by row from zero states, up to the logits after the last row."""
+
+    def run(window: NDArray[Any], logits: NDArray[np.float32]) -> None:
+        logits[0] = logits_by_row(model, window, name)[-1]
+
+    return run
+
+
+def logits_by_row(model: StepModel, window: NDArray[Any], name: str) -> NDArray[np.float32]:
+    """StepModel.logits_by_row with the errors of a Run."""
+    with _errors_of_a_run(name):
+        return model.logits_by_row(window)
+
+
+def one_row(
+    model: StepModel, row: NDArray[Any], logits: NDArray[np.float32], name: str, *, restart: bool
+) -> None:
+    """StepModel.step with the errors of a Run; `restart`: from zero states."""
+    with _errors_of_a_run(name):
+        states = model.states
+        if restart:
+            model.reset()
+        try:
+            model.step(row, logits)
+        except InputError:
+            model.states = states
+            raise
+
+
+@contextlib.contextmanager
+def _errors_of_a_run(name: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except (RuntimeError, ValueError, MemoryError) as error:
+        raise EngineError(f"{name} failed: {reason(error)}") from error
+
+
+def closed_runner(path: str) -> Run:
+    """Says that the classifier is closed."""
+
+    def run(window: NDArray[Any], logits: NDArray[np.float32]) -> None:
+        raise EngineError(f"{path}: the classifier is closed")
+
+    return run

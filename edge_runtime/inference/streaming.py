@@ -1,0 +1,152 @@
+"""Rows as they arrive: the classifier of a stream, one row in, at times a prediction out."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import AbstractContextManager
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.errors import EngineError, InputError
+from edge_runtime.inference.classifier import Classifier, Prediction
+from edge_runtime.model_file.metadata import STEP, Metadata, read_model_file
+from edge_runtime.model_file.normalization import checked_row
+
+
+class StreamingClassifier(AbstractContextManager["StreamingClassifier"]):
+    """A converted model that takes one row after the other.
+
+        with StreamingClassifier("mnist-int8.tflite", hop=4) as stream:
+            for row in sensor:
+                prediction = stream.push(row)
+                if prediction is not None:
+                    print(stream.rows, prediction.label)
+
+    An unrolled file predicts from the last `steps` rows: first after `steps` rows, then after every
+    `hop` rows. The predictions are those of Classifier.predict on the same windows, bit for bit.
+
+    A step file computes once a row and keeps its states, so memory is constant whatever the number of
+    steps. After every `hop` rows it predicts from all rows since `reset`. Its proof covers `steps` rows
+    from zero states, no more; `restart` sets the states to zero after every `steps` rows, so that every
+    prediction lies within it: those are Classifier.logits_by_row of the windows that follow one another.
+
+    The other arguments, and the errors they raise, are Classifier's. Any number of threads may use one
+    instance: a lock lets them in one after the other.
+
+    Raises InputError for `hop` below 1, and for `restart` with an unrolled file.
+    """
+
+    rows: int
+    """How many rows came in since the start or the last `reset`."""
+
+    def __init__(self, path: str | Path, *, hop: int = 1, restart: bool = False, **options: Any) -> None:
+        if not isinstance(hop, int) or hop < 1:
+            raise InputError(f"--hop is {hop!r}: expected a whole number of rows, at least 1")
+        if restart:
+            _check_graph(path, trust=options.get("trust", False))
+        self._classifier = Classifier(path, **options)
+        self._hop, self._restart = hop, restart
+        self._lock = Lock()
+        self._pixels = self.spec.normalization.dtype == "uint8"
+        self._in_steps = self.spec.graph == STEP
+        self._start()
+
+    @property
+    def spec(self) -> Metadata:
+        """Everything that the model file says of itself."""
+        return self._classifier.spec
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes' names, in the order of the logits."""
+        return self.spec.labels
+
+    def push(self, row: Any) -> Prediction | None:
+        """Take one raw row `[features]`; the prediction that is due after it, or None.
+
+        `row`: uint8 or float (a model that was not trained on uint8 takes any integer, too), in the unit
+        of the training data. Raises InputError for a wrong shape or dtype, NaN, infinity or too large
+        numbers: such a row does not count, and the stream is what it was before. (In an unrolled float
+        file a window of huge numbers may give no finite logits: that is InputError as well, but its rows
+        count, or the window could never move on.) EngineError when the engine fails or the stream is
+        closed.
+        Warns of float rows up to 1 where the model was trained on pixels of 0 to 255.
+        """
+        with self._lock:
+            self._check_open()
+            raw = checked_row(row, self.spec.features, integers=not self._pixels)
+            return self._step(raw) if self._in_steps else self._slide(raw)
+
+    def reset(self) -> None:
+        """Forget all rows. Raises EngineError when the stream is closed."""
+        with self._lock:
+            self._check_open()
+            self._start()
+
+    def _check_open(self) -> None:
+        if self._classifier.closed:
+            raise EngineError(f"{self._classifier.path}: the stream is closed")
+
+    def _start(self) -> None:
+        self.rows = 0
+        self._largest = 0.0
+        if not self._in_steps:
+            dtype = np.uint8 if self._pixels else np.float32
+            self._twice = np.zeros((2 * self.spec.steps, self.spec.features), dtype)
+
+    def _step(self, raw: NDArray[Any]) -> Prediction | None:
+        steps = self.spec.steps
+        from_zero = self.rows % steps == 0 if self._restart else self.rows == 0
+        logits = self._classifier.step(raw, restart=from_zero)
+        self.rows += 1
+        if self._pixels and self.rows <= steps:
+            self._watch_unit(raw)
+        if self.rows % self._hop:
+            return None
+        return Prediction(int(logits.argmax()), logits, self.labels)
+
+    def _watch_unit(self, raw: NDArray[Any]) -> None:
+        """As Classifier does for a window: one row of a picture may well be dark."""
+        self._largest = max(self._largest, np.inf if raw.dtype == np.uint8 else float(raw.max()))
+        if self.rows == self.spec.steps and 0 < self._largest <= 1:
+            warnings.warn(
+                "float rows with values up to 1, but the model was trained on 0 to 255", stacklevel=4
+            )
+
+    def _slide(self, raw: NDArray[Any]) -> Prediction | None:
+        """Every row is stored twice, `steps` apart, so the last `steps` rows always lie in one piece."""
+        steps = self.spec.steps
+        self.spec.normalization.apply(raw)  # refuses the row now, not a window with it in it later
+        if raw.dtype != np.uint8 and self._twice.dtype == np.uint8:
+            self._twice = self._twice.astype(np.float32)  # what the classifier makes of any number
+        place = self.rows % steps
+        self._twice[place] = self._twice[place + steps] = raw
+        self.rows += 1
+        if self.rows < steps or (self.rows - steps) % self._hop:
+            return None
+        prediction = self._classifier.predict(self._twice[place + 1 : place + 1 + steps])
+        assert isinstance(prediction, Prediction)
+        return prediction
+
+    def close(self) -> None:
+        """Free the engine. A closed stream answers EngineError; closing twice is fine."""
+        self._classifier.close()
+
+    def __reduce__(self) -> Any:
+        return self._classifier.__reduce__()  # which says why it cannot be pickled or copied
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _check_graph(path: str | Path, *, trust: bool) -> None:
+    """Before an engine is opened, which prints things."""
+    if read_model_file(path, trust=trust).metadata.graph != STEP:
+        raise InputError(
+            f"{path}: --restart is for a step file: every window of this unrolled file starts from "
+            "zero states anyway"
+        )

@@ -1,0 +1,1 @@
+"""Files and text to windows."""

@@ -1,0 +1,1 @@
+"""What a model file carries besides the graph: metadata, normalization, probes, the proof."""

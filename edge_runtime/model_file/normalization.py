@@ -1,0 +1,106 @@
+"""What happens to a raw window before the network sees it, in training and on the device alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_runtime.errors import InputError
+from edge_runtime.model_file.json_fields import numbers, text
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TOO_LARGE = "the input holds NaN, infinity or too large a number"
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """normalized = (raw - mean) / std, in float32.
+
+    `mean` and `std` hold one value for all features, or one value per feature. `dtype` is that of the
+    raw training windows ("uint8" or "float32"): it tells in which unit a raw window is expected.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    dtype: str = "float32"
+
+    def apply(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+        """Normalize raw windows `[..., features]` (any real dtype) to float32 of the same shape.
+
+        Raises InputError for NaN, infinity, and numbers that become infinite in float32.
+        """
+        mean = np.asarray(self.mean, np.float32)
+        std = np.asarray(self.std, np.float32)
+        with np.errstate(over="ignore"):
+            normalized: NDArray[np.float32] = (raw.astype(np.float32) - mean) / std
+        if not np.isfinite(normalized).all():
+            raise InputError(TOO_LARGE)
+        return normalized
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; `from_json` reads it back."""
+        return {"mean": list(self.mean), "std": list(self.std), "dtype": self.dtype}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Normalization:
+        """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError on anything else.
+
+        Anything else is also a mean or std with which a byte has no normalized value in float32: such a
+        model could answer nothing.
+        """
+        result = cls(numbers(record, "mean"), numbers(record, "std"), text(record, "dtype"))
+        with np.errstate(all="ignore"):
+            mean, std = np.asarray(result.mean, np.float32), np.asarray(result.std, np.float32)
+            values = [mean, std, (0 - mean) / std, (255 - mean) / std]
+        if not all(np.isfinite(part).all() for part in values):
+            raise ValueError("normalization: mean and std are finite in float32, and std is not 0")
+        return result
+
+
+def checked_windows(windows: Any, steps: int, features: int, *, integers: bool = False) -> NDArray[Any]:
+    """Raw windows as `[N, steps, features]`, dtype uint8 or floating; `integers`: any integer as well.
+
+    `windows` is anything numpy takes, of shape `[steps, features]` or `[N, steps, features]`.
+    Raises InputError for another shape or dtype.
+    """
+    try:
+        array = np.asarray(windows)
+    except ValueError as error:  # ragged nested lists
+        raise InputError(
+            f"the window is no rectangular array of numbers: expected {steps} rows of "
+            f"{features} values ({error})"
+        ) from None
+    _check_dtype(array, "window", integers)
+    if array.ndim not in (2, 3) or array.shape[-2:] != (steps, features):
+        raise InputError(
+            f"the window has shape {list(array.shape)}: expected [{steps}, {features}] "
+            f"or [N, {steps}, {features}]"
+        )
+    return array if array.ndim == 3 else array[np.newaxis]
+
+
+def checked_row(row: Any, features: int, *, integers: bool = False) -> NDArray[Any]:
+    """One raw row `[features]`, dtype uint8 or floating; `integers`: any integer as well.
+
+    `row` is anything numpy takes. Raises InputError for another shape or dtype.
+    """
+    try:
+        array = np.asarray(row)
+    except ValueError as error:  # ragged nested lists
+        raise InputError(f"the row is no list of {features} numbers ({error})") from None
+    _check_dtype(array, "row", integers)
+    if array.shape != (features,):
+        raise InputError(f"the row has shape {list(array.shape)}: expected [{features}]")
+    return array
+
+
+def _check_dtype(array: NDArray[Any], what: str, integers: bool) -> None:
+    if array.dtype != np.uint8 and array.dtype.kind not in ("fiu" if integers else "f"):
+        raise InputError(
+            f"the {what} has dtype {array.dtype}: expected uint8 or a floating dtype "
+            "(convert with .astype)"
+        )

@@ -1,0 +1,1 @@
+"""Files that train and convert exchange: run directories and graph records."""

@@ -1,0 +1,1 @@
+"""Rows from sensors: sources, listeners, reconnection."""

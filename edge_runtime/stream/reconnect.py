@@ -1,0 +1,162 @@
+"""What `edge-rnn stream` does: rows in from a source, through all its connections, lines of JSON out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Callable
+
+from edge_runtime.commands.answer_inputs import Answer, answer_of, check_top
+from edge_runtime.errors import InputError, StreamError
+from edge_runtime.inference.streaming import StreamingClassifier
+from edge_runtime.inputs.lines import Line, longest_line
+from edge_runtime.inputs.read_windows import parse_row
+from edge_runtime.stream.drop_late import Dropped, drop_late
+from edge_runtime.stream.listener import accepted, address, listening
+from edge_runtime.stream.sources import STANDARD_INPUT, Connection, Source, opened_source
+
+Write = Callable[[str], object]
+"""Takes a line of JSON, without the end of the line."""
+
+LONGEST_WAIT = 1_000_000
+"""Seconds, eleven days; clocks refuse much larger numbers."""
+
+Connections = Generator[Connection, None, None]
+"""Each is closed when the next is asked for, and in the end."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a source is answered."""
+
+    listen: bool = False
+    """Wait for the source to connect, and for the next one after it, instead of connecting to it."""
+    reconnect: float | None = None
+    """Seconds until a connection that ended, or could not be made, is tried again; None: it is not."""
+    top: int = 1
+    """How many classes to show."""
+    drop_late: int | None = None
+    """How many rows may wait before the oldest are dropped; None: the source waits."""
+    reply: bool = False
+    """Send the answers back over the connection."""
+
+    def check(self, source: Source) -> None:
+        """Raises InputError for settings that do not go with the source, or with one another."""
+        check_top(self.top)
+        if self.drop_late is not None and self.drop_late < 1:
+            raise InputError(f"--drop-late is {self.drop_late}: expected at least 1 row")
+        if self.listen and not source.is_socket:
+            raise InputError(f"--listen is for tcp:HOST:PORT and unix:PATH: {source} has no address")
+        if self.listen and self.reconnect is not None:
+            raise InputError("--reconnect is for connecting: --listen waits for the next peer anyway")
+        for option, given in (("--reply", self.reply), ("--reconnect", self.reconnect is not None)):
+            if given and source.kind == STANDARD_INPUT:
+                raise InputError(f"{option} is for sockets and serial ports, found standard input")
+        if self.reconnect is not None and not 0 < self.reconnect <= LONGEST_WAIT:
+            raise InputError(
+                f"--reconnect is {self.reconnect}: expected seconds above 0, at most {LONGEST_WAIT:,}"
+            )
+
+
+def stream_rows(stream: StreamingClassifier, source: Source, write: Write, settings: Settings) -> bool:
+    """Answer the rows of a source until it ends; whether all of them were good.
+
+    `write` gets a line of JSON for every prediction, bad row and gap (late_rows.Dropped), unless they go
+    back to the source, and, where one connection may follow another, for what becomes of each. Each
+    starts with a fresh stream, its rows numbered from 1.
+    Raises InputError for settings that do not fit, StreamError for a source that cannot be opened or
+    broke off where no other connection follows, and whatever `write` raises.
+    """
+    settings.check(source)
+    lasting = settings.listen or settings.reconnect is not None
+    good = True
+    with contextlib.closing(_connections(source, write, settings)) as connections:
+        for connection in connections:
+            good_here, error = _answer_all(stream, connection, write, settings)
+            good &= good_here
+            if lasting:
+                why = {"error": str(error)} if error else {}
+                write(_event("disconnected", peer=connection.name, rows=stream.rows, **why))
+            elif error:
+                raise error
+    return good
+
+
+def _answer_all(
+    stream: StreamingClassifier, connection: Connection, write: Write, settings: Settings
+) -> tuple[bool, StreamError | None]:
+    """Whether all rows of a connection were good, and how it broke off if it did."""
+    good, send = True, connection.send if settings.reply else write
+    lines, most = connection.lines(longest_line(stream.spec.features)), settings.drop_late
+    kept = lines if most is None else drop_late(lines, most)
+    stream.reset()
+    try:
+        for answer in answer_rows(stream, kept, top=settings.top):
+            good &= isinstance(answer, Dropped) or not answer.failed
+            send(answer.to_json())
+    except StreamError as error:
+        return good, error
+    return good, None
+
+
+def answer_rows(
+    stream: StreamingClassifier, lines: Iterable[Line | Dropped], *, top: int = 1
+) -> Iterator[Answer | Dropped]:
+    """An answer for every row after which a prediction is due, in order, and for every bad row."""
+    for line in lines:
+        if isinstance(line, Dropped):
+            yield line
+            continue
+        try:
+            if line.problem:
+                raise InputError(line.problem)
+            prediction = stream.push(parse_row(line.text, stream.spec.features))
+        except InputError as error:
+            yield Answer(None, line.number, False, error=str(error))
+            continue
+        if prediction is not None:
+            yield answer_of(None, line.number, False, prediction, top)
+
+
+def _connections(source: Source, write: Write, settings: Settings) -> Connections:
+    if settings.listen:
+        return _peers(source, write)
+    if settings.reconnect is not None:
+        return _attempts(source, write, settings.reconnect)
+    return _only(source)
+
+
+def _only(source: Source) -> Connections:
+    with opened_source(source) as connection:
+        yield connection
+
+
+def _peers(source: Source, write: Write) -> Connections:
+    with listening(source) as server:
+        write(_event("listening", address=address(source, server)))
+        while True:
+            with accepted(server) as connection:
+                write(_event("connected", peer=connection.name))
+                yield connection
+
+
+def _attempts(source: Source, write: Write, seconds: float) -> Connections:
+    problem = ""
+    while True:
+        try:
+            with opened_source(source) as connection:
+                write(_event("connected", peer=connection.name))
+                problem = ""
+                yield connection
+        except StreamError as error:
+            if str(error) != problem:  # say once why it waits
+                problem = str(error)
+                write(_event("unreachable", peer=str(source), error=problem))
+        time.sleep(seconds)
+
+
+def _event(name: str, **details: object) -> str:
+    return json.dumps({"event": name, **details})

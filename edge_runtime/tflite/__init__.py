@@ -1,0 +1,1 @@
+"""The TFLite format for both sides: graphs, the FlatBuffer reader, affine quantization."""

@@ -1,0 +1,168 @@
+"""Tensors and operators, as a TFLite subgraph has them, in execution order.
+
+A Graph is float or quantized; the converter's stages are functions from Graph to Graph. Tensors are
+known by their unique names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.tflite.quantization import dequantize, quantize
+
+FLOAT32: np.dtype[Any] = np.dtype(np.float32)
+
+
+class Op(str, Enum):
+    """The operators in use, by their names in TFLite's schema (BuiltinOperator)."""
+
+    ADD = "ADD"
+    CONCATENATION = "CONCATENATION"
+    DEQUANTIZE = "DEQUANTIZE"
+    FULLY_CONNECTED = "FULLY_CONNECTED"
+    LOGISTIC = "LOGISTIC"
+    MEAN = "MEAN"
+    MUL = "MUL"
+    PACK = "PACK"
+    QUANTIZE = "QUANTIZE"
+    REDUCE_MAX = "REDUCE_MAX"
+    RELU = "RELU"
+    RSQRT = "RSQRT"
+    SOFTMAX = "SOFTMAX"
+    SPLIT = "SPLIT"
+    SQUARED_DIFFERENCE = "SQUARED_DIFFERENCE"
+    SUB = "SUB"
+    TANH = "TANH"
+    UNPACK = "UNPACK"
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """real = scale * (q - zero_point): one scale for the tensor, or one for each index of axis 0."""
+
+    scale: tuple[float, ...]
+    zero_point: int = 0
+
+    @property
+    def per_channel(self) -> bool:
+        """Whether every index of axis 0 has a scale of its own."""
+        return len(self.scale) > 1
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """A tensor of the graph; `data` is set for constants only. Activations have batch size 1."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any] = FLOAT32
+    data: NDArray[Any] | None = None
+    quantization: Quantization | None = None
+    keep_float: bool = False
+    """Whether the tensor stays float32 in an integer graph, as its operator has no good integer form."""
+    int4: bool = False
+    """The data, int8 here, is -8..7, and the file holds two values a byte."""
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """The data of a constant. Raises ValueError for an activation."""
+        if self.data is None:
+            raise ValueError(f"{self.name} is no constant")
+        return self.data
+
+    @property
+    def affine(self) -> Quantization:
+        """The quantization of a quantized tensor. Raises ValueError for a float one."""
+        if self.quantization is None:
+            raise ValueError(f"{self.name} is not quantized")
+        return self.quantization
+
+    def encode(self, real: NDArray[np.floating[Any]]) -> NDArray[Any]:
+        """What the tensor stores for `real` (float, any shape): integers when it is quantized.
+
+        Raises ValueError for a tensor with a scale for each channel.
+        """
+        if self.quantization is None:
+            return np.asarray(real, self.dtype)
+        return quantize(real, self._scale, self.quantization.zero_point, self.dtype)
+
+    def decode(self, stored: NDArray[Any]) -> NDArray[np.float32]:
+        """The real values, float32, that `stored` (any shape) stands for: the inverse of `encode`.
+
+        Raises ValueError for a tensor with a scale for each channel.
+        """
+        if self.quantization is None:
+            return np.asarray(stored, np.float32)
+        return dequantize(stored, self._scale, self.quantization.zero_point)
+
+    @property
+    def _scale(self) -> float:
+        if self.affine.per_channel:
+            raise ValueError(f"{self.name} has a scale for each channel")
+        return self.affine.scale[0]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator, its inputs in TFLite's order (SPLIT: the axis first, then the value).
+
+    `axis` counts the batch dimension; CONCATENATION, MEAN, PACK, REDUCE_MAX, SPLIT and UNPACK have it.
+    """
+
+    op: Op
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    axis: int | None = None
+    relu: bool = False
+    """Whether FULLY_CONNECTED clips its result at zero."""
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Operators in execution order over named tensors.
+
+    An unrolled graph has one input, the window `[1, steps, features]`, and one output, the logits. A
+    graph of a single step has the states as further inputs and outputs, in the order of `states`.
+    """
+
+    tensors: dict[str, Tensor]
+    operators: tuple[Operator, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    states: tuple[tuple[str, str], ...] = ()
+    """Of a single step: each state before and after the row, (input, output). They start at zero."""
+
+    @property
+    def input(self) -> str:
+        """The first input: the window, or the row of a step."""
+        return self.inputs[0]
+
+    @property
+    def output(self) -> str:
+        """The first output: the logits."""
+        return self.outputs[0]
+
+    def constants(self) -> list[Tensor]:
+        """The tensors that carry data."""
+        return [tensor for tensor in self.tensors.values() if tensor.data is not None]
+
+    def producers(self) -> dict[str, Operator]:
+        """Tensor -> the operator that computes it; inputs and constants have none."""
+        return {name: operator for operator in self.operators for name in operator.outputs}
+
+    def consumers(self) -> dict[str, list[Operator]]:
+        """Tensor -> the operators that read it, in execution order; every tensor has an entry."""
+        found: dict[str, list[Operator]] = {name: [] for name in self.tensors}
+        for operator in self.operators:
+            for name in dict.fromkeys(operator.inputs):
+                found[name].append(operator)
+        return found
+
+    def matmuls(self) -> list[Operator]:
+        """The FULLY_CONNECTED operators: their inputs are the activation, the weights and the bias."""
+        return [operator for operator in self.operators if operator.op is Op.FULLY_CONNECTED]

@@ -1,0 +1,19 @@
+"""Run by the tests in a process of its own: `finetuned_child.py RUN OUT.npy`.
+
+Saves the logits that the Keras model with fake quantization gives for RUN's test split.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from edge_runtime.runs.run_directory import Run
+from train.fake_quantization import build_fake_quantized
+from train.fit import load_tensorflow
+
+run = Run.open(sys.argv[1])
+model = build_fake_quantized(load_tensorflow("the test"), run.finetuned_graph())
+windows = run.record.normalization.apply(run.test_windows().x)
+np.save(sys.argv[2], model.predict(windows, batch_size=500, verbose=0))

@@ -1,0 +1,49 @@
+"""What tests share: the command line in a subprocess, the engines, where MNIST's files are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from convert.targets.precision import offered
+from convert.targets.target import TARGETS
+from edge_runtime.engines.engine import installed_engines
+
+ROOT = Path(__file__).parents[2]
+CHILDREN = ROOT / "tests" / "support" / "children"
+"""Scripts that load TensorFlow, in processes of their own."""
+ENGINES = installed_engines()
+SEED = 0
+OFFERED = offered(TARGETS["any"])
+"""Precisions of files that load and are right in every engine."""
+
+
+def mnist_folder() -> Path | None:
+    """Where MNIST's files are: $EDGE_RNN_DATA, or shared/ beside the project."""
+    for folder in (os.environ.get("EDGE_RNN_DATA"), ROOT.parent / "shared" / "data"):
+        if folder and (Path(folder) / "mnist").is_dir():
+            return Path(folder) / "mnist"
+        if folder and any(Path(folder).glob("train-images-idx3-ubyte*")):
+            return Path(folder)
+    return None
+
+
+def edge_rnn(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
+    """Run the real command in a subprocess."""
+    command = [str(Path(sys.executable).with_name("edge-rnn")), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=900, **options)
+
+
+def succeed(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def loaded_by(code: str) -> set[str]:
+    """Top-level modules that `code` loads in a fresh interpreter, beyond those of its start-up."""
+    show = "print('\\n'.join({*sys.modules} - before))"
+    program = f"import sys\nbefore = {{*sys.modules}}\n{code}\n{show}"
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in output.stdout.split()}

@@ -1,0 +1,58 @@
+"""A graph with an operator that an engine of the target lacks is refused in one sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from convert.compiler.compile import lower
+from convert.model_file.flatbuffer import serialize
+from convert.targets.operator_check import check_operators
+from convert.targets.target import TARGETS, Target
+from edge_runtime.engines.engine import open_interpreter
+from edge_runtime.errors import EngineError, InputError
+from tests.support.commands import ENGINES
+from tests.support.networks import random_network, random_windows
+
+SCHEME = "dynamic-per-channel"
+
+
+@pytest.fixture(scope="module")
+def graph():
+    """Weights with one scale per row, which FULLY_CONNECTED has from version 12 on."""
+    network = random_network()
+    only = Target("per row", (), frozenset({SCHEME}))
+    return lower(network, random_windows(network), precision="dynamic", target=only)
+
+
+@pytest.mark.parametrize("target", ["tflite-runtime-2.14", "any"])
+def test_operator_version_and_target_are_named(graph, target):
+    with pytest.raises(InputError) as refused:
+        check_operators(graph, TARGETS[target], SCHEME)
+    sentence = str(refused.value)
+    assert "FULLY_CONNECTED version 12" in sentence
+    assert "tflite-runtime-2.14" in sentence
+    assert f"target {target} includes" in sentence or target == "tflite-runtime-2.14"
+    assert "no version above 10" in sentence
+    assert "choose another --precision or --target" in sentence
+    assert "\n" not in sentence
+
+
+def test_an_operator_that_no_version_of_is_known():
+    network = random_network()
+    graph = lower(network, random_windows(network), precision="float32")
+    engine = TARGETS["litert-2.1"].engines[0]
+    known = {op: version for op, version in engine.op_versions.items() if op != "TANH"}
+    lacking = Target("small", (type(engine)(**{**vars(engine), "op_versions": known}),), frozenset())
+    with pytest.raises(InputError, match=r"does not load TANH version 1, .* \(no version of it\)"):
+        check_operators(graph, lacking, "float32")
+
+
+@pytest.mark.parametrize("target", ["litert-1.4", "litert-2.1", "litert-2.2", "litert-2.3"])
+def test_engines_that_have_it_are_content(graph, target):
+    check_operators(graph, TARGETS[target], SCHEME)
+
+
+@pytest.mark.skipif("tflite-runtime" not in ENGINES, reason="tflite-runtime is not installed")
+def test_the_engine_itself_refuses_what_the_check_refuses(graph):
+    with pytest.raises(EngineError, match="'FULLY_CONNECTED' version '12'"):
+        open_interpreter(serialize(graph), engine="tflite-runtime", kernels="default")

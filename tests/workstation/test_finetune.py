@@ -1,0 +1,192 @@
+"""`edge-rnn train --finetune`: Keras's evaluation predicts the file; the proof says against what."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from convert.compiler.compile import lower
+from convert.finetune_record import graph_of, record_of
+from convert.model_file.flatbuffer import serialize
+from edge_runtime import Classifier
+from edge_runtime.errors import DataError
+from edge_runtime.model_file.metadata import read_model
+from edge_runtime.numpy_engine.interpret import run as run_graph
+from edge_runtime.runs.graph_record import GraphRecord
+from edge_runtime.runs.run_directory import Run
+from edge_runtime.tflite.quantization import dequantize, quantize
+from tests.support.commands import CHILDREN, ENGINES, edge_rnn, succeed
+from tests.support.networks import random_network, random_windows
+
+PRECISIONS = ("int8", "mixed")
+
+
+@pytest.fixture(scope="module", params=PRECISIONS)
+def finetuned(request, digits_run, tmp_path_factory):
+    """precision, run directory, what was printed."""
+    out = tmp_path_factory.mktemp("finetuned") / "run"
+    arguments = ("--precision", request.param, "--iterations", 60, "--batch-size", 64, "--quiet")
+    printed = succeed(edge_rnn("train", "--finetune", digits_run.path, "--out", out, *arguments))
+    return request.param, out, printed
+
+
+def numpy_logits(record: GraphRecord, windows: np.ndarray) -> np.ndarray:
+    graph = graph_of(record)
+    source, output = graph.tensors[graph.input].affine, graph.tensors[graph.output].affine
+    integers = run_graph(graph, quantize(windows, source.scale[0], source.zero_point))
+    return dequantize(integers, output.scale[0], output.zero_point)
+
+
+def test_the_keras_evaluation_predicts_the_file(finetuned, tmp_path):
+    precision, path, _ = finetuned
+    run = Run.open(path)
+    child = [
+        sys.executable,
+        str(CHILDREN / "finetuned_child.py"),
+        str(path),
+    ]
+    subprocess.run([*child, str(tmp_path / "k.npy")], check=True, capture_output=True, timeout=300)
+    keras = np.load(tmp_path / "k.npy")
+    np.testing.assert_allclose(keras, run.predicted_logits(), atol=1e-5)
+    record = run.finetuned_graph()
+    unit = record.tensors["logits"].scale[0]
+    windows = run.record.normalization.apply(run.test_windows().x)
+    difference = np.abs(keras - numpy_logits(record, windows)) / unit
+    # int8 is integer throughout: exactly the file's reference arithmetic. mixed has float32 between.
+    assert difference.max() <= (1e-3 if precision == "int8" else 2)
+    assert difference.mean() <= (1e-3 if precision == "int8" else 0.05)
+
+
+def test_the_file_is_proven_against_the_fine_tuned_model_and_names_both_agreements(
+    finetuned, digits_run, tmp_path
+):
+    precision, path, _ = finetuned
+    out = tmp_path / "m.tflite"
+    printed = succeed(edge_rnn("convert", path, "--precision", precision, "--out", out))
+    _, metadata = read_model(out)
+    assert metadata.parity
+    test, predicted = digits_run.run.test_windows(), Run.open(path).predicted_logits()
+    for result in metadata.parity.engines:
+        assert f"{result.engine}: same class as the model before fine-tuning on" in printed
+        with Classifier(out, engine=result.engine) as classifier:
+            classes = classifier.logits(test.x).argmax(axis=1)
+        original = (classes == digits_run.full_logits.argmax(axis=1)).mean()
+        assert result.original_agreement == pytest.approx(original)
+        assert result.agreement == pytest.approx((classes == predicted.argmax(axis=1)).mean())
+        assert result.agreement >= 0.995
+        assert result.original_agreement >= 0.995
+    assert {result.engine for result in metadata.parity.engines} == set(ENGINES)
+
+
+def test_fine_tuning_never_leaves_worse_weights(finetuned, digits_run):
+    _, path, printed = finetuned
+    record = Run.open(path).record
+    metrics = record.finetuned["metrics"]
+    assert metrics["held_out_logit_error"] <= metrics["held_out_logit_error_before"]
+    assert f"{100 * metrics['test_agreement']:.2f} %" in printed
+    assert record.finetuned["from"] == "digits"
+    assert record.model_sha256 == digits_run.run.record.model_sha256
+
+
+def test_other_precisions_of_a_fine_tuned_run_are_those_of_the_run_it_started_from(
+    finetuned, digits_run, tmp_path
+):
+    _, path, _ = finetuned
+    out = tmp_path / "f.tflite"
+    printed = succeed(edge_rnn("convert", path, "--precision", "float32", "--out", out))
+    assert "before fine-tuning" not in printed
+    original = tmp_path / "original.tflite"
+    succeed(edge_rnn("convert", digits_run.path, "--precision", "float32", "--out", original))
+    assert read_model(out)[0] == read_model(original)[0]
+
+
+def test_a_changed_graph_is_refused(finetuned, tmp_path):
+    _, path, _ = finetuned
+    shutil.copytree(path, tmp_path / "copy")
+    (tmp_path / "copy" / "finetuned.npz").write_bytes(b"PK")
+    result = edge_rnn("convert", tmp_path / "copy")
+    assert result.returncode == 2
+    assert "finetuned.npz: not the file that run.json describes" in result.stderr
+
+
+def test_a_recipe_that_would_not_be_followed_is_refused(finetuned, tmp_path):
+    precision, path, _ = finetuned
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('[[range]]\ntensors = "c*"\nlow = -4.0\nhigh = 4.0\n', "utf-8")
+    result = edge_rnn("convert", path, "--precision", precision, "--recipe", recipe)
+    assert result.returncode == 2
+    assert f"{recipe}: the scales of a fine-tuned run are fixed: leave out" in result.stderr
+    result = edge_rnn("convert", path, "--write-graph", tmp_path / "g.npz", "--recipe", recipe)
+    assert result.returncode == 2
+    assert "--recipe has no meaning with --write-graph" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--finetune", "RUN", "--precision", "float16"), "cannot be fine-tuned: choose int8 or mixed"),
+        (("--finetune", "nowhere"), "nowhere: not a run directory"),
+        (("--finetune", "RUN", "--units", "8"), "--units has no meaning with --finetune"),
+        (("--finetune", "RUN", "--iterations", "0"), "--iterations is 0: expected at least 1"),
+        (("--finetune", "RUN", "--learning-rate", "-1"), "expected a number above 0"),
+        (("--finetune", "RUN", "--target", "coral"), "unknown target 'coral'"),
+        (("--precision", "int8"), "--precision is for --finetune RUN"),
+    ],
+)
+def test_bad_arguments_are_named_and_leave_nothing(digits_run, tmp_path, arguments, words):
+    given = [str(digits_run.path) if item == "RUN" else item for item in arguments]
+    result = edge_rnn("train", "--out", tmp_path / "r", *given)
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_fine_tuned_run_cannot_be_fine_tuned_again(finetuned, tmp_path):
+    _, path, _ = finetuned
+    result = edge_rnn("train", "--finetune", path, "--out", tmp_path / "r")
+    assert result.returncode == 2
+    assert "is fine-tuned already: expected the run it started from" in result.stderr
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_recorded_graph_gives_the_same_file_again(precision, tmp_path):
+    network = random_network(features=5, units=12)
+    graph = lower(network, random_windows(network), precision=precision)
+    record_of(graph, precision, "any").save(tmp_path / "g.npz")
+    assert serialize(graph_of(GraphRecord.load(tmp_path / "g.npz"))) == serialize(graph)
+
+
+def test_a_file_that_is_no_graph_is_named(tmp_path):
+    path = tmp_path / "g.npz"
+    for content in (b"", b"PK\x03\x04", json.dumps({"graph": 1}).encode()):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="g.npz: not a quantized graph"):
+            GraphRecord.load(path)
+
+
+def test_mixed_loses_little_more_than_half_of_what_int8_loses(digits_run, tmp_path):
+    test = digits_run.run.test_windows()
+    error = {}
+    for name in PRECISIONS:
+        out = tmp_path / f"{name}.tflite"
+        succeed(edge_rnn("convert", digits_run.path, "--precision", name, "--out", out))
+        with Classifier(out) as classifier:
+            error[name] = np.abs(classifier.logits(test.x) - digits_run.full_logits).mean()
+    assert error["mixed"] < 0.6 * error["int8"], error
+
+
+def test_mixed_agrees_with_the_full_model_on_mnist(mnist_run, tmp_path):
+    """10,000 windows: at most five get another class, in every engine."""
+    out = tmp_path / "m.tflite"
+    succeed(edge_rnn("convert", mnist_run.path, "--precision", "mixed", "--out", out))
+    _, metadata = read_model(out)
+    assert metadata.parity.windows == 10_000
+    assert {result.engine for result in metadata.parity.engines} >= set(ENGINES)
+    for result in metadata.parity.engines:
+        assert result.agreement >= 0.9995, result

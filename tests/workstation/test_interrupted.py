@@ -1,0 +1,72 @@
+"""Conversions that are cut off: a whole file or none, one sentence, never a traceback."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edge_runtime.model_file.metadata import read_model
+from tests.support.commands import edge_rnn
+
+
+def limit_file_size(size: int):
+    """For preexec_fn: writing beyond `size` bytes fails in the child, as on a full disk."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return limit
+
+
+@pytest.mark.parametrize("size", [2_000, 70_000])  # fails at the windows, and at the model
+def test_full_disk(digits_run, tmp_path, size):
+    out = tmp_path / "model.tflite"
+    result = edge_rnn(
+        "convert",
+        digits_run.path,
+        "--precision",
+        "float32",
+        "--out",
+        out,
+        preexec_fn=limit_file_size(size),
+    )
+    assert result.returncode in (1, 2), result.stdout
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("out", ["/proc/model.tflite", "/dev/null/model.tflite"])
+def test_output_that_cannot_be_written(digits_run, out):
+    result = edge_rnn("convert", digits_run.path, "--out", out)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert Path(out).parent.name in result.stderr
+
+
+@pytest.mark.parametrize("seconds", [0.5, 3.0, 6.0])
+def test_interrupt(digits_run, tmp_path, seconds):
+    out = tmp_path / "model.tflite"
+    command = [str(Path(sys.executable).with_name("edge-rnn")), "convert", str(digits_run.path)]
+    process = subprocess.Popen(
+        [*command, "--precision", "int8", "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert [path.name for path in tmp_path.iterdir()] in ([], ["model.tflite"])
+    if out.exists():
+        read_model(out)  # whole
+    if process.returncode:
+        assert "Aborted" in errors
+        assert "Traceback" not in errors
+        assert not out.exists()

@@ -1,0 +1,99 @@
+"""Every supported Keras layer and option: the model's own predictions against the converted network.
+
+Keras runs in a process of its own (keras_zoo.py); here the float graph runs in numpy and in the
+engines.
+"""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from convert.compiler.compile import compile_network
+from convert.compiler.float_graph.unroll import unroll
+from edge_runtime.numpy_engine.interpret import run
+from tests.support.commands import ENGINES, ROOT
+from tests.support.engines import invoke
+from tests.support.keras_zoo import zoo
+
+TOLERANCE = 1e-4  # float32 in another order of summation
+
+
+class Names:
+    """Stands for keras where only the names of the zoo are wanted."""
+
+    def __getattr__(self, name):
+        return Names()
+
+    def __call__(self, *arguments, **options):
+        return Names()
+
+
+NAMES = list(zoo(Names()))
+
+
+def _child(*arguments):
+    command = [sys.executable, str(ROOT / "tests" / "support" / "keras_zoo.py"), *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def _load(folder):
+    return pickle.loads((folder / "zoo.pkl").read_bytes())
+
+
+@pytest.fixture(scope="module")
+def keras3(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("keras3")
+    _child(folder)
+    return _load(folder)
+
+
+@pytest.fixture(scope="module")
+def keras2(tmp_path_factory):
+    if find_spec("tf_keras") is None:
+        pytest.skip("tf_keras is not installed")
+    folder = tmp_path_factory.mktemp("keras2")
+    suffixes = (".keras", ".h5")  # in turn
+    _child(folder, "tf_keras", *suffixes)
+    _child(folder, "keras", *suffixes)
+    return _load(folder)
+
+
+def _predicted(logits, function):
+    """What a Keras model with that function at its end says, by the network's logits."""
+    if function == "linear":
+        return logits
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return probabilities[:, 1:] if function == "sigmoid" else probabilities
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_keras3_model_and_network_agree(keras3, name):
+    network, windows, predictions, function, logits = keras3[name]
+    assert np.ptp(predictions, axis=0).max() > 0.01  # the windows make a difference
+    graph_logits = run(unroll(network), windows)
+    np.testing.assert_allclose(_predicted(graph_logits, function), predictions, atol=TOLERANCE)
+    np.testing.assert_allclose(graph_logits, logits, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_of_keras2_give_its_own_predictions(keras2, name):
+    network, windows, predictions, function, logits = keras2[name]
+    graph_logits = run(unroll(network), windows)
+    np.testing.assert_allclose(_predicted(graph_logits, function), predictions, atol=TOLERANCE)
+    np.testing.assert_allclose(graph_logits, logits, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_engines_agree_with_keras(keras3, engine):
+    for name in ("gru reset before", "bidirectional sequences", "conv1d same", "layer normalization"):
+        network, windows, _, _, logits = keras3[name]
+        flatbuffer = compile_network(network, windows, precision="float32")
+        np.testing.assert_allclose(invoke(flatbuffer, windows, engine), logits, atol=TOLERANCE)

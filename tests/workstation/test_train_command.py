@@ -1,0 +1,152 @@
+"""`edge-rnn train` and `edge-rnn evaluate` on real data."""
+
+from __future__ import annotations
+
+import csv
+import json
+import zipfile
+
+import numpy as np
+from PIL import Image
+
+from edge_runtime.runs.run_directory import Run
+from tests.support.commands import OFFERED, edge_rnn, succeed
+
+
+def weights(run) -> bytes:
+    """The weights' file inside model.keras; the archive around it carries dates."""
+    with zipfile.ZipFile(run / "model.keras") as archive:
+        return archive.read("model.weights.h5")
+
+
+def test_mnist_defaults_reach_99_percent(mnist_run):
+    assert mnist_run.run.record.metrics["test_accuracy"] >= 0.99
+    assert mnist_run.run.record.dataset["validation"] == 5000
+    assert mnist_run.run.record.dataset["test"] == 10_000
+
+
+def test_mnist_seed_preset_beats_the_notebook(mnist_data, tmp_path):
+    out = tmp_path / "seed"
+    succeed(edge_rnn("train", "--data-dir", mnist_data, "--preset", "seed", "--out", out, "--quiet"))
+    record = Run.open(out).record
+    assert record.hyperparameters["iterations"] == 1000
+    assert record.hyperparameters["batch_size"] == 100
+    assert record.metrics["test_accuracy"] > 0.975
+
+
+def test_run_directory(digits_run):
+    record = json.loads((digits_run.path / "run.json").read_text())
+    assert record["dataset"]["name"] == "digits"
+    assert len(record["dataset"]["digest"]) == 64
+    assert (record["steps"], record["features"], len(record["labels"])) == (28, 28, 10)
+    assert record["normalization"] == {"mean": [0.0], "std": [255.0], "dtype": "uint8"}
+    assert record["hyperparameters"]["shift"] == 2
+    assert record["seed"] == 0
+    assert {"edge-rnn", "tensorflow", "keras", "numpy", "python"} <= set(record["versions"])
+    assert record["metrics"]["test_accuracy"] > 0.95
+    rows = list(csv.DictReader((digits_run.path / "history.csv").open()))
+    assert {"iteration", "loss", "accuracy", "val_loss", "val_accuracy"} <= set(rows[0])
+    assert int(rows[-1]["iteration"]) == record["hyperparameters"]["iterations"]
+    with Image.open(digits_run.path / "training.png") as picture:
+        assert picture.width > 600
+
+
+def test_calibration_windows_are_no_test_windows(digits_run):
+    calibration = {window.tobytes() for window in digits_run.run.calibration_windows().x}
+    assert not calibration & {window.tobytes() for window in digits_run.run.test_windows().x}
+
+
+def test_same_seed_same_weights_and_another_seed_others(tmp_path):
+    arguments = ("train", "--data", "digits", "--iterations", 30, "--units", 16, "--quiet")
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        succeed(edge_rnn(*arguments, "--seed", seed, "--out", tmp_path / name))
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+    assert weights(tmp_path / "a") != weights(tmp_path / "c")
+
+
+def test_iterations_that_no_report_divides_are_all_run_and_no_more(tmp_path):
+    arguments = ("--data", "digits", "--iterations", 203, "--units", 8, "--quiet")
+    succeed(edge_rnn("train", "--out", tmp_path / "r", *arguments))
+    rows = list(csv.DictReader((tmp_path / "r" / "history.csv").open()))
+    assert [int(row["iteration"]) for row in rows] == [101, 202, 203]
+
+
+def test_overwriting_through_a_link_keeps_the_new_run(tmp_path):
+    arguments = ("train", "--data", "digits", "--iterations", 5, "--units", 8, "--quiet")
+    succeed(edge_rnn(*arguments, "--out", tmp_path / "real"))
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    before = weights(tmp_path / "real")
+    succeed(edge_rnn(*arguments, "--out", tmp_path / "link", "--overwrite", "--seed", 7))
+    assert weights(tmp_path / "real") != before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
+def test_diverged_training_leaves_nothing(tmp_path):
+    arguments = ("--data", "digits", "--iterations", 40, "--units", 8, "--learning-rate", "1e39")
+    result = edge_rnn("train", "--out", tmp_path / "r", "--quiet", *arguments)
+    assert result.returncode == 2
+    assert "training diverged" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_progress_bar_shows_loss_and_accuracy(tmp_path):
+    arguments = ("train", "--data", "digits", "--iterations", 20, "--units", 8, "--out", tmp_path / "r")
+    printed = succeed(edge_rnn(*arguments))
+    assert "accuracy:" in printed
+    assert "loss:" in printed
+    quiet = succeed(edge_rnn(*arguments, "--overwrite", "--quiet"))
+    assert len(quiet) < len(printed)
+    assert "accuracy:" in quiet
+
+
+def test_a_run_is_replaced_only_when_asked(digits_run):
+    before = (digits_run.path / "run.json").read_bytes()
+    result = edge_rnn("train", "--data", "digits", "--out", digits_run.path)
+    assert result.returncode == 2
+    assert "holds a run already: choose another --out, or pass --overwrite" in result.stderr
+    assert (digits_run.path / "run.json").read_bytes() == before
+
+
+def test_evaluate(digits_run):
+    printed = succeed(edge_rnn("evaluate", digits_run.path, "--index", 3))
+    accuracy = (digits_run.full_logits.argmax(1) == digits_run.run.test_windows().y).mean()
+    assert f"test accuracy: {100 * accuracy:.2f} % of 1,000 windows" in printed
+    rows = [line.split() for line in printed.splitlines()[3:13]]
+    confusion = np.array(rows, int)[:, 1:]
+    assert confusion.sum() == 1000
+    assert confusion.trace() == round(accuracy * 1000)
+    actual = digits_run.run.test_windows().y[3]
+    assert f"test window 3: expected {actual}, predicted" in printed
+    for name in ("confusion.png", "example.png"):
+        with Image.open(digits_run.path / name) as picture:
+            assert picture.width > 200
+    result = edge_rnn("evaluate", digits_run.path, "--index", 1000)
+    assert result.returncode == 2
+    assert "--index is 1000: the test split has windows 0 to 999" in result.stderr
+
+
+def test_npz_of_a_sensor_from_training_to_prediction(tmp_path):
+    """Windows that are no pictures: float features of different size, steps unequal to features."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 600)
+    time = np.arange(20)[np.newaxis, :, np.newaxis]
+    x = np.sin(time * (0.2 + 0.3 * y[:, np.newaxis, np.newaxis])) * [1, 50] + rng.normal(
+        0, 0.2, (600, 20, 2)
+    )
+    np.savez(tmp_path / "s.npz", x=x + [9.8, 1000], y=y, labels=["idle", "walk", "run"])
+    run = tmp_path / "run"
+    arguments = ("--iterations", 300, "--batch-size", 32, "--units", 16, "--quiet")
+    succeed(edge_rnn("train", "--data", tmp_path / "s.npz", "--out", run, *arguments))
+    record = Run.open(run).record
+    assert record.hyperparameters["shift"] == 0
+    assert record.metrics["test_accuracy"] > 0.9
+    printed = succeed(edge_rnn("evaluate", run))
+    assert "confusion matrix" in printed
+    with Image.open(run / "example.png") as picture:
+        assert picture.width > 200
+    printed = succeed(edge_rnn("convert", run, "--precision", "all", "--out", tmp_path))
+    assert printed.count("passed") == len(OFFERED)
+    assert printed.count("Weak proof: only 120 held-out windows") == len(OFFERED)
+    window = " ".join(str(value) for value in (x[5] + [9.8, 1000]).ravel())
+    answer = edge_rnn("predict", tmp_path / "run-int8.tflite", "-", input=window)
+    assert json.loads(succeed(answer))["label"] == record.labels[y[5]]
