@@ -19,7 +19,9 @@ def page() -> str:
     parts = ["# Command line\n\nWritten by `make docs` from the commands' own help.\n"]
     for arguments in ([], *([name] for name in names)):
         title = " ".join(["edge-rnn", *arguments])
-        text = CliRunner().invoke(main, [*arguments, "--help"], prog_name="edge-rnn", terminal_width=90)
+        command = [*arguments, "--help"]
+        options = {"prog_name": "edge-rnn", "terminal_width": 90}
+        text = CliRunner().invoke(main, command, catch_exceptions=False, **options)
         parts.append(f"## {title}\n\n```\n{text.output.rstrip()}\n```\n")
     return "\n".join(parts)
 
