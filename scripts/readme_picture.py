@@ -43,6 +43,7 @@ def main() -> None:
             console.print(Text.assemble(("$ ", "bold green"), (f"edge-rnn {line}", "bold")))
             for text in shortened(output(line, folder), shown):
                 console.print(Text(text), overflow="fold")
+        console.print()  # the frame would cut off the descenders of the last line
     svg = console.export_svg(title="edge-rnn", theme=MONOKAI, unique_id="session")
     PICTURE.write_text(re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL), "utf-8")
     print(f"{PICTURE}: written, {PICTURE.stat().st_size:,} bytes")
