@@ -22,8 +22,8 @@ from command import edge_rnn
 
 
 def write_windows(path: Path) -> None:
-    """Write 6,000 windows: x float32 [N, steps, features], y class indices [N], and the labels."""
-    x, y = windows(6000, seed=0)
+    """Write 5,000 windows: x float32 [N, steps, features], y class indices [N], and the labels."""
+    x, y = windows(5000, seed=0)
     np.savez_compressed(path, x=x, y=y, labels=LABELS)
     print(f"{path}: {len(x):,} windows of {x.shape[1]} steps with {x.shape[2]} features")
 
@@ -37,7 +37,7 @@ def main() -> None:
 
     data, run, model = out / "activity.npz", out / "run", out / "activity-int8.tflite"
     write_windows(data)
-    small = ("--units", 32, "--iterations", 600, "--quiet", "--overwrite")
+    small = ("--units", 32, "--iterations", 400, "--quiet", "--overwrite")
     edge_rnn("train", "--data", data, "--out", run, *small)
     edge_rnn("convert", run, "--precision", "int8", "--out", model)
 

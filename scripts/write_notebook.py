@@ -1,4 +1,4 @@
-"""Writes examples/first_model.ipynb from first_model.md beside it, with outputs; `--check` only compares.
+"""Writes examples/first_model.ipynb, with outputs, from first_model.md; `--check` only compares.
 
     EDGE_RNN_DATA=~/mnist python scripts/write_notebook.py
 

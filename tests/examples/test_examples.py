@@ -47,19 +47,12 @@ def sensor(tmp_path_factory) -> tuple[Path, str]:
 @pytest.mark.slow
 def test_sensor_windows_are_trained_converted_and_predicted(sensor):
     _, printed = sensor
-    assert "6,000 windows of 32 steps with 3 features" in printed
-    (accuracy,) = re.findall(r"test accuracy (\S+) % \(1,200 windows\)", printed)
+    assert "5,000 windows of 32 steps with 3 features" in printed
+    (accuracy,) = re.findall(r"test accuracy (\S+) % \(1,000 windows\)", printed)
     assert float(accuracy) > 98
     assert min(agreements(printed)) >= 99.5
     predicted = re.findall(r"new\.npy\[\d\]: (\w+)", printed)
     assert predicted == ["walking", "still", "running"]
-
-
-@pytest.mark.slow
-def test_sensor_example_runs_twice_in_one_folder(sensor):
-    folder, printed = sensor
-    again = run("npz_sensor.py", folder=folder)
-    assert re.findall(r"new\.npy\[\d\].*", again) == re.findall(r"new\.npy\[\d\].*", printed)
 
 
 @pytest.mark.slow
