@@ -4,7 +4,7 @@
 
 The model is one that `edge-rnn train` does not make: a convolution, then a bidirectional GRU. The
 example trains it on the windows of a made-up accelerometer, saves it, and converts the file. It prints
-the proof of the conversion and the class of one window, and takes about 30 seconds. Everything is
+the proof of the conversion and the class of one window, and takes about 20 seconds. Everything is
 written to the folder keras-model in the working directory, or to the one that --out names.
 
 The prediction runs in a second process, as it does on a device. This process has loaded TensorFlow, and

@@ -6,7 +6,7 @@
 The example trains an LSTM in PyTorch on the windows of a made-up accelerometer and exports it.
 `edge-rnn convert` reads the ONNX file without PyTorch. The example prints PyTorch's own accuracy, the
 proof of the int8 file against the full model, which ONNX Runtime computes, and the class of one window.
-It takes about 20 seconds. Everything is written to the folder onnx-from-pytorch in the working
+It takes about 15 seconds. Everything is written to the folder onnx-from-pytorch in the working
 directory, or to the one that --out names.
 """
 
