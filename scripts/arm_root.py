@@ -73,6 +73,7 @@ AARCH64 = Architecture(
     (
         "ai-edge-litert==2.1.6",  # 2.2 and newer crash under Debian's qemu 7.2
         "click==8.1.8",
+        "ml_dtypes==0.5.4",  # for shared weights, with ai-edge-litert
         "numpy==1.26.4",
         "onnxruntime==1.20.1",  # for benchmarks/instructions.py
         "tflite-runtime==2.14.0",
