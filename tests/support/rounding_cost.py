@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from convert.compiler.float_graph.builder import affine
 from convert.compiler.float_graph.unroll import unroll
 from convert.compiler.quantize import matrices
-from convert.compiler.scales.calibrate import Range, calibrate
+from convert.compiler.scales.calibrate import Range, affine, calibrate
 from convert.compiler.scales.shared_scales import FIXED, MOVES
 from convert.source_model.network import Network
 from edge_runtime.numpy_engine.interpret import rounding_observer, run

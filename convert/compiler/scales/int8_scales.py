@@ -12,9 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.compiler.float_graph.builder import affine
 from convert.compiler.quantize import int8_inputs, runs_in_float
-from convert.compiler.scales.calibrate import Range
+from convert.compiler.scales.calibrate import Range, affine
 from convert.compiler.scales.cell_state_search import state_quantizations
 from convert.compiler.scales.shared_scales import (
     FIXED,
