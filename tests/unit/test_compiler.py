@@ -11,7 +11,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from convert.compiler.compile import compile_network, lower
-from convert.compiler.float_graph.unroll import unroll
+from convert.compiler.float_graph.step import step_graph
+from convert.compiler.float_graph.unroll import unroll, without_unread
 from convert.compiler.quantize import quantize_matrix
 from convert.compiler.scales.calibrate import calibrate
 from convert.compiler.weights.gptq import second_moments
@@ -44,6 +45,17 @@ def test_unrolled_to_exactly_steps_recurrent_matmuls(steps):
     graph = unroll(random_network(steps=steps))
     kernels = Counter(op.inputs[1] for op in graph.operators if op.op is Op.FULLY_CONNECTED)
     assert kernels == {"kernel": steps, "new_kernel": steps, "dense_kernel": 1}
+
+
+def test_pruning_leaves_out_what_nothing_reads_and_keeps_the_states():
+    graph = step_graph(random_network())
+    (c,) = (after for before, after in graph.states if before == "c0")
+    unread = Operator(Op.TANH, (c,), ("unread",))
+    tensors = {**graph.tensors, "unread": Tensor("unread", graph.tensors[c].shape)}
+    pruned = without_unread(replace(graph, tensors=tensors, operators=(*graph.operators, unread)))
+    assert pruned.states == graph.states != ()
+    assert (pruned.inputs, pruned.outputs) == (graph.inputs, graph.outputs)
+    assert (pruned.operators, pruned.tensors) == (graph.operators, graph.tensors)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

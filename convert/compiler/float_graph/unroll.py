@@ -21,7 +21,6 @@ from convert.compiler.float_graph.feed_forward import (
     add_layer_norm,
     add_pooling,
 )
-from convert.compiler.float_graph.prune import without_unread
 from convert.compiler.float_graph.recurrent_cells import (
     State,
     add_constants,
@@ -78,6 +77,23 @@ def unroll(network: Network, *, project: bool = False) -> Graph:
     if isinstance(value, list):
         raise ValueError("the network's last layer gives a sequence: expected one vector of logits")
     return renamed(without_unread(builder.build((INPUT,), (value,))), value, OUTPUT)
+
+
+def without_unread(graph: Graph) -> Graph:
+    """The graph without the operators that no output depends on, and without their tensors.
+
+    TakeRows leaves the steps after the last row that it takes without a reader.
+    """
+    wanted = set(graph.outputs)
+    kept = []
+    for operator in reversed(graph.operators):
+        if wanted.intersection(operator.outputs):
+            kept.append(operator)
+            wanted.update(operator.inputs)
+    named = {name for operator in kept for name in (*operator.inputs, *operator.outputs)}
+    named.update(graph.inputs, graph.outputs)
+    tensors = {name: tensor for name, tensor in graph.tensors.items() if name in named}
+    return replace(graph, tensors=tensors, operators=tuple(reversed(kept)))
 
 
 def renamed(graph: Graph, old: str, new: str) -> Graph:
