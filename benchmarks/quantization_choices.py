@@ -16,13 +16,12 @@ from cpu import cpu_name
 
 from convert.compiler.compile import lower
 from convert.compiler.float_graph.unroll import unroll
-from convert.compiler.quantize import WEIGHT_LIMIT, quantize_matrix
 from convert.compiler.scales.calibrate import calibrate
 from convert.compiler.scales.cell_state_search import LIMITS, state_candidate
 from convert.compiler.scales.equalize import balance
 from convert.compiler.scales.int8_scales import int8_quantizations, state_tensors
 from convert.compiler.scales.shared_scales import separate
-from convert.compiler.weights.gptq import second_moments
+from convert.compiler.weights.gptq import WEIGHT_LIMIT, quantize_matrix, second_moments
 from convert.readers.keras.read_model import network_from_keras
 from convert.readers.tensorflow.full_models import load_full_model
 from edge_runtime.numpy_engine.interpret import rounding_observer, run

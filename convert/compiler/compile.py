@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from convert.compiler.checks import check_float16, check_network, check_ranges, check_windows
 from convert.compiler.float_graph.step import step_graph, with_tied_states
 from convert.compiler.float_graph.unroll import unroll
-from convert.compiler.quantize import matrices, to_int8, to_int16x8
+from convert.compiler.quantize import to_int8, to_int16x8
 from convert.compiler.recipe import Recipe
 from convert.compiler.scales.calibrate import calibrate
 from convert.compiler.scales.cell_state import keep_state_float
@@ -101,7 +101,7 @@ def quantized(graph: Graph, windows: Windows, scheme: str, recipe: Recipe | None
 def _with_float_activations(
     graph: Graph, windows: Windows, stored: WeightFormat, recipe: Recipe | None
 ) -> Graph:
-    formats = dict.fromkeys(matrices(graph), stored)
+    formats = dict.fromkeys(graph.matrices(), stored)
     if recipe is not None:
         formats = recipe.apply_formats(formats)
     kinds = {item.kind for item in formats.values()}

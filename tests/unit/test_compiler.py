@@ -13,9 +13,8 @@ from ai_edge_litert import schema_py_generated as schema
 from convert.compiler.compile import compile_network, lower
 from convert.compiler.float_graph.step import step_graph
 from convert.compiler.float_graph.unroll import unroll, without_unread
-from convert.compiler.quantize import quantize_matrix
 from convert.compiler.scales.calibrate import calibrate
-from convert.compiler.weights.gptq import second_moments
+from convert.compiler.weights.gptq import quantize_matrix, second_moments
 from convert.model_file.flatbuffer import serialize
 from edge_runtime.errors import InputError
 from edge_runtime.numpy_engine.interpret import apply, run
