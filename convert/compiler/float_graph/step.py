@@ -14,7 +14,7 @@ from convert.compiler.float_graph.unroll import OUTPUT, ROW_LAYERS, prefixes, re
 from convert.source_model.fold import fold
 from convert.source_model.network import Gru, Layer, Lstm, Network, Recurrent, SimpleRnn
 from edge_runtime.errors import InputError
-from edge_runtime.tflite.graph import Graph, Quantization
+from edge_runtime.tflite.graph import Graph
 
 ROW = "row"
 
@@ -71,14 +71,3 @@ def state_labels(graph: Graph) -> tuple[str, ...]:
     () for an unrolled graph.
     """
     return tuple(before[: -len("0")] for before, _ in graph.states)
-
-
-def with_tied_states(graph: Graph, quantizations: dict[str, Quantization]) -> dict[str, Quantization]:
-    """`quantizations` with one scale for each state, so that a step's output can be fed back as it is.
-
-    The output's counts, as the ranges of what a step computes are chosen with more care than an input's;
-    where CONCATENATION ties the input to others, the output is tied to them too (scale_ties). A state
-    that stays float32 (float_state) has none.
-    """
-    integer = [pair for pair in graph.states if pair[1] in quantizations]
-    return {**quantizations, **{before: quantizations[after] for before, after in integer}}
