@@ -27,7 +27,6 @@ from convert.readers.tensorflow.full_models import load_full_model
 from edge_runtime.numpy_engine.interpret import rounding_observer, run
 from edge_runtime.runs.run_directory import Run
 from edge_runtime.tflite.graph import Graph, Op
-from edge_runtime.tflite.quantization import dequantize, quantize
 
 CALIBRATION = 500
 
@@ -79,12 +78,8 @@ def show(what: str, found: np.ndarray, exact: np.ndarray) -> None:
 
 
 def logits(graph: Graph, windows: np.ndarray) -> np.ndarray:
-    source, result = graph.tensors[graph.input].quantization, graph.tensors[graph.output].quantization
-    if source is None or result is None:
-        return run(graph, windows)
-    dtype = graph.tensors[graph.input].dtype
-    integers = run(graph, quantize(windows, source.scale[0], source.zero_point, dtype))
-    return dequantize(integers, result.scale[0], result.zero_point)
+    stored = run(graph, graph.tensors[graph.input].encode(windows))
+    return graph.tensors[graph.output].decode(stored)
 
 
 def weights(graph: Graph, calibration: np.ndarray, held_out: np.ndarray) -> None:
