@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from convert.compiler.float_graph.builder import GraphBuilder
 from convert.compiler.float_graph.recurrent_cells import State, add_constants, add_step, state_names
+from convert.compiler.float_graph.step_builder import StepBuilder
 from convert.compiler.float_graph.unroll import OUTPUT, ROW_LAYERS, prefixes, renamed
 from convert.source_model.fold import fold
 from convert.source_model.network import Gru, Layer, Lstm, Network, Recurrent, SimpleRnn
@@ -36,7 +37,7 @@ def step_graph(network: Network) -> Graph:
         if isinstance(layer, RECURRENT):
             before = _state_inputs(builder, layer, prefix)
             add_constants(builder, layer, prefix)
-            after = add_step(builder, layer, prefix, value, before, 1)
+            after = add_step(StepBuilder(builder, prefix, 1), layer, value, before)
             states += zip(before, after)
             value = after[0]
         else:

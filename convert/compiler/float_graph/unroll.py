@@ -28,6 +28,7 @@ from convert.compiler.float_graph.recurrent_cells import (
     add_projection,
     add_step,
 )
+from convert.compiler.float_graph.step_builder import StepBuilder
 from convert.source_model.fold import fold
 from convert.source_model.network import (
     Activation,
@@ -149,7 +150,7 @@ def _projected(builder: GraphBuilder, layer: Lstm, prefix: str, steps: int) -> V
     state: State | None = None
     hidden = []
     for t, row in enumerate(reversed(rows) if layer.go_backwards else rows, start=1):
-        state = add_projected_step(builder, layer, prefix, row, state, t)
+        state = add_projected_step(StepBuilder(builder, prefix, t), row, state)
         hidden.append(state[0])
     return hidden if layer.return_sequences else hidden[-1]
 
@@ -160,7 +161,7 @@ def _recurrent(builder: GraphBuilder, layer: Recurrent, prefix: str, value: Valu
     state: State | None = None
     hidden = []
     for t, x in enumerate(reversed(rows) if layer.go_backwards else rows, start=1):
-        state = add_step(builder, layer, prefix, x, state, t)
+        state = add_step(StepBuilder(builder, prefix, t), layer, x, state)
         hidden.append(state[0])
     return hidden if layer.return_sequences else hidden[-1]
 
