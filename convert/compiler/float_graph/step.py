@@ -13,13 +13,11 @@ from convert.compiler.float_graph.recurrent_cells import State, add_constants, a
 from convert.compiler.float_graph.step_builder import StepBuilder
 from convert.compiler.float_graph.unroll import OUTPUT, ROW_LAYERS, prefixes, renamed
 from convert.source_model.fold import fold
-from convert.source_model.network import Gru, Layer, Lstm, Network, Recurrent, SimpleRnn
+from convert.source_model.network import RECURRENT_LAYERS, Layer, Network, Recurrent
 from edge_runtime.errors import InputError
 from edge_runtime.tflite.graph import Graph
 
 ROW = "row"
-
-RECURRENT = (Lstm, Gru, SimpleRnn)
 
 
 def step_graph(network: Network) -> Graph:
@@ -34,7 +32,7 @@ def step_graph(network: Network) -> Graph:
     states: list[tuple[str, str]] = []
     for layer, prefix in zip(folded.layers, prefixes(folded)):
         check_row_by_row(layer)
-        if isinstance(layer, RECURRENT):
+        if isinstance(layer, RECURRENT_LAYERS):
             before = _state_inputs(builder, layer, prefix)
             add_constants(builder, layer, prefix)
             after = add_step(StepBuilder(builder, prefix, 1), layer, value, before)
@@ -50,7 +48,7 @@ def step_graph(network: Network) -> Graph:
 def check_row_by_row(layer: Layer) -> None:
     """Raises InputError when the layer cannot work on one row at a time."""
     kind = type(layer).__name__
-    if isinstance(layer, RECURRENT):
+    if isinstance(layer, RECURRENT_LAYERS):
         reason = "reads the window from its last row" if layer.go_backwards else None
     else:
         reason = None if type(layer) in ROW_LAYERS else "needs the whole window"

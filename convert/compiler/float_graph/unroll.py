@@ -31,6 +31,7 @@ from convert.compiler.float_graph.recurrent_cells import (
 from convert.compiler.float_graph.step_builder import StepBuilder
 from convert.source_model.fold import fold
 from convert.source_model.network import (
+    RECURRENT_LAYERS,
     Activation,
     Affine,
     Bidirectional,
@@ -118,7 +119,7 @@ def renamed(graph: Graph, old: str, new: str) -> Graph:
 def prefixes(network: Network) -> list[str]:
     """What the names of each layer's tensors start with: nothing for the only recurrent layer, `dense_`
     for a dense layer at the end, otherwise the layer's name and, where two share it, its position."""
-    recurrent = [layer for layer in network.layers if isinstance(layer, (Lstm, Gru, SimpleRnn))]
+    recurrent = [layer for layer in network.layers if isinstance(layer, RECURRENT_LAYERS)]
     both = any(isinstance(layer, Bidirectional) for layer in network.layers)
     names = [layer.name for layer in network.layers]
     result = []
@@ -140,7 +141,7 @@ def recurrent_layers(network: Network) -> list[tuple[str, Recurrent]]:
     for layer, prefix in zip(folded.layers, prefixes(folded)):
         if isinstance(layer, Bidirectional):
             result += [(f"{prefix}fw/", layer.forward), (f"{prefix}bw/", layer.backward)]
-        elif isinstance(layer, (Lstm, Gru, SimpleRnn)):
+        elif isinstance(layer, RECURRENT_LAYERS):
             result.append((prefix, layer))
     return result
 
