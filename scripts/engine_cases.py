@@ -14,7 +14,8 @@ import numpy as np
 
 from convert.compiler.compile import lower
 from convert.compiler.float_graph.unroll import unroll
-from convert.model_file.flatbuffer import op_version, serialize
+from convert.model_file.flatbuffer import serialize
+from convert.model_file.op_versions import op_version
 from convert.source_model.network import (
     Activation,
     Affine,
