@@ -26,7 +26,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from convert.compiler.float_graph.builder import affine
+from convert.compiler.scales.calibrate import affine
 from convert.compiler.scales.shared_scales import FIXED, tied_groups
 from convert.compiler.weights.formats import KINDS, SCHEME_FORMATS, WeightFormat
 from convert.targets.precision import precision_named

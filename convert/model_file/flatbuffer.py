@@ -1,14 +1,14 @@
-"""Graph -> TFLite FlatBuffer, through the official schema classes. The only module that writes with them
-(inspect_model takes the names of operators and types from them).
+"""Graph -> bytes of a TFLite FlatBuffer, written with the official schema classes.
 
-Small by sharing: identical constants, shape vectors, quantization tables and, without names, tensor
-tables are written once and referenced again; a list that is the tail of another one is not written at
-all; the most frequent opcode has index 0, which FlatBuffers do not store. Tensors are numbered in the
-graph's order but for one (see _numbered). Constants are aligned to 16 bytes, as the engines' vector
-loads want it.
+No other module writes with these classes; inspection.inspect_model takes the names of operators and
+types from them.
 
-Source of layout and op versions: tensorflow/lite/schema/schema.fbs and
-tensorflow/lite/tools/versioning/op_version.cc.
+The file is small because equal parts are written once and referenced again: constants, vectors of
+integers, quantization tables, options tables and, without names, tensor tables. The most frequent opcode
+has index 0, which FlatBuffers do not store. Tensors are numbered in the graph's order. Constants are
+aligned to 16 bytes for the engines' vector instructions.
+
+Source of the layout: tensorflow/lite/schema/schema.fbs.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from typing import Any, Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.model_file.op_options import OPTIONS
+from convert.model_file.op_versions import op_version
 from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.model_file.metadata import DESCRIPTION, FILE_IDENTIFIER
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
@@ -29,67 +31,25 @@ DATA_ALIGNMENT = 16  # bytes; schema.fbs: Buffer.data (force_align: 16)
 SIGNATURE = "serving_default"
 TENSOR_TYPE_FIELD = 1  # schema.fbs: Tensor.type
 NAME_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-RELU = 1  # schema.fbs: ActivationFunctionType
 
 
 def serialize(graph: Graph, *, strip: bool = False) -> bytes:
     """The model file's bytes. The same graph gives the same bytes.
 
-    Inputs and outputs keep their names; the other tensors get names of two characters, and with `strip`
-    none: readers that tell tensors apart by name (OpenVINO) refuse such a file, TFLite engines do not.
+    Inputs and outputs keep their names. The other tensors get names of two characters, or with `strip`
+    no names. TFLite engines load a stripped file; readers that tell tensors apart by name (OpenVINO)
+    refuse it.
     """
     return _Writer(graph, strip).write()
 
 
-def op_version(graph: Graph, operator: Operator) -> int:
-    """The lowest version of the operator that describes this use of it."""
-    tensors = [graph.tensors[name] for name in (*operator.inputs, *operator.outputs)]
-    if tensors[-1].dtype == np.int16:
-        return _INT16_VERSIONS[operator.op]
-    if operator.op is Op.FULLY_CONNECTED:
-        return _fully_connected_version(tensors[0], tensors[1])
-    if operator.op is Op.DEQUANTIZE:
-        return 3 if tensors[0].dtype in (np.float16, np.int16) else 2
-    if tensors[-1].dtype != np.int8:
-        return 1
-    return 3 if operator.op is Op.MUL and _rescale(tensors) >= 1 else 2
-
-
-def _fully_connected_version(source: Tensor, weights: Tensor) -> int:
-    if weights.dtype != np.int8:
-        return 5 if len(source.shape) > 2 else 1  # 5: keep_num_dims
-    if source.dtype == np.int8:
-        return 4
-    # int4 is in no version's description, and tflite-runtime 2.14 (up to 11) corrupts its memory on it:
-    # a version that it refuses keeps such a file away from it.
-    return 12 if weights.int4 or weights.affine.per_channel else 9
-
-
-_INT16_VERSIONS = {
-    Op.ADD: 3,
-    Op.CONCATENATION: 3,
-    Op.PACK: 3,
-    Op.QUANTIZE: 2,
-    Op.REDUCE_MAX: 3,
-    Op.RELU: 3,
-    Op.FULLY_CONNECTED: 7,
-    Op.LOGISTIC: 3,
-    Op.MUL: 4,
-    Op.SPLIT: 4,
-    Op.SUB: 5,
-    Op.TANH: 3,
-    Op.UNPACK: 4,
-}
-"""int16 in and out, scales that are no powers of two."""
-
-
-def _rescale(tensors: list[Tensor]) -> float:
-    scales = [tensor.quantization.scale[0] for tensor in tensors if tensor.quantization]
-    return scales[0] * scales[1] / scales[2]
-
-
 class _Writer:
-    """Writes one graph. FlatBuffers grow from the back: children are written before parents."""
+    """Writes one graph. FlatBuffers grow from the back, so children are written before parents.
+
+    Two methods go below the public interface of flatbuffers.Builder, whose releases pyproject.toml
+    therefore limits. `_bytes` copies a constant at once (head, Bytes); the public CreateByteVector does
+    not align to 16 bytes. `_type_and_string` places a string inside a table (Prep, Slot).
+    """
 
     def __init__(self, graph: Graph, strip: bool) -> None:
         with needs_extra("workstation", "ai-edge-litert", "edge-rnn convert"):
@@ -101,12 +61,11 @@ class _Writer:
         self.strip = strip
         self.builder: Any = flatbuffers.Builder(1 << 18)
         self.shared: dict[tuple[str, Any], int] = {}
-        order = _numbered(graph)
-        self.tensor_index = {name: index for index, name in enumerate(order)}
+        self.tensor_index = {name: index for index, name in enumerate(graph.tensors)}
         self.quantizations = {name: tensor.quantization for name, tensor in graph.tensors.items()}
         if strip:
             self.quantizations.update(_kernel_scales_for_biases(graph))
-        self.names = _no_names(graph) if strip else _short_names(graph, order)
+        self.names = _no_names(graph) if strip else _short_names(graph)
         self.buffer_index: dict[str, int] = {}
         uses = Counter(self._opcode(operator) for operator in graph.operators)
         self.opcodes = [code for code, _ in uses.most_common()]
@@ -115,7 +74,7 @@ class _Writer:
         return operator.op, op_version(self.graph, operator)
 
     def write(self) -> bytes:
-        """Write the tables in order and finish the buffer."""
+        """Write all tables and return the finished buffer."""
         builder, schema = self.builder, self.schema
         buffers = self._buffers()
         subgraph = self._subgraph()
@@ -133,7 +92,7 @@ class _Writer:
         return bytes(builder.Output())
 
     def _buffers(self) -> int:
-        """Buffer 0 is empty, for tensors without data; then one buffer per constant that differs."""
+        """Buffer 0 is empty, for tensors without data. Every different constant has a further buffer."""
         tables: list[int] = []
         known: dict[bytes, int] = {}
         for constant in self.graph.constants():
@@ -158,7 +117,6 @@ class _Writer:
 
     def _subgraph(self) -> int:
         builder, schema, graph = self.builder, self.schema, self.graph
-        self._operands()
         tensors = self._offsets([self._tensor(graph.tensors[name]) for name in self.tensor_index])
         operators = self._offsets([self._operator(operator) for operator in graph.operators])
         inputs, outputs = self._indices(graph.inputs), self._indices(graph.outputs)
@@ -168,12 +126,6 @@ class _Writer:
         schema.SubGraphAddOutputs(builder, outputs)
         schema.SubGraphAddOperators(builder, operators)
         return self._offsets([schema.SubGraphEnd(builder)])
-
-    def _operands(self) -> None:
-        """Write the lists of all operators, long ones first: they may hold short ones as their tails."""
-        lists = dict.fromkeys(names for op in self.graph.operators for names in (op.inputs, op.outputs))
-        for names in sorted(lists, key=lambda names: -len(names)):
-            self._indices(names)
 
     def _tensor(self, tensor: Tensor) -> int:
         shape = self._int_vector(tensor.shape)
@@ -200,10 +152,10 @@ class _Writer:
         return int(schema.TensorEnd(builder))
 
     def _type_and_string(self, kind: int, name: str) -> int:
-        """The type field and, inside of the table as well, the string; returns the string's offset.
+        """Write the type field and, beside it in the table, the name; returns the offset of the name.
 
-        Apart they take 4 bytes more a tensor: a field of one byte is padded to four, a string of two
-        characters with its NUL, too.
+        This saves 4 bytes a tensor. Otherwise the type, one byte, and a name of two characters with its
+        NUL, three bytes, would be padded to four bytes each.
         """
         builder, text = self.builder, name.encode("utf-8")
         builder.Prep(4, 0)
@@ -244,13 +196,13 @@ class _Writer:
         return int(schema.OperatorEnd(builder))
 
     def _options(self, operator: Operator) -> tuple[int, int]:
-        """The union's type and the offset of the options table; LOGISTIC and TANH have none."""
-        if operator.op not in _OPTIONS:
+        """The union's type and the offset of the options table; 0, 0 for an operator without a table."""
+        if operator.op not in OPTIONS:
             return 0, 0
-        name, fields_of = _OPTIONS[operator.op]
+        name, fields_of = OPTIONS[operator.op]
         fields = tuple(fields_of(self.graph, operator).items())
         if self.strip and not fields and not self._reads_options(operator):
-            return 0, 0  # TFLite takes the defaults, OpenVINO crashes
+            return 0, 0  # TFLite takes the defaults; OpenVINO crashes
 
         def write() -> int:
             getattr(self.schema, f"{name}Start")(self.builder)
@@ -261,7 +213,7 @@ class _Writer:
         return getattr(self.schema.BuiltinOptions, name), self._once(name, fields, write)
 
     def _reads_options(self, operator: Operator) -> bool:
-        """litert 2 finds no default for the bias type of an int16 matmul without an options table."""
+        """Whether litert 2 needs the table: it has no default for the bias type of an int16 matmul."""
         int16 = self.graph.tensors[operator.outputs[0]].dtype == np.int16
         return int16 and operator.op is Op.FULLY_CONNECTED
 
@@ -271,7 +223,7 @@ class _Writer:
         for op, version in self.opcodes:
             code = getattr(schema.BuiltinOperator, op.value)
             schema.OperatorCodeStart(builder)
-            # Readers of schema version 3a and older look at the deprecated byte.
+            # Readers of schema version 3a and older read the deprecated byte.
             schema.OperatorCodeAddDeprecatedBuiltinCode(builder, code)
             schema.OperatorCodeAddVersion(builder, version)
             schema.OperatorCodeAddBuiltinCode(builder, code)
@@ -279,7 +231,7 @@ class _Writer:
         return self._offsets(tables)
 
     def _signature(self) -> int:
-        """Names inputs and outputs, for readers that call by signature instead of by index."""
+        """The names of inputs and outputs, for readers that call by signature instead of by index."""
         builder, schema, graph = self.builder, self.schema, self.graph
         ends = [
             self._offsets([self._tensor_map(name) for name in names])
@@ -311,11 +263,7 @@ class _Writer:
 
     def _int_vector(self, values: tuple[int, ...]) -> int:
         array = np.asarray(values, np.int32)
-        offset = self._once("int32", values, lambda: int(self.builder.CreateNumpyVector(array)))
-        for k, value in enumerate(values, start=1):
-            if value == len(values) - k:  # from here on it reads as the list of what follows
-                self.shared.setdefault(("int32", values[k:]), offset - 4 * k)
-        return offset
+        return self._once("int32", values, lambda: int(self.builder.CreateNumpyVector(array)))
 
     def _long_vector(self, values: tuple[int, ...]) -> int:
         array = np.asarray(values, np.int64)
@@ -329,7 +277,7 @@ class _Writer:
 
 
 def stored_data(constant: Tensor) -> NDArray[Any]:
-    """A constant's data as the file holds it: of int4 two values a byte, the first in the low bits."""
+    """A constant's data as the file holds it: two int4 values to a byte, the first in the low bits."""
     data = np.ascontiguousarray(constant.values)
     if not constant.int4:
         return data
@@ -339,36 +287,15 @@ def stored_data(constant: Tensor) -> NDArray[Any]:
     return packed
 
 
-def _sum_options(graph: Graph, operator: Operator) -> dict[str, Any]:
-    """int16 sums have any scale; the schema's default is an older kernel for powers of two."""
-    int16 = graph.tensors[operator.outputs[0]].dtype == np.int16
-    return {"PotScaleInt16": False} if int16 else {}
-
-
-def _numbered(graph: Graph) -> list[str]:
-    """The tensors in the order in which the file numbers them: the graph's, but for number 1.
-
-    That is the constant that is most often the first of two inputs (SPLIT's axis): such a list, [2
-    elements: 1, n], then holds the list [1 element: n] of the operator before.
-    """
-    names = list(graph.tensors)
-    firsts = Counter(op.inputs[0] for op in graph.operators if len(op.inputs) == 2)
-    constants = [name for name, _ in firsts.most_common() if graph.tensors[name].data is not None]
-    if constants and len(names) > 1:
-        names.remove(constants[0])
-        names.insert(1, constants[0])
-    return names
-
-
 def _no_names(graph: Graph) -> dict[str, str]:
     return {name: name for name in (*graph.inputs, *graph.outputs)}
 
 
 def _kernel_scales_for_biases(graph: Graph) -> dict[str, Quantization]:
-    """Integer biases with their matrix's scales, which are in the file anyway.
+    """Integer bias -> the quantization of its matrix, which is in the file anyway.
 
-    By the specification a bias has these times the input's scale; the TFLite engines, XNNPACK included,
-    take the product of the two and look only at how many scales the bias has.
+    By the specification a bias has the matrix's scales times the input's scale. The TFLite engines,
+    XNNPACK included, compute this product themselves and check only the number of a bias's scales.
     """
     return {
         op.inputs[2]: graph.tensors[op.inputs[1]].affine
@@ -377,48 +304,10 @@ def _kernel_scales_for_biases(graph: Graph) -> dict[str, Quantization]:
     }
 
 
-def _short_names(graph: Graph, order: list[str]) -> dict[str, str]:
-    """Counted in base 62, with 2 or, where these are not enough, 6 characters."""
+def _short_names(graph: Graph) -> dict[str, str]:
+    """Tensor -> name: a number in base 62, of 2 characters or, if these are too few, of 6."""
     kept = _no_names(graph)
-    width = 2 if len(order) + len(kept) <= len(NAME_LETTERS) ** 2 else 6
+    width = 2 if len(graph.tensors) + len(kept) <= len(NAME_LETTERS) ** 2 else 6
     free = ("".join(letters) for letters in product(NAME_LETTERS, repeat=width))
     unused = (name for name in free if name not in kept)
-    return {name: kept.get(name) or next(unused) for name in order}
-
-
-def _fully_connected_options(graph: Graph, operator: Operator) -> dict[str, int]:
-    source, weights = (graph.tensors[name] for name in operator.inputs[:2])
-    hybrid = source.dtype == np.float32 and weights.dtype == np.int8
-    options = {"AsymmetricQuantizeInputs": 1} if hybrid else {}
-    if len(source.shape) > 2:
-        options["KeepNumDims"] = 1
-    return {**options, "FusedActivationFunction": RELU} if operator.relu else options
-
-
-def _reducer_options(graph: Graph, operator: Operator) -> dict[str, int]:
-    source, result = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
-    return {"KeepDims": 1} if len(source.shape) == len(result.shape) else {}
-
-
-_OPTIONS: dict[Op, tuple[str, Callable[[Graph, Operator], dict[str, Any]]]] = {
-    Op.ADD: ("AddOptions", _sum_options),
-    Op.CONCATENATION: ("ConcatenationOptions", lambda graph, operator: {"Axis": operator.axis}),
-    Op.DEQUANTIZE: ("DequantizeOptions", lambda graph, operator: {}),
-    Op.FULLY_CONNECTED: ("FullyConnectedOptions", _fully_connected_options),
-    Op.MEAN: ("ReducerOptions", _reducer_options),
-    Op.MUL: ("MulOptions", lambda graph, operator: {}),
-    Op.PACK: (
-        "PackOptions",
-        lambda graph, operator: {"ValuesCount": len(operator.inputs), "Axis": operator.axis},
-    ),
-    Op.QUANTIZE: ("QuantizeOptions", lambda graph, operator: {}),
-    Op.REDUCE_MAX: ("ReducerOptions", _reducer_options),
-    Op.SOFTMAX: ("SoftmaxOptions", lambda graph, operator: {"Beta": 1.0}),
-    Op.SPLIT: ("SplitOptions", lambda graph, operator: {"NumSplits": len(operator.outputs)}),
-    Op.SQUARED_DIFFERENCE: ("SquaredDifferenceOptions", lambda graph, operator: {}),
-    Op.SUB: ("SubOptions", _sum_options),
-    Op.UNPACK: (
-        "UnpackOptions",
-        lambda graph, operator: {"Num": len(operator.outputs), "Axis": operator.axis},
-    ),
-}
+    return {name: kept.get(name) or next(unused) for name in graph.tensors}

@@ -1,24 +1,13 @@
-"""Builds graphs (edge_runtime.tflite.graph), and the scale of a range."""
+"""Builds graphs (edge_runtime.tflite.graph) operator by operator."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
-
-
-def affine(low: float, high: float) -> Quantization:
-    """The int8 scale and zero_point that cover [low, high] and represent 0 exactly.
-
-    Source: Jacob et al. 2018, section 3: the range is widened to include 0, and 0 falls on an integer.
-    """
-    low, high = min(low, 0.0), max(high, 0.0)
-    scale = float(np.float32((high - low) / 255)) or 1.0
-    return Quantization((scale,), int(np.clip(round(-128 - low / scale), -128, 127)))
+from edge_runtime.tflite.graph import Graph, Op, Operator, Tensor
 
 
 @dataclass

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.numpy_engine.interpret import run
-from edge_runtime.tflite.graph import Graph, Op, Tensor
+from edge_runtime.tflite.graph import Graph, Op, Quantization, Tensor
 
 QUANTILE = 0.999
 """Fraction of a tensor's values that its calibrated range holds; the rest saturates."""
@@ -74,3 +74,13 @@ def calibrate(graph: Graph, windows: NDArray[np.float32]) -> dict[str, Range]:
     for before, after in graph.states:
         ranges[before] = ranges[after] = ranges[after].joined(ranges[before])
     return ranges
+
+
+def affine(low: float, high: float) -> Quantization:
+    """The int8 scale and zero_point that cover [low, high] and represent 0 exactly.
+
+    Source: Jacob et al. 2018, section 3: the range is widened to include 0, and 0 falls on an integer.
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = float(np.float32((high - low) / 255)) or 1.0
+    return Quantization((scale,), int(np.clip(round(-128 - low / scale), -128, 127)))

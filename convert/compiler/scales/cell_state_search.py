@@ -12,8 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.compiler.float_graph.builder import affine
-from convert.compiler.scales.calibrate import Range
+from convert.compiler.scales.calibrate import Range, affine
 from edge_runtime.numpy_engine.interpret import rounding_observer, run
 from edge_runtime.tflite.graph import Graph, Quantization
 
