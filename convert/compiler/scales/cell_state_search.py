@@ -12,8 +12,9 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.compiler.reproducible_run import run_reproducibly
 from convert.compiler.scales.calibrate import Range, affine
-from edge_runtime.numpy_engine.interpret import rounding_observer, run
+from edge_runtime.numpy_engine.interpret import rounding_observer
 from edge_runtime.tflite.graph import Graph, Quantization
 
 LIMITS = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 12.0, float("inf"))
@@ -34,13 +35,13 @@ def state_quantizations(
         return {}
     ordered = [name for name in ranges if name in names]
     windows = windows[:WINDOWS]
-    exact = run(graph, windows)
+    exact = run_reproducibly(graph, windows)
     errors: dict[tuple[float, float], float] = {}
 
     def error(limits: tuple[float, float]) -> float:
         if limits not in errors:
             observer = rounding_observer(state_candidate(ranges, ordered, *limits))
-            errors[limits] = float(np.mean((run(graph, windows, observer) - exact) ** 2))
+            errors[limits] = float(np.mean((run_reproducibly(graph, windows, observer) - exact) ** 2))
         return errors[limits]
 
     both = min(((limit, limit) for limit in LIMITS), key=error)
