@@ -8,12 +8,14 @@ and tanh are portable, and everything else is elementwise arithmetic, which IEEE
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.numpy_engine import float_kernels, portable_functions
+from edge_runtime.numpy_engine.float_kernels import FloatKernel
 from edge_runtime.numpy_engine.interpret import Observer, run
 from edge_runtime.tflite.graph import Graph, Op, Operator, Tensor
 
@@ -22,6 +24,9 @@ Float64 = NDArray[np.float64]
 
 EXACT_BITS = 53
 """A float64 holds every integer of so many bits, and so does a sum of them in any order."""
+
+CACHED = 8192
+"""Values that are computed at once: a function's intermediate results stay in the CPU's cache."""
 
 
 def run_reproducibly(graph: Graph, windows: Array, observe: Observer | None = None) -> Array:
@@ -42,36 +47,68 @@ def exact_product(rows: Array, columns: Array) -> Float64:
     K * 2 ** -22 * the largest of the row * the largest of the column.
     """
     bits = (EXACT_BITS - (rows.shape[1] - 1).bit_length()) // 2
-    left, left_unit = _integers(rows, bits)
-    right, right_unit = _integers(columns, bits)
-    product: Float64 = (left @ right.T) * (left_unit * right_unit.T)
+    return _product(_integers(rows, bits), _integers(columns, bits))
+
+
+def _product(left: tuple[Float64, Float64], right: tuple[Float64, Float64]) -> Float64:
+    """The product of two results of `_integers`, the second one transposed."""
+    product: Float64 = left[0] @ right[0].T
+    product *= left[1]
+    product *= right[1].T
     return product
 
 
 def _integers(values: Array, bits: int) -> tuple[Float64, Float64]:
-    """The integers of up to `bits` bits that are nearest to `values`, and each row's unit, `[rows, 1]`."""
+    """The integers of up to `bits` bits nearest to `values`, and each row's unit, `[rows, 1]`."""
     unit = np.ldexp(_power_above(values, axis=1), -bits)
-    return np.rint(values / unit), unit
+    integers = values * (1 / unit)
+    return np.rint(integers, out=integers), unit
 
 
 def _power_above(values: Array, axis: int) -> Float64:
     """The least power of two above all magnitudes along `axis`, which is kept."""
-    exponents = np.frexp(np.abs(values).max(axis=axis, keepdims=True))[1]
-    power: Float64 = np.ldexp(1.0, exponents)
+    largest = np.maximum(values.max(axis=axis, keepdims=True), -values.min(axis=axis, keepdims=True))
+    power: Float64 = np.ldexp(1.0, np.frexp(largest)[1])
     return power
+
+
+class _Matrix:
+    """A constant matrix, prepared for products with activations."""
+
+    def __init__(self, weights: Array) -> None:
+        self._bits = (EXACT_BITS - (weights.shape[1] - 1).bit_length()) // 2
+        # Loud inputs have small weights: on one scale, neither loses the bits of quiet ones.
+        self._scale = _power_above(weights, axis=0)
+        self._integers = _integers(weights / self._scale, self._bits)
+
+    def product(self, rows: Array) -> Float64:
+        """As exact_product(rows, weights)."""
+        return _product(_integers(rows * self._scale, self._bits), self._integers)
+
+
+_PREPARED: WeakKeyDictionary[Tensor, _Matrix] = WeakKeyDictionary()
 
 
 def _fully_connected(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
     x, weights, bias = inputs
-    # Loud inputs have small weights: on one scale, neither loses the bits of quiet ones.
-    scale = _power_above(weights, axis=0)
-    product = exact_product(x.reshape(-1, x.shape[-1]) * scale, weights / scale) + bias
+    if tensors[1] not in _PREPARED:
+        _PREPARED[tensors[1]] = _Matrix(weights)
+    product = _PREPARED[tensors[1]].product(x.reshape(-1, x.shape[-1]))
+    product += bias
     result = product.astype(np.float32).reshape(*x.shape[:-1], len(weights))
     return [np.maximum(result, np.float32(0)) if operator.relu else result]
 
 
-def _logistic(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
-    return [portable_functions.sigmoid(inputs[0]).astype(np.float32)]
+def _by_value(function: Callable[[Array], Float64]) -> FloatKernel:
+    def kernel(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
+        values = inputs[0].reshape(-1)
+        result = np.empty(values.shape, np.float32)
+        for start in range(0, len(values), CACHED):
+            part = slice(start, start + CACHED)
+            result[part] = function(values[part])
+        return [result.reshape(inputs[0].shape)]
+
+    return kernel
 
 
 def _softmax(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
@@ -79,14 +116,10 @@ def _softmax(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> 
     return [(exponentials / exponentials.sum(axis=-1, keepdims=True)).astype(np.float32)]
 
 
-def _tanh(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
-    return [portable_functions.tanh(inputs[0]).astype(np.float32)]
-
-
-KERNELS = {
+KERNELS: dict[Op, FloatKernel] = {
     **float_kernels.KERNELS,
     Op.FULLY_CONNECTED: _fully_connected,
-    Op.LOGISTIC: _logistic,
+    Op.LOGISTIC: _by_value(portable_functions.sigmoid),
     Op.SOFTMAX: _softmax,
-    Op.TANH: _tanh,
+    Op.TANH: _by_value(portable_functions.tanh),
 }

@@ -93,7 +93,7 @@ def _inverse_factor(moments: Float64) -> Float64:
 
 
 def _upper_factor(matrix: Float64) -> Float64:
-    """R, upper, with R R^T the positive definite `matrix`: Cholesky from the last column to the first."""
+    """R, upper, with R R^T the positive definite `matrix`: Cholesky, the last column first."""
     rest, factor = matrix.copy(), np.zeros_like(matrix)
     for k in range(len(matrix) - 1, -1, -1):
         column = rest[: k + 1, k] / np.sqrt(rest[k, k])
