@@ -25,7 +25,6 @@ from convert.source_model.source_model import Source, open_run
 from edge_runtime.engines.engine import installed_engines
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.graph import Graph
-from edge_runtime.tflite.quantization import dequantize, quantize
 
 PRECISIONS = ("int8", "mixed")
 KERNELS = ("default", "reference")
@@ -66,12 +65,10 @@ def classes(source: Source, precision: str, folder: Path) -> dict[str, np.ndarra
 
 def numpy_logits(source: Source, graph: Graph) -> np.ndarray:
     """Logits of the test windows by the converter's own run of the graph."""
-    before, after = graph.tensors[graph.input].affine, graph.tensors[graph.output].affine
-    integers = quantize(
-        source.normalization.apply(source.held_out.x), before.scale[0], before.zero_point
-    )
+    normalized = source.normalization.apply(source.held_out.x)
+    integers = graph.tensors[graph.input].encode(normalized)
     parts = [run(graph, integers[k : k + BATCH]) for k in range(0, len(integers), BATCH)]
-    return dequantize(np.concatenate(parts), after.scale[0], after.zero_point)
+    return graph.tensors[graph.output].decode(np.concatenate(parts))
 
 
 def worker(model: Path, windows: Path, engine: str, kernels: str) -> np.ndarray:

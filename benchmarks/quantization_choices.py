@@ -16,19 +16,17 @@ from cpu import cpu_name
 
 from convert.compiler.compile import lower
 from convert.compiler.float_graph.unroll import unroll
-from convert.compiler.quantize import WEIGHT_LIMIT, quantize_matrix
 from convert.compiler.scales.calibrate import calibrate
 from convert.compiler.scales.cell_state_search import LIMITS, state_candidate
 from convert.compiler.scales.equalize import balance
 from convert.compiler.scales.int8_scales import int8_quantizations, state_tensors
 from convert.compiler.scales.shared_scales import separate
-from convert.compiler.weights.gptq import second_moments
+from convert.compiler.weights.gptq import WEIGHT_LIMIT, quantize_matrix, second_moments
 from convert.readers.keras.read_model import network_from_keras
 from convert.readers.tensorflow.full_models import load_full_model
 from edge_runtime.numpy_engine.interpret import rounding_observer, run
 from edge_runtime.runs.run_directory import Run
 from edge_runtime.tflite.graph import Graph, Op
-from edge_runtime.tflite.quantization import dequantize, quantize
 
 CALIBRATION = 500
 
@@ -80,12 +78,8 @@ def show(what: str, found: np.ndarray, exact: np.ndarray) -> None:
 
 
 def logits(graph: Graph, windows: np.ndarray) -> np.ndarray:
-    source, result = graph.tensors[graph.input].quantization, graph.tensors[graph.output].quantization
-    if source is None or result is None:
-        return run(graph, windows)
-    dtype = graph.tensors[graph.input].dtype
-    integers = run(graph, quantize(windows, source.scale[0], source.zero_point, dtype))
-    return dequantize(integers, result.scale[0], result.zero_point)
+    stored = run(graph, graph.tensors[graph.input].encode(windows))
+    return graph.tensors[graph.output].decode(stored)
 
 
 def weights(graph: Graph, calibration: np.ndarray, held_out: np.ndarray) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.compiler.compile import lower
-from convert.compiler.quantize import WEIGHT_LIMIT, matrices
+from convert.compiler.weights.gptq import WEIGHT_LIMIT
 from convert.source_model.source_model import open_run
 from convert.targets.precision import precision_named, scheme_for
 from convert.targets.target import Target, target_named
@@ -63,7 +63,7 @@ def graph_of(record: GraphRecord) -> Graph:
         for item in record.operators
     )
     graph = Graph({}, operators, record.inputs, record.outputs)
-    weights = set(matrices(graph))
+    weights = set(graph.matrices())
     for name, item in record.tensors.items():
         lowest = -WEIGHT_LIMIT if name in weights else None
         graph.tensors[name] = _tensor(name, item, record.constants.get(name), lowest)

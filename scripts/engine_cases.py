@@ -14,7 +14,8 @@ import numpy as np
 
 from convert.compiler.compile import lower
 from convert.compiler.float_graph.unroll import unroll
-from convert.model_file.flatbuffer import op_version, serialize
+from convert.model_file.flatbuffer import serialize
+from convert.model_file.op_versions import op_version
 from convert.source_model.network import (
     Activation,
     Affine,
@@ -34,7 +35,6 @@ from convert.targets.precision import PRECISIONS
 from convert.targets.target import Target
 from edge_runtime.numpy_engine.interpret import run_all
 from edge_runtime.tflite.graph import Graph, Operator, Tensor
-from edge_runtime.tflite.quantization import dequantize, quantize
 
 STEPS, FEATURES, UNITS, CLASSES = 8, 6, 20, 5
 CALIBRATION, PROBES = 200, 20
@@ -71,7 +71,7 @@ class Case:
         """The largest and the mean absolute difference of an engine's outputs from what is expected."""
         pairs = zip(self.outputs, found, self.expected)
         apart = np.concatenate(
-            [np.abs(real(tensor, got).ravel() - want.ravel()) for tensor, got, want in pairs]
+            [np.abs(tensor.decode(got).ravel() - want.ravel()) for tensor, got, want in pairs]
         )
         return float(apart.max()), float(apart.mean())
 
@@ -116,8 +116,8 @@ def whole(scheme: str, kind: str, graph: Graph, network: Network) -> Case:
     rounding does; an engine that gets the scheme wrong is as far away as the logits are spread.
     """
     windows = random_windows(network, PROBES, seed=2)
-    inputs = [quantized(graph.tensors[graph.input], windows)]
-    expected = [real(graph.tensors[graph.output], run_all(graph, inputs)[0])]
+    inputs = [graph.tensors[graph.input].encode(windows)]
+    expected = [graph.tensors[graph.output].decode(run_all(graph, inputs)[0])]
     (exact,) = run_all(unroll(network), [windows])
     rounding = FLOAT_ROUNDING * float(np.abs(exact).max())
     stays_float = scheme in ("float32", "float16")
@@ -144,7 +144,7 @@ def name_of(graph: Graph, operator: Operator) -> str:
 
 def single_operators(scheme: str, graph: Graph, network: Network, seen: set[object]) -> Iterator[Case]:
     """A case for each use of an operator that is not in `seen`: by version, types and kind of scales."""
-    windows = quantized(graph.tensors[graph.input], random_windows(network, PROBES, seed=2))
+    windows = graph.tensors[graph.input].encode(random_windows(network, PROBES, seed=2))
     values = {tensor.name: tensor.values for tensor in graph.constants()}
     run_all(graph, [windows], lambda tensor, result: values.update({tensor.name: result}))
     varying = {graph.input}
@@ -182,7 +182,7 @@ def single(
     for name in operator.inputs:
         tensors[name] = replace(tensors[name], data=None if name in names else values[name])
     outputs = [tensors[name] for name in operator.outputs]
-    expected = [real(tensor, calls[tensor.name]) for tensor in outputs]
+    expected = [tensor.decode(calls[tensor.name]) for tensor in outputs]
     limit = max(map(unit, outputs, expected)) + hybrid_rounding(tensors, operator, values)
     name = name_of(graph, operator)
     return Case(
@@ -226,20 +226,6 @@ def hybrid_rounding(
     spread = np.maximum(lines.max(axis=-1), 0) - np.minimum(lines.min(axis=-1), 0)
     half_steps = spread / (2 * 255) + np.abs(lines).max(axis=-1) / (2 * 127)
     return float(row * half_steps.max())
-
-
-def quantized(tensor: Tensor, values: np.ndarray) -> np.ndarray:
-    """`values` as the tensor holds them: float, or integers."""
-    if tensor.quantization is None:
-        return values
-    return quantize(values, tensor.quantization.scale[0], tensor.quantization.zero_point, tensor.dtype)
-
-
-def real(tensor: Tensor, values: np.ndarray) -> np.ndarray:
-    """What the tensor's values stand for, float."""
-    if tensor.quantization is None:
-        return values.astype(np.float32)
-    return dequantize(values, tensor.quantization.scale[0], tensor.quantization.zero_point)
 
 
 def networks() -> dict[str, Network]:  # noqa: C901 (a table of networks and their short names)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.compiler.quantize import matrices
 from convert.compiler.scales.calibrate import Range
 from convert.source_model.network import Network
 from edge_runtime.errors import DataError, InputError
@@ -57,7 +56,7 @@ def check_float16(graph: Graph) -> None:
 
     Norms count, so single weights near zero do not.
     """
-    for name in matrices(graph):
+    for name in graph.matrices():
         values = graph.tensors[name].values
         largest = float(np.abs(values).max(initial=0))
         with np.errstate(over="ignore"):

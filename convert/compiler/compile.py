@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.compiler.checks import check_float16, check_network, check_ranges, check_windows
-from convert.compiler.float_graph.step import step_graph, with_tied_states
+from convert.compiler.float_graph.step import step_graph
 from convert.compiler.float_graph.unroll import unroll
-from convert.compiler.quantize import matrices, to_int8, to_int16x8
+from convert.compiler.quantize import to_int8, to_int16x8
 from convert.compiler.recipe import Recipe
 from convert.compiler.scales.calibrate import calibrate
 from convert.compiler.scales.cell_state import keep_state_float
@@ -16,7 +16,7 @@ from convert.compiler.scales.equalize import balance
 from convert.compiler.scales.int8_scales import int8_quantizations
 from convert.compiler.scales.int16_scales import int16_quantizations
 from convert.compiler.scales.rounding_ties import without_half_ways
-from convert.compiler.scales.shared_scales import separate
+from convert.compiler.scales.shared_scales import separate, with_shared_states
 from convert.compiler.weights.formats import SCHEME_FORMATS, WeightFormat, with_weights
 from convert.compiler.weights.gptq import second_moments
 from convert.model_file.flatbuffer import serialize
@@ -101,7 +101,7 @@ def quantized(graph: Graph, windows: Windows, scheme: str, recipe: Recipe | None
 def _with_float_activations(
     graph: Graph, windows: Windows, stored: WeightFormat, recipe: Recipe | None
 ) -> Graph:
-    formats = dict.fromkeys(matrices(graph), stored)
+    formats = dict.fromkeys(graph.matrices(), stored)
     if recipe is not None:
         formats = recipe.apply_formats(formats)
     kinds = {item.kind for item in formats.values()}
@@ -124,10 +124,10 @@ def _with_integer_activations(
     graph, ranges = separate(graph, ranges)
     moments = second_moments(graph, windows)
     if scheme == "int16x8":
-        int16 = with_tied_states(graph, int16_quantizations(graph, ranges))
+        int16 = with_shared_states(graph, int16_quantizations(graph, ranges))
         return to_int16x8(graph, moments, int16)
     quantizations = int8_quantizations(graph, ranges, windows)
     if recipe is not None:
         quantizations = recipe.apply_ranges(graph, quantizations)
-    quantizations = without_half_ways(graph, with_tied_states(graph, quantizations))
+    quantizations = without_half_ways(graph, with_shared_states(graph, quantizations))
     return to_int8(graph, moments, quantizations)

@@ -1,7 +1,7 @@
 """Float Graph -> int8 or int16x8 Graph: every tensor an integer, input and output included.
 
-Scales of activations come from int8_ranges or int16_ranges. Graphs with float activations and smaller
-weights are made by weight_formats.
+Scales of activations come from scales.int8_scales or scales.int16_scales. Graphs with float activations
+and smaller weights are made by weights.formats.
 """
 
 from __future__ import annotations
@@ -12,12 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.compiler.weights.gptq import round_weights
+from convert.compiler.integer_operators import int8_inputs, runs_in_float
+from convert.compiler.weights.gptq import quantize_matrix
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
-from edge_runtime.tflite.quantization import quantize
-
-WEIGHT_LIMIT = 127
-"""Weights use -127..127, symmetric (8-bit quantization specification): -128 is left out."""
 
 BIAS_LIMITS = {"int32": 2**31 - 1, "int64": 2**46 - 1}
 """Largest bias; the kernels multiply 64-bit sums of up to 48 bits (internal/common.cc)."""
@@ -52,30 +49,10 @@ def _to_integer(
     tensors.update(_int8_matrices(graph, moments))
     for name, quantization in quantizations.items():
         tensors[name] = _as_integer(tensors[name], quantization, dtype)
-    for operator in graph.operators:
-        if operator.op is Op.FULLY_CONNECTED:
-            source, weights, bias = (tensors[name] for name in operator.inputs)
-            tensors[bias.name] = _bias(graph.tensors[bias.name], source, weights, bias_dtype)
+    for operator in graph.matmuls():
+        source, weights, bias = (tensors[name] for name in operator.inputs)
+        tensors[bias.name] = _bias(graph.tensors[bias.name], source, weights, bias_dtype)
     return replace(graph, tensors=tensors)
-
-
-_FLOAT_ONLY = (Op.MEAN, Op.RSQRT, Op.SOFTMAX, Op.SQUARED_DIFFERENCE)
-"""Operators whose int8 kernels are missing, coarse, or round differently from version to version."""
-
-
-def runs_in_float(graph: Graph, operator: Operator) -> bool:
-    """Whether the operator computes in float32 even in an integer graph."""
-    names = (*operator.inputs, *operator.outputs)
-    return operator.op in _FLOAT_ONLY or any(graph.tensors[name].keep_float for name in names)
-
-
-def int8_inputs(operator: Operator) -> tuple[str, ...]:
-    """The inputs that an integer graph holds in int8 with a scale of their own: no weights, no axis."""
-    if operator.op is Op.FULLY_CONNECTED:
-        return operator.inputs[:1]
-    if operator.op is Op.SPLIT:
-        return operator.inputs[1:]
-    return operator.inputs[:1] if operator.op is Op.REDUCE_MAX else operator.inputs
 
 
 def _with_float_islands(graph: Graph) -> Graph:
@@ -112,35 +89,17 @@ def _with_float_islands(graph: Graph) -> Graph:
     return replace(graph, tensors=tensors, operators=tuple(operators))
 
 
-def quantize_matrix(
-    weights: NDArray[np.float32], moments: NDArray[np.float64], *, per_channel: bool
-) -> tuple[NDArray[np.int8], Quantization]:
-    """int8 weights `[outputs, inputs]` and their scales; the largest weight is the largest integer."""
-    largest = np.abs(weights).max(axis=1 if per_channel else None, keepdims=True)
-    scale = (np.where(largest > 0, largest, 1) / WEIGHT_LIMIT).astype(np.float32)
-    q = round_weights(weights, scale.astype(np.float64), moments, WEIGHT_LIMIT)
-    return q, Quantization(tuple(float(value) for value in scale.reshape(-1)))
-
-
 def _int8_matrices(graph: Graph, moments: dict[str, NDArray[np.float64]]) -> dict[str, Tensor]:
     result = {}
-    for name in matrices(graph):
+    for name in graph.matrices():
         q, quantization = quantize_matrix(graph.tensors[name].values, moments[name], per_channel=True)
         result[name] = Tensor(name, q.shape, q.dtype, q, quantization)
     return result
 
 
-def matrices(graph: Graph) -> list[str]:
-    """Names of the weights of FULLY_CONNECTED, each once."""
-    names = [op.inputs[1] for op in graph.operators if op.op is Op.FULLY_CONNECTED]
-    return list(dict.fromkeys(names))
-
-
 def _as_integer(tensor: Tensor, quantization: Quantization, dtype: np.dtype[Any]) -> Tensor:
-    data = tensor.data
-    if data is not None:
-        data = quantize(data, quantization.scale[0], quantization.zero_point, dtype)
-    return replace(tensor, dtype=dtype, data=data, quantization=quantization)
+    integer = replace(tensor, dtype=dtype, quantization=quantization)
+    return integer if tensor.data is None else replace(integer, data=integer.encode(tensor.data))
 
 
 def _bias(bias: Tensor, source: Tensor, weights: Tensor, dtype: np.dtype[Any]) -> Tensor:

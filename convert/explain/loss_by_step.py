@@ -1,15 +1,16 @@
-"""Where a quantized graph loses: the error of h and c by time step, and of every gate by itself.
+"""Shows where a quantized graph loses accuracy: errors of h and c by step, and of each gate by itself.
 
 Two runs in numpy on the same windows are compared with the float graph:
 
-- the plain run gives the error of each h_t and c_t, with all that has piled up before;
-- in the second one every gate, h and c is put back to the float graph's values as soon as it has been
-  computed. What it shows is the error that a gate ADDS by itself: the matmul, the tables and the
-  rounding between two such points, at that step.
+- the plain run gives the error of each h_t and c_t, including all errors of earlier steps;
+- in the second run every gate, h and c is put back to the float graph's values as soon as it has been
+  computed. This run shows the error that a gate ADDS by itself: that of the matmul, the tables and the
+  rounding since the last tensor that was put back.
 
-A gate's own error is given in units of what rounding to 8 bits in its fixed scale explains, 1 / sqrt(12)
-of a unit (1/256 for sigmoid, 1/128 for tanh). Around 1 is as good as 8 bits get; a gate is blamed for
-the largest value, if that stands out from the median of all gates and steps by more than OUTLIER.
+The unit of a gate's own error is the root mean square error of rounding to 8 bits in the gate's fixed
+scale s (1/256 for sigmoid, 1/128 for tanh), which is s / sqrt(12). An error of about 1 is as good as 8
+bits get. The gate with the largest error is blamed if that error is more than OUTLIER times the median
+over all gates and steps.
 """
 
 from __future__ import annotations
@@ -22,47 +23,46 @@ from numpy.typing import NDArray
 
 from convert.compiler.float_graph.recurrent_cells import gate_names, state_names
 from convert.compiler.float_graph.unroll import recurrent_layers
-from convert.source_model.network import Network
+from convert.source_model.network import Network, Recurrent
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.graph import Graph, Tensor
-from edge_runtime.tflite.quantization import dequantize, quantize
 
 DIVERGED = 0.1
-"""A step has diverged when the error of h exceeds this fraction of h's spread over the windows, that of
-the step where it is largest: in the first steps h may hardly differ between windows."""
+"""A step has diverged when the error of h exceeds this fraction of h's spread over the windows. The
+largest spread of all steps counts, as in the first steps h may hardly differ between windows."""
 
 OUTLIER = 4.0
-"""How far above the median a gate's own error must be to be blamed."""
+"""A gate is blamed only if its own error is more than this many times the median."""
 
 TABLE_UNIT = {"g": 1 / 128, "n": 1 / 128}
-"""Scale of the table a gate comes from, where it is not LOGISTIC's 1/256."""
+"""Gate -> scale of its table's output where that is TANH's; all other gates have LOGISTIC's 1/256."""
 
 Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class LayerErrors:
-    """One recurrent layer, by step."""
+    """The errors of one recurrent layer, by step."""
 
     layer: str
-    """What its tensors' names start with; empty for the only one."""
+    """The prefix of its tensors' names; empty for the only recurrent layer."""
     errors: dict[str, tuple[float, ...]]
-    """h, and c of an LSTM: root mean square error by step, over windows and units."""
+    """State (h, and c of an LSTM) -> root mean square error by step, over windows and units."""
     spread: dict[str, tuple[float, ...]]
-    """Standard deviation of the float values, alike."""
+    """State -> standard deviation of the float graph's values by step, over windows and units."""
     gates: dict[str, tuple[float, ...]]
-    """Each gate's own error by step, in units of 8-bit rounding."""
+    """Gate -> its own error by step, in units of 8-bit rounding."""
 
     @property
     def first_diverged(self) -> int | None:
-        """The first step, from 1, whose h is off by more than DIVERGED of h's largest spread."""
+        """The first step (from 1) at which the error of h exceeds DIVERGED of its largest spread."""
         limit = DIVERGED * max(self.spread["h"])
         return next((t for t, error in enumerate(self.errors["h"], start=1) if error > limit), None)
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """The loss of a quantized graph, printable, JSON."""
+    """The loss of a quantized graph: printable, and available as JSON."""
 
     precision: str
     windows: int
@@ -72,9 +72,10 @@ class Explanation:
 
     @property
     def blamed(self) -> tuple[str, str, int] | None:
-        """Layer, gate and step with the largest error of its own; None where none stands out.
+        """Layer, gate and step of the error that stands out; None if no gate's own error does.
 
-        When a gate is too large at every step, the step is the first one above the outlier's limit.
+        The gate is the one with the largest error. The step is the first at which this gate's error is
+        above the limit, as a gate with bad weights is above it at every step.
         """
         found = [
             (value, item.layer, gate, t)
@@ -93,7 +94,7 @@ class Explanation:
 
     @property
     def verdict(self) -> str:
-        """The first step that diverges and the gate to blame, in a sentence."""
+        """The first step that diverges and the gate to blame, in one sentence."""
         first = [(item.first_diverged, item.layer) for item in self.layers if item.first_diverged]
         steps = (
             "; ".join(f"{layer or 'h'} first diverges at step {t}" for t, layer in first)
@@ -105,7 +106,7 @@ class Explanation:
         return f"{steps}; gate {layer}{gate} adds most by itself, from step {t}"
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object with everything above."""
+        """A JSON object with every field, `blamed`, `first_diverged` by layer, and `verdict`."""
         blamed = None
         if self.blamed is not None:
             blamed = dict(zip(("layer", "gate", "step"), self.blamed))
@@ -113,7 +114,7 @@ class Explanation:
         return {**asdict(self), "blamed": blamed, "first_diverged": first, "verdict": self.verdict}
 
     def __str__(self) -> str:
-        """A table by step for every layer, and the verdict."""
+        """A table of errors by step for every layer, and the verdict."""
         lines = [
             f"loss of {self.precision} by step, {self.windows} windows; "
             f"mean logit error {self.logit_error:.4f}"
@@ -130,74 +131,76 @@ class Explanation:
 def explain(
     network: Network, graph: Graph, reference: Graph, windows: Float32, *, precision: str
 ) -> Explanation:
-    """Compare the quantized `graph` with the float `reference` of the same names, on `windows`.
+    """Compare the quantized `graph` with the float graph `reference` on `windows`.
 
-    `windows`: normalized, float32 `[N, steps, features]`. `reference` is compile.float_graph(network).
+    The tensors of the two graphs have the same names: `reference` is compile.float_graph(network).
+    `windows`: normalized, float32 `[N, steps, features]`.
     """
     exact: dict[str, Float32] = {}
     expected = run(reference, windows, lambda tensor, values: exact.update({tensor.name: values}))
-    layers = [(prefix, layer) for prefix, layer in recurrent_layers(network)]
-    states = {
-        f"{prefix}{name}{t}"
-        for prefix, layer in layers
-        for name in (*state_names(layer), *gate_names(layer))
-        for t in range(1, network.steps + 1)
-    }
-    total, own = {}, {}
-
-    def keep(tensor: Tensor, values: NDArray[Any]) -> None:
-        if tensor.name in states:
-            total[tensor.name] = _error(tensor, values, exact)
-
-    def put_back(tensor: Tensor, values: NDArray[Any]) -> NDArray[Any] | None:
-        if tensor.name not in states:
-            return None
-        own[tensor.name] = _error(tensor, values, exact)
-        return _stored(tensor, exact[tensor.name])
-
-    inputs = _stored(graph.tensors[graph.input], windows)
-    logits = _real(graph.tensors[graph.output], run(graph, inputs, keep))
+    inputs = graph.tensors[graph.input].encode(windows)
+    plain, put_back = _Observer(network, exact), _Observer(network, exact, put_back=True)
+    logits = graph.tensors[graph.output].decode(run(graph, inputs, plain))
     run(graph, inputs, put_back)
-    steps = range(1, network.steps + 1)
-
-    def by_step(prefix: str, name: str, values: dict[str, float]) -> tuple[float, ...]:
-        return tuple(values.get(f"{prefix}{name}{t}", 0.0) for t in steps)
-
-    spread = {name: float(exact[name].std()) for name in states if name in exact}
     return Explanation(
         precision,
         len(windows),
         float(np.abs(logits - expected).mean()),
         tuple(
-            LayerErrors(
-                prefix.rstrip("/"),
-                {name: by_step(prefix, name, total) for name in state_names(layer)},
-                {name: by_step(prefix, name, spread) for name in state_names(layer)},
-                {
-                    gate: tuple(
-                        value * np.sqrt(12) / TABLE_UNIT.get(gate, 1 / 256)
-                        for value in by_step(prefix, gate, own)
-                    )
-                    for gate in gate_names(layer)
-                },
-            )
-            for prefix, layer in layers
+            _layer_errors(prefix, layer, plain, put_back) for prefix, layer in recurrent_layers(network)
         ),
     )
 
 
-def _error(tensor: Tensor, values: NDArray[Any], exact: dict[str, Float32]) -> float:
-    return float(np.sqrt(np.mean((_real(tensor, values) - exact[tensor.name]) ** 2)))
+class _Observer:
+    """Measures the error of every gate and state of a run; may put the float graph's values back."""
+
+    def __init__(self, network: Network, exact: dict[str, Float32], *, put_back: bool = False) -> None:
+        self.steps = range(1, network.steps + 1)
+        self.exact = exact
+        self.put_back = put_back
+        self.errors: dict[str, float] = {}
+        """Tensor -> root mean square error; without the tensors of steps that nothing reads."""
+        self._observed = {
+            f"{prefix}{name}{t}"
+            for prefix, layer in recurrent_layers(network)
+            for name in (*state_names(layer), *gate_names(layer))
+            for t in self.steps
+        }
+
+    def __call__(self, tensor: Tensor, values: NDArray[Any]) -> NDArray[Any] | None:
+        """Observes a tensor of the run; returns what takes the place of its values, if anything."""
+        if tensor.name not in self._observed:
+            return None
+        exact = self.exact[tensor.name]
+        self.errors[tensor.name] = float(np.sqrt(np.mean((tensor.decode(values) - exact) ** 2)))
+        return tensor.encode(exact) if self.put_back else None
+
+    def errors_by_step(self, tensor: str) -> tuple[float, ...]:
+        """The error at every step; 0 where the graph has no such tensor."""
+        return tuple(self.errors.get(f"{tensor}{t}", 0.0) for t in self.steps)
+
+    def spread_by_step(self, tensor: str) -> tuple[float, ...]:
+        """The float graph's standard deviation at every step; 0 where it has no such tensor."""
+        values = [self.exact.get(f"{tensor}{t}") for t in self.steps]
+        return tuple(0.0 if value is None else float(value.std()) for value in values)
 
 
-def _real(tensor: Tensor, values: NDArray[Any]) -> Float32:
-    if tensor.quantization is None:
-        return np.asarray(values, np.float32)
-    return dequantize(values, tensor.affine.scale[0], tensor.affine.zero_point)
+def _layer_errors(prefix: str, layer: Recurrent, plain: _Observer, put_back: _Observer) -> LayerErrors:
+    """The errors of the layer whose tensors' names start with `prefix`."""
+    states = state_names(layer)
+    return LayerErrors(
+        layer=prefix.rstrip("/"),
+        errors={name: plain.errors_by_step(f"{prefix}{name}") for name in states},
+        spread={name: plain.spread_by_step(f"{prefix}{name}") for name in states},
+        gates={
+            gate: _in_units(gate, put_back.errors_by_step(f"{prefix}{gate}"))
+            for gate in gate_names(layer)
+        },
+    )
 
 
-def _stored(tensor: Tensor, values: Float32) -> NDArray[Any]:
-    """Real values as the tensor holds them."""
-    if tensor.quantization is None:
-        return values
-    return quantize(values, tensor.affine.scale[0], tensor.affine.zero_point, tensor.dtype)
+def _in_units(gate: str, errors: tuple[float, ...]) -> tuple[float, ...]:
+    """Errors in units of the root mean square error of rounding, scale / sqrt(12)."""
+    scale = TABLE_UNIT.get(gate, 1 / 256)
+    return tuple(float(error * np.sqrt(12) / scale) for error in errors)

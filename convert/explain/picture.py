@@ -1,4 +1,4 @@
-"""The picture of an Explanation: errors by step above, each gate's own error below."""
+"""Draws an Explanation: errors by step above, each gate's own error below."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def _errors(axis: Any, layer: LayerErrors) -> None:
     steps = np.arange(1, len(layer.errors["h"]) + 1)
     for name, values in layer.errors.items():
         relative = np.array(values) / max(*layer.spread[name], 1e-12)
-        axis.plot(steps, 100 * relative, marker="o", markersize=3, label=f"{name}, all that piled up")
+        axis.plot(
+            steps, 100 * relative, marker="o", markersize=3, label=f"{name}, earlier errors included"
+        )
     axis.axhline(100 * DIVERGED, color="gray", linestyle="--", linewidth=1, label="diverged")
     axis.set(ylabel="error, % of the largest spread", xlim=(0.5, len(steps) + 0.5), ylim=(0, None))
     axis.set_title(layer.layer, loc="left", fontsize=10)

@@ -20,6 +20,8 @@ from typing import Any, Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.model_file.op_options import OPTIONS
+from convert.model_file.op_versions import op_version
 from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.model_file.metadata import DESCRIPTION, FILE_IDENTIFIER
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
@@ -29,7 +31,6 @@ DATA_ALIGNMENT = 16  # bytes; schema.fbs: Buffer.data (force_align: 16)
 SIGNATURE = "serving_default"
 TENSOR_TYPE_FIELD = 1  # schema.fbs: Tensor.type
 NAME_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-RELU = 1  # schema.fbs: ActivationFunctionType
 
 
 def serialize(graph: Graph, *, strip: bool = False) -> bytes:
@@ -39,53 +40,6 @@ def serialize(graph: Graph, *, strip: bool = False) -> bytes:
     none: readers that tell tensors apart by name (OpenVINO) refuse such a file, TFLite engines do not.
     """
     return _Writer(graph, strip).write()
-
-
-def op_version(graph: Graph, operator: Operator) -> int:
-    """The lowest version of the operator that describes this use of it."""
-    tensors = [graph.tensors[name] for name in (*operator.inputs, *operator.outputs)]
-    if tensors[-1].dtype == np.int16:
-        return _INT16_VERSIONS[operator.op]
-    if operator.op is Op.FULLY_CONNECTED:
-        return _fully_connected_version(tensors[0], tensors[1])
-    if operator.op is Op.DEQUANTIZE:
-        return 3 if tensors[0].dtype in (np.float16, np.int16) else 2
-    if tensors[-1].dtype != np.int8:
-        return 1
-    return 3 if operator.op is Op.MUL and _rescale(tensors) >= 1 else 2
-
-
-def _fully_connected_version(source: Tensor, weights: Tensor) -> int:
-    if weights.dtype != np.int8:
-        return 5 if len(source.shape) > 2 else 1  # 5: keep_num_dims
-    if source.dtype == np.int8:
-        return 4
-    # int4 is in no version's description, and tflite-runtime 2.14 (up to 11) corrupts its memory on it:
-    # a version that it refuses keeps such a file away from it.
-    return 12 if weights.int4 or weights.affine.per_channel else 9
-
-
-_INT16_VERSIONS = {
-    Op.ADD: 3,
-    Op.CONCATENATION: 3,
-    Op.PACK: 3,
-    Op.QUANTIZE: 2,
-    Op.REDUCE_MAX: 3,
-    Op.RELU: 3,
-    Op.FULLY_CONNECTED: 7,
-    Op.LOGISTIC: 3,
-    Op.MUL: 4,
-    Op.SPLIT: 4,
-    Op.SUB: 5,
-    Op.TANH: 3,
-    Op.UNPACK: 4,
-}
-"""int16 in and out, scales that are no powers of two."""
-
-
-def _rescale(tensors: list[Tensor]) -> float:
-    scales = [tensor.quantization.scale[0] for tensor in tensors if tensor.quantization]
-    return scales[0] * scales[1] / scales[2]
 
 
 class _Writer:
@@ -245,9 +199,9 @@ class _Writer:
 
     def _options(self, operator: Operator) -> tuple[int, int]:
         """The union's type and the offset of the options table; LOGISTIC and TANH have none."""
-        if operator.op not in _OPTIONS:
+        if operator.op not in OPTIONS:
             return 0, 0
-        name, fields_of = _OPTIONS[operator.op]
+        name, fields_of = OPTIONS[operator.op]
         fields = tuple(fields_of(self.graph, operator).items())
         if self.strip and not fields and not self._reads_options(operator):
             return 0, 0  # TFLite takes the defaults, OpenVINO crashes
@@ -339,12 +293,6 @@ def stored_data(constant: Tensor) -> NDArray[Any]:
     return packed
 
 
-def _sum_options(graph: Graph, operator: Operator) -> dict[str, Any]:
-    """int16 sums have any scale; the schema's default is an older kernel for powers of two."""
-    int16 = graph.tensors[operator.outputs[0]].dtype == np.int16
-    return {"PotScaleInt16": False} if int16 else {}
-
-
 def _numbered(graph: Graph) -> list[str]:
     """The tensors in the order in which the file numbers them: the graph's, but for number 1.
 
@@ -384,41 +332,3 @@ def _short_names(graph: Graph, order: list[str]) -> dict[str, str]:
     free = ("".join(letters) for letters in product(NAME_LETTERS, repeat=width))
     unused = (name for name in free if name not in kept)
     return {name: kept.get(name) or next(unused) for name in order}
-
-
-def _fully_connected_options(graph: Graph, operator: Operator) -> dict[str, int]:
-    source, weights = (graph.tensors[name] for name in operator.inputs[:2])
-    hybrid = source.dtype == np.float32 and weights.dtype == np.int8
-    options = {"AsymmetricQuantizeInputs": 1} if hybrid else {}
-    if len(source.shape) > 2:
-        options["KeepNumDims"] = 1
-    return {**options, "FusedActivationFunction": RELU} if operator.relu else options
-
-
-def _reducer_options(graph: Graph, operator: Operator) -> dict[str, int]:
-    source, result = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
-    return {"KeepDims": 1} if len(source.shape) == len(result.shape) else {}
-
-
-_OPTIONS: dict[Op, tuple[str, Callable[[Graph, Operator], dict[str, Any]]]] = {
-    Op.ADD: ("AddOptions", _sum_options),
-    Op.CONCATENATION: ("ConcatenationOptions", lambda graph, operator: {"Axis": operator.axis}),
-    Op.DEQUANTIZE: ("DequantizeOptions", lambda graph, operator: {}),
-    Op.FULLY_CONNECTED: ("FullyConnectedOptions", _fully_connected_options),
-    Op.MEAN: ("ReducerOptions", _reducer_options),
-    Op.MUL: ("MulOptions", lambda graph, operator: {}),
-    Op.PACK: (
-        "PackOptions",
-        lambda graph, operator: {"ValuesCount": len(operator.inputs), "Axis": operator.axis},
-    ),
-    Op.QUANTIZE: ("QuantizeOptions", lambda graph, operator: {}),
-    Op.REDUCE_MAX: ("ReducerOptions", _reducer_options),
-    Op.SOFTMAX: ("SoftmaxOptions", lambda graph, operator: {"Beta": 1.0}),
-    Op.SPLIT: ("SplitOptions", lambda graph, operator: {"NumSplits": len(operator.outputs)}),
-    Op.SQUARED_DIFFERENCE: ("SquaredDifferenceOptions", lambda graph, operator: {}),
-    Op.SUB: ("SubOptions", _sum_options),
-    Op.UNPACK: (
-        "UnpackOptions",
-        lambda graph, operator: {"Num": len(operator.outputs), "Axis": operator.axis},
-    ),
-}

@@ -21,7 +21,6 @@ from convert.source_model.source_model import Source
 from edge_runtime.model_file.parity_report import ParityReport, RowParity
 from edge_runtime.numpy_engine.interpret import run, run_rows
 from edge_runtime.tflite.graph import Graph
-from edge_runtime.tflite.quantization import dequantize, quantize
 
 ROW_WINDOWS = 100
 MAX_ROWS = 32
@@ -70,11 +69,9 @@ def unrolled_logits(network: Network, windows: Float32, rows: tuple[int, ...]) -
 
 def numpy_logits(graph: Graph, windows: Float32) -> Float32:
     """Logits of normalized windows, in numpy: `[N, classes]`; of a step `[N, steps, classes]`."""
-    source, result = graph.tensors[graph.input].quantization, graph.tensors[graph.output].quantization
-    dtype = graph.tensors[graph.input].dtype
-    fed = windows if source is None else quantize(windows, source.scale[0], source.zero_point, dtype)
+    fed = graph.tensors[graph.input].encode(windows)
     logits = np.stack(run_rows(graph, fed), axis=1) if graph.states else run(graph, fed)
-    return logits if result is None else dequantize(logits, result.scale[0], result.zero_point)
+    return graph.tensors[graph.output].decode(logits)
 
 
 def _compare(engine: str, logits: Float32, expected: Float32, rows: tuple[int, ...]) -> RowParity:

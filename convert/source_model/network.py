@@ -6,7 +6,7 @@ matrix is `[outputs, inputs]`. Dropout and other layers without effect at infere
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Union
 
 import numpy as np
@@ -104,6 +104,9 @@ class SimpleRnn:
 
 Recurrent = Union[Lstm, Gru, SimpleRnn]
 
+RECURRENT_LAYERS = (Lstm, Gru, SimpleRnn)
+"""The classes of Recurrent, for isinstance."""
+
 
 @dataclass(frozen=True, eq=False)
 class Bidirectional:
@@ -118,6 +121,12 @@ class Bidirectional:
     """Has go_backwards set; both have the same return_sequences."""
     merge: str = "concat"
     """One of MERGES."""
+
+    @property
+    def last_outputs(self) -> Bidirectional:
+        """The layer with the last output of each direction instead of sequences."""
+        forward = replace(self.forward, return_sequences=False)
+        return replace(self, forward=forward, backward=replace(self.backward, return_sequences=False))
 
 
 @dataclass(frozen=True, eq=False)

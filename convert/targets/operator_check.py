@@ -6,7 +6,7 @@ An engine registers every operator for a range of versions and refuses a file th
 
 from __future__ import annotations
 
-from convert.model_file.flatbuffer import op_version
+from convert.model_file.op_versions import op_version
 from convert.targets.target import Engine, Target
 from edge_runtime.errors import InputError
 from edge_runtime.tflite.graph import Graph

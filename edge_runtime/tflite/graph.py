@@ -166,3 +166,7 @@ class Graph:
     def matmuls(self) -> list[Operator]:
         """The FULLY_CONNECTED operators: their inputs are the activation, the weights and the bias."""
         return [operator for operator in self.operators if operator.op is Op.FULLY_CONNECTED]
+
+    def matrices(self) -> list[str]:
+        """Names of the weights of the FULLY_CONNECTED operators, each once, in execution order."""
+        return list(dict.fromkeys(operator.inputs[1] for operator in self.matmuls()))

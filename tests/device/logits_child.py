@@ -20,7 +20,6 @@ from edge_runtime.errors import EdgeRnnError
 from edge_runtime.model_file.metadata import read_model
 from edge_runtime.numpy_engine.interpret import run_all
 from edge_runtime.numpy_engine.read_graph import read_graph
-from edge_runtime.tflite.quantization import dequantize, quantize
 
 
 def main(job: dict) -> None:
@@ -44,13 +43,9 @@ def at_once(path: str, windows: np.ndarray) -> np.ndarray:
     """The numpy engine's kernels on all windows together: emulated, one by one takes minutes."""
     flatbuffer, metadata = read_model(path)
     graph = read_graph(flatbuffer)
-    source, output = graph.tensors[graph.input].quantization, graph.tensors[graph.output].quantization
-    values = metadata.normalization.apply(windows)
-    if source:
-        dtype = graph.tensors[graph.input].dtype
-        values = quantize(values, source.scale[0], source.zero_point, dtype)
+    values = graph.tensors[graph.input].encode(metadata.normalization.apply(windows))
     (found,) = run_all(graph, [values])
-    return dequantize(found, output.scale[0], output.zero_point) if output else found
+    return graph.tensors[graph.output].decode(found)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from convert.compiler.float_graph.unroll import unroll
-from convert.compiler.quantize import matrices
 from convert.compiler.scales.calibrate import Range, affine, calibrate
 from convert.compiler.scales.shared_scales import FIXED, MOVES
 from convert.source_model.network import Network
@@ -40,7 +39,7 @@ def _own_scales(graph: Graph, ranges: dict[str, Range]) -> dict[str, Quantizatio
 
 def _rounded_matrices(graph: Graph) -> Graph:
     tensors = dict(graph.tensors)
-    for name in matrices(graph):
+    for name in graph.matrices():
         weights = tensors[name].values
         scale = np.abs(weights).max(axis=1, keepdims=True) / np.float32(127)
         scale[scale == 0] = 1

@@ -13,7 +13,6 @@ from convert.model_file.flatbuffer import serialize
 from convert.source_model.network import Bidirectional, Network
 from edge_runtime.errors import DataError, InputError
 from edge_runtime.numpy_engine.interpret import run
-from edge_runtime.tflite.quantization import dequantize, quantize
 from tests.support.commands import ENGINES
 from tests.support.engines import invoke
 from tests.support.networks import RandomLayers, random_network, random_windows
@@ -90,14 +89,8 @@ CASES.remove(("tiny", "float16"))  # refused, see above
 def test_odd_weights_and_windows_come_out_right(odd, precision, engine):
     network, windows = _odd(odd)
     graph = lower(network, windows, precision=precision)
-    inputs = windows[:20]
-    if precision in ("mixed", "int8"):
-        affine = graph.tensors[graph.input].affine
-        inputs = quantize(inputs, affine.scale[0], affine.zero_point)
-    found = invoke(serialize(graph), inputs, engine)
-    if precision in ("mixed", "int8"):
-        affine = graph.tensors[graph.output].affine
-        found = dequantize(found, affine.scale[0], affine.zero_point)
+    inputs = graph.tensors[graph.input].encode(windows[:20])
+    found = graph.tensors[graph.output].decode(invoke(serialize(graph), inputs, engine))
     expected = run(unroll(network), windows[:20])
     size = np.abs(expected).max() or 1
     assert np.abs(found - expected).mean() <= size * (1e-3 if precision.startswith("f") else 0.05)

@@ -13,14 +13,12 @@ from ai_edge_litert import schema_py_generated as schema
 from convert.compiler.compile import compile_network, lower
 from convert.compiler.float_graph.step import step_graph
 from convert.compiler.float_graph.unroll import unroll, without_unread
-from convert.compiler.quantize import quantize_matrix
 from convert.compiler.scales.calibrate import calibrate
-from convert.compiler.weights.gptq import second_moments
+from convert.compiler.weights.gptq import quantize_matrix, second_moments
 from convert.model_file.flatbuffer import serialize
 from edge_runtime.errors import InputError
 from edge_runtime.numpy_engine.interpret import apply, run
 from edge_runtime.tflite.graph import Graph, Op, Operator, Tensor
-from edge_runtime.tflite.quantization import dequantize, quantize
 from tests.support.commands import ENGINES
 from tests.support.engines import invoke
 from tests.support.networks import lstm_logits, random_network, random_windows
@@ -30,8 +28,7 @@ FORBIDDEN = {"WHILE", "IF", "CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_
 
 
 def integer_windows(graph: Graph, windows: np.ndarray) -> np.ndarray:
-    affine = graph.tensors[graph.input].affine
-    return quantize(windows, affine.scale[0], affine.zero_point)
+    return graph.tensors[graph.input].encode(windows)
 
 
 def test_float_graph_equals_the_definition():
@@ -43,7 +40,7 @@ def test_float_graph_equals_the_definition():
 @pytest.mark.parametrize("steps", [1, 2, 9])
 def test_unrolled_to_exactly_steps_recurrent_matmuls(steps):
     graph = unroll(random_network(steps=steps))
-    kernels = Counter(op.inputs[1] for op in graph.operators if op.op is Op.FULLY_CONNECTED)
+    kernels = Counter(operator.inputs[1] for operator in graph.matmuls())
     assert kernels == {"kernel": steps, "new_kernel": steps, "dense_kernel": 1}
 
 
@@ -160,8 +157,7 @@ def test_int8_logits_are_close_to_the_float_graph():
     network = random_network(steps=10, features=6, units=32)
     windows = random_windows(network, 500)
     graph = lower(network, windows, precision="int8")
-    affine = graph.tensors[graph.output].affine
-    found = dequantize(run(graph, integer_windows(graph, windows)), affine.scale[0], affine.zero_point)
+    found = graph.tensors[graph.output].decode(run(graph, integer_windows(graph, windows)))
     expected = run(unroll(network), windows)
     spread = expected.max() - expected.min()
     assert np.abs(found - expected).mean() < 0.01 * spread

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from convert.compiler.float_graph.unroll import unroll
-from convert.compiler.quantize import matrices
 from convert.compiler.scales.calibrate import calibrate
 from convert.compiler.scales.equalize import balance
 from convert.source_model.network import Network
@@ -67,4 +66,4 @@ def test_windows_of_zeros_divide_nothing_by_zero():
     windows = random_windows(network) * 0
     graph = unroll(network)
     balanced = balance(graph, calibrate(graph, windows))
-    assert all(np.isfinite(balanced.tensors[name].values).all() for name in matrices(balanced))
+    assert all(np.isfinite(balanced.tensors[name].values).all() for name in balanced.matrices())

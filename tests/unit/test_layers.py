@@ -1,6 +1,6 @@
 """Every layer through the compiler: the numpy run against both engines, float and integer.
 
-That the float graph computes what Keras computes is tests/parity's business.
+That the float graph computes what Keras computes is tested in tests/workstation/test_keras_layers.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from convert.source_model.fold import fold
 from convert.source_model.network import Affine, GlobalPooling, LayerNorm, Network
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.graph import Graph, Op
-from edge_runtime.tflite.quantization import dequantize, quantize
 from tests.support.commands import ENGINES
 from tests.support.engines import invoke
 from tests.support.networks import RandomLayers, layer_combinations, random_windows
@@ -29,8 +28,7 @@ def network(request) -> Network:
 
 
 def integer_windows(graph: Graph, windows: np.ndarray) -> np.ndarray:
-    affine = graph.tensors[graph.input].affine
-    return quantize(windows, affine.scale[0], affine.zero_point)
+    return graph.tensors[graph.input].encode(windows)
 
 
 @pytest.mark.parametrize("kernels", ["default", "reference"])
@@ -66,9 +64,8 @@ def test_int8_equals_the_reference_kernels_bit_for_bit(network):
 def test_int8_in_the_engines_is_close_to_the_float_graph(network, engine):
     windows = random_windows(network, 100)
     graph = lower(network, windows, precision="int8")
-    output = graph.tensors[graph.output].affine
     integers = invoke(serialize(graph), integer_windows(graph, windows), engine)
-    found = dequantize(integers, output.scale[0], output.zero_point)
+    found = graph.tensors[graph.output].decode(integers)
     expected = run(unroll(network), windows)
     spread = expected.max() - expected.min()
     assert np.abs(found - expected).mean() < 0.01 * spread

@@ -19,7 +19,6 @@ from edge_runtime.model_file.metadata import read_model
 from edge_runtime.numpy_engine.interpret import run as run_graph
 from edge_runtime.runs.graph_record import GraphRecord
 from edge_runtime.runs.run_directory import Run
-from edge_runtime.tflite.quantization import dequantize, quantize
 from tests.support.commands import CHILDREN, ENGINES, edge_rnn, succeed
 from tests.support.networks import random_network, random_windows
 
@@ -37,9 +36,8 @@ def finetuned(request, digits_run, tmp_path_factory):
 
 def numpy_logits(record: GraphRecord, windows: np.ndarray) -> np.ndarray:
     graph = graph_of(record)
-    source, output = graph.tensors[graph.input].affine, graph.tensors[graph.output].affine
-    integers = run_graph(graph, quantize(windows, source.scale[0], source.zero_point))
-    return dequantize(integers, output.scale[0], output.zero_point)
+    integers = run_graph(graph, graph.tensors[graph.input].encode(windows))
+    return graph.tensors[graph.output].decode(integers)
 
 
 def test_the_keras_evaluation_predicts_the_file(finetuned, tmp_path):

@@ -16,7 +16,6 @@ from edge_runtime import Classifier
 from edge_runtime.engines.engine import open_interpreter
 from edge_runtime.model_file.metadata import read_model
 from edge_runtime.numpy_engine.interpret import run
-from edge_runtime.tflite.quantization import dequantize, quantize
 from tests.support.commands import ENGINES, OFFERED, edge_rnn, succeed
 from tests.support.engines import invoke
 
@@ -137,9 +136,8 @@ def test_int8_numpy_run_equals_the_reference_kernels_bit_for_bit(trained, models
     graph = lower(trained.network, _calibration(trained), precision="int8")
     flatbuffer, metadata = read_model(models["int8"])
     assert serialize(graph) == flatbuffer  # the graph that runs here is the one in the file
-    affine = graph.tensors[graph.input].affine
     normalized = metadata.normalization.apply(trained.run.test_windows().x[:500])
-    inputs = quantize(normalized, affine.scale[0], affine.zero_point)
+    inputs = graph.tensors[graph.input].encode(normalized)
     found = invoke(flatbuffer, inputs, "tflite-runtime", "reference")
     np.testing.assert_array_equal(found, run(graph, inputs))
 
@@ -156,10 +154,8 @@ def test_int8_numpy_run_agrees_with_the_full_model(trained):
     graph = lower(trained.network, _calibration(trained), precision="int8")
     test = trained.run.test_windows()
     normalized = trained.run.record.normalization.apply(test.x[:2000])
-    affine = graph.tensors[graph.input].affine
-    output = graph.tensors[graph.output].affine
-    integers = run(graph, quantize(normalized, affine.scale[0], affine.zero_point))
-    logits = dequantize(integers, output.scale[0], output.zero_point)
+    integers = run(graph, graph.tensors[graph.input].encode(normalized))
+    logits = graph.tensors[graph.output].decode(integers)
     assert (logits.argmax(axis=1) == trained.full_logits[:2000].argmax(axis=1)).mean() >= 0.995
 
 

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from convert.compiler.compile import lower
 from convert.model_file.flatbuffer import serialize
-from edge_runtime.tflite.quantization import dequantize, quantize
 from tests.support.commands import CHILDREN, ENGINES, OFFERED
 from tests.support.engines import invoke
 from tests.support.rounding_cost import rounded_logits
@@ -80,14 +79,8 @@ def test_any_recurrent_model_is_close_to_keras(keras_server, tmp_path, model, pr
     assert keras_server.stdout.readline() == "done\n"
     network, windows, logits = pickle.loads(path.read_bytes())
     graph = lower(network, windows[:CALIBRATION], precision=precision)
-    inputs = windows[CALIBRATION:]
-    source, result = graph.tensors[graph.input], graph.tensors[graph.output]
-    if source.quantization is not None:
-        affine = source.affine
-        inputs = quantize(inputs, affine.scale[0], affine.zero_point, source.dtype)
-    found = invoke(serialize(graph), inputs, engine)
-    if result.quantization is not None:
-        found = dequantize(found, result.affine.scale[0], result.affine.zero_point)
+    inputs = graph.tensors[graph.input].encode(windows[CALIBRATION:])
+    found = graph.tensors[graph.output].decode(invoke(serialize(graph), inputs, engine))
     expected = logits[CALIBRATION:]
     error = relative_error(found, expected)
     limit = LARGEST_ERROR.get(precision)

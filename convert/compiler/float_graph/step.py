@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from convert.compiler.float_graph.builder import GraphBuilder
 from convert.compiler.float_graph.recurrent_cells import State, add_constants, add_step, state_names
+from convert.compiler.float_graph.step_builder import StepBuilder
 from convert.compiler.float_graph.unroll import OUTPUT, ROW_LAYERS, prefixes, renamed
 from convert.source_model.fold import fold
-from convert.source_model.network import Gru, Layer, Lstm, Network, Recurrent, SimpleRnn
+from convert.source_model.network import RECURRENT_LAYERS, Layer, Network, Recurrent
 from edge_runtime.errors import InputError
-from edge_runtime.tflite.graph import Graph, Quantization
+from edge_runtime.tflite.graph import Graph
 
 ROW = "row"
-
-RECURRENT = (Lstm, Gru, SimpleRnn)
 
 
 def step_graph(network: Network) -> Graph:
@@ -33,10 +32,10 @@ def step_graph(network: Network) -> Graph:
     states: list[tuple[str, str]] = []
     for layer, prefix in zip(folded.layers, prefixes(folded)):
         check_row_by_row(layer)
-        if isinstance(layer, RECURRENT):
+        if isinstance(layer, RECURRENT_LAYERS):
             before = _state_inputs(builder, layer, prefix)
             add_constants(builder, layer, prefix)
-            after = add_step(builder, layer, prefix, value, before, 1)
+            after = add_step(StepBuilder(builder, prefix, 1), layer, value, before)
             states += zip(before, after)
             value = after[0]
         else:
@@ -49,7 +48,7 @@ def step_graph(network: Network) -> Graph:
 def check_row_by_row(layer: Layer) -> None:
     """Raises InputError when the layer cannot work on one row at a time."""
     kind = type(layer).__name__
-    if isinstance(layer, RECURRENT):
+    if isinstance(layer, RECURRENT_LAYERS):
         reason = "reads the window from its last row" if layer.go_backwards else None
     else:
         reason = None if type(layer) in ROW_LAYERS else "needs the whole window"
@@ -71,14 +70,3 @@ def state_labels(graph: Graph) -> tuple[str, ...]:
     () for an unrolled graph.
     """
     return tuple(before[: -len("0")] for before, _ in graph.states)
-
-
-def with_tied_states(graph: Graph, quantizations: dict[str, Quantization]) -> dict[str, Quantization]:
-    """`quantizations` with one scale for each state, so that a step's output can be fed back as it is.
-
-    The output's counts, as the ranges of what a step computes are chosen with more care than an input's;
-    where CONCATENATION ties the input to others, the output is tied to them too (scale_ties). A state
-    that stays float32 (float_state) has none.
-    """
-    integer = [pair for pair in graph.states if pair[1] in quantizations]
-    return {**quantizations, **{before: quantizations[after] for before, after in integer}}

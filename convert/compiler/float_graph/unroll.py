@@ -28,8 +28,10 @@ from convert.compiler.float_graph.recurrent_cells import (
     add_projection,
     add_step,
 )
+from convert.compiler.float_graph.step_builder import StepBuilder
 from convert.source_model.fold import fold
 from convert.source_model.network import (
+    RECURRENT_LAYERS,
     Activation,
     Affine,
     Bidirectional,
@@ -117,7 +119,7 @@ def renamed(graph: Graph, old: str, new: str) -> Graph:
 def prefixes(network: Network) -> list[str]:
     """What the names of each layer's tensors start with: nothing for the only recurrent layer, `dense_`
     for a dense layer at the end, otherwise the layer's name and, where two share it, its position."""
-    recurrent = [layer for layer in network.layers if isinstance(layer, (Lstm, Gru, SimpleRnn))]
+    recurrent = [layer for layer in network.layers if isinstance(layer, RECURRENT_LAYERS)]
     both = any(isinstance(layer, Bidirectional) for layer in network.layers)
     names = [layer.name for layer in network.layers]
     result = []
@@ -139,7 +141,7 @@ def recurrent_layers(network: Network) -> list[tuple[str, Recurrent]]:
     for layer, prefix in zip(folded.layers, prefixes(folded)):
         if isinstance(layer, Bidirectional):
             result += [(f"{prefix}fw/", layer.forward), (f"{prefix}bw/", layer.backward)]
-        elif isinstance(layer, (Lstm, Gru, SimpleRnn)):
+        elif isinstance(layer, RECURRENT_LAYERS):
             result.append((prefix, layer))
     return result
 
@@ -149,7 +151,7 @@ def _projected(builder: GraphBuilder, layer: Lstm, prefix: str, steps: int) -> V
     state: State | None = None
     hidden = []
     for t, row in enumerate(reversed(rows) if layer.go_backwards else rows, start=1):
-        state = add_projected_step(builder, layer, prefix, row, state, t)
+        state = add_projected_step(StepBuilder(builder, prefix, t), row, state)
         hidden.append(state[0])
     return hidden if layer.return_sequences else hidden[-1]
 
@@ -160,7 +162,7 @@ def _recurrent(builder: GraphBuilder, layer: Recurrent, prefix: str, value: Valu
     state: State | None = None
     hidden = []
     for t, x in enumerate(reversed(rows) if layer.go_backwards else rows, start=1):
-        state = add_step(builder, layer, prefix, x, state, t)
+        state = add_step(StepBuilder(builder, prefix, t), layer, x, state)
         hidden.append(state[0])
     return hidden if layer.return_sequences else hidden[-1]
 

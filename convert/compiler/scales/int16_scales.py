@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from convert.compiler.integer_operators import integer_tensors
 from convert.compiler.scales.calibrate import Range
-from convert.compiler.scales.int8_scales import integer_tensors
 from convert.compiler.scales.shared_scales import FIXED, fixed_quantization, tied_groups
 from edge_runtime.tflite.graph import Graph, Op, Quantization
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.compiler.quantize import int8_inputs, runs_in_float
+from convert.compiler.integer_operators import integer_tensors
 from convert.compiler.scales.calibrate import Range, affine
 from convert.compiler.scales.cell_state_search import state_quantizations
 from convert.compiler.scales.shared_scales import (
@@ -77,19 +77,6 @@ def _covering_own(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Q
     """One quantization that holds what each of the tensors would hold with one of its own."""
     limits = [_own_limits(graph, name, ranges[name]) for name in group]
     return affine(min(low for low, _ in limits), max(high for _, high in limits))
-
-
-def integer_tensors(graph: Graph) -> list[str]:
-    """Activations and constants that an integer graph holds in int8, in the graph's order."""
-    names: dict[str, None] = dict.fromkeys(graph.inputs)
-    for operator in graph.operators:
-        if not runs_in_float(graph, operator):
-            names.update(dict.fromkeys(int8_inputs(operator)))
-            names.update(dict.fromkeys(operator.outputs))
-        else:
-            activations = [name for name in operator.inputs if graph.tensors[name].data is None]
-            names.update(dict.fromkeys((*activations, *operator.outputs)))
-    return [name for name in names if not graph.tensors[name].keep_float]
 
 
 def _own_range(graph: Graph, name: str, ranges: dict[str, Range]) -> Quantization:

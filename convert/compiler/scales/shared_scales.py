@@ -149,3 +149,14 @@ def _copies(graph: Graph, ranges: dict[str, Range]) -> dict[str, str]:
         if fixed and fixed_quantization(graph, group, ranges) is None:
             copies.update({name: f"{name}_q" for name in fixed if name in read})
     return copies
+
+
+def with_shared_states(graph: Graph, quantizations: dict[str, Quantization]) -> dict[str, Quantization]:
+    """`quantizations` with one scale for each state of a step, whose output is then fed back as it is.
+
+    The input gets the output's scale: the ranges of what a step computes are chosen with more care.
+    Where CONCATENATION gives the input the scale of other tensors, the output has that scale too (see
+    tied_groups). A state that stays float32 (see cell_state) has no scale.
+    """
+    integer = [pair for pair in graph.states if pair[1] in quantizations]
+    return {**quantizations, **{before: quantizations[after] for before, after in integer}}

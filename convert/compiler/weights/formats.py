@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.compiler.quantize import matrices, quantize_matrix
 from convert.compiler.reproducible_run import exact_product
-from convert.compiler.weights.gptq import round_weights
+from convert.compiler.weights.gptq import quantize_matrix, round_weights
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 
 INT4_RANGE = (-8, 7)
@@ -51,12 +50,12 @@ activations."""
 def with_weights(
     graph: Graph, moments: Mapping[str, NDArray[np.float64]], formats: Mapping[str, WeightFormat]
 ) -> Graph:
-    """The float `graph` with each matrix in its format; `formats` has all of quantize.matrices.
+    """The float `graph` with each of graph.matrices() in its format of `formats`.
 
-    `moments`: rounding.second_moments of the graph; only those of int8 and int4 matrices are read.
+    `moments`: gptq.second_moments of the graph; only those of int8 and int4 matrices are read.
     """
     tensors, widened = dict(graph.tensors), []
-    for name in matrices(graph):
+    for name in graph.matrices():
         stored = formats[name]
         if stored.kind == "float16":
             half = Tensor(f"{name}_f16", tensors[name].shape, np.dtype(np.float16))

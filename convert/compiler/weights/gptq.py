@@ -19,10 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.compiler.reproducible_run import exact_product, run_reproducibly
-from edge_runtime.tflite.graph import Graph, Tensor
+from edge_runtime.tflite.graph import Graph, Quantization, Tensor
 
 DAMPING = 0.01
 """Added to the diagonal of the second moments, as a fraction of its mean (as in the paper)."""
+
+WEIGHT_LIMIT = 127
+"""Weights use -127..127, symmetric (8-bit quantization specification): -128 is left out."""
 
 Float64 = NDArray[np.float64]
 
@@ -52,6 +55,16 @@ def second_moments(graph: Graph, windows: NDArray[np.float32]) -> dict[str, Floa
         observe(tensor, tensor.values)
     run_reproducibly(graph, windows, observe)
     return {name: total / counts[name] for name, total in sums.items()}
+
+
+def quantize_matrix(
+    weights: NDArray[np.float32], moments: Float64, *, per_channel: bool
+) -> tuple[NDArray[np.int8], Quantization]:
+    """int8 weights `[outputs, inputs]` and their scales; the largest weight is the largest integer."""
+    largest = np.abs(weights).max(axis=1 if per_channel else None, keepdims=True)
+    scale = (np.where(largest > 0, largest, 1) / WEIGHT_LIMIT).astype(np.float32)
+    q = round_weights(weights, scale.astype(np.float64), moments, WEIGHT_LIMIT)
+    return q, Quantization(tuple(float(value) for value in scale.reshape(-1)))
 
 
 def round_weights(

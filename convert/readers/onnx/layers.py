@@ -6,50 +6,42 @@ Unsupported. Definitions: https://onnx.ai/onnx/operators/.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, Callable, Union
+from typing import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.readers.onnx.bidirectional import merged_directions
 from convert.readers.onnx.file import Node
 from convert.readers.onnx.tracing import (
     PADDING,
+    Array,
     Positions,
     Rows,
     Traced,
     Unsupported,
+    Value,
     absorb,
+    as_constant,
     as_rows,
     as_sequence,
-    as_vector,
+    as_traced,
     in_order,
     natural,
 )
 from convert.source_model.network import (
     Activation,
     Affine,
-    Bidirectional,
     Conv1d,
     Dense,
     GlobalPooling,
     LayerNorm,
-    Recurrent,
 )
 
-Array = NDArray[Any]
-Value = Union[Traced, Array, None]
-Float64 = NDArray[np.float64]
-
-STEP_BY_STEP = (
-    "a recurrence that is written out step by step or as a loop is not recognized: export it as an "
-    "LSTM, GRU or RNN node (PyTorch: torch.onnx.export(..., dynamo=False))"
-)
 NOT_THE_STEPS = (
     "reduces something else than all steps: expected their axis (a layer normalization is recognized as "
     "the node LayerNormalization, which is in opset 17 and later)"
 )
-BRANCHES = f"joins branches of the model: expected one chain of layers ({STEP_BY_STEP})"
 
 
 def gemm(node: Node, values: list[Value]) -> Traced:
@@ -57,13 +49,13 @@ def gemm(node: Node, values: list[Value]) -> Traced:
     a, b, *rest = values
     if node.attributes.get("transA", 0):
         raise Unsupported("has transA=1: expected 0")
-    b = _array(b, "B")
+    b = as_constant(b, "B")
     weights = b if node.attributes.get("transB", 0) else b.T
     weights = weights * np.float32(node.attributes.get("alpha", 1.0))
     bias = np.zeros(len(weights), np.float32)
     if rest and rest[0] is not None:
-        bias = bias + _array(rest[0], "C") * np.float32(node.attributes.get("beta", 1.0))
-    return _dense(node, _traced(a), weights, bias.reshape(-1))
+        bias = bias + as_constant(rest[0], "C") * np.float32(node.attributes.get("beta", 1.0))
+    return _dense(node, as_traced(a), weights, bias.reshape(-1))
 
 
 def matmul(node: Node, values: list[Value]) -> Traced:
@@ -73,10 +65,10 @@ def matmul(node: Node, values: list[Value]) -> Traced:
         raise Unsupported(
             "multiplies by a matrix that depends on the window (attention is not supported)"
         )
-    weights = _array(b, "B")
+    weights = as_constant(b, "B")
     if weights.ndim != 2:
         raise Unsupported(f"multiplies by a constant of shape {list(weights.shape)}: expected a matrix")
-    return _dense(node, _traced(a), weights.T, np.zeros(weights.shape[1], np.float32))
+    return _dense(node, as_traced(a), weights.T, np.zeros(weights.shape[1], np.float32))
 
 
 def _dense(node: Node, x: Traced, weights: Array, bias: Array) -> Traced:
@@ -94,7 +86,7 @@ def _after(x: Traced, rows: Rows) -> Traced:
 
 def softmax(node: Node, values: list[Value], opset: int) -> tuple[Traced, Traced]:
     """Softmax or LogSoftmax along the features: its input, and its output, over the same layers."""
-    x = _traced(values[0])
+    x = as_traced(values[0])
     rank = x.positions.ndim
     axis = node.attributes.get("axis", -1 if opset >= 13 else 1) % rank
     if opset < 13 and axis != rank - 1:
@@ -113,7 +105,7 @@ def activation(function: str) -> Callable[[Node, list[Value]], Traced]:
     """An activation function, element by element."""
 
     def handle(node: Node, values: list[Value]) -> Traced:
-        x = _traced(values[0])
+        x = as_traced(values[0])
         x.columns()
         return x.then(Activation(node.name, function), x.steps, x.width, x.positions)
 
@@ -125,7 +117,7 @@ def clip(node: Node, values: list[Value]) -> Traced:
     x, *bounds = values
     low, high = node.attributes.get("min"), node.attributes.get("max")
     for k, value in enumerate(bounds):
-        bound = None if value is None else float(_array(value, "bound").reshape(()))
+        bound = None if value is None else float(as_constant(value, "bound").reshape(()))
         low, high = (bound, high) if k == 0 else (low, bound)
     if low != 0 or (high is not None and high < np.finfo(np.float32).max):
         raise Unsupported(f"clips to {low} .. {high}: expected 0 from below and nothing from above")
@@ -136,14 +128,14 @@ def arithmetic(node: Node, values: list[Value]) -> Traced:
     """Add, Sub, Mul, Div of a value and a constant; Add and Mul of the two halves of a bidirectional."""
     a, b = values
     if isinstance(a, Traced) and isinstance(b, Traced):
-        return _merge(node, a, b)
+        return merged_directions(node, a, b)
     if node.op in ("Add", "Mul") and isinstance(b, Traced):
         a, b = b, a
     if isinstance(b, Traced):
         if node.op == "Div":
             raise Unsupported("divides a constant by a value: this has no layer")
-        return _affine(node, b, np.full_like(_array(a, "A"), -1), _array(a, "A"))
-    x, constant = _traced(a), _array(b, "B").astype(np.float64)
+        return _affine(node, b, np.full_like(as_constant(a, "A"), -1), as_constant(a, "A"))
+    x, constant = as_traced(a), as_constant(b, "B").astype(np.float64)
     if node.op in ("Add", "Sub"):
         offset = constant if node.op == "Add" else -constant
         return _affine(node, x, np.ones_like(constant), offset)
@@ -154,15 +146,17 @@ def arithmetic(node: Node, values: list[Value]) -> Traced:
 
 def negation(node: Node, values: list[Value]) -> Traced:
     """Neg."""
-    return _affine(node, _traced(values[0]), np.array(-1.0), np.array(0.0))
+    return _affine(node, as_traced(values[0]), np.array(-1.0), np.array(0.0))
 
 
 def batch_normalization(node: Node, values: list[Value]) -> Traced:
     """scale * (x - mean) / sqrt(variance + epsilon) + offset along axis 1, at inference."""
     if node.attributes.get("training_mode", 0):
         raise Unsupported("is in training mode: export the model for inference, with model.eval()")
-    x = _traced(values[0])
-    gamma, beta, mean, variance = (_array(value, "parameter").astype(np.float64) for value in values[1:])
+    x = as_traced(values[0])
+    gamma, beta, mean, variance = (
+        as_constant(value, "parameter").astype(np.float64) for value in values[1:]
+    )
     scale = gamma / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
     shape = (-1, *[1] * (x.positions.ndim - 2))
     return _affine(node, x, scale.reshape(shape), (beta - mean * scale).reshape(shape))
@@ -206,14 +200,16 @@ def _as_plain_vector(x: Traced) -> Traced:
 def layer_normalization(node: Node, values: list[Value]) -> Traced:
     """LayerNormalization along the features."""
     x, gamma, *beta = values
-    x = _traced(x)
+    x = as_traced(x)
     if node.attributes.get("axis", -1) not in (-1, x.positions.ndim - 1):
         raise Unsupported("normalizes several axes: expected axis=-1")
     rows = as_rows(x, x.positions)
     if not in_order(rows):
         raise Unsupported("normalizes some of the features: expected all of them, in their order")
-    scale = _array(gamma, "Scale").astype(np.float32).reshape(-1)
-    offset = np.zeros_like(scale) if not beta else _array(beta[0], "B").astype(np.float32).reshape(-1)
+    scale = as_constant(gamma, "Scale").astype(np.float32).reshape(-1)
+    offset = (
+        np.zeros_like(scale) if not beta else as_constant(beta[0], "B").astype(np.float32).reshape(-1)
+    )
     layer = LayerNorm(node.name, scale, offset, float(node.attributes.get("epsilon", 1e-5)))
     positions = rows.positions(rows.columns, rows.width)
     return _after(x, rows).then(layer, rows.steps, rows.width, positions)
@@ -223,7 +219,7 @@ def pooling(kind: str) -> Callable[[Node, list[Value]], Traced]:
     """Mean or maximum along the steps: GlobalAveragePool, ReduceMean and their like."""
 
     def handle(node: Node, values: list[Value]) -> Traced:
-        x = _traced(values[0])
+        x = as_traced(values[0])
         axes, keep = _reduced_axes(node, values, x.positions.ndim)
         kept = [axis for axis in range(x.positions.ndim) if axis not in axes]
         groups = x.positions.transpose(*kept, *axes)
@@ -242,7 +238,7 @@ def _reduced_axes(node: Node, values: list[Value], rank: int) -> tuple[list[int]
         return list(range(2, rank)), True
     axes = node.attributes.get("axes")
     if len(values) > 1 and values[1] is not None:
-        axes = _array(values[1], "axes").tolist()
+        axes = as_constant(values[1], "axes").tolist()
     if not axes:
         raise Unsupported("reduces all axes: expected the axis of the steps")
     return sorted(axis % rank for axis in axes), bool(node.attributes.get("keepdims", 1))
@@ -264,7 +260,7 @@ def _pooled(x: Traced, groups: Positions) -> Positions:
 def convolution(node: Node, values: list[Value]) -> Traced:
     """Conv along the steps; a 2-D one whose other axis has a single row as well."""
     x, weights, *bias = values
-    x, kernel = _traced(x), _array(weights, "W")
+    x, kernel = as_traced(x), as_constant(weights, "W")
     if node.attributes.get("group", 1) != 1:
         raise Unsupported(f"has group={node.attributes['group']}: expected 1")
     axis = _long_axis(x.positions, kernel)
@@ -282,7 +278,7 @@ def convolution(node: Node, values: list[Value]) -> Traced:
     layer = Conv1d(
         node.name,
         absorb(kernel, sequence.columns, sequence.width),
-        zeros + _array(bias[0], "B").astype(np.float32) if bias and bias[0] is not None else zeros,
+        zeros + as_constant(bias[0], "B").astype(np.float32) if bias and bias[0] is not None else zeros,
         stride,
         dilation,
         padding,
@@ -325,101 +321,3 @@ def _unpadded(positions: Positions) -> tuple[int, int, Positions]:
         raise Unsupported("reads nothing but padding")
     first, last = int(real[0]), int(real[-1])
     return first, positions.shape[1] - 1 - last, positions[:, first : last + 1]
-
-
-def concatenation(node: Node, values: list[Value]) -> Traced:
-    """Concat of values over the same layers; of a forward and a backward layer over the same input."""
-    parts = [_traced(value) for value in values]
-    axis = node.attributes["axis"]
-    first = parts[0]
-    if any(part.layers != first.layers for part in parts):
-        if len(parts) != 2:
-            raise Unsupported(BRANCHES)
-        parts = list(_as_bidirectional(node, parts[0], parts[1]))
-        first = parts[0]
-    return first.moved(np.concatenate([part.positions for part in parts], axis))
-
-
-def _as_bidirectional(node: Node, a: Traced, b: Traced) -> tuple[Traced, Traced]:
-    """Two recurrent layers over the same input as one bidirectional layer."""
-    forward, backward = (value.layers[-1] if value.layers else None for value in (a, b))
-    directed = (
-        a.layers[:-1] == b.layers[:-1]
-        and isinstance(forward, Recurrent.__args__)  # type: ignore[attr-defined]
-        and isinstance(backward, Recurrent.__args__)  # type: ignore[attr-defined]
-        and type(forward) is type(backward)
-        and forward.go_backwards != backward.go_backwards
-    )
-    if not directed:
-        raise Unsupported(BRANCHES)
-    if forward.go_backwards:  # type: ignore[union-attr]
-        backward, forward = forward, backward
-    layer = Bidirectional(node.name, forward, backward)  # type: ignore[arg-type]
-    steps, width = a.steps or 1, a.width + b.width
-    both = Traced(a.layers[:-1], a.batch, None, 0, a.positions).then(layer, steps, width, a.positions)
-    return (
-        both.moved(_in_both(a, layer, both)),
-        both.moved(_in_both(b, layer, both)),
-    )
-
-
-def _in_both(value: Traced, layer: Bidirectional, both: Traced) -> Positions:
-    """Where the elements of one direction are in the output of both."""
-    row, column = value.positions // value.width, value.columns()
-    if value.layers[-1] is layer.forward:
-        return row * both.width + column
-    steps = value.steps or 1
-    window, read = row // steps, row % steps
-    return (window * steps + steps - 1 - read) * both.width + layer.forward.units + column
-
-
-def _merge(node: Node, a: Traced, b: Traced) -> Traced:
-    """Sum or product of the two directions of a bidirectional layer."""
-    if node.op not in ("Add", "Mul"):
-        raise Unsupported(BRANCHES)
-    if a.layers != b.layers:
-        a, b = _as_bidirectional(node, a, b)
-    vectors = [as_vector(value, value.positions) for value in (a, b)]
-    last = a.layers[-1] if a.layers else None
-    if not isinstance(last, Bidirectional) or last.merge != "concat":
-        raise Unsupported(BRANCHES)
-    merge = {"Add": "sum", "Mul": "mul"}[node.op]
-    return _merged(a, b, last, merge, vectors)
-
-
-def _merged(a: Traced, b: Traced, layer: Bidirectional, merge: str, vectors: list[Rows]) -> Traced:
-    units = layer.forward.units
-    if (a.positions % a.width >= units).any():
-        a, b = b, a
-    (row, column), (other, opposite) = ((v.positions // v.width, v.positions % v.width) for v in (a, b))
-    steps = a.steps or 1
-    front = Traced(a.layers[:-1], a.batch, None, 0, a.positions)
-    if not np.array_equal(opposite, column + units):
-        raise Unsupported("adds other elements than the two directions of a bidirectional layer")
-    if np.array_equal(row, other):
-        return front.then(replace(layer, merge=merge), steps, units, row * units + column)
-    window = row // steps
-    if (row % steps == steps - 1).all() and np.array_equal(other, window * steps):
-        return front.then(_ends(layer, merge), None, units, window * units + column)
-    raise Unsupported("adds other elements than the two directions of a bidirectional layer")
-
-
-def _ends(layer: Bidirectional, merge: str) -> Bidirectional:
-    return Bidirectional(
-        layer.name,
-        replace(layer.forward, return_sequences=False),
-        replace(layer.backward, return_sequences=False),
-        merge,
-    )
-
-
-def _traced(value: Value) -> Traced:
-    if not isinstance(value, Traced):
-        raise Unsupported("has no input that depends on the window")
-    return value
-
-
-def _array(value: Value, name: str) -> Array:
-    if not isinstance(value, np.ndarray):
-        raise Unsupported(f"has an input {name} that depends on the window: expected a constant")
-    return value

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Union
-
 import numpy as np
-from numpy.typing import NDArray
 
 from convert.readers.onnx.file import Node, OnnxFile
-from convert.readers.onnx.tracing import PADDING, Positions, Traced, Unsupported
+from convert.readers.onnx.tracing import PADDING, Positions, Traced, Unsupported, Value, as_constant
 
-Array = NDArray[Any]
-Value = Union[Traced, Array, None]
+SHAPE_NODES = {"Shape", "Size"}
 
-SHAPES = {"Shape", "Size"}
+UNCHANGED_NODES = {"Cast", "CastLike", "Dropout", "Identity"}
 
-UNCHANGED = {"Cast", "CastLike", "Dropout", "Identity"}
-
-MOVES = {
+MOVING_NODES = {
     "Expand",
     "Flatten",
     "Gather",
@@ -60,7 +54,8 @@ def moved(file: OnnxFile, node: Node, given: list[Value]) -> list[Value]:
 
 def unchanged(node: Node, given: list[Value]) -> list[Value]:
     """Identity, a cast between types of floating point, Dropout at inference (its mask has no value)."""
-    if node.op == "Dropout" and len(given) > 2 and np.any(given[2]):  # type: ignore[arg-type]
+    training = given[2] if node.op == "Dropout" and len(given) > 2 else None
+    if training is not None and as_constant(training, "training_mode").any():
         raise Unsupported("is in training mode: export the model for inference, with model.eval()")
     if node.op == "Cast" and node.attributes["to"] not in FLOATS:
         raise Unsupported("turns values into integers: expected a type of floating point")

@@ -9,21 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Union
+from typing import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convert.readers.classifier_head import logits_of, split_head
-from convert.readers.onnx import layers as layers
+from convert.readers.onnx import layers
+from convert.readers.onnx.bidirectional import STEP_BY_STEP, concatenation
 from convert.readers.onnx.file import InnerGraph, Node, OnnxFile
-from convert.readers.onnx.moves import MOVES, SHAPES, UNCHANGED, computed, moved, unchanged
-from convert.readers.onnx.recurrent import RECURRENT, recurrent
+from convert.readers.onnx.moves import (
+    MOVING_NODES,
+    SHAPE_NODES,
+    UNCHANGED_NODES,
+    computed,
+    moved,
+    unchanged,
+)
+from convert.readers.onnx.recurrent import RECURRENT_NODES, recurrent
 from convert.readers.onnx.tracing import (
     Positions,
     Rows,
     Traced,
     Unsupported,
+    Value,
     as_vector,
     in_order,
     natural,
@@ -31,9 +40,6 @@ from convert.readers.onnx.tracing import (
 from convert.source_model.fold import fold
 from convert.source_model.network import ACTIVATIONS, Activation, Conv1d, Dense, Flatten, Layer, Network
 from edge_runtime.errors import DataError, InputError
-
-Array = NDArray[Any]
-Value = Union[Traced, Array, None]
 
 SUPPORTED = (
     "LSTM, GRU, RNN, Conv along the steps, Gemm, MatMul, BatchNormalization, LayerNormalization, "
@@ -224,17 +230,17 @@ class _Reader:
         if any(name and value is None for name, value in zip(node.inputs, given)):
             raise Unsupported("reads a cell state Y_c or a mask: only Y and Y_h of a layer have a value")
         if node.op in ("Loop", "Scan"):
-            raise Unsupported(f"is a loop: {layers.STEP_BY_STEP}")
-        if node.op in SHAPES or not any(isinstance(value, Traced) for value in given):
+            raise Unsupported(f"is a loop: {STEP_BY_STEP}")
+        if node.op in SHAPE_NODES or not any(isinstance(value, Traced) for value in given):
             return computed(self.file, node, given)
-        if node.op in UNCHANGED:
+        if node.op in UNCHANGED_NODES:
             return unchanged(node, given)
-        if node.op in MOVES:
+        if node.op in MOVING_NODES:
             return moved(self.file, node, given)
         return self._layer(node, given)
 
     def _layer(self, node: Node, given: list[Value]) -> list[Value]:
-        if node.op in RECURRENT:
+        if node.op in RECURRENT_NODES:
             return recurrent(node, given)
         if node.op in ("Softmax", "LogSoftmax"):
             before, after = layers.softmax(node, given, self.file.opset)
@@ -314,7 +320,7 @@ _LAYERS: dict[str, Callable[[Node, list[Value]], Traced]] = {
     "Add": layers.arithmetic,
     "BatchNormalization": layers.batch_normalization,
     "Clip": layers.clip,
-    "Concat": layers.concatenation,
+    "Concat": concatenation,
     "Conv": layers.convolution,
     "Div": layers.arithmetic,
     "Gemm": layers.gemm,

@@ -6,27 +6,28 @@ onnx__RNN.html. ONNX stacks an LSTM's gates i, o, f, c; a GRU's z, r, h.
 
 from __future__ import annotations
 
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convert.readers.onnx.file import Node
 from convert.readers.onnx.tracing import (
+    Array,
     Positions,
     Sequence,
     Traced,
     Unsupported,
+    Value,
     absorb,
+    as_constant,
     as_sequence,
+    as_traced,
     natural,
 )
 from convert.source_model.network import Bidirectional, Gru, Lstm, Recurrent, SimpleRnn
 
-Array = NDArray[Any]
-Value = Union[Traced, Array, None]
-
-RECURRENT = {"LSTM", "GRU", "RNN"}
+RECURRENT_NODES = {"LSTM", "GRU", "RNN"}
 
 _INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 _ACTIVATIONS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
@@ -40,10 +41,8 @@ def recurrent(node: Node, values: list[Value]) -> list[Value]:
     gates, peepholes, initial states that are not zero, windows cut short.
     """
     given = dict(zip(_INPUTS, values))
-    x = given["X"]
-    if not isinstance(x, Traced):
-        raise Unsupported("has no input that depends on the window")
-    weights = {name: _constant(name, given.get(name)) for name in _INPUTS[1:]}
+    x = as_traced(given["X"])
+    weights = {name: _constant(given.get(name), name) for name in _INPUTS[1:]}
     directions = _directions(node)
     activations = _check(node, weights, len(directions))
     layout = node.attributes.get("layout", 0)
@@ -61,10 +60,8 @@ def recurrent(node: Node, values: list[Value]) -> list[Value]:
     return _outputs(layers, by_row, directions, layout)
 
 
-def _constant(name: str, value: Value) -> Array | None:
-    if isinstance(value, Traced):
-        raise Unsupported(f"has an input {name} that depends on the window: expected a constant")
-    return value
+def _constant(value: Value, name: str) -> Array | None:
+    return None if value is None else as_constant(value, name)
 
 
 def _directions(node: Node) -> tuple[str, ...]:

@@ -10,25 +10,24 @@ and so on. Batches are traced too, so that elements of different windows cannot 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convert.source_model.network import (
+    RECURRENT_LAYERS,
     Activation,
     Affine,
     Bidirectional,
     Dense,
     Flatten,
-    Gru,
     Layer,
     LayerNorm,
-    Lstm,
-    SimpleRnn,
     TakeRows,
 )
 
+Array = NDArray[Any]
 Positions = NDArray[np.int64]
 
 PADDING = -1
@@ -73,6 +72,10 @@ class Traced:
         return self.positions % self.width
 
 
+Value = Union[Traced, Array, None]
+"""What a name of the model stands for: an input's elements, a constant, or nothing that has a value."""
+
+
 @dataclass(frozen=True, eq=False)
 class Sequence:
     """A sequence `[batch, steps, width]`: what `layers` give, or that reversed.
@@ -106,6 +109,20 @@ class Rows:
         """Positions `[*lead, len(columns)]` in an output of `width` features."""
         result: Positions = self.order[:, None] * width + columns
         return result.reshape(*self.lead, len(columns))
+
+
+def as_traced(value: Value) -> Traced:
+    """The value of an input that has to depend on the window; raises Unsupported."""
+    if not isinstance(value, Traced):
+        raise Unsupported("has no input that depends on the window")
+    return value
+
+
+def as_constant(value: Value, name: str) -> Array:
+    """The value of the input `name`, which must not depend on the window; raises Unsupported."""
+    if not isinstance(value, np.ndarray):
+        raise Unsupported(f"has an input {name} that depends on the window: expected a constant")
+    return value
 
 
 def natural(batch: int, *shape: int) -> Positions:
@@ -219,7 +236,7 @@ def _ends(
     if not layers:
         return None
     *front, last = layers
-    if isinstance(last, (Lstm, Gru, SimpleRnn)):
+    if isinstance(last, RECURRENT_LAYERS):
         return (*front, replace(last, return_sequences=False)) if (row == steps - 1).all() else None
     if isinstance(last, Bidirectional):
         return _both_ends(tuple(front), last, steps, row, column)
@@ -245,13 +262,7 @@ def _both_ends(
     if layer.merge != "concat":
         return None
     end = np.where(column < layer.forward.units, steps - 1, 0)
-    return (*front, last_outputs(layer)) if np.array_equal(row, end) else None
-
-
-def last_outputs(layer: Bidirectional) -> Bidirectional:
-    """The layer with two last outputs instead of sequences."""
-    forward = replace(layer.forward, return_sequences=False)
-    return replace(layer, forward=forward, backward=replace(layer.backward, return_sequences=False))
+    return (*front, layer.last_outputs) if np.array_equal(row, end) else None
 
 
 def absorb(kernel: NDArray[Any], columns: Positions, width: int) -> NDArray[np.float32]:

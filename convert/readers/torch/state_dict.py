@@ -16,8 +16,8 @@ from typing import Any, Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.readers.onnx.tracing import last_outputs
 from convert.source_model.network import (
+    RECURRENT_LAYERS,
     Affine,
     Bidirectional,
     Dense,
@@ -40,8 +40,8 @@ LAST = ("output", "h_n")
 """What the modules behind a bidirectional one read. output: the last row of its output, in which the
 backward direction has read one row; h_n: both directions' last states."""
 
-RECURRENT = {4: "LSTM", 3: "GRU", 1: "RNN"}
-"""Gates -> class."""
+KIND_BY_GATES = {4: "LSTM", 3: "GRU", 1: "RNN"}
+"""The number of a recurrent module's gates -> its class in torch.nn."""
 
 _ADVICE = "export the model as ONNX instead, which says how its parts are connected"
 _PART = re.compile(r"(weight|bias)_(ih|hh|hr)_l(\d+)(_reverse)?")
@@ -61,7 +61,7 @@ class TorchModule:
     @property
     def recurrent(self) -> bool:
         """Whether it is nn.LSTM, nn.GRU or nn.RNN."""
-        return self.kind in RECURRENT.values()
+        return self.kind in KIND_BY_GATES.values()
 
     @property
     def num_layers(self) -> int:
@@ -161,12 +161,12 @@ def _recurrent_kind(name: str, state: dict[str, Array]) -> str:
     kernel = state.get("weight_hh_l0")
     shape = () if kernel is None else kernel.shape
     gates = shape[0] // shape[1] if len(shape) == 2 and shape[1] else 0
-    if gates not in RECURRENT or shape[0] % shape[1]:
+    if gates not in KIND_BY_GATES or shape[0] % shape[1]:
         raise DataError(
             f"module {name} has weight_hh_l0 of shape {list(shape)}: expected [gates * units, units] "
             "with 4 gates (nn.LSTM), 3 (nn.GRU) or 1 (nn.RNN)"
         )
-    return RECURRENT[gates]
+    return KIND_BY_GATES[gates]
 
 
 def _is_in_front(norm: TorchModule, recurrent: list[TorchModule]) -> bool:
@@ -202,10 +202,10 @@ def network_from_torch(modules: tuple[TorchModule, ...], steps: int, last: str =
 def _last(layer: Layer, steps: int, last: str) -> list[Layer]:
     """The layer, and what takes its last output."""
     if not isinstance(layer, Bidirectional):
-        assert isinstance(layer, (Lstm, Gru, SimpleRnn))  # what _recurrent makes
+        assert isinstance(layer, RECURRENT_LAYERS)  # what _recurrent makes
         return [replace(layer, return_sequences=False)]
     if last == "h_n":
-        return [last_outputs(layer)]
+        return [layer.last_outputs]
     return [layer, TakeRows("last_row", (steps - 1,)), Flatten("vector")]
 
 

@@ -1,0 +1,36 @@
+"""Which operators and tensors of a graph become integers when it is quantized to int8 or int16x8."""
+
+from __future__ import annotations
+
+from edge_runtime.tflite.graph import Graph, Op, Operator
+
+_FLOAT_ONLY = (Op.MEAN, Op.RSQRT, Op.SOFTMAX, Op.SQUARED_DIFFERENCE)
+"""Operators whose int8 kernels are missing, coarse, or round differently from version to version."""
+
+
+def runs_in_float(graph: Graph, operator: Operator) -> bool:
+    """Whether the operator computes in float32 even in an integer graph."""
+    names = (*operator.inputs, *operator.outputs)
+    return operator.op in _FLOAT_ONLY or any(graph.tensors[name].keep_float for name in names)
+
+
+def int8_inputs(operator: Operator) -> tuple[str, ...]:
+    """The inputs that an integer graph holds in int8 with a scale of their own: no weights, no axis."""
+    if operator.op is Op.FULLY_CONNECTED:
+        return operator.inputs[:1]
+    if operator.op is Op.SPLIT:
+        return operator.inputs[1:]
+    return operator.inputs[:1] if operator.op is Op.REDUCE_MAX else operator.inputs
+
+
+def integer_tensors(graph: Graph) -> list[str]:
+    """Activations and constants that an integer graph holds in int8, in the graph's order."""
+    names: dict[str, None] = dict.fromkeys(graph.inputs)
+    for operator in graph.operators:
+        if not runs_in_float(graph, operator):
+            names.update(dict.fromkeys(int8_inputs(operator)))
+            names.update(dict.fromkeys(operator.outputs))
+        else:
+            activations = [name for name in operator.inputs if graph.tensors[name].data is None]
+            names.update(dict.fromkeys((*activations, *operator.outputs)))
+    return [name for name in names if not graph.tensors[name].keep_float]
