@@ -109,7 +109,7 @@ def _matmul(layer: Any, affine: Affine) -> Any:
     return replace(
         layer,
         kernel=_float32(kernel * affine.scale),
-        bias=_float32(kernel @ affine.offset + layer.bias),
+        bias=_float32((kernel * affine.offset).sum(axis=-1) + layer.bias),
     )
 
 
@@ -118,7 +118,7 @@ def _conv1d(layer: Any, affine: Affine) -> Any:
     return replace(
         layer,
         kernel=_float32(kernel * affine.scale),
-        bias=_float32((kernel @ affine.offset).sum(axis=1) + layer.bias),
+        bias=_float32((kernel * affine.offset).sum(axis=(1, 2)) + layer.bias),
     )
 
 

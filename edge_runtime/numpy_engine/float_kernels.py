@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.tflite.graph import Op, Operator, Tensor
-from edge_runtime.tflite.quantization import dequantize
 
 Array = NDArray[Any]
+FloatKernel = Callable[[Operator, "list[Tensor]", "list[Array]"], "list[Array]"]
 
 
-def _elementwise(function: Callable[..., Array]) -> Callable[..., list[Array]]:
+def _elementwise(function: Callable[..., Array]) -> FloatKernel:
     def kernel(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
         return [function(*inputs)]
 
@@ -26,7 +26,7 @@ def _fully_connected(operator: Operator, tensors: list[Tensor], inputs: list[Arr
     return [np.maximum(product, np.float32(0)) if operator.relu else product]
 
 
-def logistic(x: Array) -> Array:
+def _logistic(x: Array) -> Array:
     """The sigmoid of float32 values."""
     # exp(-x) overflows to infinity for very negative x, which gives the right limit, 0.
     with np.errstate(over="ignore"):
@@ -65,17 +65,14 @@ def _mean(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> lis
 
 def _dequantize(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
     """From float16, or from integers with scale and zero_point."""
-    if tensors[0].quantization is None:
-        return [inputs[0].astype(np.float32)]
-    affine = tensors[0].affine
-    return [dequantize(inputs[0], affine.scale[0], affine.zero_point)]
+    return [tensors[0].decode(inputs[0])]
 
 
-KERNELS: dict[Op, Callable[[Operator, list[Tensor], list[Array]], list[Array]]] = {
+KERNELS: dict[Op, FloatKernel] = {
     Op.ADD: _elementwise(np.add),
     Op.DEQUANTIZE: _dequantize,
     Op.FULLY_CONNECTED: _fully_connected,
-    Op.LOGISTIC: _elementwise(logistic),
+    Op.LOGISTIC: _elementwise(_logistic),
     Op.MEAN: _mean,
     Op.MUL: _elementwise(np.multiply),
     Op.QUANTIZE: _elementwise(_unchanged),

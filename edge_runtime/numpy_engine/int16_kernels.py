@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.numpy_engine.fixed_point import Multiplier, Rescaling
 from edge_runtime.numpy_engine.integer_kernels import Kernel, exact_columns
+from edge_runtime.numpy_engine.portable_functions import sigmoid
 from edge_runtime.tflite.graph import Op, Operator, Tensor
 
 Array = NDArray[Any]
@@ -36,9 +37,9 @@ def _sigmoid_table() -> Int64:
     Not the plain values: a chord of a curve lies inside it by up to s'' / 8 / 24 ** 2, and the table
     is moved out by half of that.
     """
-    sigmoid = 1 / (1 + np.exp(-np.arange(256) / TABLE_STEPS))
-    second_derivative = sigmoid * (1 - sigmoid) * (1 - 2 * sigmoid)
-    moved = sigmoid - second_derivative / TABLE_STEPS**2 / 16
+    values = sigmoid(np.arange(256) / TABLE_STEPS)
+    second_derivative = values * (1 - values) * (1 - 2 * values)
+    moved = values - second_derivative / TABLE_STEPS**2 / 16
     table: Int64 = np.rint(65536 * moved).astype(np.int64)
     table[-1] = 65535
     return table

@@ -2,7 +2,8 @@
 
 Source: tensorflow/lite/kernels (add.cc, sub.cc, mul.cc, activations.cc, fully_connected.cc) and
 internal/reference/integer_ops. Where the kernels compute a factor in float32 and where in float64 is
-followed too, as it decides the last bit.
+followed too, as it decides the last bit. Only the tables of LOGISTIC and TANH are more exact than the
+kernels': see `unrounded_table`.
 
 Each kernel is prepared once for its operator and then run on any number of inputs. A function of one
 8-bit value is prepared as the table of its 256 results.
@@ -11,6 +12,7 @@ Each kernel is prepared once for its operator and then run on any number of inpu
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Callable
 from weakref import WeakKeyDictionary
 
@@ -18,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.numpy_engine.fixed_point import Multiplier, Rescaling
-from edge_runtime.numpy_engine.float_kernels import logistic
-from edge_runtime.tflite.graph import Op, Operator, Tensor
+from edge_runtime.numpy_engine.portable_functions import sigmoid, tanh
+from edge_runtime.tflite.graph import Op, Operator, Quantization, Tensor
 
 Array = NDArray[Any]
 Kernel = Callable[["list[Array]"], "list[Array]"]
@@ -151,7 +153,7 @@ def _relu(operator: Operator, tensors: list[Tensor]) -> Kernel:
 
 
 def _half_away(values: Array) -> Array:
-    return np.copysign(np.floor(np.abs(values) + np.float32(0.5)), values)
+    return np.copysign(np.floor(np.abs(values) + values.dtype.type(0.5)), values)
 
 
 def _tabulated(function: Callable[[Array], Array]) -> Kernel:
@@ -159,31 +161,45 @@ def _tabulated(function: Callable[[Array], Array]) -> Kernel:
     return lambda inputs: [_looked_up(table, inputs[0])]
 
 
-def _table(function: Callable[[Array], Array]) -> Callable[[Operator, list[Tensor]], Kernel]:
-    """A function of real values (activations.cc: PopulateLookupTable)."""
+TABLE_FUNCTIONS = {Op.LOGISTIC: sigmoid, Op.TANH: tanh}
+"""Functions of one real value that the kernels tabulate."""
 
-    def prepare(operator: Operator, tensors: list[Tensor]) -> Kernel:
-        source, output = tensors
 
-        def quantized(values: Array) -> Array:
-            real = function(
-                _scale(source) * (values.astype(np.float32) - np.float32(_zero_point(source)))
-            )
-            rounded = _half_away(real * (np.float32(1) / _scale(output)))
-            return _saturate(rounded.astype(np.int64), output)
+def unrounded_table(op: Op, source: Quantization, output: Quantization) -> NDArray[np.float64]:
+    """LOGISTIC or TANH of EVERY_INT8, in units of the output's scale, without its zero_point.
 
-        return _tabulated(quantized)
+    The input is the kernel's float32 product (activations.cc: PopulateLookupTable). The function is
+    computed in float64 here and in float32 with libm's expf and tanhf there, whose last bits depend on
+    the libm; their error is below 5e-5 in a tensor with the output scale of the format, 1/256 or 1/128.
+    """
+    scale = np.float32(source.scale[0])
+    real = scale * (EVERY_INT8.astype(np.float32) - np.float32(source.zero_point))
+    inverse_scale = np.float32(1) / np.float32(output.scale[0])
+    return TABLE_FUNCTIONS[op](real) * np.float64(inverse_scale)
 
-    return prepare
+
+@lru_cache(maxsize=1024)
+def _rounded_table(op: Op, source: Quantization, output: Quantization) -> Array:
+    """The int8 results for EVERY_INT8; the steps of an unrolled graph share most of their tables."""
+    rounded = _half_away(unrounded_table(op, source, output))
+    table = np.clip(rounded + output.zero_point, -128, 127).astype(np.int8)
+    table.flags.writeable = False
+    return table
+
+
+def _table(operator: Operator, tensors: list[Tensor]) -> Kernel:
+    source, output = tensors
+    table = _rounded_table(operator.op, source.affine, output.affine)
+    return lambda inputs: [_looked_up(table, inputs[0])]
 
 
 KERNELS: dict[Op, Callable[[Operator, list[Tensor]], Kernel]] = {
     Op.ADD: _sum(1),
     Op.FULLY_CONNECTED: _fully_connected,
-    Op.LOGISTIC: _table(logistic),
+    Op.LOGISTIC: _table,
     Op.MUL: _mul,
     Op.QUANTIZE: _quantize,
     Op.RELU: _relu,
     Op.SUB: _sum(-1),
-    Op.TANH: _table(np.tanh),
+    Op.TANH: _table,
 }

@@ -7,18 +7,23 @@ its hybrid kernel (hybrid_kernels).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.numpy_engine import float_kernels, hybrid_kernels, int16_kernels, integer_kernels
+from edge_runtime.numpy_engine import hybrid_kernels, int16_kernels, integer_kernels
+from edge_runtime.numpy_engine.float_kernels import KERNELS as FLOAT_KERNELS
+from edge_runtime.numpy_engine.float_kernels import FloatKernel
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
-from edge_runtime.tflite.quantization import dequantize, quantize
 
 Array = NDArray[Any]
 Kernel = Callable[["list[Array]"], "list[Array]"]
+
+FloatKernels = Mapping[Op, FloatKernel]
 
 Observer = Callable[[Tensor, Array], "Array | None"]
 
@@ -26,15 +31,18 @@ Observer = Callable[[Tensor, Array], "Array | None"]
 class PreparedGraph:
     """A graph with everything computed that does not depend on its inputs."""
 
-    def __init__(self, graph: Graph) -> None:
-        """Raises KeyError for an operator without a kernel for its types."""
+    def __init__(self, graph: Graph, float_kernels: FloatKernels = FLOAT_KERNELS) -> None:
+        """`float_kernels`: those of the float operators; matmuls of integer weights have their own.
+
+        Raises KeyError for an operator without a kernel for its types.
+        """
         self.graph = graph
         self._constants = {constant.name: constant.values for constant in graph.constants()}
         last_use = {name: k for k, op in enumerate(graph.operators) for name in op.inputs}
         self._steps = [
             (
                 operator,
-                prepared(graph, operator),
+                prepared(graph, operator, float_kernels),
                 [n for n in operator.inputs if last_use[n] == k and n not in graph.outputs],
             )
             for k, operator in enumerate(graph.operators)
@@ -63,24 +71,35 @@ class PreparedGraph:
         return [values[name] for name in self.graph.outputs]
 
 
-def run(graph: Graph, windows: Array, observe: Observer | None = None) -> Array:
+def run(
+    graph: Graph,
+    windows: Array,
+    observe: Observer | None = None,
+    float_kernels: FloatKernels = FLOAT_KERNELS,
+) -> Array:
     """The logits for `windows` `[N, steps, features]` in the input's dtype.
 
-    When the graph is a single step: those after the last row of each window.
+    For the graph of a single step, the logits after the last row of each window.
 
     `observe` is called with every tensor computed and its values `[N, ...]`, the input included; an
-    array that it returns takes the values' place. Of a single step it is called once for every row.
+    array that it returns takes the values' place. For a single step it is called once for every row.
+    `float_kernels`: see PreparedGraph.
     """
     if graph.states:
-        return run_rows(graph, windows, observe)[-1]
-    (result,) = run_all(graph, [windows], observe)
+        return run_rows(graph, windows, observe, float_kernels)[-1]
+    (result,) = PreparedGraph(graph, float_kernels).run([windows], observe)
     return result
 
 
-def run_rows(graph: Graph, windows: Array, observe: Observer | None = None) -> list[Array]:
+def run_rows(
+    graph: Graph,
+    windows: Array,
+    observe: Observer | None = None,
+    float_kernels: FloatKernels = FLOAT_KERNELS,
+) -> list[Array]:
     """The logits after every row, for the graph of a single step: its states are fed back."""
     states = [zeros(graph.tensors[name], len(windows)) for name, _ in graph.states]
-    step, logits = PreparedGraph(graph), []
+    step, logits = PreparedGraph(graph, float_kernels), []
     for t in range(windows.shape[1]):
         result, *states = step.run([windows[:, t], *states], observe)
         logits.append(result)
@@ -103,7 +122,7 @@ def apply(graph: Graph, operator: Operator, inputs: list[Array]) -> list[Array]:
     return prepared(graph, operator)(inputs)
 
 
-def prepared(graph: Graph, operator: Operator) -> Kernel:
+def prepared(graph: Graph, operator: Operator, float_kernels: FloatKernels = FLOAT_KERNELS) -> Kernel:
     """The operator's kernel, from the values of its inputs to those of its outputs.
 
     Raises KeyError when there is none for its types.
@@ -117,7 +136,7 @@ def prepared(graph: Graph, operator: Operator) -> Kernel:
         return int16_kernels.KERNELS[operator.op](operator, tensors)
     if operator.op is Op.FULLY_CONNECTED and tensors[1].dtype == np.int8:
         return partial(hybrid_kernels.fully_connected, operator, tensors)
-    return partial(float_kernels.KERNELS[operator.op], operator, tensors)
+    return partial(float_kernels[operator.op], operator, tensors)
 
 
 def _concatenation(operator: Operator, inputs: list[Array]) -> list[Array]:
@@ -166,7 +185,7 @@ def rounding_observer(quantizations: dict[str, Quantization]) -> Observer:
         quantization = quantizations.get(tensor.name)
         if quantization is None:
             return None
-        scale, zero_point = quantization.scale[0], quantization.zero_point
-        return dequantize(quantize(values, scale, zero_point), scale, zero_point)
+        rounded = replace(tensor, dtype=np.dtype(np.int8), quantization=quantization)
+        return rounded.decode(rounded.encode(values))
 
     return observe

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.numpy_engine.interpret import run
+from convert.compiler.reproducible_run import run_reproducibly
 from edge_runtime.tflite.graph import Graph, Op, Quantization, Tensor
 
 QUANTILE = 0.999
@@ -70,7 +70,7 @@ def calibrate(graph: Graph, windows: NDArray[np.float32]) -> dict[str, Range]:
         # The graph of a single step is run for every row: one range for all of them.
         ranges[tensor.name] = found.joined(ranges.get(tensor.name))
 
-    run(graph, windows, observe)
+    run_reproducibly(graph, windows, observe)
     for before, after in graph.states:
         ranges[before] = ranges[after] = ranges[after].joined(ranges[before])
     return ranges

@@ -8,10 +8,12 @@ windows: first the same one for both sides, then the lower and the upper one in 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.compiler.reproducible_run import run_reproducibly
 from convert.compiler.scales.calibrate import Range, affine
 from edge_runtime.numpy_engine.interpret import rounding_observer, run
 from edge_runtime.tflite.graph import Graph, Quantization
@@ -21,6 +23,11 @@ LIMITS = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 12.0, float("inf"))
 
 WINDOWS = 256
 """Calibration windows on which the candidates are compared."""
+
+CLOSE = 1.05
+"""Errors up to this factor above the smallest may change places on another computer."""
+
+Run = Callable[..., "NDArray[np.float32]"]
 
 
 def state_quantizations(
@@ -33,20 +40,46 @@ def state_quantizations(
     if not names:
         return {}
     ordered = [name for name in ranges if name in names]
-    windows = windows[:WINDOWS]
-    exact = run(graph, windows)
-    errors: dict[tuple[float, float], float] = {}
+    errors = _Errors(graph, windows[:WINDOWS])
 
-    def error(limits: tuple[float, float]) -> float:
-        if limits not in errors:
-            observer = rounding_observer(state_candidate(ranges, ordered, *limits))
-            errors[limits] = float(np.mean((run(graph, windows, observer) - exact) ** 2))
-        return errors[limits]
+    def best(limits: list[tuple[float, float]]) -> tuple[float, float]:
+        candidates = [state_candidate(ranges, ordered, *pair) for pair in limits]
+        return limits[errors.least(candidates)]
 
-    both = min(((limit, limit) for limit in LIMITS), key=error)
-    lower = min(((limit, both[1]) for limit in LIMITS), key=error)
-    best = min(((lower[0], limit) for limit in LIMITS), key=error)
-    return state_candidate(ranges, ordered, *best)
+    both, _ = best([(limit, limit) for limit in LIMITS])
+    lower, _ = best([(limit, both) for limit in LIMITS])
+    return state_candidate(ranges, ordered, *best([(lower, limit) for limit in LIMITS]))
+
+
+class _Errors:
+    """Mean squared logit errors of candidates, on the same windows."""
+
+    def __init__(self, graph: Graph, windows: NDArray[np.float32]) -> None:
+        self._graph, self._windows = graph, windows
+        self._logits: dict[Run, NDArray[np.float32]] = {}
+        self._known: dict[tuple[Run, tuple[Quantization, ...]], float] = {}
+
+    def least(self, candidates: list[dict[str, Quantization]]) -> int:
+        """Index of the candidate with the smallest error, the first one of equals.
+
+        The errors of all are estimated with the fast run; where several are close to the smallest, the
+        reproducible run decides.
+        """
+        estimates = [self._error(run, candidate) for candidate in candidates]
+        limit = CLOSE * min(estimates)
+        close = [k for k, estimate in enumerate(estimates) if estimate <= limit]
+        if len({tuple(candidates[k].values()) for k in close}) == 1:
+            return close[0]
+        return min(close, key=lambda k: self._error(run_reproducibly, candidates[k]))
+
+    def _error(self, run: Run, candidate: dict[str, Quantization]) -> float:
+        key = (run, tuple(candidate.values()))
+        if key not in self._known:
+            if run not in self._logits:
+                self._logits[run] = run(self._graph, self._windows)
+            logits = run(self._graph, self._windows, rounding_observer(candidate))
+            self._known[key] = float(np.mean((logits - self._logits[run]) ** 2))
+        return self._known[key]
 
 
 def state_candidate(

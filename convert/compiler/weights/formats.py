@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.compiler.reproducible_run import exact_product
 from convert.compiler.weights.gptq import quantize_matrix, round_weights
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 
@@ -90,7 +91,9 @@ def quantize_int4(
         scale = (whole * clipping).astype(np.float32).astype(np.float64)
         q = round_weights(weights, scale, moments, INT4_RANGE[1], lowest=INT4_RANGE[0])
         error = q * scale - weights
-        loss = ((error @ moments) * error).sum(axis=1 if per_channel else None, keepdims=True)
+        loss = (exact_product(error, moments) * error).sum(
+            axis=1 if per_channel else None, keepdims=True
+        )
         better = loss < best_error
         best_q = np.where(better, q, best_q)
         best_scale = np.where(better, scale, best_scale)

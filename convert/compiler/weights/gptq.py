@@ -6,6 +6,9 @@ the inputs seen in calibration are correlated. Source: Frantar et al. 2022, "GPT
 Post-Training Quantization for Generative Pre-trained Transformers", section 3, after the Optimal
 Brain Surgeon (Hassibi and Stork 1993). On the canonical MNIST model it halves the logit error that
 rounding causes (docs/internals/graph.md).
+
+The same model gives the same integers on every computer: the moments are exact_product's, and the
+factors are computed by elementwise operations, without LAPACK.
 """
 
 from __future__ import annotations
@@ -15,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.numpy_engine.interpret import run
-from edge_runtime.tflite.graph import Graph, Op, Quantization, Tensor
+from convert.compiler.reproducible_run import exact_product, run_reproducibly
+from edge_runtime.tflite.graph import Graph, Quantization, Tensor
 
 DAMPING = 0.01
 """Added to the diagonal of the second moments, as a fraction of its mean (as in the paper)."""
@@ -34,22 +37,34 @@ def second_moments(graph: Graph, windows: NDArray[np.float32]) -> dict[str, Floa
     several operators share (one per step) get the mean over all of them.
     """
     readers: dict[str, list[str]] = {}
-    for operator in graph.operators:
-        if operator.op is Op.FULLY_CONNECTED:
-            readers.setdefault(operator.inputs[0], []).append(operator.inputs[1])
+    for operator in graph.matmuls():
+        readers.setdefault(operator.inputs[0], []).append(operator.inputs[1])
     sums: dict[str, Float64] = {}
     counts: dict[str, int] = {}
 
     def observe(tensor: Tensor, values: NDArray[Any]) -> None:
-        for weights in readers.get(tensor.name, ()):
-            rows = values.reshape(-1, values.shape[-1])
-            sums[weights] = sums.get(weights, 0.0) + (rows.T @ rows).astype(np.float64)
-            counts[weights] = counts.get(weights, 0) + len(rows)
+        if tensor.name not in readers:
+            return
+        columns = values.reshape(-1, values.shape[-1]).T
+        product = exact_product(columns, columns)
+        for weights in readers[tensor.name]:
+            sums[weights] = sums.get(weights, 0.0) + product
+            counts[weights] = counts.get(weights, 0) + columns.shape[1]
 
     for tensor in graph.constants():  # the state before the first step
         observe(tensor, tensor.values)
-    run(graph, windows, observe)
+    run_reproducibly(graph, windows, observe)
     return {name: total / counts[name] for name, total in sums.items()}
+
+
+def quantize_matrix(
+    weights: NDArray[np.float32], moments: Float64, *, per_channel: bool
+) -> tuple[NDArray[np.int8], Quantization]:
+    """int8 weights `[outputs, inputs]` and their scales; the largest weight is the largest integer."""
+    largest = np.abs(weights).max(axis=1 if per_channel else None, keepdims=True)
+    scale = (np.where(largest > 0, largest, 1) / WEIGHT_LIMIT).astype(np.float32)
+    q = round_weights(weights, scale.astype(np.float64), moments, WEIGHT_LIMIT)
+    return q, Quantization(tuple(float(value) for value in scale.reshape(-1)))
 
 
 def round_weights(
@@ -82,18 +97,28 @@ def round_weights(
 
 
 def _inverse_factor(moments: Float64) -> Float64:
-    """Upper Cholesky factor of the damped moments' inverse."""
+    """Upper Cholesky factor U of the damped moments' inverse, U^T U.
+
+    With the damped moments as R R^T, R upper, U is the inverse of R.
+    """
     damping = DAMPING * np.trace(moments) / len(moments) or 1.0
-    damped = moments + damping * np.eye(len(moments))
-    factor: Float64 = np.linalg.cholesky(np.linalg.inv(damped)).T
+    return _inverse_upper(_upper_factor(moments + damping * np.eye(len(moments))))
+
+
+def _upper_factor(matrix: Float64) -> Float64:
+    """R, upper, with R R^T the positive definite `matrix`: Cholesky, the last column first."""
+    rest, factor = matrix.copy(), np.zeros_like(matrix)
+    for k in range(len(matrix) - 1, -1, -1):
+        column = rest[: k + 1, k] / np.sqrt(rest[k, k])
+        factor[: k + 1, k] = column
+        rest[:k, :k] -= column[:k, None] * column[:k]
     return factor
 
 
-def quantize_matrix(
-    weights: NDArray[np.float32], moments: Float64, *, per_channel: bool
-) -> tuple[NDArray[np.int8], Quantization]:
-    """int8 weights `[outputs, inputs]` and their scales; the largest weight is the largest integer."""
-    largest = np.abs(weights).max(axis=1 if per_channel else None, keepdims=True)
-    scale = (np.where(largest > 0, largest, 1) / WEIGHT_LIMIT).astype(np.float32)
-    q = round_weights(weights, scale.astype(np.float64), moments, WEIGHT_LIMIT)
-    return q, Quantization(tuple(float(value) for value in scale.reshape(-1)))
+def _inverse_upper(factor: Float64) -> Float64:
+    """The inverse of an upper triangular matrix, by back substitution."""
+    inverse = np.eye(len(factor))
+    for k in range(len(factor) - 1, -1, -1):
+        inverse[k, k:] /= factor[k, k]
+        inverse[:k, k:] -= factor[:k, k, None] * inverse[k, k:]
+    return inverse
