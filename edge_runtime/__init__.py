@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from edge_runtime.inference.classifier import Classifier, Prediction
     from edge_runtime.inference.pool import ClassifierPool
     from edge_runtime.inference.streaming import StreamingClassifier
+    from edge_runtime.inference.verification import Verification
     from edge_runtime.model_file.metadata import Metadata
     from edge_runtime.model_file.parity_report import ParityReport
-    from edge_runtime.model_file.probes import Verification
 
 _HOMES = {
     "Classifier": "edge_runtime.inference.classifier",

@@ -16,12 +16,7 @@ The command line prints it and exits with `exit_code`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from edge_runtime.model_file.parity_report import ParityReport
-    from edge_runtime.model_file.probes import Verification
-
+from typing import Protocol
 
 LONGEST_REASON = 300
 """Characters of what another library's exception says that go into a message of ours."""
@@ -42,6 +37,19 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+class ProofResult(Protocol):
+    """What a ParityError carries: a ParityReport or a Verification."""
+
+    def __bool__(self) -> bool:
+        """Whether the proof passed."""
+
+    def __str__(self) -> str:
+        """The result as text."""
+
+    def to_json(self) -> object:
+        """The result as JSON: an object or one line of text."""
 
 
 class EdgeRnnError(Exception):
@@ -84,7 +92,7 @@ class ParityError(EdgeRnnError):
 
     exit_code = 1
 
-    def __init__(self, message: str, report: ParityReport | Verification) -> None:
+    def __init__(self, message: str, report: ProofResult) -> None:
         super().__init__(message)
         self.report = report
 

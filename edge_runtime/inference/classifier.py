@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_runtime.engines.engine import SHARED_WEIGHTS, choose_engine, open_interpreter
+from edge_runtime.engines.engine import SHARED_WEIGHTS, choose_engine, engine_version, open_interpreter
 from edge_runtime.errors import EngineError, InputError, ModelError
 from edge_runtime.inference.runner import (
     closed_runner,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_runtime.inference.step_model import StepModel
-    from edge_runtime.model_file.probes import Verification
+    from edge_runtime.inference.verification import Verification
 
     Float32 = NDArray[np.float32]
 
@@ -98,7 +98,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         kernels = SHARED_WEIGHTS if shared_weights else "default"
         self._open(path, engine=engine, threads=threads, kernels=kernels, trust=trust)
         if verify:
-            from edge_runtime.model_file.probes import demand
+            from edge_runtime.inference.verification import demand
 
             demand(self.verify())
 
@@ -236,7 +236,8 @@ class Classifier(AbstractContextManager["Classifier"]):
 
         Raises ModelError for a file without probes, or with damaged ones.
         """
-        from edge_runtime.model_file.probes import read_probes, verify_probes
+        from edge_runtime.inference.verification import verify_probes
+        from edge_runtime.model_file.probes import read_probes
 
         self.spec.check(self.path)
         probes = read_probes(self._file, self.path)
@@ -245,7 +246,16 @@ class Classifier(AbstractContextManager["Classifier"]):
                 f"{self.path}: carries no probes, so it cannot be verified: it was written by an older "
                 "edge-rnn (convert it again)"
             )
-        return verify_probes(self, probes)
+        parity = self.spec.parity
+        return verify_probes(
+            probes,
+            self.logits_by_row if probes.record.rows else self.logits,
+            path=self.path,
+            engine=self.engine,
+            version=engine_version(self.engine),
+            labels=self.labels,
+            budget=parity.budget if parity else None,
+        )
 
     def logits_by_row(self, windows: Any) -> NDArray[np.float32]:
         """The logits after every row of raw windows, float32 `[N, steps, classes]`, of a step file.
