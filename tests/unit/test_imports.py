@@ -53,29 +53,22 @@ def imports(sources: Mapping[str, str]) -> Imports:
 
 
 def circles(graph: Imports) -> list[list[str]]:
-    """The strongly connected components of more than one module (Tarjan, 1972)."""
-    order: dict[str, int] = {}
-    lowest: dict[str, int] = {}
-    path: list[str] = []
-    found: list[list[str]] = []
+    """The groups of modules that import one another, directly or through others."""
+    reached = {module: _reached(graph, module) for module in graph}
+    groups = {
+        frozenset(other for other in reached[module] if module in reached[other]) for module in graph
+    }
+    return sorted(sorted(group) for group in groups if group)
 
-    def visit(module: str) -> None:
-        order[module] = lowest[module] = len(order)
-        path.append(module)
-        for other in graph[module]:
-            if other not in order:
-                visit(other)
-            if other in path:
-                lowest[module] = min(lowest[module], lowest[other])
-        if lowest[module] == order[module]:
-            start = path.index(module)
-            if len(path) - start > 1:
-                found.append(sorted(path[start:]))
-            del path[start:]
 
-    for module in graph:
-        if module not in order:
-            visit(module)
+def _reached(graph: Imports, start: str) -> set[str]:
+    """Every module that importing `start` leads to; `start` itself only through a circle."""
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        new = graph[waiting.pop()] - found
+        found |= new
+        waiting += new
     return found
 
 
