@@ -15,7 +15,8 @@ from edge_runtime.engines.engine import NUMPY, engine_version
 from edge_runtime.inference.classifier import Classifier
 from edge_runtime.inference.pool import ClassifierPool
 from edge_runtime.inputs.read_windows import read_windows
-from edge_runtime.model_file.metadata import Metadata, read_model_file
+from edge_runtime.model_file.metadata import Metadata
+from edge_runtime.model_file.read_file import read_model_file
 
 WINDOWS = 64
 """How many different windows there are, if no file brings them."""

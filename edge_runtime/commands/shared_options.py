@@ -95,7 +95,7 @@ def opened_stream(model: str, **options: Any) -> Iterator[StreamingClassifier]:
 
 @contextlib.contextmanager
 def _opened(open_it: Callable[[], Any], options: dict[str, Any]) -> Iterator[Any]:
-    from edge_runtime.host.optional_packages import quiet_exit, quiet_stderr, uncollected
+    from edge_runtime.host.quiet import quiet_exit, quiet_stderr, uncollected
 
     # Nothing here multiplies large matrices, for which numpy would start a thread for every core.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -63,7 +63,7 @@ def stream(
 
     place = parse_source(source)
     with _ended_by_signals(), opened_stream(model, hop=hop, restart=restart, **options) as rows:
-        from edge_runtime.stream.reconnect import Settings, stream_rows
+        from edge_runtime.stream.session import Settings, stream_rows
 
         settings = Settings(listen, reconnect, top, drop_late, reply)
         good = stream_rows(rows, place, click.echo, settings)

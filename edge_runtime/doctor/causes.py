@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Callable
 
-from edge_runtime.doctor.finding import Finding
+from edge_runtime.doctor.diagnosis import Finding
 from edge_runtime.doctor.remedies import Remedies
 from edge_runtime.doctor.trial import IMPORT, MODEL, NUMPY_IMPORT, Trial, first_line
 from edge_runtime.engines.engine import NUMPY

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+FALLBACK = "edge-rnn predict MODEL INPUT --engine numpy"
+"""What works wherever numpy does, without a TFLite engine."""
+
+
+class Printable(Protocol):
+    """A record with one line of text and a JSON object."""
+
+    def __str__(self) -> str:
+        """One line."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +31,29 @@ class Fact:
     """The same for JSON."""
 
     @classmethod
-    def of(cls, name: str, thing: Any) -> Fact:
-        """Of something that is printable and has `to_json`."""
+    def of(cls, name: str, thing: Printable) -> Fact:
+        """The fact that `thing` states: its text and its JSON."""
         return cls(name, str(thing), thing.to_json())
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong."""
+
+    problem: str
+    """A clause."""
+    commands: tuple[str, ...] = ()
+    """Each mends it, or goes round it; the best first."""
+
+    def __str__(self) -> str:
+        """A line each."""
+        words = ("mend", *["or"] * len(self.commands))
+        lines = [f"{word}: {command}" for word, command in zip(words, self.commands)]
+        return "\n".join([f"wrong: {self.problem}", *(f"  {line}" for line in lines)])
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -28,8 +61,7 @@ class Diagnosis:
     """Truthy when edge-rnn works; printable, JSON."""
 
     facts: tuple[Fact, ...]
-    findings: tuple[Any, ...]
-    """Of finding.Finding."""
+    findings: tuple[Finding, ...]
     verdict: str
     """One line."""
     works: bool

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from edge_runtime.doctor.causes import cause
-from edge_runtime.doctor.diagnosis import Diagnosis, Fact
-from edge_runtime.doctor.finding import FALLBACK, Finding
+from edge_runtime.doctor.diagnosis import FALLBACK, Diagnosis, Fact, Finding
 from edge_runtime.doctor.installation import available_engines
 from edge_runtime.doctor.machine import this_machine
 from edge_runtime.doctor.model_facts import ModelFacts, read_model_facts
-from edge_runtime.doctor.model_findings import refusal
+from edge_runtime.doctor.model_findings import gains, refusal, without_xnnpack
 from edge_runtime.doctor.pip import Pip
 from edge_runtime.doctor.python_facts import Interpreter, this_interpreter
 from edge_runtime.doctor.remedies import IMAGER, Remedies
 from edge_runtime.doctor.trial import LONGEST_WAIT, SECONDS, Trial, installed_version, try_engine
-from edge_runtime.doctor.xnnpack import gains, without_xnnpack
 from edge_runtime.engines.engine import AUTO, ENGINES, NUMPY, check_engine_name, installed_engines
 from edge_runtime.errors import InputError
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from edge_runtime.doctor.diagnosis import Diagnosis, Fact
-from edge_runtime.doctor.finding import FALLBACK, Finding
+from edge_runtime.doctor.diagnosis import FALLBACK, Diagnosis, Fact, Finding
 from edge_runtime.doctor.installation import (
     OLDEST_PYTHON,
     Installation,
@@ -14,13 +13,12 @@ from edge_runtime.doctor.installation import (
     why_not,
 )
 from edge_runtime.doctor.model_facts import ModelFacts, read_model_facts
-from edge_runtime.doctor.model_findings import loads, refusal
+from edge_runtime.doctor.model_findings import gains, loads, refusal, without_xnnpack
 from edge_runtime.doctor.pip import OWN_WHEEL, Pip
 from edge_runtime.doctor.remedies import IMAGER, Remedies
 from edge_runtime.doctor.system import System, parse_system
 from edge_runtime.doctor.trial import SECONDS
 from edge_runtime.doctor.wheels import Release, date
-from edge_runtime.doctor.xnnpack import gains, without_xnnpack
 from edge_runtime.engines.engine import AUTO, ENGINES, NUMPY, check_engine_name
 from edge_runtime.errors import EngineError
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.errors import ModelError
-from edge_runtime.model_file.metadata import Metadata, read_model
+from edge_runtime.model_file.metadata import Metadata
+from edge_runtime.model_file.read_file import read_model
 from edge_runtime.numpy_engine.read_graph import read_operators
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import glob
 import importlib.util
+import os
 import platform
+import re
 import struct
+import subprocess
 import sys
 import sysconfig
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.doctor.libc import libc_version
-from edge_runtime.doctor.system import System
+from edge_runtime.doctor.system import GLIBC, MUSL, System
 
 NARROW = {"x86_64": "i686", "aarch64": "armv7l", "armv8l": "armv7l"}
 """Kernel -> the architecture of a 32-bit Python on it, whose wheels pip takes."""
+
+MUSL_LOADERS = "/lib/ld-musl-*.so.1"
 
 
 @dataclass(frozen=True)
@@ -92,3 +97,31 @@ def _managed() -> bool:
     (PEP 668), as Debian's and its kin's."""
     mark = Path(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")
     return sys.prefix == sys.base_prefix and mark.exists()
+
+
+def libc_version() -> tuple[str, tuple[int, int]]:
+    """(GLIBC or MUSL, its version), or ("", (0, 0)) where there is neither, as on other systems."""
+    return _glibc() or _musl(MUSL_LOADERS) or ("", (0, 0))
+
+
+def _glibc() -> tuple[str, tuple[int, int]] | None:
+    try:
+        answer = os.confstr("CS_GNU_LIBC_VERSION") or ""  # "glibc 2.36"
+    except (AttributeError, OSError, ValueError):
+        return None
+    return _found(GLIBC, re.fullmatch(r"glibc (\d+)\.(\d+).*", answer))
+
+
+def _musl(loaders: str) -> tuple[str, tuple[int, int]] | None:
+    """As its dynamic loader says when it is started without a program (PEP 656)."""
+    for loader in sorted(glob.glob(loaders)):
+        try:
+            result = subprocess.run([loader], capture_output=True, text=True, timeout=10, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        return _found(MUSL, re.search(r"^Version (\d+)\.(\d+)", result.stderr, re.MULTILINE))
+    return None
+
+
+def _found(libc: str, match: re.Match[str] | None) -> tuple[str, tuple[int, int]] | None:
+    return (libc, (int(match.group(1)), int(match.group(2)))) if match else None

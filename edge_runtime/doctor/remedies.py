@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_runtime.doctor.finding import FALLBACK
+from edge_runtime.doctor.diagnosis import FALLBACK
 from edge_runtime.doctor.installation import available_engines, installation, newest_numpy, other_python
 from edge_runtime.doctor.pip import OWN_WHEEL, Pip
 from edge_runtime.doctor.system import System

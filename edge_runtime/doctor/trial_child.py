@@ -67,7 +67,7 @@ def _verified(model: str, engine: str) -> dict[str, Any]:
 
 def _opened(model: str, engine: str) -> Any:
     from edge_runtime.engines.engine import open_interpreter
-    from edge_runtime.model_file.metadata import read_model
+    from edge_runtime.model_file.read_file import read_model
 
     return open_interpreter(read_model(model)[0], engine=engine)
 

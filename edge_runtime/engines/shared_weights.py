@@ -22,20 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import EngineError
-from edge_runtime.model_file.metadata import Metadata
 
 IN_MEMORY = ":memory"
 PACKAGE = "ai_edge_litert"
-
-
-def why_not_shared(spec: Metadata) -> str:
-    """One clause: why a file without `Metadata.shared_weights` cannot be run with them."""
-    if spec.precision == "int16x8":
-        return "shared weights are for every precision but int16x8, and this file is in it"
-    return (
-        "its record does not say that the steps can share weights: it was written by an older edge-rnn, "
-        "or with a scale of its own for some step"
-    )
 
 
 class SharedWeightsInterpreter:

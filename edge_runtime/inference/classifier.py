@@ -14,6 +14,7 @@ import numpy as np
 
 from edge_runtime.engines.engine import SHARED_WEIGHTS, choose_engine, engine_version, open_interpreter
 from edge_runtime.errors import EngineError, InputError, ModelError
+from edge_runtime.inference.raw_windows import checked_row, checked_windows
 from edge_runtime.inference.runner import (
     closed_runner,
     logits_by_row,
@@ -21,10 +22,9 @@ from edge_runtime.inference.runner import (
     step_runner,
     window_runners,
 )
-from edge_runtime.inference.tensor_types import check_ends
-from edge_runtime.inference.tensors import InputTensor
-from edge_runtime.model_file.metadata import STEP, Metadata, read_model_file
-from edge_runtime.model_file.normalization import checked_row, checked_windows
+from edge_runtime.inference.tensors import InputTensor, check_ends
+from edge_runtime.model_file.metadata import STEP, Metadata
+from edge_runtime.model_file.read_file import read_model_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -116,8 +116,6 @@ class Classifier(AbstractContextManager["Classifier"]):
         self.engine = choose_engine(engine)
         self._name = f"{path}: {self.engine}"
         if kernels == SHARED_WEIGHTS and not self.spec.shared_weights:
-            from edge_runtime.engines.shared_weights import why_not_shared
-
             raise EngineError(f"{path}: {why_not_shared(self.spec)}")
         try:
             self._interpreter: Any = open_interpreter(
@@ -310,3 +308,13 @@ class Classifier(AbstractContextManager["Classifier"]):
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def why_not_shared(spec: Metadata) -> str:
+    """One clause: why a file without `Metadata.shared_weights` cannot be run with them."""
+    if spec.precision == "int16x8":
+        return "shared weights are for every precision but int16x8, and this file is in it"
+    return (
+        "its record does not say that the steps can share weights: it was written by an older edge-rnn, "
+        "or with a scale of its own for some step"
+    )

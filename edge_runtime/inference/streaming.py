@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from edge_runtime.errors import EngineError, InputError
 from edge_runtime.inference.classifier import Classifier, Prediction
-from edge_runtime.model_file.metadata import STEP, Metadata, read_model_file
-from edge_runtime.model_file.normalization import checked_row
+from edge_runtime.inference.raw_windows import checked_row
+from edge_runtime.model_file.metadata import STEP, Metadata
+from edge_runtime.model_file.read_file import read_model_file
 
 
 class StreamingClassifier(AbstractContextManager["StreamingClassifier"]):

@@ -5,7 +5,6 @@ What reads a kind of file is imported with the first file of that kind.
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
@@ -57,43 +56,6 @@ def read_windows(path: str | Path, steps: int, features: int, *, invert: bool = 
     return windows
 
 
-def parse_line(line: str, steps: int, features: int) -> NDArray[np.float64]:
-    """One window from one line: a JSON array (nested or flat), or numbers apart by comma or space.
-
-    Returns `[steps, features]`. Raises InputError saying what was expected and found.
-    """
-    return _reshaped(_numbers(line, "window"), steps, features, "the line")
-
-
-def parse_row(line: str, features: int) -> NDArray[np.float64]:
-    """One row from one line, written as `parse_line` takes it.
-
-    Returns `[features]`. Raises InputError saying what was expected and found.
-    """
-    array = _numbers(line, "row")
-    if array.shape != (features,):
-        raise InputError(f"the line holds an array of shape {list(array.shape)}: expected [{features}]")
-    return array
-
-
-def _numbers(line: str, what: str) -> NDArray[np.float64]:
-    text = line.strip()
-    if "," in text and not all(part.strip() for part in text.strip("[]").split(",")):
-        raise InputError(f"not a {what} of numbers: nothing stands between two commas, or after one")
-    if any(odd in text for odd in ("_", "true", "false")):  # 1_0 is ten to Python, true is 1 to numpy
-        raise InputError(f"not a {what} of numbers: it holds something else")
-    try:
-        if text.startswith("["):
-            array = np.asarray(json.loads(text))
-        else:
-            array = np.asarray(text.replace(",", " ").split(), np.float64)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"not a {what} of numbers: {reason(error)}") from None
-    if array.dtype.kind not in "iuf":  # strings, booleans, integers beyond 64 bits
-        raise InputError(f"not a {what} of numbers: the array holds something else")
-    return array.astype(np.float64)
-
-
 def _reader(file: Path) -> Callable[[Path, int, int], NDArray[Any]]:
     suffix = file.suffix.lower()
     if suffix in (".npy", ".npz"):
@@ -143,12 +105,3 @@ def _csv(file: Path, steps: int, features: int) -> NDArray[np.float64]:
         f"{file}: {rows.shape[0]} rows of {rows.shape[1]} columns: expected a multiple of {steps} "
         f"rows of {features}, or rows of {steps * features}"
     )
-
-
-def _reshaped(array: NDArray[np.float64], steps: int, features: int, what: str) -> NDArray[np.float64]:
-    if array.shape not in ((steps, features), (steps * features,)):
-        raise InputError(
-            f"{what} holds an array of shape {list(array.shape)}: expected [{steps}, {features}] "
-            f"or [{steps * features}]"
-        )
-    return array.reshape(steps, features)

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import ModelError
-from edge_runtime.model_file.metadata import PROBES_NAME, STEP, ModelFile
+from edge_runtime.model_file.metadata import PROBES_NAME, STEP
 from edge_runtime.model_file.probe_record import ProbeRecord, Synthetic
+from edge_runtime.model_file.read_file import ModelFile
 
 MOST_SYNTHETIC = 1 << 24
 """Values of synthetic windows: four windows of the largest size, and seconds to make."""

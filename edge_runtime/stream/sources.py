@@ -12,9 +12,9 @@ from typing import Any, BinaryIO, Callable, cast
 
 from edge_runtime.errors import InputError, StreamError
 from edge_runtime.host.optional_packages import needs_extra
-from edge_runtime.inputs.lines import Line, read_lines
+from edge_runtime.inputs.lines import STANDARD_INPUT, Line, read_lines
 
-STANDARD_INPUT, SERIAL, TCP, UNIX = "-", "serial", "tcp", "unix"
+SERIAL, TCP, UNIX = "serial", "tcp", "unix"
 
 CHOICES = (
     "-, serial:DEVICE, serial:DEVICE:BAUD, tcp:HOST:PORT or unix:PATH, as in serial:/dev/ttyUSB0:115200"

@@ -17,7 +17,7 @@ import numpy as np
 
 from edge_runtime import Classifier
 from edge_runtime.errors import EdgeRnnError
-from edge_runtime.model_file.metadata import read_model
+from edge_runtime.model_file.read_file import read_model
 from edge_runtime.numpy_engine.interpret import run_all
 from edge_runtime.numpy_engine.read_graph import read_graph
 from edge_runtime.tflite.quantization import dequantize, quantize

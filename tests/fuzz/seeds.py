@@ -10,11 +10,12 @@ from convert.compiler.compile import compile_network
 from convert.model_file.archive import embed
 from edge_runtime.inference.classifier import Classifier
 from edge_runtime.inference.step_model import UNCHANGED
-from edge_runtime.model_file.metadata import STEP, UNROLLED, Metadata, read_model_file
+from edge_runtime.model_file.metadata import STEP, UNROLLED, Metadata
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, ParityReport, RowParity
 from edge_runtime.model_file.probe_record import ProbeRecord
 from edge_runtime.model_file.probes import Probes
+from edge_runtime.model_file.read_file import read_model_file
 from tests.support.model_files import metadata_for
 from tests.support.networks import random_network, random_windows
 

@@ -11,10 +11,10 @@ import pytest
 
 from convert.model_file.archive import embed
 from edge_runtime import Classifier, EdgeRnnError, EngineError, InputError, ModelError, Prediction
-from edge_runtime.commands.answer_inputs import answer_of
+from edge_runtime.inference.answer import answer_of
 from edge_runtime.inference.pool import ClassifierPool
-from edge_runtime.model_file.metadata import read_model
 from edge_runtime.model_file.normalization import Normalization
+from edge_runtime.model_file.read_file import read_model
 from tests.support.commands import ENGINES
 from tests.support.model_files import metadata_for, write_model
 from tests.support.networks import lstm_logits, random_network

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edge_runtime.errors import InputError
 from edge_runtime.inputs.lines import Line, longest_line, read_lines
-from edge_runtime.inputs.read_windows import parse_row
+from edge_runtime.inputs.text import parse_row
 from edge_runtime.stream.drop_late import Dropped, drop_late
 
 LIMIT = 20

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from edge_runtime.errors import EdgeRnnError, InputError
-from edge_runtime.inputs.read_windows import parse_line, read_windows
+from edge_runtime.inputs.read_windows import read_windows
+from edge_runtime.inputs.text import parse_line
 
 WINDOWS = np.random.default_rng(0).integers(0, 256, (3, 4, 5), dtype=np.uint8)
 

@@ -21,8 +21,9 @@ from PIL import Image
 from convert.model_file.archive import embed
 from edge_runtime.commands.predict import standard_input
 from edge_runtime.errors import EdgeRnnError, InputError, ModelError
-from edge_runtime.inputs.read_windows import parse_line, read_windows
-from edge_runtime.model_file.metadata import MOST_UNPACKED, read_model, read_model_file
+from edge_runtime.inputs.read_windows import read_windows
+from edge_runtime.inputs.text import parse_line
+from edge_runtime.model_file.read_file import MOST_UNPACKED, read_model, read_model_file
 from tests.fuzz.archive_mutations import Parts, bomb_archive, deflated_bomb
 from tests.support.model_files import metadata_for, write_model
 

@@ -17,12 +17,12 @@ from convert.model_file.archive import embed
 from convert.model_file.flatbuffer import serialize
 from convert.targets.target import Target
 from edge_runtime.doctor.examine import examine
-from edge_runtime.doctor.libc import _musl
 from edge_runtime.doctor.machine import this_machine
+from edge_runtime.doctor.python_facts import _musl
 from edge_runtime.doctor.trial import TRIAL_MODEL, try_engine
 from edge_runtime.doctor.trial_child import has_delegate
 from edge_runtime.engines.engine import open_interpreter
-from edge_runtime.model_file.metadata import read_model
+from edge_runtime.model_file.read_file import read_model
 from tests.support.commands import ENGINES, ROOT, edge_rnn, loaded_by, succeed
 from tests.support.model_files import metadata_for, write_model
 from tests.support.networks import random_network, random_windows

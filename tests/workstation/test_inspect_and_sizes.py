@@ -12,7 +12,7 @@ import pytest
 from convert.compiler.compile import compile_network
 from convert.inspection.inspect_model import OTHER_FILES, inspect_model
 from edge_runtime import Classifier
-from edge_runtime.model_file.metadata import read_model
+from edge_runtime.model_file.read_file import read_model
 from tests.fuzz.archive_mutations import Parts
 from tests.support.commands import ENGINES, OFFERED, edge_rnn, succeed
 from tests.support.model_files import write_model

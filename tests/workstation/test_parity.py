@@ -14,7 +14,7 @@ from convert.model_file.flatbuffer import serialize
 from convert.targets.precision import PRECISIONS
 from edge_runtime import Classifier
 from edge_runtime.engines.engine import open_interpreter
-from edge_runtime.model_file.metadata import read_model
+from edge_runtime.model_file.read_file import read_model
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.quantization import dequantize, quantize
 from tests.support.commands import ENGINES, OFFERED, edge_rnn, succeed

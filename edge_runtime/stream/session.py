@@ -9,14 +9,14 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Callable
 
-from edge_runtime.commands.answer_inputs import Answer, answer_of, check_top
 from edge_runtime.errors import InputError, StreamError
+from edge_runtime.inference.answer import Answer, answer_of, check_top
 from edge_runtime.inference.streaming import StreamingClassifier
-from edge_runtime.inputs.lines import Line, longest_line
-from edge_runtime.inputs.read_windows import parse_row
+from edge_runtime.inputs.lines import STANDARD_INPUT, Line, longest_line
+from edge_runtime.inputs.text import parse_row
 from edge_runtime.stream.drop_late import Dropped, drop_late
 from edge_runtime.stream.listener import accepted, address, listening
-from edge_runtime.stream.sources import STANDARD_INPUT, Connection, Source, opened_source
+from edge_runtime.stream.sources import Connection, Source, opened_source
 
 Write = Callable[[str], object]
 """Takes a line of JSON, without the end of the line."""
