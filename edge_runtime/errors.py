@@ -32,6 +32,11 @@ def reason(error: object) -> str:
     return text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + "..."
 
 
+def short_reason(error: BaseException) -> str:
+    """`reason` for the first line of an exception alone, which says what engines have to say."""
+    return reason(next(iter(str(error).splitlines()), type(error).__name__))
+
+
 def printable(text: str) -> str:
     """`text` with control characters, which a terminal would obey, as Python writes them."""
     if text.isprintable():

@@ -1,6 +1,6 @@
 """`edge-rnn bench`: what a model costs on this machine, measured in processes of their own.
 
-    from edge_runtime.bench import bench_model
+    from edge_runtime import bench_model
 
     print(bench_model("mnist-int8.tflite", seconds=2))
 

@@ -29,6 +29,7 @@ from edge_runtime.model_file.read_file import read_model_file
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edge_runtime.engines.engine import Interpreter
     from edge_runtime.inference.step_model import StepModel
     from edge_runtime.inference.verification import Verification
 
@@ -40,7 +41,17 @@ UINT8, FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What the model says of one window."""
+    """The model's answer for one window.
+
+    Example:
+        import numpy as np
+        from edge_runtime import Classifier
+
+        with Classifier("model.tflite") as classifier:
+            prediction = classifier.predict(np.load("window.npy"))
+        for label, probability in zip(prediction.labels, prediction.probabilities):
+            print(f"{label}: {100 * probability:.1f} %")
+    """
 
     index: int
     """Position of the predicted class among `labels`."""
@@ -65,25 +76,40 @@ class Prediction:
 class Classifier(AbstractContextManager["Classifier"]):
     """A converted model, loaded into an engine.
 
-        with Classifier("mnist-int8.tflite") as classifier:
-            print(classifier.predict(window).label)
-
-    `path`: a file written by `edge-rnn convert`. `threads`: of the engine. `engine`: "auto" (the
-    fastest TFLite engine installed), "ai-edge-litert", "tflite-runtime" or "numpy" (needs no TFLite
-    engine, slow). `spec` is everything the file says of itself. `verify`: run the file's probes first.
-    `shared_weights`: keep one packed copy of each matrix instead of one for every step: faster, less
-    memory; for every precision but int16x8, on ai-edge-litert 2.1.6 or newer
-    (engines.shared_weights). `trust`: load the model even if it is not the one whose SHA-256 the
-    file records; an engine may crash on a damaged one.
-
     Any number of threads may use one instance: a lock lets them in one after the other. To compute at
-    the same time, open one instance per thread (inference.pool). An instance cannot be pickled.
+    the same time, use a ClassifierPool. An instance cannot be pickled.
 
-    Raises ModelError for a file that cannot be used, EngineError when no engine is there or the engine
-    refuses the model, and VerificationError when `verify` finds that it computes something else.
+    Example:
+        import numpy as np
+        from edge_runtime import Classifier
+
+        window = np.load("window.npy")  # [steps, features], in the unit of the training data
+        with Classifier("model.tflite") as classifier:
+            prediction = classifier.predict(window)
+        print(prediction.label, prediction.probabilities.max())
+
+    Args:
+        path: A file written by `edge-rnn convert`.
+        threads: Number of threads of the engine, 1 to 1024.
+        engine: "auto" (the fastest TFLite engine that is installed), "ai-edge-litert",
+            "tflite-runtime", or "numpy", which needs no TFLite engine and is slow.
+        verify: Run the probes that the file carries before the first prediction.
+        shared_weights: Keep one packed copy of each matrix instead of one for every step, which is
+            faster and takes less memory. For every precision but int16x8, on ai-edge-litert 2.1.6 or
+            newer.
+        trust: Load the model even if it is not the one whose SHA-256 the file records. An engine may
+            crash on a damaged one.
+        kernels: The implementation of the operators, for comparisons: "default" (with XNNPACK where
+            the engine has it), "no-xnnpack" or "reference". The numpy engine has one only.
+
+    Raises:
+        ModelError: The file cannot be used.
+        EngineError: The engine is not installed or refuses the model, or an option does not fit it.
+        VerificationError: With `verify`, the model computes something else than it should.
     """
 
     spec: Metadata
+    """Everything that the file says of itself."""
 
     def __init__(
         self,
@@ -94,36 +120,17 @@ class Classifier(AbstractContextManager["Classifier"]):
         verify: bool = False,
         shared_weights: bool = False,
         trust: bool = False,
+        kernels: str = "default",
     ) -> None:
-        kernels = SHARED_WEIGHTS if shared_weights else "default"
-        self._open(path, engine=engine, threads=threads, kernels=kernels, trust=trust)
-        if verify:
-            from edge_runtime.inference.verification import demand
-
-            demand(self.verify())
-
-    @classmethod
-    def with_kernels(cls, path: str | Path, *, engine: str, kernels: str) -> Classifier:
-        """A classifier on a given implementation of the operators, for proofs (see engine.KERNELS)."""
-        classifier = cls.__new__(cls)
-        classifier._open(path, engine=engine, threads=1, kernels=kernels, trust=False)
-        return classifier
-
-    def _open(self, path: str | Path, *, engine: str, threads: int, kernels: str, trust: bool) -> None:
         file = read_model_file(path, trust=trust)
         self.spec, self.path = file.metadata, str(path)
         self._file = replace(file, flatbuffer=b"")  # the engine has it
         self.engine = choose_engine(engine)
         self._name = f"{path}: {self.engine}"
-        if kernels == SHARED_WEIGHTS and not self.spec.shared_weights:
-            raise EngineError(f"{path}: {why_not_shared(self.spec)}")
-        try:
-            self._interpreter: Any = open_interpreter(
-                file.flatbuffer, engine=self.engine, threads=threads, kernels=kernels
-            )
-        except EngineError as error:
-            raise EngineError(f"{path}: {error}") from error
-        check_ends(self._interpreter, 1 + len(self.spec.states), self.path)
+        if shared_weights or kernels == SHARED_WEIGHTS:
+            _check_shareable(self.spec, self.path, kernels)
+            kernels = SHARED_WEIGHTS
+        self._interpreter: Any = self._opened(file.flatbuffer, threads, kernels)
         self._lock = Lock()
         self._window_shape = (self.spec.steps, self.spec.features)
         self._labels, self._classes = self.spec.labels, len(self.spec.labels)
@@ -134,6 +141,20 @@ class Classifier(AbstractContextManager["Classifier"]):
             self._run = self._run_expected = step_runner(self._step_model, self._name)
         else:
             self._prepare_window()
+        if verify:
+            from edge_runtime.inference.verification import demand
+
+            demand(self.verify())
+
+    def _opened(self, flatbuffer: bytes, threads: int, kernels: str) -> Interpreter:
+        try:
+            interpreter = open_interpreter(
+                flatbuffer, engine=self.engine, threads=threads, kernels=kernels
+            )
+        except EngineError as error:
+            raise EngineError(f"{self.path}: {error}") from error
+        check_ends(interpreter, 1 + len(self.spec.states), self.path)
+        return interpreter
 
     def _checked_step_model(self) -> StepModel:
         from edge_runtime.inference.step_model import StepModel, shapes_of_step
@@ -171,11 +192,15 @@ class Classifier(AbstractContextManager["Classifier"]):
     def predict(self, windows: Any) -> Prediction | list[Prediction]:
         """Classify raw windows, in the unit of the training data (MNIST: 0 to 255).
 
-        `windows`: uint8 or float (a model that was not trained on uint8 takes any integer, too),
-        `[steps, features]` for one Prediction, or `[N, steps, features]` for a list of N. Raises
-        InputError for a wrong shape or dtype, NaN, infinity or too large numbers, and EngineError when
-        the engine fails.
-        Warns of float windows up to 1 where the model was trained on pixels of 0 to 255.
+        Warns about float windows up to 1 where the model was trained on pixels of 0 to 255.
+
+        Args:
+            windows: uint8 or float (a model that was not trained on uint8 takes any integer, too),
+                `[steps, features]` for one Prediction, `[N, steps, features]` for a list of N.
+
+        Raises:
+            InputError: Wrong shape or dtype, NaN, infinity or too large numbers.
+            EngineError: The engine fails, or the classifier is closed.
         """
         batch, labels = self.logits(windows), self._labels
         if len(batch) == 1 and np.ndim(windows) == 2:
@@ -185,9 +210,15 @@ class Classifier(AbstractContextManager["Classifier"]):
     def logits(self, windows: Any, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """The logits of raw windows, float32 `[N, classes]` (N = 1 for a single window).
 
-        Takes and raises what `predict` does. `out`: an array of that shape and dtype to fill and
-        return, instead of a new one; InputError for another one. Nothing is allocated per window
-        but what the engine itself allocates.
+        Nothing is allocated per window but what the engine itself allocates.
+
+        Args:
+            windows: As `predict` takes them.
+            out: An array of that shape and dtype to fill and return, instead of a new one.
+
+        Raises:
+            InputError: As `predict`, and for an `out` of another shape or dtype, or a read-only one.
+            EngineError: As `predict`.
         """
         plain = windows.__class__ is np.ndarray and windows.dtype is self._expected
         if plain and windows.shape == self._window_shape:  # as most windows come: nothing to check
@@ -310,11 +341,17 @@ class Classifier(AbstractContextManager["Classifier"]):
         self.close()
 
 
-def why_not_shared(spec: Metadata) -> str:
-    """One clause: why a file without `Metadata.shared_weights` cannot be run with them."""
+def _check_shareable(spec: Metadata, path: str, kernels: str) -> None:
+    """Raises EngineError for a file whose steps cannot share one packed copy of their weights."""
+    if kernels not in ("default", SHARED_WEIGHTS):
+        raise EngineError(f"{path}: shared weights are a kind of kernels: leave out {kernels!r}")
+    if spec.shared_weights:
+        return
     if spec.precision == "int16x8":
-        return "shared weights are for every precision but int16x8, and this file is in it"
-    return (
-        "its record does not say that the steps can share weights: it was written by an older edge-rnn, "
-        "or with a scale of its own for some step"
+        raise EngineError(
+            f"{path}: shared weights are for every precision but int16x8, and this file is in it"
+        )
+    raise EngineError(
+        f"{path}: its record does not say that the steps can share weights. It was written by an older "
+        "edge-rnn, or with a scale of its own for some step."
     )

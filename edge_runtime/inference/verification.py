@@ -15,7 +15,7 @@ from edge_runtime.model_file.probes import Probes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Run = Callable[[NDArray[Any]], NDArray[np.float32]]
+    ProbeRunner = Callable[[NDArray[Any]], NDArray[np.float32]]
     """A window `[1, steps, features]` to its logits `[1, classes]` or, in a step file, `[1, steps,
     classes]`: Classifier.logits or logits_by_row. Raises InputError for logits that are not finite."""
 
@@ -45,17 +45,32 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class Verification:
-    """The outcome: truthy when every probe came out as expected; printable, JSON."""
+    """The outcome: truthy when every probe came out as expected; printable, JSON.
+
+    Example:
+        from edge_runtime import Classifier
+
+        with Classifier("model.tflite") as classifier:
+            verification = classifier.verify()
+        print(verification)
+    """
 
     path: str
+    """The model file."""
     engine: str
+    """The engine that ran the probes."""
     version: str
+    """The version of that engine."""
     probes: int
+    """How many probes were run."""
     max_logit_difference: float
+    """Largest absolute difference of a logit from the full model's."""
     tolerance: float
+    """Largest difference that is allowed."""
     budget: ParityBudget | None
     """What the file was allowed to lose in its proof; None in a file without a proof."""
     mismatches: tuple[Mismatch, ...] = ()
+    """The probes that failed."""
 
     def __bool__(self) -> bool:
         return not self.mismatches
@@ -101,7 +116,7 @@ class Verification:
 
 def verify_probes(
     probes: Probes,
-    run: Run,
+    run: ProbeRunner,
     *,
     path: str,
     engine: str,
@@ -149,7 +164,7 @@ def demand(verification: Verification) -> Verification:
     return verification
 
 
-def _logits(run: Run, window: NDArray[Any], probes: Probes) -> NDArray[np.float32]:
+def _logits(run: ProbeRunner, window: NDArray[Any], probes: Probes) -> NDArray[np.float32]:
     try:
         logits: NDArray[np.float32] = run(window[np.newaxis])[0]
     except InputError:  # the probes themselves are sound, so the logits are NaN or infinite

@@ -35,9 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         windows = np.load(options.windows, allow_pickle=False)
-        classifier = Classifier.with_kernels(
-            options.model, engine=options.engine, kernels=options.kernels
-        )
+        classifier = Classifier(options.model, engine=options.engine, kernels=options.kernels)
         logits = classifier.logits_by_row if options.by_row else classifier.logits
         np.save(options.logits, logits(windows))
     except EdgeRnnError as error:

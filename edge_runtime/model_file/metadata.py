@@ -40,24 +40,38 @@ MOST_VALUES = 1 << 22
 
 @dataclass(frozen=True)
 class Metadata:
-    """The record a model file carries. Shapes count windows as `[steps, features]`."""
+    """The record a model file carries.
+
+    Example:
+        from edge_runtime import Classifier
+
+        with Classifier("model.tflite") as classifier:
+            spec = classifier.spec
+        print(f"{spec.precision}: windows of {spec.steps} x {spec.features}, classes {spec.labels}")
+    """
 
     steps: int
+    """Rows of a window."""
     features: int
+    """Values of a row."""
     labels: tuple[str, ...]
+    """The classes' names, in the order of the logits."""
     normalization: Normalization
+    """What happens to a raw window before the network sees it."""
     precision: str
     """Arithmetic of the file: float32, float16, dynamic, int4, int16x8, mixed or int8."""
     target: str
     """The engine the file was made for; `any` means every supported one."""
     flatbuffer_bytes: int
+    """Size of the FlatBuffer; the archive follows it."""
     flatbuffer_sha256: str
+    """Its SHA-256, hexadecimal."""
     source: dict[str, str] = field(default_factory=dict)
     """Where the weights come from: SHA-256 of the full model, data set name and digest."""
     tools: dict[str, str] = field(default_factory=dict)
     """Versions of the programs that made the file."""
     choices: tuple[str, ...] = ()
-    """Sentences: what was done otherwise because of the target, and what that costs."""
+    """Sentences: what had to change to suit the target, and its cost in accuracy."""
     proof: dict[str, Any] | None = None
     """The parity report as a JSON object: see `parity`."""
     graph: str = UNROLLED

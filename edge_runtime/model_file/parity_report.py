@@ -110,9 +110,16 @@ class RowParity:
 class ParityReport:
     """A frozen record: truthy when the proof passed, printable, JSON both ways.
 
-    It passed when at least one engine of the target ran the model, every required engine stayed within
-    the budget, and so did every other engine that loaded the model: a file that an engine loads and
-    gets wrong is worse than one it refuses.
+    The proof passed when at least one engine of the target ran the model, every required engine stayed
+    within the budget, and so did every other engine that loaded the model: a file that an engine loads
+    and gets wrong is worse than one it refuses.
+
+    Example:
+        from edge_runtime import Classifier
+
+        with Classifier("model.tflite") as classifier:
+            report = classifier.spec.parity
+        print(report)
     """
 
     precision: str

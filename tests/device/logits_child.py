@@ -28,7 +28,7 @@ def main(job: dict) -> None:
     for run in job["runs"]:
         windows, engine = np.load(run["windows"]), job["engine"]
         try:
-            with Classifier.with_kernels(run["model"], engine=engine, kernels=run["kernels"]) as model:
+            with Classifier(run["model"], engine=engine, kernels=run["kernels"]) as model:
                 if run["kernels"] == "default":
                     said[run["key"]] = str(model.verify())
                 logits[run["key"]] = (

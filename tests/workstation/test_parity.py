@@ -58,7 +58,7 @@ def most_windows(agreement: float, windows: int) -> int:
 @pytest.mark.parametrize("precision", OFFERED)
 def test_agrees_with_the_full_model(trained, models, precision, engine, kernels):
     test = trained.run.test_windows()
-    with Classifier.with_kernels(models[precision], engine=engine, kernels=kernels) as classifier:
+    with Classifier(models[precision], engine=engine, kernels=kernels) as classifier:
         logits = classifier.logits(test.x)
     budget = PRECISIONS[precision].budget
     agreement = (logits.argmax(axis=1) == trained.full_logits.argmax(axis=1)).mean()
