@@ -73,7 +73,7 @@ def bench_model(
     starts = cold_starts(models, opener)
     latencies, ratio, profiles = steady(models, seconds, opener)
     facts = starts[0][0]
-    tried = settings(facts["engine"], before.cores)
+    tried = threads_and_jobs(facts["engine"], before.cores)
     throughputs = all_throughputs(models, seconds, opener, latencies, tried)
     return BenchReport(
         engine=facts["engine"],
@@ -145,7 +145,7 @@ def latency_ratio(rounds: list[list[list[int]]]) -> Ratio | None:
     return Ratio(median, lower, upper, len(pairs))
 
 
-def settings(engine: str, cores: int) -> list[tuple[int, int]]:
+def threads_and_jobs(engine: str, cores: int) -> list[tuple[int, int]]:
     """Threads and jobs to try: powers of two up to the cores, of one kind at a time."""
     more = [2**k for k in range(1, cores.bit_length()) if 2**k < cores] + [cores] * (cores > 1)
     threads = [] if engine == NUMPY else [(count, 1) for count in more]  # it has one thread

@@ -18,7 +18,7 @@ from edge_runtime.inputs.read_windows import read_windows
 from edge_runtime.model_file.metadata import Metadata
 from edge_runtime.model_file.read_file import read_model_file
 
-WINDOWS = 64
+RANDOM_WINDOWS = 64
 """How many different windows there are, if no file brings them."""
 SEED = 0
 BLOCK = 10
@@ -122,7 +122,7 @@ def timed_windows(spec: Metadata, source: str | None) -> NDArray[Any]:
     """The file's windows, or random ones in the unit of the training data, always the same."""
     if source is not None:
         return read_windows(source, spec.steps, spec.features)
-    shape, rng = (WINDOWS, spec.steps, spec.features), np.random.default_rng(SEED)
+    shape, rng = (RANDOM_WINDOWS, spec.steps, spec.features), np.random.default_rng(SEED)
     if spec.normalization.dtype == "uint8":
         pixels: NDArray[np.uint8] = rng.integers(0, 256, shape, np.uint8)
         return pixels

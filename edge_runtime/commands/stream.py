@@ -63,10 +63,10 @@ def stream(
 
     place = parse_source(source)
     with _ended_by_signals(), opened_stream(model, hop=hop, restart=restart, **options) as rows:
-        from edge_runtime.stream.session import Settings, stream_rows
+        from edge_runtime.stream.session import StreamOptions, stream_rows
 
-        settings = Settings(listen, reconnect, top, drop_late, reply)
-        good = stream_rows(rows, place, click.echo, settings)
+        stream_options = StreamOptions(listen, reconnect, top, drop_late, reply)
+        good = stream_rows(rows, place, click.echo, stream_options)
     if not good:
         raise SystemExit(2)
 

@@ -7,7 +7,7 @@ from typing import Callable
 
 from edge_runtime.doctor.diagnosis import Finding
 from edge_runtime.doctor.remedies import Remedies
-from edge_runtime.doctor.trial import IMPORT, MODEL, NUMPY_IMPORT, Trial, first_line
+from edge_runtime.doctor.trial import IMPORT, NUMPY_IMPORT, USER_MODEL, Trial, first_line
 from edge_runtime.engines.engine import NUMPY
 
 SIGNALS = {
@@ -19,7 +19,11 @@ SIGNALS = {
 }
 """What a process that dies by a signal dies of."""
 
-STAGES = {NUMPY_IMPORT: "on being imported", IMPORT: "on being imported", MODEL: "on the model"}
+STAGE_WORDS = {
+    NUMPY_IMPORT: "on being imported",
+    IMPORT: "on being imported",
+    USER_MODEL: "on the model",
+}
 
 SYSTEM_PACKAGES = {
     "libopenblas.so.0": "libopenblas0",
@@ -53,14 +57,14 @@ def _subject(trial: Trial) -> str:
 
 
 def _place(trial: Trial) -> str:
-    return STAGES.get(trial.stage, "on running a small model")
+    return STAGE_WORDS.get(trial.stage, "on running a small model")
 
 
 def _again(trial: Trial, remedies: Remedies) -> tuple[str, ...]:
     """Commands that put the files of what failed in their place once more."""
     if trial.stage == NUMPY_IMPORT or trial.engine == NUMPY:
         return (remedies.reinstall_numpy(trial.engine, trial.version),)
-    if trial.stage == MODEL:  # the engine itself is sound
+    if trial.stage == USER_MODEL:  # the engine itself is sound
         return remedies.replace(trial.engine, trial.version)
     return remedies.reinstall(trial.engine, trial.version)
 

@@ -9,9 +9,9 @@ from edge_runtime.doctor.machine import this_machine
 from edge_runtime.doctor.model_facts import ModelFacts, read_model_facts
 from edge_runtime.doctor.model_findings import gains, refusal, without_xnnpack
 from edge_runtime.doctor.pip import Pip
-from edge_runtime.doctor.python_facts import Interpreter, this_interpreter
+from edge_runtime.doctor.python_facts import PythonFacts, this_python
 from edge_runtime.doctor.remedies import IMAGER, Remedies
-from edge_runtime.doctor.trial import LONGEST_WAIT, SECONDS, Trial, installed_version, try_engine
+from edge_runtime.doctor.trial import LONGEST_TIMEOUT, SECONDS, Trial, installed_version, try_engine
 from edge_runtime.engines.engine import AUTO, ENGINES, NUMPY, check_engine_name, installed_engines
 from edge_runtime.errors import InputError
 
@@ -23,26 +23,26 @@ def examine(model: str | None = None, *, engine: str = AUTO, seconds: float = SE
     process hangs. Raises EngineError for an unknown engine, InputError for no time at all, and
     ModelError for a file that is no model of edge-rnn, or damaged.
     """
-    if not 0 < seconds <= LONGEST_WAIT:
+    if not 0 < seconds <= LONGEST_TIMEOUT:
         raise InputError(
-            f"--timeout is {seconds}: expected more than 0 seconds, at most {LONGEST_WAIT:,}"
+            f"--timeout is {seconds}: expected more than 0 seconds, at most {LONGEST_TIMEOUT:,}"
         )
     check_engine_name(engine)
-    interpreter = this_interpreter()
+    python = this_python()
     content = read_model_facts(model, seconds=seconds) if model is not None else None
     trials = _trials(engine, model, seconds)
     working = tuple(trial.engine for trial in trials if trial and trial.engine != NUMPY)
-    remedies = Remedies(Pip.of(interpreter), working)
+    remedies = Remedies(Pip.of(python), working)
     findings = [
         *_missing(engine, remedies),
         *(_finding(trial, content, remedies) for trial in trials if _counts(trial, trials)),
         *_slow(trials, content, remedies),
-        *_narrow(interpreter, trials),
+        *_narrow(python, trials),
     ]
     return Diagnosis(
         facts=(
             Fact.of("machine", this_machine()),
-            Fact.of("python", interpreter),
+            Fact.of("python", python),
             *_facts(trials, model, content),
         ),
         findings=_distinct(findings),
@@ -139,10 +139,10 @@ def _slow(trials: list[Trial], content: ModelFacts | None, remedies: Remedies) -
     ]
 
 
-def _narrow(interpreter: Interpreter, trials: list[Trial]) -> list[Finding]:
-    if not interpreter.narrow or any(trial for trial in trials if trial.engine in ENGINES):
+def _narrow(python: PythonFacts, trials: list[Trial]) -> list[Finding]:
+    if not python.narrow or any(trial for trial in trials if trial.engine in ENGINES):
         return []
-    kernel = interpreter.system.machine
+    kernel = python.system.machine
     return [Finding(f"Python is a 32-bit one, on a kernel for {kernel}", (IMAGER,))]
 
 

@@ -12,7 +12,7 @@ from edge_runtime.doctor.remedies import Remedies
 from edge_runtime.doctor.wheels import Release, newest
 from edge_runtime.engines.engine import ENGINES
 
-INT8 = "edge-rnn convert RUN --precision int8 --out MODEL"
+CONVERT_TO_INT8 = "edge-rnn convert RUN --precision int8 --out MODEL"
 
 INTEGER = ("int8", "int16x8")
 """Precisions that tflite-runtime computes without XNNPACK anyway, so that these files lose nothing."""
@@ -57,7 +57,7 @@ def without_xnnpack(name: str, package: str, remedies: Remedies) -> Finding:
     """The finding for an engine, `name` with its version, that was built without it."""
     commands = [remedies.install(release) for release in _with(remedies)]
     if package == "tflite-runtime":
-        commands.append(INT8)
+        commands.append(CONVERT_TO_INT8)
     problem = (
         f"{name} is built without XNNPACK for {remedies.system.architecture}: float32 is slow in it"
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-FACTS = Path(__file__).with_name("operator_facts.json")
+OPERATOR_FACTS = Path(__file__).with_name("operator_facts.json")
 
 
 @dataclass(frozen=True)
@@ -57,5 +57,5 @@ def series_of(package: str, version: str) -> Series | None:
 def _table() -> tuple[Series, ...]:
     return tuple(
         Series(**{**item, "precisions": tuple(item["precisions"])})
-        for item in json.loads(FACTS.read_text("utf-8"))["engines"]
+        for item in json.loads(OPERATOR_FACTS.read_text("utf-8"))["engines"]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from edge_runtime.doctor.python_facts import Interpreter
+from edge_runtime.doctor.python_facts import PythonFacts
 from edge_runtime.doctor.system import KNOWN, System, parse_system
 
 PIWHEELS = "https://www.piwheels.org/simple"
@@ -33,16 +33,16 @@ class Pip:
     """What starts uv, once pip has installed it."""
 
     @classmethod
-    def of(cls, interpreter: Interpreter) -> Pip:
-        """pip for exactly this interpreter, whatever is active in the shell."""
-        python = shlex.quote(interpreter.executable)
-        command = f"{python} -m pip"
-        if not interpreter.has_pip:
+    def of(cls, python: PythonFacts) -> Pip:
+        """pip for exactly this Python, whatever is active in the shell."""
+        executable = shlex.quote(python.executable)
+        command = f"{executable} -m pip"
+        if not python.has_pip:
             # Debian's own Python comes without ensurepip.
-            bring = "sudo apt install python3-pip" if interpreter.managed else f"{python} -m ensurepip"
+            bring = "sudo apt install python3-pip" if python.managed else f"{executable} -m ensurepip"
             command = f"{bring} && {command}"
-        options = " --break-system-packages" if interpreter.managed else ""
-        return cls(interpreter.system, command, options, f"{python} -m uv")
+        options = " --break-system-packages" if python.managed else ""
+        return cls(python.system, command, options, f"{executable} -m uv")
 
     def install(self, *requirements: str, flags: str = "") -> str:
         """The command that installs them; numpy comes from piwheels where PyPI has none."""

@@ -24,7 +24,7 @@ MUSL_LOADERS = "/lib/ld-musl-*.so.1"
 
 
 @dataclass(frozen=True)
-class Interpreter:
+class PythonFacts:
     """A Python."""
 
     implementation: str
@@ -56,10 +56,10 @@ class Interpreter:
         return {**asdict(self), "system": str(self.system)}
 
 
-def this_interpreter() -> Interpreter:
+def this_python() -> PythonFacts:
     """The Python of this process."""
     bits = 8 * struct.calcsize("P")
-    return Interpreter(
+    return PythonFacts(
         implementation=platform.python_implementation(),
         version=platform.python_version(),
         bits=bits,
@@ -84,7 +84,7 @@ def _system(bits: int) -> System:
 
 
 def _abi() -> str:
-    """The tag of wheels for another interpreter than the usual CPython; empty for that."""
+    """The tag of wheels for another interpreter than the usual CPython; empty for CPython."""
     if platform.python_implementation() != "CPython":
         return platform.python_implementation().lower()
     if sysconfig.get_config_var("Py_GIL_DISABLED"):

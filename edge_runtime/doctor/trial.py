@@ -19,10 +19,10 @@ from edge_runtime.engines.engine import NUMPY
 
 TRIAL_MODEL = str(Path(__file__).with_name("trial.tflite"))
 
-NUMPY_IMPORT, IMPORT, COMPUTE, MODEL = "numpy", "import", "compute", "model"
+NUMPY_IMPORT, IMPORT, COMPUTE, USER_MODEL = "numpy", "import", "compute", "model"
 """Stages: importing numpy, importing the engine, running the trial model, running the user's."""
 
-LONGEST_WAIT = 1_000_000
+LONGEST_TIMEOUT = 1_000_000
 """Seconds, eleven days; clocks refuse much larger numbers."""
 
 SECONDS = 60.0
@@ -95,7 +95,7 @@ class Trial:
         """One clause, where it came to running the user's model."""
         result = self.model
         if result is None:
-            return "not run" if self.stage != MODEL else first_line(self.failure)
+            return "not run" if self.stage != USER_MODEL else first_line(self.failure)
         if result["verified"] is None:
             return "loads and runs; it carries no probes to verify it with"
         if not result["verified"]:
@@ -125,7 +125,7 @@ def try_engine(engine: str, model: str | None = None, *, seconds: float = SECOND
         ending = run_module(module, engine, str(record), model or "", seconds=seconds)
         facts = _merged(record.read_text("utf-8"))
     if not ending and not facts["stage"]:  # it came through, and died on its way out
-        facts["stage"] = MODEL if model else COMPUTE
+        facts["stage"] = USER_MODEL if model else COMPUTE
     failure = "\n".join(part for part in (facts.pop("failure", ""), ending.errors) if part)
     return Trial(
         engine,

@@ -25,7 +25,7 @@ def main(engine: str, record: str, model: str) -> int:
 
 
 def _stages(engine: str, model: str, file: TextIO) -> None:
-    from edge_runtime.doctor.trial import COMPUTE, IMPORT, MODEL, NUMPY_IMPORT, TRIAL_MODEL
+    from edge_runtime.doctor.trial import COMPUTE, IMPORT, NUMPY_IMPORT, TRIAL_MODEL, USER_MODEL
 
     _note(file, stage=NUMPY_IMPORT)
     import numpy as np
@@ -36,7 +36,7 @@ def _stages(engine: str, model: str, file: TextIO) -> None:
     _note(file, verification=_verified(TRIAL_MODEL, engine))
     _note(file, xnnpack=has_delegate(_opened(TRIAL_MODEL, engine)))
     if model:
-        _note(file, stage=MODEL)
+        _note(file, stage=USER_MODEL)
         _note(file, model=_verified(model, engine))
     _note(file, stage="")
 

@@ -16,7 +16,7 @@ from typing import Any, Callable
 
 from edge_runtime.doctor.system import GLIBC, MUSL, System
 
-FACTS = Path(__file__).with_name("wheel_facts.json")
+WHEEL_FACTS = Path(__file__).with_name("wheel_facts.json")
 
 _LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 """PEP 600: what the older tags stand for."""
@@ -111,7 +111,7 @@ def date() -> str:
 
 @lru_cache
 def _facts() -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads(FACTS.read_text("utf-8"))
+    facts: dict[str, Any] = json.loads(WHEEL_FACTS.read_text("utf-8"))
     return facts
 
 

@@ -43,7 +43,7 @@ OWN_ENGINES = {NUMPY: OwnEngine("edge_runtime.numpy_engine.interpreter", "NumpyI
 AUTO = "auto"
 """In place of an engine's name: the fastest TFLite engine that is installed."""
 
-KERNELS = {
+RESOLVERS = {
     "default": "AUTO",
     "no-xnnpack": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
     "reference": "BUILTIN_REF",
@@ -172,8 +172,8 @@ def open_interpreter(
 def _check_options(threads: int, kernels: str) -> None:
     if not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
         raise EngineError(f"threads is {threads!r}: expected a whole number from 1 to {MOST_THREADS}")
-    if kernels not in (*KERNELS, SHARED_WEIGHTS):
-        expected = f"{', '.join(KERNELS)} or {SHARED_WEIGHTS}"
+    if kernels not in (*RESOLVERS, SHARED_WEIGHTS):
+        expected = f"{', '.join(RESOLVERS)} or {SHARED_WEIGHTS}"
         raise EngineError(f"unknown kernels {kernels!r}: expected {expected}")
 
 
@@ -187,7 +187,7 @@ def _tflite_interpreter(name: str, flatbuffer: bytes, threads: int, kernels: str
     interpreter = module.Interpreter(
         model_content=flatbuffer,
         num_threads=threads,
-        experimental_op_resolver_type=getattr(module.OpResolverType, KERNELS[kernels]),
+        experimental_op_resolver_type=getattr(module.OpResolverType, RESOLVERS[kernels]),
     )
     interpreter.allocate_tensors()
     opened: Interpreter = interpreter

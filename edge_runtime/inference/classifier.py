@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     Float32 = NDArray[np.float32]
 
-UINT8, FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
+_UINT8, _FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
 """numpy has one object of each."""
 
 
@@ -134,7 +134,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         self._lock = Lock()
         self._window_shape = (self.spec.steps, self.spec.features)
         self._labels, self._classes = self.spec.labels, len(self.spec.labels)
-        self._expected = UINT8 if self.spec.normalization.dtype == "uint8" else FLOAT32
+        self._expected = _UINT8 if self.spec.normalization.dtype == "uint8" else _FLOAT32
         self._step_model: StepModel | None = None
         if self.spec.graph == STEP:
             self._step_model = self._checked_step_model()
@@ -182,7 +182,7 @@ class Classifier(AbstractContextManager["Classifier"]):
             )
         tensor = InputTensor(source, self.spec.normalization)
         self._run, run_bytes = window_runners(self._interpreter, tensor, result, self._name)
-        self._run_expected = run_bytes if self._expected is UINT8 else self._run
+        self._run_expected = run_bytes if self._expected is _UINT8 else self._run
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -242,7 +242,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         if not plain or not out.flags.writeable:
             kind = "read-only" if plain else f"a {out.__class__.__name__}"
             raise InputError(f"out is {kind}: expected a numpy array that can be written to")
-        if out.shape != (count, self._classes) or out.dtype != FLOAT32:
+        if out.shape != (count, self._classes) or out.dtype != _FLOAT32:
             expected = f"float32[{count}, {self._classes}]"
             raise InputError(f"out is {out.dtype}{list(out.shape)}: expected {expected}")
         return out
@@ -252,7 +252,7 @@ class Classifier(AbstractContextManager["Classifier"]):
 
         Raises InputError for any others, and warns as `predict` does.
         """
-        pixels = self._expected is UINT8
+        pixels = self._expected is _UINT8
         batch = checked_windows(windows, *self._window_shape, integers=not pixels)
         if pixels and batch.dtype != np.uint8 and batch.size and 0 < batch.max() <= 1:
             warnings.warn(
@@ -305,7 +305,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         The states are those after the last row that was given to `step`, or with `restart` zero. Raises
         what `logits_by_row` does; after InputError the states are what they were before the row.
         """
-        raw = checked_row(row, self.spec.features, integers=self._expected is not UINT8)
+        raw = checked_row(row, self.spec.features, integers=self._expected is not _UINT8)
         logits = np.empty((1, self._classes), np.float32)
         with self._lock:
             one_row(self._stepping(), raw, logits, self._name, restart=restart)

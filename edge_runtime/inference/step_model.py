@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from edge_runtime.inference.tensors import InputTensor, LogitsTensor
 from edge_runtime.model_file.normalization import Normalization
 
-UNCHANGED = Normalization((0.0,), (1.0,))
+NO_NORMALIZATION = Normalization((0.0,), (1.0,))
 """For rows that are normalized already."""
 
 
 class StepModel:
     """The interpreter of a step file, with the states it has after the rows so far."""
 
-    def __init__(self, interpreter: Any, normalization: Normalization = UNCHANGED) -> None:
+    def __init__(self, interpreter: Any, normalization: Normalization = NO_NORMALIZATION) -> None:
         self._interpreter = interpreter
         self._row, *self._before = interpreter.get_input_details()
         self._logits, *self._after = interpreter.get_output_details()

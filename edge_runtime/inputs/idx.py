@@ -21,11 +21,11 @@ from edge_runtime.errors import DataError, reason
 UNSIGNED_BYTE = 8
 GZIP_MAGIC = b"\x1f\x8b"
 
-MOST_BYTES = 1 << 30
+MOST_ARRAY_BYTES = 1 << 30
 """Of an array, unless the caller says otherwise: twice the largest data set of this kind, EMNIST."""
 
 
-def read_idx(path: str | Path, dimensions: int, most: int = MOST_BYTES) -> NDArray[np.uint8]:
+def read_idx(path: str | Path, dimensions: int, most: int = MOST_ARRAY_BYTES) -> NDArray[np.uint8]:
     """The array of unsigned bytes in an IDX file; `dimensions` is 3 for images, 1 for labels.
 
     Raises DataError naming the file when it cannot be read, is no IDX file of unsigned bytes with that

@@ -16,10 +16,10 @@ from edge_runtime.host.optional_packages import needs_extra
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMATS = ("PNG", "JPEG")
+IMAGE_FORMATS = ("PNG", "JPEG")
 """Pillow would open its other formats under these names, too."""
 
-MOST_BYTES = 1 << 28
+MOST_IMAGE_BYTES = 1 << 28
 """Of the file."""
 
 MOST_PIXELS = 50_000_000
@@ -54,10 +54,10 @@ def _gray(path: Path) -> Image.Image:
     from PIL import Image
 
     size = path.stat().st_size
-    if size > MOST_BYTES:
-        raise ValueError(f"{size:,} bytes: expected at most {MOST_BYTES:,}")
+    if size > MOST_IMAGE_BYTES:
+        raise ValueError(f"{size:,} bytes: expected at most {MOST_IMAGE_BYTES:,}")
     # From memory, as a damaged PNG lets Pillow ask a file for 4 GiB at once.
-    with Image.open(io.BytesIO(path.read_bytes()), formats=FORMATS) as image:
+    with Image.open(io.BytesIO(path.read_bytes()), formats=IMAGE_FORMATS) as image:
         if image.width * image.height > MOST_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels: expected at most {MOST_PIXELS:,}")
         if image.mode.startswith("I"):  # 16 bits, which Pillow cuts off at 255

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
-MOST_BYTES = 1 << 28
+MOST_WINDOW_BYTES = 1 << 28
 """Of the windows in one file, unpacked: 85,000 of 28 x 28 float32 numbers."""
 
-MOST_TEXT = MOST_BYTES // 2
+MOST_CSV_BYTES = MOST_WINDOW_BYTES // 2
 """Bytes of a CSV file; two of them can be a number of eight."""
 
 
@@ -78,20 +78,20 @@ def looks_like_idx(path: Path) -> bool:
 def _idx(file: Path, steps: int, features: int) -> NDArray[Any]:
     from edge_runtime.inputs.idx import read_idx
 
-    return read_idx(file, 3, MOST_BYTES)
+    return read_idx(file, 3, MOST_WINDOW_BYTES)
 
 
 def _numpy(file: Path, steps: int, features: int) -> NDArray[Any]:
     from edge_runtime.inputs.numpy_files import read_array
 
-    array = read_array(file, MOST_BYTES)
+    array = read_array(file, MOST_WINDOW_BYTES)
     return array[np.newaxis] if array.ndim == 2 else array
 
 
 def _csv(file: Path, steps: int, features: int) -> NDArray[np.float64]:
     try:
-        if file.stat().st_size > MOST_TEXT:
-            raise ValueError(f"{file.stat().st_size:,} bytes of text: at most {MOST_TEXT:,}")
+        if file.stat().st_size > MOST_CSV_BYTES:
+            raise ValueError(f"{file.stat().st_size:,} bytes of text: at most {MOST_CSV_BYTES:,}")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of an empty file, which is refused below
             rows = np.loadtxt(file, delimiter=",", ndmin=2, encoding="utf-8")

@@ -29,7 +29,7 @@ MOST_UNPACKED = {RECORD_NAME: 1 << 22, LABELS_NAME: 1 << 22, PROBES_NAME: 1 << 2
 takes some twenty times as much memory; the converter's 8,000 bytes of packed probes inflate to 8 MB at
 most."""
 
-MOST_BYTES = (1 << 31) + (1 << 26)
+MOST_FILE_BYTES = (1 << 31) + (1 << 26)
 """Of a file: a FlatBuffer's offsets have 31 bits, and the archive is small."""
 
 FILE_IDENTIFIER = b"TFL3"
@@ -86,7 +86,7 @@ def read_bytes(path: str | Path) -> bytes:
                     f"{path}: not a TFLite model (expected the identifier 'TFL3' at byte 4, "
                     f"found {start[4:8]!r} in a file of {size} bytes)"
                 )
-            if size > MOST_BYTES:
+            if size > MOST_FILE_BYTES:
                 raise ModelError(f"{path}: no TFLite model has {size:,} bytes: expected less than 2 GiB")
             return start + file.read()
     except OSError as error:

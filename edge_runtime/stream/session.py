@@ -16,12 +16,12 @@ from edge_runtime.inputs.lines import STANDARD_INPUT, Line, longest_line
 from edge_runtime.inputs.text import parse_row
 from edge_runtime.stream.drop_late import Dropped, drop_late
 from edge_runtime.stream.listener import accepted, address, listening
-from edge_runtime.stream.sources import Connection, Source, opened_source
+from edge_runtime.stream.sources import Connection, RowSource, opened_source
 
 Write = Callable[[str], object]
 """Takes a line of JSON, without the end of the line."""
 
-LONGEST_WAIT = 1_000_000
+LONGEST_RECONNECT = 1_000_000
 """Seconds, eleven days; clocks refuse much larger numbers."""
 
 Connections = Generator[Connection, None, None]
@@ -29,7 +29,7 @@ Connections = Generator[Connection, None, None]
 
 
 @dataclass(frozen=True)
-class Settings:
+class StreamOptions:
     """How a source is answered."""
 
     listen: bool = False
@@ -43,8 +43,8 @@ class Settings:
     reply: bool = False
     """Send the answers back over the connection."""
 
-    def check(self, source: Source) -> None:
-        """Raises InputError for settings that do not go with the source, or with one another."""
+    def check(self, source: RowSource) -> None:
+        """Raises InputError for options that do not go with the source, or with one another."""
         check_top(self.top)
         if self.drop_late is not None and self.drop_late < 1:
             raise InputError(f"--drop-late is {self.drop_late}: expected at least 1 row")
@@ -55,27 +55,30 @@ class Settings:
         for option, given in (("--reply", self.reply), ("--reconnect", self.reconnect is not None)):
             if given and source.kind == STANDARD_INPUT:
                 raise InputError(f"{option} is for sockets and serial ports, found standard input")
-        if self.reconnect is not None and not 0 < self.reconnect <= LONGEST_WAIT:
+        if self.reconnect is not None and not 0 < self.reconnect <= LONGEST_RECONNECT:
             raise InputError(
-                f"--reconnect is {self.reconnect}: expected seconds above 0, at most {LONGEST_WAIT:,}"
+                f"--reconnect is {self.reconnect}: expected seconds above 0, at most "
+                f"{LONGEST_RECONNECT:,}"
             )
 
 
-def stream_rows(stream: StreamingClassifier, source: Source, write: Write, settings: Settings) -> bool:
+def stream_rows(
+    stream: StreamingClassifier, source: RowSource, write: Write, options: StreamOptions
+) -> bool:
     """Answer the rows of a source until it ends; whether all of them were good.
 
     `write` gets a line of JSON for every prediction, bad row and gap (late_rows.Dropped), unless they go
     back to the source, and, where one connection may follow another, for what becomes of each. Each
     starts with a fresh stream, its rows numbered from 1.
-    Raises InputError for settings that do not fit, StreamError for a source that cannot be opened or
+    Raises InputError for options that do not fit, StreamError for a source that cannot be opened or
     broke off where no other connection follows, and whatever `write` raises.
     """
-    settings.check(source)
-    lasting = settings.listen or settings.reconnect is not None
+    options.check(source)
+    lasting = options.listen or options.reconnect is not None
     good = True
-    with contextlib.closing(_connections(source, write, settings)) as connections:
+    with contextlib.closing(_connections(source, write, options)) as connections:
         for connection in connections:
-            good_here, error = _answer_all(stream, connection, write, settings)
+            good_here, error = _answer_all(stream, connection, write, options)
             good &= good_here
             if lasting:
                 why = {"error": str(error)} if error else {}
@@ -86,15 +89,15 @@ def stream_rows(stream: StreamingClassifier, source: Source, write: Write, setti
 
 
 def _answer_all(
-    stream: StreamingClassifier, connection: Connection, write: Write, settings: Settings
+    stream: StreamingClassifier, connection: Connection, write: Write, options: StreamOptions
 ) -> tuple[bool, StreamError | None]:
     """Whether all rows of a connection were good, and how it broke off if it did."""
-    good, send = True, connection.send if settings.reply else write
-    lines, most = connection.lines(longest_line(stream.spec.features)), settings.drop_late
+    good, send = True, connection.send if options.reply else write
+    lines, most = connection.lines(longest_line(stream.spec.features)), options.drop_late
     kept = lines if most is None else drop_late(lines, most)
     stream.reset()
     try:
-        for answer in answer_rows(stream, kept, top=settings.top):
+        for answer in answer_rows(stream, kept, top=options.top):
             good &= isinstance(answer, Dropped) or not answer.failed
             send(answer.to_json())
     except StreamError as error:
@@ -121,20 +124,20 @@ def answer_rows(
             yield answer_of(None, line.number, False, prediction, top)
 
 
-def _connections(source: Source, write: Write, settings: Settings) -> Connections:
-    if settings.listen:
+def _connections(source: RowSource, write: Write, options: StreamOptions) -> Connections:
+    if options.listen:
         return _peers(source, write)
-    if settings.reconnect is not None:
-        return _attempts(source, write, settings.reconnect)
+    if options.reconnect is not None:
+        return _attempts(source, write, options.reconnect)
     return _only(source)
 
 
-def _only(source: Source) -> Connections:
+def _only(source: RowSource) -> Connections:
     with opened_source(source) as connection:
         yield connection
 
 
-def _peers(source: Source, write: Write) -> Connections:
+def _peers(source: RowSource, write: Write) -> Connections:
     with listening(source) as server:
         write(_event("listening", address=address(source, server)))
         while True:
@@ -143,7 +146,7 @@ def _peers(source: Source, write: Write) -> Connections:
                 yield connection
 
 
-def _attempts(source: Source, write: Write, seconds: float) -> Connections:
+def _attempts(source: RowSource, write: Write, seconds: float) -> Connections:
     problem = ""
     while True:
         try:

@@ -31,7 +31,7 @@ that has lost its power or its network is given up after two minutes."""
 
 
 @dataclass(frozen=True)
-class Source:
+class RowSource:
     """The address of a source of rows."""
 
     kind: str
@@ -56,23 +56,23 @@ class Source:
         return f"{self.kind}:{place}:{self.number}"
 
 
-def parse_source(text: str) -> Source:
+def parse_source(text: str) -> RowSource:
     """The source that `--from` names. Raises InputError with the choices for anything else."""
     kind, _, rest = text.partition(":")
     if text == STANDARD_INPUT:
-        return Source(STANDARD_INPUT)
+        return RowSource(STANDARD_INPUT)
     if kind == UNIX and rest:
-        return Source(UNIX, rest)
+        return RowSource(UNIX, rest)
     place, _, number = rest.rpartition(":")
     digits = number.isascii() and number.isdigit()
     if kind == SERIAL and rest:
         return (
-            Source(SERIAL, place, int(number))
+            RowSource(SERIAL, place, int(number))
             if place and digits
-            else Source(SERIAL, rest, DEFAULT_BAUD)
+            else RowSource(SERIAL, rest, DEFAULT_BAUD)
         )
     if kind == TCP and place and digits and int(number) <= 65535:
-        return Source(TCP, place[1:-1] if place.startswith("[") else place, int(number))
+        return RowSource(TCP, place[1:-1] if place.startswith("[") else place, int(number))
     raise InputError(f"--from is {text!r}: expected {CHOICES}")
 
 
@@ -107,10 +107,10 @@ class Connection:
 
 def broken_off(name: str, error: OSError) -> StreamError:
     """The error for a connection that ended otherwise than by the other side's closing it."""
-    return StreamError(f"{name}: the connection broke off: {reason(error)}")
+    return StreamError(f"{name}: the connection broke off: {system_reason(error)}")
 
 
-def reason(error: OSError) -> str:
+def system_reason(error: OSError) -> str:
     """The system's words for an error, or those of the library that raised it."""
     if error.errno and error.errno > 0:
         return os.strerror(error.errno)
@@ -118,7 +118,7 @@ def reason(error: OSError) -> str:
 
 
 @contextlib.contextmanager
-def opened_source(source: Source) -> Iterator[Connection]:
+def opened_source(source: RowSource) -> Iterator[Connection]:
     """Open a source; it is closed in the end, which also ends a read in another thread.
 
     Raises StreamError when it cannot be opened, InputError for a name or baud rate that cannot be, and
@@ -128,23 +128,23 @@ def opened_source(source: Source) -> Iterator[Connection]:
         try:
             connection = _OPEN[source.kind](source, stack)
         except OSError as error:
-            raise StreamError(f"{source}: cannot be opened: {reason(error)}") from None
+            raise StreamError(f"{source}: cannot be opened: {system_reason(error)}") from None
         except UnicodeError as error:
             raise InputError(f"{source}: no name of a host: {error}") from None
         yield connection
 
 
-def _standard_input(source: Source, stack: contextlib.ExitStack) -> Connection:
+def _standard_input(source: RowSource, stack: contextlib.ExitStack) -> Connection:
     # Not sys.stdin, whose lock Python wants when it ends: a thread may then be waiting in it for a row.
     return Connection(str(source), io.BufferedReader(io.FileIO(0, closefd=False)), cut=False)
 
 
-def _tcp(source: Source, stack: contextlib.ExitStack) -> Connection:
+def _tcp(source: RowSource, stack: contextlib.ExitStack) -> Connection:
     peer = socket.create_connection((source.place, source.number), timeout=CONNECT_SECONDS)
     return socket_connection(str(source), peer, stack)
 
 
-def _unix(source: Source, stack: contextlib.ExitStack) -> Connection:
+def _unix(source: RowSource, stack: contextlib.ExitStack) -> Connection:
     peer = socket.socket(socket.AF_UNIX)
     stack.callback(peer.close)
     peer.connect(source.place)
@@ -171,7 +171,7 @@ def _shut_down(peer: socket.socket) -> None:
         peer.shutdown(socket.SHUT_RDWR)
 
 
-def _serial(source: Source, stack: contextlib.ExitStack) -> Connection:
+def _serial(source: RowSource, stack: contextlib.ExitStack) -> Connection:
     with needs_extra("serial", "pyserial", f"reading rows from {source}"):
         import serial
     try:
@@ -199,7 +199,7 @@ class _SerialBytes(io.RawIOBase):
         return len(data)
 
 
-_OPEN: dict[str, Callable[[Source, contextlib.ExitStack], Connection]] = {
+_OPEN: dict[str, Callable[[RowSource, contextlib.ExitStack], Connection]] = {
     STANDARD_INPUT: _standard_input,
     SERIAL: _serial,
     TCP: _tcp,

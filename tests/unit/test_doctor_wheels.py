@@ -14,7 +14,7 @@ from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from edge_runtime.doctor.installation import available_engines, installation, required_engine
-from edge_runtime.doctor.python_facts import this_interpreter
+from edge_runtime.doctor.python_facts import this_python
 from edge_runtime.doctor.system import parse_system
 from edge_runtime.doctor.wheels import fits, newest, releases
 from edge_runtime.engines.engine import ENGINES
@@ -72,7 +72,7 @@ def test_what_our_wheel_asks_for_is_what_its_markers_say(minor, architecture):
 
 
 def test_on_this_machine_the_rules_are_those_of_packaging():
-    supported, system = set(tags.sys_tags()), this_interpreter().system
+    supported, system = set(tags.sys_tags()), this_python().system
     wheels = [(item, tag) for name in PACKAGES for item in releases(name) for tag in item.wheels]
     fitting = 0
     for release, tag in wheels:
