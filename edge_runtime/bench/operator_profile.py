@@ -1,6 +1,6 @@
-"""Where the numpy engine spends its time, operator by operator.
+"""The time of the numpy engine, operator by operator.
 
-The TFLite engines have profilers, but none that Python could reach: neither tflite-runtime's nor
+The TFLite engines have profilers, but Python cannot reach them: neither tflite-runtime's nor
 ai-edge-litert's Interpreter has a method for one, nor has LiteRT's CompiledModel (up to 2.3.0).
 """
 
@@ -21,7 +21,7 @@ from edge_runtime.tflite.quantization import quantize
 
 
 class _Stopwatch:
-    """Observes a graph's tensors as they are computed, and books the time since the last one."""
+    """Observes the tensors of a graph as they are computed, and records the time since the last one."""
 
     def __init__(self, graph: Graph) -> None:
         self._kind = {
@@ -34,7 +34,7 @@ class _Stopwatch:
         self._last = 0
 
     def __call__(self, tensor: Tensor, values: NDArray[Any]) -> None:
-        """`values` of `tensor` have just been computed, or given."""
+        """Called when the `values` of `tensor` have been computed or given."""
         kind = self._kind.get(tensor.name)  # None for an input
         if kind is not None:
             self.nanoseconds[kind] += time.perf_counter_ns() - self._last
@@ -42,7 +42,7 @@ class _Stopwatch:
 
 
 def profile(flatbuffer: bytes, normalized: NDArray[np.float32], seconds: float) -> list[OperatorTime]:
-    """The time of each operator in one run (mean), by its output's shape, the longest first.
+    """The mean time of each operator in one run, by its output's shape, the longest first.
 
     `normalized`: a window `[steps, features]`; a step file gets its first row. Runs for `seconds`.
     """

@@ -34,14 +34,14 @@ def answer_inputs(
     top: int = 1,
     invert: bool = False,
 ) -> Iterator[Answer]:
-    """Classify `inputs`: paths (see windows.read_windows), or "-" for `lines`.
+    """Classify `inputs`: paths (see read_windows.read_windows), or "-" for `lines`.
 
-    Raises what `answer_file` and `answer_lines` raise, and InputError for `top` below 1 and
-    for options that do not go with "-".
+    Raises what `answer_file` and `answer_lines` raise, and InputError for `top` below 1 and for options
+    that do not go with "-".
     """
     check_top(top)
     if STANDARD_INPUT in inputs and (indices or invert):
-        raise InputError("--index and --invert are for files: standard input, -, takes neither")
+        raise InputError("--index and --invert are for files, not for standard input (-)")
     for name in inputs:
         if name == STANDARD_INPUT:
             yield from answer_lines(classifier, lines, top=top)
@@ -67,7 +67,7 @@ def answer_file(
     windows = read_windows(path, spec.steps, spec.features, invert=invert)
     for index in indices:
         if not 0 <= index < len(windows):
-            raise InputError(f"{path}: --index is {index}: the file has windows 0 to {len(windows) - 1}")
+            raise InputError(f"{path}: --index is {index}, the file has windows 0 to {len(windows) - 1}")
     positions = list(indices) or list(range(len(windows)))
     for start in range(0, len(positions), AT_ONCE):
         chosen = positions[start : start + AT_ONCE]

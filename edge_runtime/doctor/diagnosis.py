@@ -1,4 +1,4 @@
-"""What the doctor says in the end: facts, findings, a verdict."""
+"""The doctor's result: facts, findings and a verdict."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Printable(Protocol):
 
 @dataclass(frozen=True)
 class Fact:
-    """Something that was looked at."""
+    """Something that the doctor has examined."""
 
     name: str
     text: str
@@ -43,11 +43,11 @@ class Finding:
     problem: str
     """A clause."""
     commands: tuple[str, ...] = ()
-    """Each mends it, or goes round it; the best first."""
+    """Each fixes the problem or works around it; the best first."""
 
     def __str__(self) -> str:
-        """A line each."""
-        words = ("mend", *["or"] * len(self.commands))
+        """The problem and each command on lines of their own."""
+        words = ("fix", *["or"] * len(self.commands))
         lines = [f"{word}: {command}" for word, command in zip(words, self.commands)]
         return "\n".join([f"wrong: {self.problem}", *(f"  {line}" for line in lines)])
 
@@ -58,7 +58,16 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Truthy when edge-rnn works; printable, JSON."""
+    """Truthy when edge-rnn works; printable, JSON.
+
+    Example:
+        from edge_runtime import examine
+
+        diagnosis = examine("model.tflite")
+        print(diagnosis)
+        for finding in diagnosis.findings:
+            print(finding.problem, finding.commands)
+    """
 
     facts: tuple[Fact, ...]
     findings: tuple[Finding, ...]

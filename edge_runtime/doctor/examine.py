@@ -17,11 +17,17 @@ from edge_runtime.errors import InputError
 
 
 def examine(model: str | None = None, *, engine: str = AUTO, seconds: float = SECONDS) -> Diagnosis:
-    """Whether edge-rnn, and the file `model`, work on this machine, and what mends it when not.
+    """Whether edge-rnn and the file `model` work on this machine, and what fixes it if not.
 
-    `engine`: try this one only, instead of all that are installed. `seconds`: after which a child
-    process hangs. Raises EngineError for an unknown engine, InputError for no time at all, and
-    ModelError for a file that is no model of edge-rnn, or damaged.
+    Args:
+        model: A model file to run in every engine as well.
+        engine: Try only this engine, instead of all that are installed.
+        seconds: Time after which a child process counts as hanging.
+
+    Raises:
+        EngineError: Unknown engine.
+        InputError: `seconds` is not above 0.
+        ModelError: The file is not a model of edge-rnn, or is damaged.
     """
     if not 0 < seconds <= LONGEST_TIMEOUT:
         raise InputError(
@@ -52,7 +58,7 @@ def examine(model: str | None = None, *, engine: str = AUTO, seconds: float = SE
 
 
 def _distinct(findings: list[Finding]) -> tuple[Finding, ...]:
-    """The first of each problem: what is wrong with numpy shows in every engine."""
+    """The first finding of each problem: what is wrong with numpy shows in every engine."""
     first: dict[str, Finding] = {}
     for finding in findings:
         first.setdefault(finding.problem, finding)
@@ -60,7 +66,7 @@ def _distinct(findings: list[Finding]) -> tuple[Finding, ...]:
 
 
 def _trials(engine: str, model: str | None, seconds: float) -> list[Trial]:
-    """Of the engine, or of all that are installed and, where none of them works, of the numpy engine."""
+    """Trials of the engine, or of all installed ones and, if none of them works, of the numpy engine."""
     installed = installed_engines()
     names = installed if engine == AUTO else [name for name in (*installed, NUMPY) if name == engine]
     trials = [try_engine(name, model, seconds=seconds) for name in names]
@@ -96,7 +102,7 @@ def _numpy_fact(trials: list[Trial]) -> Fact:
 
 
 def _missing(engine: str, remedies: Remedies) -> list[Finding]:
-    """That the engine, or any at all, is not installed."""
+    """The finding that the engine, or every engine, is missing."""
     if engine in ENGINES and engine not in installed_engines():
         release = next(
             (item for item in available_engines(remedies.system) if item.package == engine), None
@@ -114,7 +120,7 @@ def _missing(engine: str, remedies: Remedies) -> list[Finding]:
 def _counts(trial: Trial, trials: list[Trial]) -> bool:
     """Whether a trial went wrong in a way that matters.
 
-    It does not when only the model did, in an engine that is not asked for it, as `auto`'s runs it.
+    It does not matter when only the model fails, and only in an engine that `auto` would not choose.
     """
     return not trial and not (trial.computes and trials[0])
 
@@ -128,7 +134,7 @@ def _finding(trial: Trial, content: ModelFacts | None, remedies: Remedies) -> Fi
 
 
 def _slow(trials: list[Trial], content: ModelFacts | None, remedies: Remedies) -> list[Finding]:
-    """That no engine here has XNNPACK, and the model would be faster with it."""
+    """The findings that no engine has XNNPACK although the model would be faster with it."""
     if any(trial.xnnpack for trial in trials):
         return []
     lacking = [trial for trial in trials if trial.xnnpack is False and trial.computes]
@@ -143,17 +149,19 @@ def _narrow(python: PythonFacts, trials: list[Trial]) -> list[Finding]:
     if not python.narrow or any(trial for trial in trials if trial.engine in ENGINES):
         return []
     kernel = python.system.machine
-    return [Finding(f"Python is a 32-bit one, on a kernel for {kernel}", (IMAGER,))]
+    return [Finding(f"a 32-bit Python runs on a kernel for {kernel}", (IMAGER,))]
 
 
 def _verdict(engine: str, trials: list[Trial], model: str | None) -> str:
     good = [trial for trial in trials if trial]
     asked = [trial for trial in trials if trial.engine in ENGINES and not trial.is_passed_over]
     if not good:
-        return f"{model or 'edge-rnn'} does not work here"
+        return f"{model or 'edge-rnn'} does not work on this machine"
     if good[0].engine == NUMPY and engine != NUMPY:
         which = "a TFLite engine" if engine == AUTO else engine
-        return f"{model or 'edge-rnn'} does not work here with {which}; {FALLBACK} does, slowly"
+        return (
+            f"{model or 'edge-rnn'} does not work on this machine with {which}; {FALLBACK} does, slowly"
+        )
     by_itself = engine != AUTO or good[0] is asked[0]
     how = good[0].name if by_itself else f"--engine {good[0].engine} only"
-    return f"{model or 'edge-rnn'} works here with {how}"
+    return f"{model or 'edge-rnn'} works on this machine with {how}"

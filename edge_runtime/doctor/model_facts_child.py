@@ -2,7 +2,7 @@
 
     python -m edge_runtime.doctor.model_facts_child MODEL RECORD
 
-writes a JSON object to RECORD: the fields of model.ModelFacts, or `error`, a sentence.
+writes a JSON object to RECORD: the fields of model_facts.ModelFacts, or `error`, a sentence.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from edge_runtime.tflite.flatbuffer_reader import MalformedError
 
 
 def main(model: str, record: str) -> int:
-    """Read, write; always 0, as a bad file is an answer, too."""
+    """Read the model, write the record; returns 0 always, because a bad file is an answer as well."""
     try:
         flatbuffer, metadata = read_model(model)
         facts = _facts(metadata.check(model), read_operators(flatbuffer))

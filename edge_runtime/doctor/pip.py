@@ -12,25 +12,25 @@ PIWHEELS = "https://www.piwheels.org/simple"
 """The index of wheels for 32-bit Raspberry Pi OS, where PyPI has none of numpy."""
 
 PIWHEELS_PYTHONS = tuple(parse_system(name).python for name in KNOWN if name.endswith("-32"))
-"""It builds for the Python of each Raspberry Pi OS only."""
+"""Pythons that piwheels builds for: only those of each Raspberry Pi OS."""
 
 NUMPY_LIBRARIES = "sudo apt install libopenblas0"
-"""What its numpy is linked with."""
+"""Installs what the numpy of piwheels is linked with."""
 
 OWN_WHEEL = "edge_rnn-*.whl"
 
 
 @dataclass(frozen=True)
 class Pip:
-    """pip on a system: this one's, or that of another one, where the command is just `pip`."""
+    """pip on this system or on another one, where the command is just `pip`."""
 
     system: System
     command: str = "pip"
-    """What starts it, with what must run before."""
+    """The command that starts pip, with any commands that must run before it."""
     options: str = ""
-    """Of `pip install`."""
+    """Options of `pip install`."""
     uv: str = "uv"
-    """What starts uv, once pip has installed it."""
+    """The command that starts uv, once pip has installed it."""
 
     @classmethod
     def of(cls, python: PythonFacts) -> Pip:

@@ -1,4 +1,4 @@
-"""Facts of the Python that runs edge-rnn, and the system that pip sees with it."""
+"""Facts about the Python that runs edge-rnn, and about the system as its pip sees it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class PythonFacts:
     """CPython, PyPy, ..."""
     version: str
     bits: int
-    """Of a pointer: a 32-bit Python runs on a 64-bit kernel, too."""
+    """Bits of a pointer. A 64-bit kernel can run a 32-bit Python."""
     executable: str
     system: System
     has_pip: bool
-    """Environments that uv makes have none."""
+    """Whether it has pip. Environments made by uv have none."""
     managed: bool
     """Whether pip installs nothing unless --break-system-packages says so (PEP 668)."""
 
@@ -52,7 +52,7 @@ class PythonFacts:
         return f"{self.implementation} {self.version}, {self.bits} bit{libc}, {self.executable}"
 
     def to_json(self) -> dict[str, Any]:
-        """The fields; the system as `--for` takes it."""
+        """The fields, with the system as `--for` reads it."""
         return {**asdict(self), "system": str(self.system)}
 
 
@@ -93,14 +93,14 @@ def _abi() -> str:
 
 
 def _managed() -> bool:
-    """Whether pip refuses to install here: outside of an environment, in a Python that the system keeps
-    (PEP 668), as Debian's and its kin's."""
+    """Whether pip refuses to install: outside of an environment, in a Python that the system manages
+    (PEP 668), as in Debian and its derivatives."""
     mark = Path(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")
     return sys.prefix == sys.base_prefix and mark.exists()
 
 
 def libc_version() -> tuple[str, tuple[int, int]]:
-    """(GLIBC or MUSL, its version), or ("", (0, 0)) where there is neither, as on other systems."""
+    """(GLIBC or MUSL, its version), or ("", (0, 0)) on systems with neither."""
     return _glibc() or _musl(MUSL_LOADERS) or ("", (0, 0))
 
 
@@ -113,7 +113,7 @@ def _glibc() -> tuple[str, tuple[int, int]] | None:
 
 
 def _musl(loaders: str) -> tuple[str, tuple[int, int]] | None:
-    """As its dynamic loader says when it is started without a program (PEP 656)."""
+    """What the dynamic loader of musl prints when it is started without a program (PEP 656)."""
     for loader in sorted(glob.glob(loaders)):
         try:
             result = subprocess.run([loader], capture_output=True, text=True, timeout=10, check=False)

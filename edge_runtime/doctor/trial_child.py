@@ -2,8 +2,8 @@
 
     python -m edge_runtime.doctor.trial_child ENGINE RECORD MODEL
 
-Before each stage, and after it, a line of JSON is appended to the file RECORD, so that what is in it
-when the process dies says where. MODEL may be empty.
+Before and after each stage, a line of JSON is appended to the file RECORD. If the process dies, the file
+shows in which stage. MODEL may be empty.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _import_engine(engine: str) -> None:
 
 
 def _verified(model: str, engine: str) -> dict[str, Any]:
-    """The verification as JSON has it; of a file without probes one window of zeros is run."""
+    """The verification as JSON; for a file without probes, one window of zeros is run instead."""
     import numpy as np
 
     from edge_runtime.inference.classifier import Classifier
@@ -75,8 +75,8 @@ def _opened(model: str, engine: str) -> Any:
 def has_delegate(interpreter: Any) -> bool | None:
     """Whether an interpreter handed operators to a delegate, which by default is XNNPACK.
 
-    None where the engine does not tell. Its message on standard error says the same, but when it is
-    printed differs from engine to engine.
+    None if the engine does not tell. Its message on standard error says the same, but each engine prints
+    it at another time.
     """
     operators = getattr(interpreter, "_get_ops_details", None)
     return any(item["op_name"] == "DELEGATE" for item in operators()) if operators else None

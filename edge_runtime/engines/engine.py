@@ -134,7 +134,9 @@ def _first_importable(installed: tuple[str, ...]) -> str:
         "no TFLite engine is installed: pip install tflite-runtime (CPython 3.9 to 3.11 on Linux) "
         "or pip install ai-edge-litert"
     )
-    raise EngineError(f"{problem} ('edge-rnn doctor' says more; --engine numpy works without, slowly)")
+    raise EngineError(
+        f"{problem}. 'edge-rnn doctor' says more. --engine numpy works without a TFLite engine, slowly."
+    )
 
 
 def _import_engine(name: str) -> Any:
@@ -166,7 +168,7 @@ def open_interpreter(
         raise EngineError(f"{name} refuses the model: {short_reason(error)}") from error
     except SystemError as error:  # an engine that imports numpy only now, built for another one
         cause = short_reason(error.__cause__ or error)
-        raise EngineError(f"{name} cannot run: {cause} ('edge-rnn doctor' says more)") from error
+        raise EngineError(f"{name} cannot run: {cause}. 'edge-rnn doctor' says more.") from error
 
 
 def _check_options(threads: int, kernels: str) -> None:

@@ -1,4 +1,4 @@
-"""Optional packages: imported when a command needs them, with one line that says how to get them."""
+"""Optional packages: imported when a command needs them, with an error that says how to install them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from edge_runtime.errors import EdgeRnnError
 
 @contextlib.contextmanager
 def uncollected() -> Iterator[None]:
-    """Without garbage collection: around imports, whose many objects all stay, it only costs time."""
+    """Without garbage collection, which only costs time around imports: their objects all stay."""
     before = gc.isenabled()
     gc.disable()
     try:
@@ -25,7 +25,7 @@ def uncollected() -> Iterator[None]:
 
 
 def quiet_exit() -> None:
-    """Let native code print nothing on file descriptor 2 once Python has ended; for a command."""
+    """Silence native code that writes to standard error while Python ends. For commands only."""
     atexit.register(_silence)
 
 
@@ -35,7 +35,7 @@ def _silence() -> None:
 
 
 def _held_back() -> IO[bytes]:
-    """A file that no other process sees, in memory where the system has such."""
+    """A file that no other process sees, in memory if the system offers that."""
     if hasattr(os, "memfd_create"):
         return open(os.memfd_create("stderr"), "w+b")
     import tempfile
@@ -45,12 +45,11 @@ def _held_back() -> IO[bytes]:
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back what native code prints on file descriptor 2; on an exception it is printed.
+    """Hold back what native code writes to file descriptor 2, and print it only after an exception.
 
-    Not on one of ours, whose sentence says it all.
-
-    For the start-up messages of a large library in a command of its own: the descriptor belongs to the
-    whole process. Does nothing where there is no standard error or no place to hold it.
+    After an EdgeRnnError it is not printed, because that message is complete. For commands only, around
+    the start of a large library: the descriptor belongs to the whole process. Does nothing without a
+    standard error or a place to hold its output.
     """
     with contextlib.ExitStack() as stack:
         try:

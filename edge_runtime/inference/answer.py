@@ -24,7 +24,7 @@ class Answer:
     position: int
     """Index of the window in the file from 0, or number from 1 of the line or row."""
     alone: bool
-    """Whether the file holds this window only."""
+    """Whether this is the only window of the file."""
     ranking: tuple[tuple[str, float], ...] = ()
     """Label and probability, the best first."""
     logits: tuple[float, ...] = ()

@@ -164,8 +164,8 @@ class Classifier(AbstractContextManager["Classifier"]):
         found = (inputs[0], outputs[0], len(inputs) - 1)
         if found != expected or inputs[1:] != outputs[1:]:
             raise ModelError(
-                f"{self.path}: metadata and model disagree: expected a row {expected[0]}, logits "
-                f"{expected[1]} and {expected[2]} states, found inputs {inputs} and outputs {outputs}"
+                f"{self.path}: metadata and model disagree. Expected a row {expected[0]}, logits "
+                f"{expected[1]} and {expected[2]} states, found inputs {inputs} and outputs {outputs}."
             )
         return StepModel(self._interpreter, self.spec.normalization)
 
@@ -177,8 +177,8 @@ class Classifier(AbstractContextManager["Classifier"]):
         found_input, found_output = list(source["shape"]), list(result["shape"])
         if found_input != expected_input or found_output != expected_output:
             raise ModelError(
-                f"{self.path}: metadata and model disagree: expected input {expected_input} and "
-                f"output {expected_output}, found {found_input} and {found_output}"
+                f"{self.path}: metadata and model disagree. Expected input {expected_input} and "
+                f"output {expected_output}, found {found_input} and {found_output}."
             )
         tensor = InputTensor(source, self.spec.normalization)
         self._run, run_bytes = window_runners(self._interpreter, tensor, result, self._name)
@@ -250,7 +250,7 @@ class Classifier(AbstractContextManager["Classifier"]):
     def checked(self, windows: Any) -> NDArray[Any]:
         """Raw windows as an array `[N, steps, features]` of a dtype that `predict` takes.
 
-        Raises InputError for any others, and warns as `predict` does.
+        Raises InputError for other dtypes and shapes, and warns as `predict` does.
         """
         pixels = self._expected is _UINT8
         batch = checked_windows(windows, *self._window_shape, integers=not pixels)
@@ -261,7 +261,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         return batch
 
     def verify(self) -> Verification:
-        """Run the probes that the file carries in this engine; truthy when all came out as expected.
+        """Run the probes that the file carries in this engine; truthy when all of them pass.
 
         Raises ModelError for a file without probes, or with damaged ones.
         """
@@ -272,8 +272,8 @@ class Classifier(AbstractContextManager["Classifier"]):
         probes = read_probes(self._file, self.path)
         if probes is None:
             raise ModelError(
-                f"{self.path}: carries no probes, so it cannot be verified: it was written by an older "
-                "edge-rnn (convert it again)"
+                f"{self.path}: carries no probes, so that it cannot be verified. It was written by an "
+                "older edge-rnn. Convert it again."
             )
         parity = self.spec.parity
         return verify_probes(
@@ -289,7 +289,7 @@ class Classifier(AbstractContextManager["Classifier"]):
     def logits_by_row(self, windows: Any) -> NDArray[np.float32]:
         """The logits after every row of raw windows, float32 `[N, steps, classes]`, of a step file.
 
-        Takes and raises what `predict` does, and raises ModelError for a file that is not a single step.
+        Takes and raises what `predict` does. Raises ModelError for an unrolled file.
         """
         batch = self.checked(windows)
         logits = np.empty((len(batch), self.spec.steps, self._classes), np.float32)
@@ -313,9 +313,9 @@ class Classifier(AbstractContextManager["Classifier"]):
         return found
 
     def _stepping(self) -> StepModel:
-        """The step model. Raises EngineError when closed, and ModelError for a file of whole windows."""
+        """The step model. Raises EngineError when closed, and ModelError for an unrolled file."""
         if self.spec.graph != STEP:
-            raise ModelError(f"{self.path}: takes whole windows: --graph step makes a file for rows")
+            raise ModelError(f"{self.path}: takes whole windows. Convert with --graph step for rows.")
         if self._step_model is None:
             raise EngineError(f"{self.path}: the classifier is closed")
         return self._step_model
@@ -333,8 +333,8 @@ class Classifier(AbstractContextManager["Classifier"]):
 
     def __reduce__(self) -> str:
         raise TypeError(
-            "a Classifier cannot be pickled or copied, as it holds an engine: pass its path on, "
-            "and open it there"
+            "a Classifier cannot be pickled or copied, because it holds an engine. Pass its path and "
+            "open the file again."
         )
 
     def __exit__(self, *error: object) -> None:
@@ -344,12 +344,12 @@ class Classifier(AbstractContextManager["Classifier"]):
 def _check_shareable(spec: Metadata, path: str, kernels: str) -> None:
     """Raises EngineError for a file whose steps cannot share one packed copy of their weights."""
     if kernels not in ("default", SHARED_WEIGHTS):
-        raise EngineError(f"{path}: shared weights are a kind of kernels: leave out {kernels!r}")
+        raise EngineError(f"{path}: shared weights have kernels of their own. Leave out {kernels!r}.")
     if spec.shared_weights:
         return
     if spec.precision == "int16x8":
         raise EngineError(
-            f"{path}: shared weights are for every precision but int16x8, and this file is in it"
+            f"{path}: shared weights are for every precision but int16x8, and this file is int16x8"
         )
     raise EngineError(
         f"{path}: its record does not say that the steps can share weights. It was written by an older "

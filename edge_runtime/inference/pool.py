@@ -102,7 +102,7 @@ class ClassifierPool(AbstractContextManager["ClassifierPool"]):
         return [Prediction(int(row.argmax()), row, self._labels) for row in logits]
 
     def close(self) -> None:
-        """Free every interpreter, when it has predicted what it was given. Closing twice is fine."""
+        """Free every interpreter once it has finished its windows. Closing twice is fine."""
         with self._lock:
             self._closed = True
         self._threads.shutdown()

@@ -22,7 +22,7 @@ def checked_windows(windows: Any, steps: int, features: int, *, integers: bool =
         array = np.asarray(windows)
     except ValueError as error:  # ragged nested lists
         raise InputError(
-            f"the window is no rectangular array of numbers: expected {steps} rows of "
+            f"the window is not a rectangular array of numbers: expected {steps} rows of "
             f"{features} values ({error})"
         ) from None
     _check_dtype(array, "window", integers)
@@ -42,7 +42,7 @@ def checked_row(row: Any, features: int, *, integers: bool = False) -> NDArray[A
     try:
         array = np.asarray(row)
     except ValueError as error:  # ragged nested lists
-        raise InputError(f"the row is no list of {features} numbers ({error})") from None
+        raise InputError(f"the row is not a list of {features} numbers ({error})") from None
     _check_dtype(array, "row", integers)
     if array.shape != (features,):
         raise InputError(f"the row has shape {list(array.shape)}: expected [{features}]")

@@ -1,7 +1,7 @@
-"""Functions from a raw window to its logits in an open engine, with all that they call looked up once.
+"""Functions from a raw window to its logits in an open engine; what they call is looked up once.
 
-A window takes some tens of microseconds in all: around the engine's set_tensor, invoke and get_tensor
-every attribute and check is felt.
+A window takes some tens of microseconds in all. Around the engine's set_tensor, invoke and get_tensor,
+every attribute and check counts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     WindowRunner = Callable[[NDArray[Any], NDArray[np.float32]], None]
     """Computes the logits of a raw window `[steps, features]` into a float32 array `[1, classes]`.
 
-    Raises InputError for a window or logits that are no numbers, and EngineError when the engine fails.
+    Raises InputError for a window or logits with NaN or infinity, and EngineError when the engine fails.
     """
 
 

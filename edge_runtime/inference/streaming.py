@@ -1,4 +1,4 @@
-"""Rows as they arrive: the classifier of a stream, one row in, at times a prediction out."""
+"""Classifies a stream of rows: one row in, and a prediction out when one is due."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class StreamingClassifier(AbstractContextManager["StreamingClassifier"]):
         return Prediction(int(logits.argmax()), logits, self.labels)
 
     def _watch_unit(self, raw: NDArray[Any]) -> None:
-        """As Classifier does for a window: one row of a picture may well be dark."""
+        """Warn as Classifier does, but for a whole window: one row of a picture may well be dark."""
         self._largest = max(self._largest, np.inf if raw.dtype == np.uint8 else float(raw.max()))
         if self.rows == self.spec.steps and 0 < self._largest <= 1:
             warnings.warn(
@@ -159,7 +159,7 @@ class StreamingClassifier(AbstractContextManager["StreamingClassifier"]):
             )
 
     def _slide(self, raw: NDArray[Any]) -> Prediction | None:
-        """Every row is stored twice, `steps` apart, so the last `steps` rows always lie in one piece."""
+        """Every row is stored twice, `steps` rows apart, so the last `steps` rows are contiguous."""
         steps = self.spec.steps
         self.spec.normalization.apply(raw)  # refuses the row now, not a window with it in it later
         if raw.dtype != np.uint8 and self._twice.dtype == np.uint8:
@@ -188,6 +188,6 @@ def _check_graph(path: str | Path, *, trust: bool) -> None:
     """Raises InputError for an unrolled file, before an engine is opened, which prints things."""
     if read_model_file(path, trust=trust).metadata.graph != STEP:
         raise InputError(
-            f"{path}: --restart is for a step file: every window of this unrolled file starts from "
-            "zero states anyway"
+            f"{path}: --restart is for step files. Every window of this unrolled file starts from zero "
+            "states anyway."
         )

@@ -1,4 +1,4 @@
-"""Runs a file's probes in the engine that classifies, and says whether it computes what it should."""
+"""Runs a file's probes in the engine that classifies, and compares the logits with the full model's."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Mismatch:
     found: str
     """The classes' labels."""
     difference: float
-    """Largest difference of a logit; infinite when a logit was no number."""
+    """Largest difference of a logit; infinite when a logit was NaN or infinite."""
     row: int | None = None
-    """Of a step file: the row after which it shows, from 1."""
+    """In a step file: the row, from 1, after which the difference is largest."""
 
     def __str__(self) -> str:
         """One line."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def parse_line(line: str, steps: int, features: int) -> NDArray[np.float64]:
-    """One window from one line: a JSON array (nested or flat), or numbers apart by comma or space.
+    """One window from one line: a JSON array (nested or flat), or numbers separated by commas or spaces.
 
     Returns `[steps, features]`. Raises InputError saying what was expected and found.
     """
@@ -35,7 +35,7 @@ def parse_row(line: str, features: int) -> NDArray[np.float64]:
 def _numbers(line: str, what: str) -> NDArray[np.float64]:
     text = line.strip()
     if "," in text and not all(part.strip() for part in text.strip("[]").split(",")):
-        raise InputError(f"not a {what} of numbers: nothing stands between two commas, or after one")
+        raise InputError(f"not a {what} of numbers: a number is missing beside a comma")
     if any(odd in text for odd in ("_", "true", "false")):  # 1_0 is ten to Python, true is 1 to numpy
         raise InputError(f"not a {what} of numbers: it holds something else")
     try:

@@ -1,4 +1,4 @@
-"""What a model file says of itself: the read side of the contract in docs/reference/format.md.
+"""What a model file says about itself: the read side of the contract in docs/reference/format.md.
 
 A model file is a TFLite FlatBuffer with a ZIP archive appended, TFLite's own convention for
 associated files: every TFLite interpreter loads it, every ZIP reader lists it. The archive holds
@@ -28,14 +28,14 @@ FORMAT_VERSION = 2
 
 UNROLLED, STEP = "unrolled", "step"
 GRAPH_VERSIONS = {UNROLLED: 1, STEP: 2}
-"""Graph of a file -> the version it is written in: the oldest whose readers use it rightly."""
+"""Graph of a file -> the format version it is written in: the oldest whose readers use it correctly."""
 
 RECORD_NAME = "edge_rnn.json"
 LABELS_NAME = "labels.txt"
 PROBES_NAME = "probes.bin"
 
 MOST_VALUES = 1 << 22
-"""Of a window. In a step file nothing but the record says how many rows it has."""
+"""Limit on the values of a window. In a step file only the record says how many rows a window has."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ class Metadata:
     graph: str = UNROLLED
     """unrolled: a window in, its logits out; step: a row and states in, logits and new states out."""
     states: tuple[str, ...] = ()
-    """Of a step: the states' names, in the order of the FlatBuffer's inputs and outputs 1, 2, ..."""
+    """In a step file: the names of the states, in the order of the FlatBuffer's inputs from 1 on."""
     probe_fields: dict[str, Any] | None = None
-    """What the archive's probes are, as a JSON object: see `probes`. None in a file without them."""
+    """The record of the archive's probes as a JSON object: see `probes`. None without probes."""
     shared_weights: bool = False
     """Whether one packed copy of each matrix can serve all steps (engines.shared_weights)."""
 
@@ -87,8 +87,8 @@ class Metadata:
     def parity(self) -> ParityReport | None:
         """The proof: how the file agreed with the full model when it was made.
 
-        Read on first use: to classify, a device does not need it. Raises ModelError for a damaged one,
-        as `check` does, which names the file.
+        Read on first use, because a device does not need it to classify. Raises ModelError when it is
+        damaged; `check` does the same and names the file.
         """
         if self.proof is None:
             return None
@@ -99,7 +99,7 @@ class Metadata:
 
     @cached_property
     def probes(self) -> ProbeRecord | None:
-        """What the archive's probes are, read as `parity` is."""
+        """The record of the archive's probes, read as `parity` is."""
         if self.probe_fields is None:
             return None
         from edge_runtime.model_file.probe_record import ProbeRecord
@@ -116,7 +116,7 @@ class Metadata:
         return replace(self, proof=_as_read(report.to_json()))
 
     def check(self, path: str | Path) -> Metadata:
-        """Read all that is read on first use. Raises ModelError naming `path` where it is damaged."""
+        """Read what is read on first use. Raises ModelError naming `path` if it is damaged."""
         try:
             _ = self.parity, self.probes
         except ModelError as error:
@@ -174,7 +174,7 @@ class Metadata:
 
 
 def _as_read(record: dict[str, Any]) -> dict[str, Any]:
-    """`record` as it comes back from a file."""
+    """`record` as it would be read back from a file."""
     result: dict[str, Any] = json.loads(json.dumps(record))
     return result
 
@@ -187,10 +187,12 @@ def _known_graph(name: object) -> str:
 
 @contextlib.contextmanager
 def damaged_record(where: str = "") -> Iterator[None]:
-    """Turns what reading the record raises into a sentence."""
+    """Turns what reading the record raises into ModelError. `where`: the start of its message."""
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"{where}damaged metadata: {RECORD_NAME} lacks or misstates {reason(error)}"
-        ) from None
+        if isinstance(error, KeyError):
+            problem = f"{reason(error)} in {RECORD_NAME} is missing"
+        else:
+            problem = f"{RECORD_NAME} is invalid ({reason(error)})"
+        raise ModelError(f"{where}the metadata is damaged: {problem}") from None

@@ -21,7 +21,7 @@ class Normalization:
     """normalized = (raw - mean) / std, in float32.
 
     `mean` and `std` hold one value for all features, or one value per feature. `dtype` is that of the
-    raw training windows ("uint8" or "float32"): it tells in which unit a raw window is expected.
+    raw training windows ("uint8" or "float32"), and tells the unit in which a raw window is expected.
     """
 
     mean: tuple[float, ...]
@@ -49,13 +49,15 @@ class Normalization:
     def from_json(cls, record: dict[str, Any]) -> Normalization:
         """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError on anything else.
 
-        Anything else is also a mean or std with which a byte has no normalized value in float32: such a
-        model could answer nothing.
+        This includes a mean or std for which a byte has no normalized value in float32: such a model
+        could answer nothing.
         """
         result = cls(numbers(record, "mean"), numbers(record, "std"), text(record, "dtype"))
         with np.errstate(all="ignore"):
             mean, std = np.asarray(result.mean, np.float32), np.asarray(result.std, np.float32)
             values = [mean, std, (0 - mean) / std, (255 - mean) / std]
         if not all(np.isfinite(part).all() for part in values):
-            raise ValueError("normalization: mean and std are finite in float32, and std is not 0")
+            raise ValueError(
+                "normalization: expected mean and std to be finite in float32, and std not to be 0"
+            )
         return result

@@ -1,11 +1,11 @@
 """Probes: a few windows in the model file, with the full model's logits, to run on the device.
 
-An engine may load a file and compute something else than the engines of its proof did: another version,
-another CPU, a model changed by other tools. The probes find out in the device's own engine, through
-the same code that classifies.
+An engine may load a file and compute something else than the engines of its proof did, because of its
+version, the CPU, or tools that changed the model. The probes find out in the device's own engine,
+through the code that classifies.
 
 Content of probes.bin (docs/reference/format.md): the raw windows `[count, steps, features]` in their own
-dtype unless they are synthetic, then the full model's logits in float32, `[count, classes]` or, of a
+dtype unless they are synthetic, then the full model's logits in float32, `[count, classes]` or, in a
 step file, `[count, rows, classes]`; little-endian, C order, nothing else.
 """
 
@@ -24,7 +24,7 @@ from edge_runtime.model_file.probe_record import ProbeRecord, Synthetic
 from edge_runtime.model_file.read_file import ModelFile
 
 MOST_SYNTHETIC = 1 << 24
-"""Values of synthetic windows: four windows of the largest size, and seconds to make."""
+"""Limit on the values of synthetic windows: four windows of the largest size, made in seconds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +35,12 @@ class Probes:
     windows: NDArray[Any]
     """Raw, `[count, steps, features]`, uint8 or float32."""
     logits: NDArray[np.float32]
-    """The full model's, `[count, classes]`; of a step file `[count, rows, classes]`, after each of the
-    record's rows."""
+    """The full model's logits `[count, classes]`; in a step file `[count, rows, classes]`, after each of
+    the record's rows."""
 
     @property
     def final(self) -> NDArray[np.float32]:
-        """Those after the last row, `[count, classes]`."""
+        """The logits after the last row, `[count, classes]`."""
         return self.logits[:, -1] if self.record.rows else self.logits
 
     def to_bytes(self) -> bytes:
@@ -64,11 +64,11 @@ def read_probes(file: ModelFile, path: str) -> Probes | None:
     content = file.probes or b""
     if len(content) != expected:
         raise ModelError(
-            f"{path}: damaged: {PROBES_NAME} has {len(content)} bytes, expected {expected} "
-            "(copy or convert it again)"
+            f"{path}: damaged. {PROBES_NAME} has {len(content)} bytes, expected {expected}. Copy or "
+            "convert the file again."
         )
     if record.synthetic and math.prod(windows_shape) > MOST_SYNTHETIC:
-        raise ModelError(f"{path}: damaged: its probes would be windows of {list(windows_shape)}")
+        raise ModelError(f"{path}: damaged. Its probes would be windows of {list(windows_shape)}.")
     if record.synthetic:
         windows = synthetic_windows(record.synthetic, windows_shape, record.dtype)
     else:
@@ -82,7 +82,9 @@ def _check_rows(record: ProbeRecord, file: ModelFile, path: str) -> None:
     rows = record.rows
     ascending = all(0 < one < other for one, other in zip(rows, rows[1:]))
     if rows and not (step_file and ascending and rows[-1] == steps):
-        raise ModelError(f"{path}: damaged: its probes name rows that a window of {steps} does not have")
+        raise ModelError(
+            f"{path}: damaged. Its probes name rows that a window of {steps} does not have."
+        )
 
 
 def synthetic_windows(recipe: Synthetic, shape: tuple[int, int, int], dtype: str) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Reads a model file: a FlatBuffer, and behind it a ZIP archive with what edge-rnn says of it.
+"""Reads a model file: a FlatBuffer followed by a ZIP archive with edge-rnn's metadata and probes.
 
 Appending the archive is TFLite's own convention for associated files: every TFLite interpreter loads
 the file, and every ZIP reader lists it. docs/reference/format.md is the contract.
@@ -25,18 +25,18 @@ from edge_runtime.model_file.sha256 import sha256
 from edge_runtime.model_file.zip_reader import ArchiveError, read_directory, unpack
 
 MOST_UNPACKED = {RECORD_NAME: 1 << 22, LABELS_NAME: 1 << 22, PROBES_NAME: 1 << 24}
-"""Entry -> bytes that it may have. JSON of that size, enough for the mean and std of 100,000 features,
-takes some twenty times as much memory; the converter's 8,000 bytes of packed probes inflate to 8 MB at
-most."""
+"""Entry -> bytes that it may have. JSON of that size is enough for the mean and std of 100,000 features,
+and takes about twenty times as much memory. The converter's 8,000 bytes of packed probes inflate to 8 MB
+at most."""
 
 MOST_FILE_BYTES = (1 << 31) + (1 << 26)
-"""Of a file: a FlatBuffer's offsets have 31 bits, and the archive is small."""
+"""Limit on a file: a FlatBuffer's offsets have 31 bits, and the archive is small."""
 
 FILE_IDENTIFIER = b"TFL3"
 """Bytes 4 to 8 of every TFLite FlatBuffer (schema.fbs: file_identifier)."""
 
 DESCRIPTION = "made by edge-rnn"
-"""The FlatBuffer's description. It lies in the first bytes, so a cut file is still known as ours."""
+"""The FlatBuffer's description. It is in the first bytes, so that a cut file is still known as ours."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,15 @@ def read_model_file(path: str | Path, *, trust: bool = False) -> ModelFile:
     """Everything in the model file `path`.
 
     The FlatBuffer is checked against the recorded SHA-256, so a damaged model never reaches an engine,
-    unless `trust` says that it may. Raises ModelError when the file cannot be read, is no TFLite
-    model, is cut short or damaged, carries no edge-rnn metadata, or carries a newer format version.
+    unless `trust` says that it may. Raises ModelError when the file cannot be read, is not a
+    TFLite model, is cut short or damaged, or has no edge-rnn metadata or a newer format version.
     """
     data = read_bytes(path)
     file = parse_model_file(data, path, trust=trust)
     if file is None:
         raise ModelError(
-            f"{path}: a TFLite model without edge-rnn metadata: expected a file written by "
-            f"'edge-rnn convert', with {RECORD_NAME} in the ZIP archive at its end"
+            f"{path}: a TFLite model without edge-rnn metadata. Expected a file written by "
+            f"'edge-rnn convert', with {RECORD_NAME} in the ZIP archive at its end."
         )
     return file
 
@@ -83,11 +83,11 @@ def read_bytes(path: str | Path) -> bytes:
             start, size = file.read(8), os.fstat(file.fileno()).st_size
             if start[4:8] != FILE_IDENTIFIER:
                 raise ModelError(
-                    f"{path}: not a TFLite model (expected the identifier 'TFL3' at byte 4, "
-                    f"found {start[4:8]!r} in a file of {size} bytes)"
+                    f"{path}: not a TFLite model. Expected the identifier 'TFL3' at byte 4, "
+                    f"found {start[4:8]!r} in a file of {size} bytes."
                 )
             if size > MOST_FILE_BYTES:
-                raise ModelError(f"{path}: no TFLite model has {size:,} bytes: expected less than 2 GiB")
+                raise ModelError(f"{path}: has {size:,} bytes, expected less than 2 GiB")
             return start + file.read()
     except OSError as error:
         raise ModelError(f"{path}: cannot read the model file: {error.strerror}") from None
@@ -96,10 +96,10 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def parse_model_file(data: bytes, path: str | Path, *, trust: bool = False) -> ModelFile | None:
-    """`data` in its parts, or None for a model of another maker, without our record.
+    """`data` in its parts, or None for a model without edge-rnn's record.
 
-    `path` is for the messages. Raises ModelError for a file of ours that is too new or damaged; with
-    `trust` a model that does not match its SHA-256 is let through.
+    `path` is for the messages. Raises ModelError for a file of edge-rnn that is too new or damaged; with
+    `trust`, a model that does not match its SHA-256 is accepted.
     """
     content = _read_archive(data, path)
     if content is None:
@@ -109,8 +109,8 @@ def parse_model_file(data: bytes, path: str | Path, *, trust: bool = False) -> M
     flatbuffer = data[: metadata.flatbuffer_bytes]
     if not trust and sha256(flatbuffer) != metadata.flatbuffer_sha256:
         raise ModelError(
-            f"{path}: damaged: the model's bytes do not match the SHA-256 recorded in the file "
-            "(copy or convert it again; --trust loads a model that was changed on purpose)"
+            f"{path}: damaged. The model's bytes do not match the SHA-256 recorded in the file. Copy or "
+            "convert it again; --trust loads a model that was changed on purpose."
         )
     return ModelFile(flatbuffer, metadata, probes)
 
@@ -124,8 +124,8 @@ def _read_archive(data: bytes, path: str | Path) -> tuple[Any, tuple[str, ...], 
     if not {RECORD_NAME, LABELS_NAME} <= set(directory):
         if DESCRIPTION.encode() in data[:256]:
             raise ModelError(
-                f"{path}: cut short or damaged: the metadata that 'edge-rnn convert' appends "
-                "is missing (copy or convert it again)"
+                f"{path}: cut short or damaged. The metadata that 'edge-rnn convert' appends is "
+                "missing. Copy or convert the file again."
             )
         return None
     try:
@@ -136,21 +136,21 @@ def _read_archive(data: bytes, path: str | Path) -> tuple[Any, tuple[str, ...], 
         }
         record = json.loads(contents[RECORD_NAME])
         labels = tuple(contents[LABELS_NAME].decode("utf-8").split("\n"))
-    except (ValueError, RecursionError) as error:  # of the archive, of JSON or of UTF-8
-        raise ModelError(f"{path}: damaged metadata: {reason(error)}") from None
+    except (ValueError, RecursionError) as error:  # damage in the archive, JSON or UTF-8
+        raise ModelError(f"{path}: the metadata is damaged: {reason(error)}") from None
     if not all(labels):
-        raise ModelError(f"{path}: damaged metadata: a label in {LABELS_NAME} is empty")
+        raise ModelError(f"{path}: the metadata is damaged: a label in {LABELS_NAME} is empty")
     return record, labels, contents.get(PROBES_NAME)
 
 
 def _metadata(record: Any, labels: tuple[str, ...], path: str | Path) -> Metadata:
     version = record.get("format_version") if isinstance(record, dict) else None
     if not isinstance(version, int) or version < 1:
-        raise ModelError(f"{path}: damaged metadata: format_version is {reason(version)}")
+        raise ModelError(f"{path}: the metadata is damaged: format_version is {reason(version)}")
     if version > FORMAT_VERSION:
         raise ModelError(
             f"{path}: written in format version {reason(version)}, this edge-rnn reads up to "
-            f"{FORMAT_VERSION}: pip install --upgrade edge-rnn"
+            f"{FORMAT_VERSION}. Run pip install --upgrade edge-rnn."
         )
     with damaged_record(f"{path}: "):
         return Metadata.from_json(record, labels)

@@ -1,11 +1,11 @@
 """A quantized graph as a file: what fine-tuning and the converter agree on.
 
-`convert` writes one: every operator, and scale and zero_point of every tensor of the file it would
-make. `train --finetune` computes with exactly these roundings, moves the weights, and writes the record
-into the new run, from which `convert` makes the file. Neither needs to know how the other works.
+`convert` writes every operator, and the scale and zero_point of every tensor of the file it would make.
+`train --finetune` computes with exactly these roundings, adjusts the weights, and writes the record into
+the new run, from which `convert` makes the file. Neither needs to know how the other works.
 
-The file is an .npz: `graph`, a JSON text with all but the constants, and under `constant/NAME` the real
-values of each constant, float32 (the axis of an operator: int32).
+The file is an .npz. `graph` is a JSON text with everything but the constants; `constant/NAME` holds the
+real values of each constant, float32 (the axis of an operator: int32).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sockets that wait for the source of rows to connect: one peer after the other."""
+"""Sockets that wait for a source of rows to connect, one peer after the other."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from edge_runtime.stream.sources import (
 def listening(source: RowSource) -> Iterator[socket.socket]:
     """A socket that listens at a TCP or Unix address.
 
-    The path of a Unix socket is removed in the end, and before, if it is a socket that nobody listens
-    at. Raises StreamError when the address cannot be had.
+    The path of a Unix socket is removed in the end, and in the beginning if it is a socket without a
+    listener. Raises StreamError when the address cannot be used.
     """
     with contextlib.ExitStack() as stack:
         try:
             server = _tcp_server(source) if source.kind == TCP else _unix_server(source, stack)
         except (OSError, UnicodeError) as error:
             words = system_reason(error) if isinstance(error, OSError) else str(error)
-            raise StreamError(f"{source}: cannot listen there: {words}") from None
+            raise StreamError(f"{source}: cannot listen at this address: {words}") from None
         stack.enter_context(server)
         yield server
 
 
 def address(source: RowSource, server: socket.socket) -> str:
-    """Where `server` listens: the source, with the port that the system has chosen where it was 0."""
+    """The address of `server`: the source, with the port that the system has chosen if it was 0."""
     if source.kind != TCP:
         return str(source)
     return str(RowSource(TCP, *server.getsockname()[:2]))
@@ -72,7 +72,7 @@ def _unix_server(source: RowSource, stack: contextlib.ExitStack) -> socket.socke
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove a socket that an earlier process left; leave one in use, and any other file, to bind."""
+    """Remove a socket that an earlier process left; `bind` refuses any other file."""
     if not (path.exists() and stat.S_ISSOCK(os.stat(path).st_mode)):
         return
     with socket.socket(socket.AF_UNIX) as probe:
@@ -80,6 +80,6 @@ def _remove_stale(path: Path) -> None:
         try:
             probe.connect(str(path))
         except BlockingIOError:
-            return  # somebody listens, and others wait already
+            return  # it has a listener, and other peers are waiting already
         except ConnectionRefusedError:
             path.unlink()

@@ -23,11 +23,11 @@ CHOICES = (
 DEFAULT_BAUD = 115200
 
 CONNECT_SECONDS = 10.0
-"""How long a TCP connection may take to come about."""
+"""Seconds that connecting by TCP may take."""
 
 KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
-"""A TCP peer that is silent is asked after so many seconds, every so many seconds, so many times: one
-that has lost its power or its network is given up after two minutes."""
+"""A silent TCP peer is probed after TCP_KEEPIDLE seconds, then every TCP_KEEPINTVL seconds, TCP_KEEPCNT
+times. A peer that has lost its power or its network is given up after two minutes."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class RowSource:
 
     @property
     def is_socket(self) -> bool:
-        """Whether it has an address that can be listened at."""
+        """Whether it has an address to listen at."""
         return self.kind in (TCP, UNIX)
 
     def __str__(self) -> str:
-        """As `--from` names it, but standard input in words."""
+        """As `--from` names it, with standard input in words."""
         if self.kind == STANDARD_INPUT:
             return "standard input"
         if self.kind == UNIX:
@@ -81,23 +81,23 @@ class Connection:
     """An open source of rows."""
 
     name: str
-    """What messages call it."""
+    """Its name in messages."""
     file: BinaryIO
     """Buffered; read by `lines`."""
     write: Callable[[bytes], object] | None = None
-    """Sends all of some bytes to the other side, where there is one."""
+    """Sends bytes to the other side; None if the source takes no answers."""
     cut: bool = True
-    """Whether the end may come in the middle of a row."""
+    """Whether the connection may end in the middle of a row."""
 
     def lines(self, limit: int) -> Iterator[Line]:
-        """Lines, as row_lines.read_lines gives them. Raises StreamError when it breaks off."""
+        """Lines as lines.read_lines gives them. Raises StreamError when the connection breaks off."""
         try:
             yield from read_lines(self.file, limit, cut=self.cut)
         except OSError as error:
             raise broken_off(self.name, error) from None
 
     def send(self, text: str) -> None:
-        """Send a line to the other side. Raises StreamError when that is gone."""
+        """Send a line to the other side. Raises StreamError when the other side is gone."""
         assert self.write is not None
         try:
             self.write(text.encode() + b"\n")
@@ -106,7 +106,7 @@ class Connection:
 
 
 def broken_off(name: str, error: OSError) -> StreamError:
-    """The error for a connection that ended otherwise than by the other side's closing it."""
+    """The error for a connection that ended without being closed by the other side."""
     return StreamError(f"{name}: the connection broke off: {system_reason(error)}")
 
 
@@ -114,14 +114,14 @@ def system_reason(error: OSError) -> str:
     """The system's words for an error, or those of the library that raised it."""
     if error.errno and error.errno > 0:
         return os.strerror(error.errno)
-    return str(error.strerror or error)  # of socket.gaierror, whose numbers are its own, and pyserial
+    return str(error.strerror or error)  # socket.gaierror has numbers of its own, pyserial has none
 
 
 @contextlib.contextmanager
 def opened_source(source: RowSource) -> Iterator[Connection]:
-    """Open a source; it is closed in the end, which also ends a read in another thread.
+    """Open a source. It is closed in the end, which also ends a read in another thread.
 
-    Raises StreamError when it cannot be opened, InputError for a name or baud rate that cannot be, and
+    Raises StreamError when it cannot be opened, InputError for an impossible name or baud rate, and
     MissingExtraError for a serial port without pyserial.
     """
     with contextlib.ExitStack() as stack:
@@ -130,12 +130,12 @@ def opened_source(source: RowSource) -> Iterator[Connection]:
         except OSError as error:
             raise StreamError(f"{source}: cannot be opened: {system_reason(error)}") from None
         except UnicodeError as error:
-            raise InputError(f"{source}: no name of a host: {error}") from None
+            raise InputError(f"{source}: not a host name: {error}") from None
         yield connection
 
 
 def _standard_input(source: RowSource, stack: contextlib.ExitStack) -> Connection:
-    # Not sys.stdin, whose lock Python wants when it ends: a thread may then be waiting in it for a row.
+    # Not sys.stdin: Python takes its lock when it ends, while a thread may be waiting in it for a row.
     return Connection(str(source), io.BufferedReader(io.FileIO(0, closefd=False)), cut=False)
 
 
@@ -158,7 +158,7 @@ def socket_connection(name: str, peer: socket.socket, stack: contextlib.ExitStac
     if peer.family != socket.AF_UNIX:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in KEEPALIVE.items():
-            if hasattr(socket, option):  # each system has its own
+            if hasattr(socket, option):  # systems differ in the options they have
                 peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     file = stack.enter_context(peer.makefile("rb"))
     stack.callback(_shut_down, peer)
@@ -166,8 +166,8 @@ def socket_connection(name: str, peer: socket.socket, stack: contextlib.ExitStac
 
 
 def _shut_down(peer: socket.socket) -> None:
-    """End a read in another thread, which would hold the file's lock for ever."""
-    with contextlib.suppress(OSError):  # the other side was first
+    """End a read in another thread, which would otherwise hold the file's lock for ever."""
+    with contextlib.suppress(OSError):  # the other side has closed it first
         peer.shutdown(socket.SHUT_RDWR)
 
 
@@ -185,7 +185,7 @@ def _serial(source: RowSource, stack: contextlib.ExitStack) -> Connection:
 
 
 class _SerialBytes(io.RawIOBase):
-    """What a serial port has, at least a byte: pyserial's own file waits until a buffer is full."""
+    """Reads what a serial port has, at least a byte; pyserial's own file waits for a full buffer."""
 
     def __init__(self, port: Any) -> None:
         self._port = port

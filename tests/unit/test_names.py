@@ -18,6 +18,7 @@ ONE_MEANING = {
     "KERNELS",  # each arithmetic of the numpy engine has its kernels
     "Kernel",
     "SUM_LEFT_SHIFT",
+    "TYPE_CHECKING",  # where importing typing would be too early
     "main",  # what runs when a module is started as a program
 }
 """Names that stand in more than one module and mean the same in each."""
