@@ -17,7 +17,6 @@ from edge_runtime.bench.report import OperatorTime
 from edge_runtime.numpy_engine.interpret import PreparedGraph, zeros
 from edge_runtime.numpy_engine.read_graph import read_graph
 from edge_runtime.tflite.graph import Graph, Tensor
-from edge_runtime.tflite.quantization import quantize
 
 
 class _Stopwatch:
@@ -48,7 +47,8 @@ def profile(flatbuffer: bytes, normalized: NDArray[np.float32], seconds: float) 
     """
     graph = read_graph(flatbuffer)
     first, *states = (graph.tensors[name] for name in graph.inputs)
-    inputs = [_as_input(first, normalized), *(zeros(state, 1) for state in states)]
+    rows = normalized if len(first.shape) == normalized.ndim + 1 else normalized[0]
+    inputs = [first.encode(rows[np.newaxis]), *(zeros(state, 1) for state in states)]
     prepared, stopwatch, runs = PreparedGraph(graph), _Stopwatch(graph), 0
     end = time.perf_counter() + seconds
     while runs == 0 or time.perf_counter() < end:
@@ -58,11 +58,3 @@ def profile(flatbuffer: bytes, normalized: NDArray[np.float32], seconds: float) 
         OperatorTime(kind, stopwatch.operators[kind], total / runs / 1e3)
         for kind, total in stopwatch.nanoseconds.most_common()
     ]
-
-
-def _as_input(tensor: Tensor, normalized: NDArray[np.float32]) -> NDArray[Any]:
-    rows = normalized if len(tensor.shape) == normalized.ndim + 1 else normalized[0]
-    affine = tensor.quantization
-    if affine is None:
-        return rows[np.newaxis]
-    return quantize(rows[np.newaxis], affine.scale[0], affine.zero_point, tensor.dtype)

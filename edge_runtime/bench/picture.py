@@ -20,7 +20,7 @@ COLD_START_COLORS = {
 
 
 def require_matplotlib() -> tuple[type[Any], type[Any]]:
-    """Its Figure and its canvas for files. Raises MissingExtraError where it is not installed."""
+    """matplotlib's Figure and its canvas for files. Raises MissingExtraError without matplotlib."""
     with needs_extra("plot", "matplotlib", "edge-rnn bench --plot"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

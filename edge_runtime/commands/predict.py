@@ -53,9 +53,9 @@ def predict(
     """Classify windows with a converted model.
 
     INPUT is an image (PNG, JPEG), an .npy or .npz file (its only array, or x) with one window or many,
-    an IDX file, or a .csv file with one row or one window on each line. - reads windows from standard
-    input, one on each line (numbers separated by commas or spaces, or a JSON array), and answers each
-    with a line of JSON. Values are raw, in the unit of the training data.
+    an IDX file, or a .csv file with one row or one window on each line. If it is -, windows come from
+    standard input, one on each line (numbers separated by commas or spaces, or a JSON array), and each
+    is answered with a line of JSON. Values are raw, in the unit of the training data.
     """
     failed = False
     with opened_pool(model, jobs, **options) as classifier:

@@ -195,7 +195,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         Warns about float windows up to 1 where the model was trained on pixels of 0 to 255.
 
         Args:
-            windows: uint8 or float (a model that was not trained on uint8 takes any integer, too),
+            windows: uint8 or float (any integer as well, if the model was not trained on uint8),
                 `[steps, features]` for one Prediction, `[N, steps, features]` for a list of N.
 
         Raises:

@@ -107,7 +107,7 @@ class StreamingClassifier(AbstractContextManager["StreamingClassifier"]):
         Warns about float rows up to 1 where the model was trained on pixels of 0 to 255.
 
         Args:
-            row: uint8 or float (a model that was not trained on uint8 takes any integer, too),
+            row: uint8 or float (any integer as well, if the model was not trained on uint8),
                 `[features]`, in the unit of the training data.
 
         Raises:

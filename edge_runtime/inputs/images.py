@@ -28,8 +28,7 @@ while it is read, 16 in a picture with transparency."""
 
 
 def read_image(path: Path, steps: int, features: int, *, invert: bool) -> NDArray[np.uint8]:
-    """The picture, uint8 `[steps, features]`: gray, upright (EXIF), on white where it is transparent,
-    resized.
+    """The picture, uint8 `[steps, features]`: upright (EXIF), gray on white, and resized.
 
     `invert` swaps dark and light and stretches the contrast to the full range. Raises InputError naming
     the file when it is not a PNG or JPEG, is damaged, or has more than MOST_PIXELS.
@@ -56,7 +55,7 @@ def _gray(path: Path) -> Image.Image:
     size = path.stat().st_size
     if size > MOST_IMAGE_BYTES:
         raise ValueError(f"{size:,} bytes, expected at most {MOST_IMAGE_BYTES:,}")
-    # From memory, as a damaged PNG lets Pillow ask a file for 4 GiB at once.
+    # From memory, because Pillow asks a file for 4 GiB at once if a damaged PNG says so.
     with Image.open(io.BytesIO(path.read_bytes()), formats=IMAGE_FORMATS) as image:
         if image.width * image.height > MOST_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels, expected at most {MOST_PIXELS:,}")

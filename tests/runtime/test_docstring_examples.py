@@ -19,6 +19,7 @@ from tests.support.model_files import write_model
 CLASSES = (
     "Classifier",
     "ClassifierPool",
+    "Diagnosis",
     "Metadata",
     "ParityReport",
     "Prediction",

@@ -83,7 +83,7 @@ def test_text_with_windows_of_a_file_and_the_numpy_engine(model, tmp_path):
         (["MODEL", "--engine", "coral"], "unknown engine 'coral'"),
         (["MODEL", "--seconds", "0"], "--seconds is 0.0: expected a number above 0"),
         (["MODEL", "--seconds", "inf"], "--seconds is inf: expected a number above 0"),
-        (["MODEL", "--input", "wide.npy"], "wide.npy: an array of shape [1, 5, 4]"),
+        (["MODEL", "--input", "wide.npy"], "wide.npy: the array has shape [1, 5, 4]"),
     ],
 )
 def test_bad_input_is_one_sentence_and_no_picture(model, tmp_path, arguments, message):

@@ -57,7 +57,7 @@ def test_an_entry_of_gigabytes_in_a_model_file(tmp_path, name, claimed):
 def test_entries_packed_by_other_methods_are_refused(tmp_path, method):
     path = write_model(tmp_path / "m.tflite")
     path.write_bytes(Parts.of(path.read_bytes()).file(method))
-    with pytest.raises(ModelError, match=r"m\.tflite: .* is packed by method \d+: expected deflate"):
+    with pytest.raises(ModelError, match=r"m\.tflite: .* is packed by method \d+, expected deflate"):
         read_model(path)
 
 

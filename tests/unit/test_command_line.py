@@ -169,7 +169,7 @@ def test_bytes_that_are_no_text_are_a_bad_line(model):
         (["predict", "MODEL", "absent.png"], "a picture, but the model was trained on numbers"),
         (["predict", "MODEL", "-", "--engine", "coral"], "unknown engine 'coral'"),
         (["predict", "MODEL", "-", "--top", "0"], "--top is 0: expected at least 1"),
-        (["convert", "no-run"], "no-run: not a run directory: expected run.json"),
+        (["convert", "no-run"], "no-run: not a run directory. Expected run.json"),
         (["convert", "no-run", "--precision", "int7"], "unknown precision 'int7'"),
         (["convert", "no-run", "--target", "coral"], "unknown target 'coral'"),
         (["convert", "no-run", "--min-agreement", "99"], "--min-agreement is 99.0: expected 0 to 1"),

@@ -68,8 +68,8 @@ def test_a_proof_of_the_wrong_type_is_a_problem_and_no_crash(tmp_path):
     parts.entries["edge_rnn.json"] = json.dumps(record).encode()
     path.write_bytes(parts.file())
     found = inspect_model(path)
-    assert "damaged metadata" in found.problem
-    assert "damaged metadata" in str(found)
+    assert "the metadata is damaged" in found.problem
+    assert "the metadata is damaged" in str(found)
 
 
 @pytest.fixture(scope="module")
