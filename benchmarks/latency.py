@@ -35,7 +35,7 @@ from convert.targets.precision import offered
 from convert.targets.target import TARGETS
 from edge_runtime.engines.engine import ENGINES
 from edge_runtime.errors import EdgeRnnError
-from edge_runtime.model_file.metadata import read_model
+from edge_runtime.model_file.read_file import read_model
 
 CHECKED_WINDOWS = 200
 NEWER = "litert-2.1"

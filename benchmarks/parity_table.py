@@ -45,9 +45,10 @@ from convert.source_model.source_model import Source, open_run
 from convert.targets.precision import PRECISIONS, offered
 from convert.targets.target import ANY, TARGETS, Target
 from edge_runtime.errors import EdgeRnnError
-from edge_runtime.model_file.metadata import LABELS_NAME, PROBES_NAME, RECORD_NAME, read_model_file
+from edge_runtime.model_file.metadata import LABELS_NAME, PROBES_NAME, RECORD_NAME
 from edge_runtime.model_file.parity_report import EngineParity
 from edge_runtime.model_file.probes import read_probes
+from edge_runtime.model_file.read_file import read_model_file
 
 GROUPS = {
     "matrices": (MATRICES,),

@@ -32,7 +32,7 @@ from convert.pipeline import convert_source
 from convert.source_model.source_model import Source, open_run
 from convert.targets.target import TARGETS
 from edge_runtime.errors import DataError, EdgeRnnError
-from edge_runtime.model_file.metadata import read_model
+from edge_runtime.model_file.read_file import read_model
 
 CHILD = Path(__file__).with_name("batch_child.py")
 BATCHES = (1, 16, 64, 256, 1024)

@@ -7,6 +7,14 @@
 
 Needs numpy and one TFLite engine, never TensorFlow. Importing this package imports neither: the
 public names are loaded on first use (PEP 562), which keeps `edge-rnn --help` fast on a small device.
+
+The names in `__all__` are public: they change only with a note in CHANGELOG.md. Every module and every
+other name is private and may change in any release.
+
+To classify: Classifier, ClassifierPool, StreamingClassifier, and the records they return, Prediction,
+Metadata, ParityReport and Verification. To measure a model: bench_model and its BenchReport. To find out
+what is wrong with a device: examine, examine_system and their Diagnosis. What they raise is an
+EdgeRnnError.
 """
 
 from __future__ import annotations
@@ -18,6 +26,11 @@ from edge_runtime.host.lazy_names import lazy_attributes
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from edge_runtime.bench.measure import bench_model
+    from edge_runtime.bench.report import BenchReport
+    from edge_runtime.doctor.diagnosis import Diagnosis
+    from edge_runtime.doctor.examine import examine
+    from edge_runtime.doctor.examine_system import examine_system
     from edge_runtime.errors import (
         DataError,
         EdgeRnnError,
@@ -32,14 +45,16 @@ if TYPE_CHECKING:
     from edge_runtime.inference.classifier import Classifier, Prediction
     from edge_runtime.inference.pool import ClassifierPool
     from edge_runtime.inference.streaming import StreamingClassifier
+    from edge_runtime.inference.verification import Verification
     from edge_runtime.model_file.metadata import Metadata
     from edge_runtime.model_file.parity_report import ParityReport
-    from edge_runtime.model_file.probes import Verification
 
 _HOMES = {
+    "BenchReport": "edge_runtime.bench.report",
     "Classifier": "edge_runtime.inference.classifier",
     "ClassifierPool": "edge_runtime.inference.pool",
     "DataError": "edge_runtime.errors",
+    "Diagnosis": "edge_runtime.doctor.diagnosis",
     "EdgeRnnError": "edge_runtime.errors",
     "EngineError": "edge_runtime.errors",
     "InputError": "edge_runtime.errors",
@@ -51,14 +66,19 @@ _HOMES = {
     "Prediction": "edge_runtime.inference.classifier",
     "StreamError": "edge_runtime.errors",
     "StreamingClassifier": "edge_runtime.inference.streaming",
-    "Verification": "edge_runtime.model_file.probes",
+    "Verification": "edge_runtime.inference.verification",
     "VerificationError": "edge_runtime.errors",
+    "bench_model": "edge_runtime.bench.measure",
+    "examine": "edge_runtime.doctor.examine",
+    "examine_system": "edge_runtime.doctor.examine_system",
 }
 
 __all__ = [
+    "BenchReport",
     "Classifier",
     "ClassifierPool",
     "DataError",
+    "Diagnosis",
     "EdgeRnnError",
     "EngineError",
     "InputError",
@@ -72,6 +92,9 @@ __all__ = [
     "StreamingClassifier",
     "Verification",
     "VerificationError",
+    "bench_model",
+    "examine",
+    "examine_system",
 ]
 
 __getattr__ = lazy_attributes(__name__, _HOMES)

@@ -1,8 +1,8 @@
 """The console script `edge-rnn`: a click group that loads a subcommand only when it is needed.
 
-The runtime's own commands are listed here; other packages add theirs through entry points of the
-group `edge_rnn.commands`. An entry point must be importable with click alone: what its command needs
-is imported when the command runs.
+COMMANDS lists the runtime's own commands; other packages add theirs through entry points of the group
+`edge_rnn.commands`. An entry point must be importable with click alone: what its command needs is
+imported when the command runs.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ def _entry_points() -> dict[str, EntryPoint]:
 
 
 class LazyGroup(click.Group):
-    """Finds subcommands by name, imports the one asked for, and turns our errors into exit codes."""
+    """Finds subcommands by name, imports the requested one, and turns our errors into exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command's name, sorted."""
         return sorted({*COMMANDS, *_entry_points()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return the command, or None when there is none of that name."""
+        """Import and return the command; None for an unknown name."""
         if cmd_name in COMMANDS:
             module, _, function = COMMANDS[cmd_name].partition(":")
             command: click.Command = getattr(import_module(module), function)
@@ -58,7 +58,9 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error becomes one line on standard error and an exit code."""
-        if isinstance(sys.stdout, io.TextIOWrapper):  # labels and names that a terminal may lack
+        if isinstance(
+            sys.stdout, io.TextIOWrapper
+        ):  # labels and names may hold characters that the terminal lacks
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)

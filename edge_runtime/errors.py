@@ -2,7 +2,7 @@
 
     EdgeRnnError
     |-- InputError         a window, or a file of windows, that cannot be classified (also a ValueError)
-    |-- ModelError         a file that is no model, is damaged, or lacks edge-rnn's metadata
+    |-- ModelError         a file that is not a model, is damaged, or lacks edge-rnn's metadata
     |-- EngineError        no TFLite engine, or the engine refuses or fails on the model
     |-- DataError          a data set or a run directory that cannot be used
     |-- StreamError        a source of rows that cannot be opened, or that broke off
@@ -10,31 +10,30 @@
     `-- ParityError        the converted model disagrees with the full model; carries the report
         `-- VerificationError  it disagrees on the device, on the probes that it carries
 
-Each message is one sentence that names the file or option, what was expected and what was found.
-The command line prints it and exits with `exit_code`.
+Each message is one line: the file or option, what is wrong with it and, where that is not obvious, what
+to do. The command line prints it and exits with `exit_code`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from edge_runtime.model_file.parity_report import ParityReport
-    from edge_runtime.model_file.probes import Verification
-
+from typing import Protocol
 
 LONGEST_REASON = 300
-"""Characters of what another library's exception says that go into a message of ours."""
+"""Most characters of another library's exception that go into a message of ours."""
 
 
 def reason(error: object) -> str:
-    """What an exception, or a text out of a file, says, as part of a sentence.
+    """What an exception or a text from a file says, as part of a sentence.
 
-    One printable line, cut to LONGEST_REASON; never empty, as the name of the exception's type is there
-    where it says nothing.
+    One printable line, cut to LONGEST_REASON. An exception without a message gives the name of its type.
     """
     text = printable(" ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + "..."
+
+
+def short_reason(error: BaseException) -> str:
+    """`reason` for the first line of an exception alone, which says what engines have to say."""
+    return reason(next(iter(str(error).splitlines()), type(error).__name__))
 
 
 def printable(text: str) -> str:
@@ -44,8 +43,21 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+class ProofResult(Protocol):
+    """What a ParityError carries: a ParityReport or a Verification."""
+
+    def __bool__(self) -> bool:
+        """Whether the proof passed."""
+
+    def __str__(self) -> str:
+        """The result as text."""
+
+    def to_json(self) -> object:
+        """The result as JSON: an object or one line of text."""
+
+
 class EdgeRnnError(Exception):
-    """Base of all of them. `exit_code` is what the command line returns."""
+    """Base class of all errors. `exit_code` is what the command line returns."""
 
     exit_code = 2
 
@@ -55,7 +67,7 @@ class InputError(EdgeRnnError, ValueError):
 
 
 class ModelError(EdgeRnnError):
-    """A file that is no model, is truncated or damaged, or lacks edge-rnn's metadata."""
+    """A file that is not a model, is truncated or damaged, or lacks edge-rnn's metadata."""
 
 
 class EngineError(EdgeRnnError):
@@ -84,7 +96,7 @@ class ParityError(EdgeRnnError):
 
     exit_code = 1
 
-    def __init__(self, message: str, report: ParityReport | Verification) -> None:
+    def __init__(self, message: str, report: ProofResult) -> None:
         super().__init__(message)
         self.report = report
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_runtime.engines.engine import KERNELS, open_interpreter
+from edge_runtime.engines.engine import RESOLVERS, open_interpreter
 from edge_runtime.errors import EngineError
 
 
@@ -24,7 +24,7 @@ def main(engine: str, folder: Path) -> None:
     """Every case in every kind of kernels, then the versions."""
     cases = sorted((path for path in folder.glob("*.tflite")), key=lambda path: int(path.stem))
     for case in cases:
-        for kernels in KERNELS:
+        for kernels in RESOLVERS:
             mark = folder / f"{case.stem}-{kernels}.started"
             if not mark.exists():
                 mark.touch()

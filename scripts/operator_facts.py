@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from convert.targets.precision import offered  # noqa: E402
 from convert.targets.target import ANY, TARGETS, Engine  # noqa: E402
-from edge_runtime.doctor.operators import FACTS  # noqa: E402
+from edge_runtime.doctor.operators import OPERATOR_FACTS  # noqa: E402
 from edge_runtime.host.atomic_file import replacing  # noqa: E402
 from edge_runtime.tflite.graph import Op  # noqa: E402
 
@@ -29,9 +29,10 @@ def main() -> None:
     engines = [record(engine) for engine in TARGETS[ANY].engines]
     text = json.dumps({"made_by": "scripts/operator_facts.py", "engines": engines}, indent=1) + "\n"
     if "--check" in sys.argv:
-        stale = FACTS.read_text("utf-8") != text
-        sys.exit(f"{FACTS.name} is not in step: python scripts/operator_facts.py" if stale else None)
-    with replacing(FACTS) as temporary:
+        stale = OPERATOR_FACTS.read_text("utf-8") != text
+        message = f"{OPERATOR_FACTS.name} is not in step: python scripts/operator_facts.py"
+        sys.exit(message if stale else None)
+    with replacing(OPERATOR_FACTS) as temporary:
         temporary.write_text(text, "utf-8")
 
 

@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 
 from convert.proof.environments import fitting_python, make_in  # noqa: E402
 from edge_runtime.doctor.installation import OLDEST_PYTHON  # noqa: E402
-from edge_runtime.doctor.wheels import FACTS, libcs  # noqa: E402
+from edge_runtime.doctor.wheels import WHEEL_FACTS, libcs  # noqa: E402
 from edge_runtime.engines.engine import ENGINES  # noqa: E402
 from edge_runtime.host.atomic_file import replacing  # noqa: E402
 from scripts.engine_table import series  # noqa: E402
@@ -60,7 +60,7 @@ def main() -> None:
         "sources": [SOURCE.format(name) for name in packages],
         "packages": packages,
     }
-    with replacing(FACTS) as temporary:
+    with replacing(WHEEL_FACTS) as temporary:
         temporary.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
 
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 import edge_runtime
 from edge_runtime.errors import DataError
-from edge_runtime.host.optional_packages import needs_extra, quiet_stderr
+from edge_runtime.host.optional_packages import needs_extra
+from edge_runtime.host.quiet import quiet_stderr
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs import run_directory
 from edge_runtime.runs.run_directory import LabelledWindows, RunRecord

@@ -18,7 +18,8 @@ from convert.inspection.report import UNUSED, Inspection, OperatorUse, TensorFac
 from convert.targets.target import TARGETS
 from edge_runtime.errors import ModelError
 from edge_runtime.host.optional_packages import needs_extra
-from edge_runtime.model_file.metadata import MOST_UNPACKED, Metadata, parse_model_file, read_bytes
+from edge_runtime.model_file.metadata import Metadata
+from edge_runtime.model_file.read_file import MOST_UNPACKED, parse_model_file, read_bytes
 from edge_runtime.tflite.flatbuffer_reader import Buffer, MalformedError, Table
 
 MOST_DIMENSIONS = 64

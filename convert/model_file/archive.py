@@ -8,15 +8,9 @@ import zipfile
 import zlib
 
 from edge_runtime.errors import InputError
-from edge_runtime.model_file.metadata import (
-    LABELS_NAME,
-    MOST_UNPACKED,
-    MOST_VALUES,
-    PROBES_NAME,
-    RECORD_NAME,
-    Metadata,
-)
+from edge_runtime.model_file.metadata import LABELS_NAME, MOST_VALUES, PROBES_NAME, RECORD_NAME, Metadata
 from edge_runtime.model_file.probes import Probes
+from edge_runtime.model_file.read_file import MOST_UNPACKED
 
 EARLIEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 """In place of the present time, so that the same model gives the same bytes."""

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from convert.model_file.op_options import OPTIONS
 from convert.model_file.op_versions import op_version
 from edge_runtime.host.optional_packages import needs_extra
-from edge_runtime.model_file.metadata import DESCRIPTION, FILE_IDENTIFIER
+from edge_runtime.model_file.read_file import DESCRIPTION, FILE_IDENTIFIER
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 
 SCHEMA_VERSION = 3

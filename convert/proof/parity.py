@@ -19,8 +19,8 @@ from convert.proof.engines import ProofEngine, ProofEngines
 from convert.proof.environments import without_this_python
 from convert.source_model.source_model import Source
 from edge_runtime.errors import EngineError
-from edge_runtime.model_file.metadata import read_model
 from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, ParityReport
+from edge_runtime.model_file.read_file import read_model
 
 START_SECONDS = 120
 SECONDS_A_WINDOW = 1.0

@@ -1,12 +1,12 @@
 """`edge-rnn bench`: what a model costs on this machine, measured in processes of their own.
 
-    from edge_runtime.bench import bench_model
+    from edge_runtime import bench_model
 
     print(bench_model("mnist-int8.tflite", seconds=2))
 
-`measure` tells the story, `session` starts the processes and `child` is what runs in them; `report` has
-the results, `machine_state` the machine's, `memory` a process's, `operators` the profile of the numpy
-engine, `picture` the bars.
+`measure` is the procedure, `child_session` starts the processes, and `child` runs in them. `report` has
+the results, `machine_state` the state of the machine, `memory` that of a process, `operator_profile` the
+profile of the numpy engine, `picture` the bars.
 """
 
 from __future__ import annotations

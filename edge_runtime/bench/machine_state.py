@@ -1,6 +1,6 @@
-"""What of the machine decides how fast it is: CPU, governor, frequency, temperature, throttling.
+"""The state of the machine that decides its speed: CPU, governor, frequency, temperature, throttling.
 
-Linux shows these as files, not all of them everywhere: what is missing is None, printed as "unknown".
+Linux shows these as files, but not all of them everywhere. A missing one is None, printed as "unknown".
 Sources: the kernel's Documentation/ABI/testing (sysfs-devices-system-cpu, sysfs-class-thermal), and for
 the Raspberry Pi the documentation of `vcgencmd get_throttled`.
 """
@@ -21,7 +21,7 @@ _PI_BITS = ("under-voltage", "frequency capped", "throttled", "soft temperature 
 """Bits 0 to 3: now. Bits 16 to 19: the same, at some time since the start."""
 _PI_SINCE_START = 16
 _COOLS_THE_CPU = ("cpufreq", "processor", "cpuidle")
-"""In the type of a cooling device that slows the CPU down."""
+"""Words in the type of a cooling device that slows the CPU down."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,15 @@ class MachineState:
     cpu: str
     """The board's and the CPU's names."""
     cores: int
-    """Those that this process may use."""
+    """Number of cores that this process may use."""
     governor: str | None
-    """cpufreq's, of the first core, e.g. "ondemand"."""
+    """The governor of the first core (cpufreq), e.g. "ondemand"."""
     frequency_mhz: float | None
     max_frequency_mhz: float | None
     temperature_c: float | None
-    """Of the hottest thermal zone."""
+    """Temperature of the hottest thermal zone, in degrees Celsius."""
     throttling: tuple[str, ...] | None
-    """What slows the CPU down, or has done so since the start; () for nothing."""
+    """Reasons that slow the CPU down, or have done so since the start; () for none."""
 
     def __str__(self) -> str:
         """One line."""
@@ -47,7 +47,7 @@ class MachineState:
 
     @property
     def conditions(self) -> str:
-        """What may change from one moment to the next, as text."""
+        """The part that may change from one moment to the next, as text."""
         throttling = None if self.throttling is None else ", ".join(self.throttling) or "none"
         temperature = None if self.temperature_c is None else f"{self.temperature_c:.1f} C"
         known = {
@@ -66,7 +66,7 @@ class MachineState:
 
 
 def read_machine_state(root: Path = Path("/")) -> MachineState:
-    """The state now; `root` is where /proc and /sys are found."""
+    """The state now; `root` is the folder that contains proc and sys."""
     frequencies = root / _CPU / "cpu0" / "cpufreq"
     return MachineState(
         cpu=str(read_processor(root)),
@@ -86,7 +86,7 @@ def _temperature(root: Path) -> float | None:
 
 
 def _throttling(root: Path) -> tuple[str, ...] | None:
-    """Everything that any of the sources says; None when there is no source."""
+    """What any of the sources reports; None without a source."""
     sources = (_pi_flags(root), _cooling(root), _intel_count(root))
     known = [source for source in sources if source is not None]
     return tuple(text for source in known for text in source) if known else None
@@ -148,7 +148,7 @@ def _text(path: Path) -> str | None:
 
 
 def _scaled(path: Path, divisor: float) -> float | None:
-    """The file's number divided; None when there is no file or no number in it."""
+    """The number in the file divided by `divisor`; None without a file or a number."""
     try:
         return float(_text(path) or "") / divisor
     except ValueError:

@@ -1,6 +1,6 @@
-"""The story of `edge-rnn bench`: cold starts, latency, profile and throughput of one model or two.
+"""The procedure of `edge-rnn bench`: cold starts, latency, profile and throughput of one model or two.
 
-Two models take turns in everything, in short rounds: what slows the machine down for a while then slows
+Two models take turns in everything, in short rounds. Whatever slows the machine down for a while slows
 both, and their ratio is taken round by round.
 """
 
@@ -30,13 +30,13 @@ from edge_runtime.errors import InputError
 
 COLD_STARTS = 5
 ROUND_SECONDS = 0.05
-"""Of one model's turn; long enough for hundreds of runs, or for a few of a slow model."""
+"""Duration of one model's turn: long enough for hundreds of runs, or for a few of a slow model."""
 FEWEST_ROUNDS = 5
 BATCH_ROUNDS = 5
 BATCH_SECONDS = 0.05
-"""How long a batch takes, about."""
+"""Approximate duration of a batch."""
 LARGEST_BATCH = 4096
-"""Windows; more would only take memory."""
+"""Limit on the windows of a batch; more would only take memory."""
 
 Figures = dict[str, Any]
 Opener = Callable[..., AbstractContextManager[Session]]
@@ -53,12 +53,29 @@ def bench_model(
     shared_weights: bool = False,
     trust: bool = False,
 ) -> BenchReport:
-    """Measure the file `model`, and `compare` in turns with it, each figure for about `seconds`.
+    """Measure a model file: cold start, latency, throughput and memory.
 
-    `source`: a file of raw windows (see windows.read_windows); without it they are random, in the unit
-    of the training data. The other options are those of Classifier; throughput is measured for other
-    numbers of threads as well. Raises InputError for `seconds` that are no number above 0, and what
-    Classifier and read_windows raise.
+    Example:
+        from edge_runtime import bench_model
+
+        print(bench_model("model.tflite", seconds=0.5))
+
+    Args:
+        model: A file written by `edge-rnn convert`.
+        compare: Another file, measured in turns with the first.
+        seconds: Approximate duration of each measurement, above 0.
+        source: A file of raw windows, as `edge-rnn predict` reads it. By default the windows are random,
+            in the unit of the training data.
+        engine: As for Classifier.
+        threads: Number of threads of the engine. Throughput is measured for other numbers as well.
+        shared_weights: As for Classifier.
+        trust: As for Classifier.
+
+    Raises:
+        InputError: `seconds` is not above 0, or `source` cannot be used.
+        DataError: `source` is a damaged IDX file.
+        ModelError: As Classifier.
+        EngineError: As Classifier.
     """
     if not 0 < seconds < math.inf:
         raise InputError(f"--seconds is {seconds}: expected a number above 0")
@@ -73,7 +90,7 @@ def bench_model(
     starts = cold_starts(models, opener)
     latencies, ratio, profiles = steady(models, seconds, opener)
     facts = starts[0][0]
-    tried = settings(facts["engine"], before.cores)
+    tried = threads_and_jobs(facts["engine"], before.cores)
     throughputs = all_throughputs(models, seconds, opener, latencies, tried)
     return BenchReport(
         engine=facts["engine"],
@@ -90,7 +107,7 @@ def bench_model(
 
 
 def cold_starts(models: Sequence[str], opener: Opener) -> list[list[Figures]]:
-    """For each model the first answers of COLD_STARTS processes."""
+    """The first answers of COLD_STARTS processes for each model."""
     found: list[list[Figures]] = [[] for _ in models]
     for _ in range(COLD_STARTS):
         for path, facts in zip(models, found):
@@ -115,7 +132,7 @@ def steady(
 def in_turns(
     sessions: Sequence[Session], rounds: int, requests: Sequence[dict[str, Any]]
 ) -> list[list[Any]]:
-    """Each session's answers to its request, one a round; the order turns by one each round."""
+    """Each session's answers to its request, one in each round; the order rotates by one each round."""
     answers: list[list[Any]] = [[] for _ in sessions]
     for k in range(rounds):
         for n in (*range(k % len(sessions), len(sessions)), *range(k % len(sessions))):
@@ -137,7 +154,7 @@ def _latency(rounds: list[list[int]], warm_up: Figures) -> Latency:
 
 
 def latency_ratio(rounds: list[list[list[int]]]) -> Ratio | None:
-    """Of the first of two models by the second, from each one's times round by round; else None."""
+    """Ratio of the first model to the second, from their times round by round; None for one model."""
     if len(rounds) != 2:
         return None
     pairs = [statistics.median(one) / statistics.median(other) for one, other in zip(*rounds)]
@@ -145,8 +162,8 @@ def latency_ratio(rounds: list[list[list[int]]]) -> Ratio | None:
     return Ratio(median, lower, upper, len(pairs))
 
 
-def settings(engine: str, cores: int) -> list[tuple[int, int]]:
-    """Threads and jobs to try: powers of two up to the cores, of one kind at a time."""
+def threads_and_jobs(engine: str, cores: int) -> list[tuple[int, int]]:
+    """Threads and jobs to try: powers of two up to the number of cores, one of the two at a time."""
     more = [2**k for k in range(1, cores.bit_length()) if 2**k < cores] + [cores] * (cores > 1)
     threads = [] if engine == NUMPY else [(count, 1) for count in more]  # it has one thread
     return [(1, 1), *threads, *((1, count) for count in more)]
@@ -159,7 +176,7 @@ def all_throughputs(
     latencies: Sequence[Latency],
     tried: Sequence[tuple[int, int]],
 ) -> list[list[Throughput]]:
-    """Each model's windows a second with so many threads and jobs."""
+    """Each model's windows per second with each of `tried`, threads and jobs."""
     found: list[list[Throughput]] = [[] for _ in models]
     batches = [_batch(latency) for latency in latencies]
     for threads, jobs in tried:

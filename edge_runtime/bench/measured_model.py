@@ -1,4 +1,4 @@
-"""A model that is opened, used and timed; the part of edge_runtime.bench.child that needs numpy."""
+"""A model that is opened, run and timed: the part of edge_runtime.bench.child that needs numpy."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from edge_runtime.engines.engine import NUMPY, engine_version
 from edge_runtime.inference.classifier import Classifier
 from edge_runtime.inference.pool import ClassifierPool
 from edge_runtime.inputs.read_windows import read_windows
-from edge_runtime.model_file.metadata import Metadata, read_model_file
+from edge_runtime.model_file.metadata import Metadata
+from edge_runtime.model_file.read_file import read_model_file
 
-WINDOWS = 64
-"""How many different windows there are, if no file brings them."""
+RANDOM_WINDOWS = 64
+"""Number of random windows that are used without a file of windows."""
 SEED = 0
 BLOCK = 10
-"""Runs of which the warm-up looks at the median."""
+"""Number of runs whose median the warm-up looks at."""
 PATIENCE = 5
-"""Blocks in a row that are no faster than the best before them: the end of the warm-up."""
+"""The warm-up ends after this many blocks in a row that are not faster than the best one."""
 FASTER = 0.98
-"""Of the best median so far: what counts as faster."""
+"""A block is faster when its median is below this share of the best one."""
 REFRESH = 0.1
-"""Share of a round's time that is predicted before it is timed: another process had the caches."""
+"""Share of a round that runs before the timed part, to fill the caches that another process used."""
 FEWEST = 5
-"""Runs of a round, however long they take."""
+"""Least number of runs in a round, however long they take."""
 
 
 class MeasuredModel:
@@ -54,7 +55,7 @@ class MeasuredModel:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What runs here."""
+        """Facts about the model and the engine."""
         spec, engine = self._classifier.spec, self._classifier.engine
         return {
             "engine": engine,
@@ -68,7 +69,7 @@ class MeasuredModel:
         }
 
     def warm_up(self, seconds: float) -> dict[str, Any]:
-        """Predict until the last blocks were no faster than those before, or for `seconds`."""
+        """Predict until the last blocks are not faster than those before, or for `seconds`."""
         end, best, waited, runs = time.perf_counter() + seconds, float("inf"), 0, 0
         start = time.perf_counter_ns()
         while waited < PATIENCE and time.perf_counter() < end:
@@ -106,7 +107,7 @@ class MeasuredModel:
         return {"windows": done, "nanoseconds": time.perf_counter_ns() - start}
 
     def profile(self, seconds: float) -> Any:
-        """The operators' times, or a clause that says why they are not known."""
+        """The operators' times, or a clause that says why they are unknown."""
         engine = self._classifier.engine
         if engine != NUMPY:
             return f"{engine} {engine_version(engine)} offers none to Python"
@@ -118,10 +119,10 @@ class MeasuredModel:
 
 
 def timed_windows(spec: Metadata, source: str | None) -> NDArray[Any]:
-    """The file's windows, or random ones in the unit of the training data, always the same."""
+    """The windows of the file, or always the same random ones, in the unit of the training data."""
     if source is not None:
         return read_windows(source, spec.steps, spec.features)
-    shape, rng = (WINDOWS, spec.steps, spec.features), np.random.default_rng(SEED)
+    shape, rng = (RANDOM_WINDOWS, spec.steps, spec.features), np.random.default_rng(SEED)
     if spec.normalization.dtype == "uint8":
         pixels: NDArray[np.uint8] = rng.integers(0, 256, shape, np.uint8)
         return pixels

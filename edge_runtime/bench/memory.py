@@ -1,4 +1,4 @@
-"""How much memory this process has, and had at most."""
+"""The memory of this process, now and at most."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def resident_bytes() -> int | None:
-    """What lies in memory now (Linux: proc(5), statm); None on other systems."""
+    """Resident memory now (Linux: proc(5), statm); None on other systems."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):
@@ -17,10 +17,10 @@ def resident_bytes() -> int | None:
 
 
 def peak_bytes() -> int | None:
-    """The most that this process ever had in memory; None where the system does not say.
+    """Peak resident memory of this process; None if the system does not tell.
 
-    VmHWM of proc(5) and not getrusage's ru_maxrss where there is a choice: Linux hands the latter on
-    from the process that started this one, so that a small child of a large parent looks large.
+    VmHWM of proc(5) is preferred to getrusage's ru_maxrss, which Linux inherits from the parent process,
+    so that a small child of a large parent looks large.
     """
     try:
         lines = Path("/proc/self/status").read_text().splitlines()

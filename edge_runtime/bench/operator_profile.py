@@ -1,6 +1,6 @@
-"""Where the numpy engine spends its time, operator by operator.
+"""The time of the numpy engine, operator by operator.
 
-The TFLite engines have profilers, but none that Python could reach: neither tflite-runtime's nor
+The TFLite engines have profilers, but Python cannot reach them: neither tflite-runtime's nor
 ai-edge-litert's Interpreter has a method for one, nor has LiteRT's CompiledModel (up to 2.3.0).
 """
 
@@ -17,11 +17,10 @@ from edge_runtime.bench.report import OperatorTime
 from edge_runtime.numpy_engine.interpret import PreparedGraph, zeros
 from edge_runtime.numpy_engine.read_graph import read_graph
 from edge_runtime.tflite.graph import Graph, Tensor
-from edge_runtime.tflite.quantization import quantize
 
 
 class _Stopwatch:
-    """Observes a graph's tensors as they are computed, and books the time since the last one."""
+    """Observes the tensors of a graph as they are computed, and records the time since the last one."""
 
     def __init__(self, graph: Graph) -> None:
         self._kind = {
@@ -34,7 +33,7 @@ class _Stopwatch:
         self._last = 0
 
     def __call__(self, tensor: Tensor, values: NDArray[Any]) -> None:
-        """`values` of `tensor` have just been computed, or given."""
+        """Called when the `values` of `tensor` have been computed or given."""
         kind = self._kind.get(tensor.name)  # None for an input
         if kind is not None:
             self.nanoseconds[kind] += time.perf_counter_ns() - self._last
@@ -42,13 +41,14 @@ class _Stopwatch:
 
 
 def profile(flatbuffer: bytes, normalized: NDArray[np.float32], seconds: float) -> list[OperatorTime]:
-    """The time of each operator in one run (mean), by its output's shape, the longest first.
+    """The mean time of each operator in one run, by its output's shape, the longest first.
 
     `normalized`: a window `[steps, features]`; a step file gets its first row. Runs for `seconds`.
     """
     graph = read_graph(flatbuffer)
     first, *states = (graph.tensors[name] for name in graph.inputs)
-    inputs = [_as_input(first, normalized), *(zeros(state, 1) for state in states)]
+    rows = normalized if len(first.shape) == normalized.ndim + 1 else normalized[0]
+    inputs = [first.encode(rows[np.newaxis]), *(zeros(state, 1) for state in states)]
     prepared, stopwatch, runs = PreparedGraph(graph), _Stopwatch(graph), 0
     end = time.perf_counter() + seconds
     while runs == 0 or time.perf_counter() < end:
@@ -58,11 +58,3 @@ def profile(flatbuffer: bytes, normalized: NDArray[np.float32], seconds: float) 
         OperatorTime(kind, stopwatch.operators[kind], total / runs / 1e3)
         for kind, total in stopwatch.nanoseconds.most_common()
     ]
-
-
-def _as_input(tensor: Tensor, normalized: NDArray[np.float32]) -> NDArray[Any]:
-    rows = normalized if len(tensor.shape) == normalized.ndim + 1 else normalized[0]
-    affine = tensor.quantization
-    if affine is None:
-        return rows[np.newaxis]
-    return quantize(rows[np.newaxis], affine.scale[0], affine.zero_point, tensor.dtype)

@@ -10,12 +10,17 @@ from edge_runtime.host.atomic_file import replacing
 from edge_runtime.host.optional_packages import needs_extra
 
 MODEL_COLORS = ("#4477aa", "#ee6677")
-STAGES = {"python": "#cccccc", "imports": "#999999", "opening": "#666666", "first_prediction": "#222222"}
-"""Of a cold start, with their colors."""
+COLD_START_COLORS = {
+    "python": "#cccccc",
+    "imports": "#999999",
+    "opening": "#666666",
+    "first_prediction": "#222222",
+}
+"""Stage of a cold start -> the color of its bar."""
 
 
 def require_matplotlib() -> tuple[type[Any], type[Any]]:
-    """Its Figure and its canvas for files. Raises MissingExtraError where it is not installed."""
+    """matplotlib's Figure and its canvas for files. Raises MissingExtraError without matplotlib."""
     with needs_extra("plot", "matplotlib", "edge-rnn bench --plot"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -41,7 +46,7 @@ def draw_bench(report: BenchReport, path: str | Path) -> None:
 
 def _cold_starts(axis: Any, models: tuple[ModelBench, ...]) -> None:
     places, left = range(len(models)), [0.0] * len(models)
-    for stage, color in STAGES.items():
+    for stage, color in COLD_START_COLORS.items():
         widths = [getattr(model.cold_start, stage) for model in models]
         axis.barh(places, widths, 0.6, left=left, color=color, label=stage.replace("_", " "))
         left = [start + width for start, width in zip(left, widths)]
@@ -59,9 +64,9 @@ def _latencies(axis: Any, models: tuple[ModelBench, ...]) -> None:
 
 
 def _throughputs(axis: Any, models: tuple[ModelBench, ...]) -> None:
-    settings = [f"threads {item.threads}\njobs {item.jobs}" for item in models[0].throughput]
+    counts = [f"threads {item.threads}\njobs {item.jobs}" for item in models[0].throughput]
     rates = [[item.windows_per_second for item in model.throughput] for model in models]
-    _groups(axis, settings, models, rates)
+    _groups(axis, counts, models, rates)
     axis.set(ylabel="windows/s", title="throughput in batches")
 
 

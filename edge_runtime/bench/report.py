@@ -1,4 +1,4 @@
-"""What `edge-rnn bench` finds: a record, printable and JSON. Latencies are in microseconds."""
+"""The results of `edge-rnn bench`, printable and as JSON. Latencies are in microseconds."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ UNKNOWN = "unknown"
 class ColdStart:
     """From the start of a fresh Python process to its first prediction, in milliseconds.
 
-    Each is the median over `processes` of them; so `total` need not be the others' sum.
+    Each figure is the median over `processes` processes, so that `total` may differ from the sum.
     """
 
     python: float
-    """Until Python ran its first line of ours."""
+    """Until Python runs the first line of edge_runtime."""
     imports: float
-    """numpy and edge_runtime."""
+    """Importing numpy and edge_runtime."""
     opening: float
     """Reading and checking the file, loading the engine and the model into it."""
     first_prediction: float
@@ -39,14 +39,14 @@ class ColdStart:
 
 @dataclass(frozen=True)
 class Latency:
-    """Of one prediction after the other, one window each, after the warm-up."""
+    """Latency of consecutive predictions of one window each, after the warm-up."""
 
     p50: float
     p90: float
     p99: float
     runs: int
     warm_up_runs: int
-    """Until predictions got no faster."""
+    """Runs until predictions became no faster."""
     warm_up_ms: float
 
     def __str__(self) -> str:
@@ -56,7 +56,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Throughput:
-    """Batches, with so many threads in each of so many interpreters."""
+    """Throughput of batches with `jobs` interpreters of `threads` threads each."""
 
     threads: int
     jobs: int
@@ -65,13 +65,13 @@ class Throughput:
 
 @dataclass(frozen=True)
 class OperatorTime:
-    """Operators of one kind, whose outputs have one shape."""
+    """The operators of one kind whose outputs have the same shape."""
 
     kind: str
     count: int
-    """How many the graph has."""
+    """Number of such operators in the graph."""
     microseconds: float
-    """Of all of them in one run, mean."""
+    """Time of all of them together in one run, mean."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,16 @@ class ModelBench:
     file_bytes: int
     cold_start: ColdStart
     peak_bytes: int | None
-    """Of the process after its first prediction, Python included; None where the system does not say."""
+    """Peak memory after the first prediction, Python included; None if the system does not tell."""
     latency: Latency
     throughput: tuple[Throughput, ...]
     profile: tuple[OperatorTime, ...]
-    """The longest first; empty where the engine offers none."""
+    """The longest first; empty if the engine offers no profile."""
     profile_note: str
-    """Why there is none."""
+    """Why the profile is empty; empty otherwise."""
 
     def lines(self) -> list[str]:
-        """The text, without what all models of a report share."""
+        """The lines of text for this model, without what all models of a report share."""
         latency = self.latency
         peak = UNKNOWN if self.peak_bytes is None else f"{self.peak_bytes / 1e6:.1f} MB"
         shape = f"{self.steps} steps of {self.features} features, {self.classes} classes"
@@ -125,12 +125,12 @@ class ModelBench:
 
 @dataclass(frozen=True)
 class Ratio:
-    """The latency of the first model by that of the second: over the rounds of each round's medians."""
+    """Latency of the first model divided by that of the second, from the medians of each round."""
 
     median: float
     lower: float
     upper: float
-    """Quartiles: half of the rounds lie between."""
+    """Quartiles: half of the rounds lie between them."""
     rounds: int
 
     def __str__(self) -> str:
@@ -141,7 +141,7 @@ class Ratio:
 
 @dataclass(frozen=True)
 class BenchReport:
-    """One model or two on one machine, in one engine."""
+    """Results of one model or two, on one machine and in one engine."""
 
     engine: str
     version: str
@@ -153,7 +153,7 @@ class BenchReport:
     machine_after: MachineState
     models: tuple[ModelBench, ...]
     ratio: Ratio | None
-    """Of two models."""
+    """The ratio of two models' latencies; None for one model."""
 
     def __str__(self) -> str:
         """The text of `edge-rnn bench`."""

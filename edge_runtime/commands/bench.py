@@ -11,20 +11,26 @@ from edge_runtime.commands.shared_options import engine_options
 
 @click.command()
 @click.argument("model", type=click.Path())
-@click.option("--compare", type=click.Path(), help="Another model, measured in turns with this one.")
+@click.option("--compare", type=click.Path(), help="Another model, measured in turns with the first.")
 @click.option(
-    "--seconds", default=2.0, show_default=True, help="How long each figure is measured, about."
+    "--seconds",
+    default=2.0,
+    show_default=True,
+    help="Approximate duration of each measurement, in seconds.",
 )
-@click.option("--input", "source", type=click.Path(), help="Windows to predict, instead of random ones.")
-@click.option("--plot", type=click.Path(dir_okay=False), help="A PNG to draw the figures in.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option(
+    "--input", "source", type=click.Path(), help="File of windows to predict, instead of random ones."
+)
+@click.option("--plot", type=click.Path(dir_okay=False), help="PNG file to draw the figures in.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @engine_options
 def bench(model: str, plot: str | None, as_json: bool, **options: Any) -> None:
     """Measure a model on this machine: cold start, latency, throughput, memory.
 
-    Everything runs in processes of its own. Cold start: from the start of Python to the first
-    prediction. Latency: of predict() with one window, after the warm-up. Throughput: of batches, by
-    threads of the engine and by interpreters (jobs). The numpy engine is profiled by operator.
+    Every measurement runs in a process of its own. Cold start is the time from the start of Python to
+    the first prediction. Latency is the time of predict() with one window, after the warm-up. Throughput
+    is measured with batches, for several numbers of threads and of interpreters (jobs). The numpy engine
+    is profiled by operator.
     """
     from edge_runtime.bench.measure import bench_model
 

@@ -11,21 +11,22 @@ import click
     "--for",
     "system",
     metavar="SYSTEM",
-    help="Of a system that is not at hand: pythonX.Y-ARCHITECTURE-glibcA.B (or -muslA.B), as in "
-    "python3.12-aarch64-glibc2.36, or raspios-trixie-64, raspios-bookworm-32 and the like.",
+    help="Examine another system: pythonX.Y-ARCHITECTURE-glibcA.B (or -muslA.B), e.g. "
+    "python3.12-aarch64-glibc2.36, or a name such as raspios-trixie-64 or raspios-bookworm-32.",
 )
-@click.option("--engine", default="auto", show_default=True, help="Only this one, in place of all.")
+@click.option("--engine", default="auto", show_default=True, help="Try only this engine.")
 @click.option(
     "--timeout", default=60.0, show_default=True, help="Seconds after which an engine counts as hanging."
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(model: str | None, system: str | None, engine: str, timeout: float, as_json: bool) -> None:
-    """What is wrong here, and the command that mends it.
+    """Find what is wrong on this device, and the command that fixes it.
 
     Tries every TFLite engine that is installed, and MODEL in it, in a child process. With --for nothing
-    is tried: the answer comes from recorded facts about the wheels on PyPI.
+    is tried; the answer comes from recorded facts about the wheels on PyPI.
 
-    Exit code 0 when a TFLite engine (or the one that --engine names) works and runs MODEL, otherwise 1.
+    The exit code is 0 when a TFLite engine (or the one that --engine names) works and runs MODEL,
+    otherwise 1.
     """
     from edge_runtime.doctor.examine import examine
     from edge_runtime.doctor.examine_system import examine_system

@@ -19,14 +19,25 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", type=click.Path())
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("--index", "indices", type=int, multiple=True, help="Only this window of a file.")
-@click.option("--top", default=1, show_default=True, help="How many classes to show.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per window.")
 @click.option(
-    "--invert", is_flag=True, help="For a dark digit on light paper: swap, and stretch the contrast."
+    "--index",
+    "indices",
+    type=int,
+    multiple=True,
+    help="Classify only this window of a file, from 0. May be repeated.",
+)
+@click.option("--top", default=1, show_default=True, help="Number of classes to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per window.")
+@click.option(
+    "--invert",
+    is_flag=True,
+    help="For a dark digit on light paper: swap dark and light, and stretch the contrast.",
 )
 @click.option(
-    "--jobs", default=1, show_default=True, help="Interpreters that share out the windows of a file."
+    "--jobs",
+    default=1,
+    show_default=True,
+    help="Number of interpreters that share the windows of a file.",
 )
 @engine_options
 def predict(
@@ -41,10 +52,10 @@ def predict(
 ) -> None:
     """Classify windows with a converted model.
 
-    INPUT is an image (PNG, JPEG); .npy or .npz (its only array, or x) with one window or many; an IDX
-    file; a .csv with the rows of a window on lines of their own, or a whole window a line; or - for one
-    window a line on standard input (numbers apart by commas or spaces, or a JSON array), each answered
-    with a line of JSON. Values are raw, in the unit of the training data.
+    INPUT is an image (PNG, JPEG), an .npy or .npz file (its only array, or x) with one window or many,
+    an IDX file, or a .csv file with one row or one window on each line. If it is -, windows come from
+    standard input, one on each line (numbers separated by commas or spaces, or a JSON array), and each
+    is answered with a line of JSON. Values are raw, in the unit of the training data.
     """
     failed = False
     with opened_pool(model, jobs, **options) as classifier:
@@ -61,7 +72,7 @@ def predict(
 
 
 def standard_input(spec: Metadata) -> Iterator[Line]:
-    """Lines as they arrive; a generator, so that standard input is touched only when it is read."""
+    """Lines as they arrive. A generator, so that standard input is touched only when it is read."""
     from edge_runtime.inputs.lines import longest_line, read_lines
 
     if sys.stdin is None:

@@ -1,4 +1,4 @@
-"""What the commands that run a model have in common: how it is opened."""
+"""The options and the opening of a model, which the commands that run one share."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _OPTIONS = (
         "--engine",
         default="auto",
         show_default=True,
-        help="ai-edge-litert, tflite-runtime, numpy (needs neither, slow), or auto: the fastest "
+        help="ai-edge-litert, tflite-runtime, numpy (needs neither of them, slow), or auto, the fastest "
         "TFLite engine that is installed.",
     ),
-    click.option("--threads", default=1, show_default=True, help="Threads of the engine."),
+    click.option("--threads", default=1, show_default=True, help="Number of threads of the engine."),
     click.option(
         "--shared-weights",
         is_flag=True,
-        help="One packed copy of each matrix for all steps: faster. For all but int16x8, on "
-        "ai-edge-litert 2.1.6 and newer.",
+        help="Keep one packed copy of each matrix for all steps, which is faster. For every precision "
+        "but int16x8, on ai-edge-litert 2.1.6 or newer.",
     ),
     click.option(
         "--trust",
         is_flag=True,
-        help="Load the model even if it does not match the SHA-256 in its file: changed on purpose, "
-        "not damaged.",
+        help="Load a model that does not match the SHA-256 in its file because it was changed on "
+        "purpose.",
     ),
 )
 
@@ -49,9 +49,9 @@ def engine_options(command: Command) -> Command:
 
 @contextlib.contextmanager
 def opened(model: str, **options: Any) -> Iterator[Classifier]:
-    """The classifier, closed in the end; what the engine prints while it loads is held back.
+    """The classifier, closed in the end. What the engine prints while it loads is held back.
 
-    This is where numpy and the engine are loaded: a command imports what needs them inside.
+    numpy and the engine are loaded by this function, so that a command imports what needs them later.
     """
 
     def open_it() -> Classifier:
@@ -65,7 +65,7 @@ def opened(model: str, **options: Any) -> Iterator[Classifier]:
 
 @contextlib.contextmanager
 def opened_pool(model: str, jobs: int, **options: Any) -> Iterator[Classifier | ClassifierPool]:
-    """As `opened`, with `jobs` interpreters."""
+    """As `opened`, with `jobs` classifiers."""
     if jobs == 1:
         with opened(model, **options) as classifier:
             yield classifier
@@ -95,15 +95,15 @@ def opened_stream(model: str, **options: Any) -> Iterator[StreamingClassifier]:
 
 @contextlib.contextmanager
 def _opened(open_it: Callable[[], Any], options: dict[str, Any]) -> Iterator[Any]:
-    from edge_runtime.host.optional_packages import quiet_exit, quiet_stderr, uncollected
+    from edge_runtime.host.quiet import quiet_exit, quiet_stderr, uncollected
 
-    # Nothing here multiplies large matrices, for which numpy would start a thread for every core.
+    # numpy starts a thread for every core to multiply large matrices, which no command does.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if options.get("shared_weights"):
-        quiet_exit()  # its accelerators take their leave there
+        quiet_exit()  # LiteRT's accelerators print a message at exit
     if options.get("engine") == "numpy":
         click.echo("Note: the numpy engine is tens of times slower than a TFLite engine.", err=True)
-    with uncollected(), quiet_stderr():  # the engine announces its delegate there
+    with uncollected(), quiet_stderr():  # the engine announces its delegate on standard error
         classifier = open_it()
     try:
         yield classifier

@@ -23,20 +23,28 @@ INTERRUPTED = 130
     "source",
     default="-",
     show_default=True,
-    help="- is standard input; serial:DEVICE or serial:DEVICE:BAUD (115200), tcp:HOST:PORT, unix:PATH.",
+    help="Source of the rows: - (standard input), serial:DEVICE, serial:DEVICE:BAUD (default 115200), "
+    "tcp:HOST:PORT or unix:PATH.",
 )
-@click.option("--listen", is_flag=True, help="Wait at that address for one peer after the other.")
-@click.option("--hop", default=1, show_default=True, help="Rows from one prediction to the next.")
-@click.option("--restart", is_flag=True, help="Step file: from zero states again after every window.")
-@click.option("--top", default=1, show_default=True, help="How many classes to show.")
+@click.option("--listen", is_flag=True, help="Wait at the address for peers, one after the other.")
+@click.option(
+    "--hop", default=1, show_default=True, help="Number of rows from one prediction to the next."
+)
+@click.option(
+    "--restart", is_flag=True, help="Start from zero states again after every window (step files)."
+)
+@click.option("--top", default=1, show_default=True, help="Number of classes to show.")
 @click.option(
     "--drop-late",
     type=int,
     metavar="N",
-    help="Let N rows wait at most; drop the oldest and report them.",
+    help="Let at most N rows wait; drop the oldest and report them.",
 )
 @click.option(
-    "--reconnect", type=float, metavar="SECONDS", help="Connect again when the connection has ended."
+    "--reconnect",
+    type=float,
+    metavar="SECONDS",
+    help="Connect again this long after a connection has ended.",
 )
 @click.option("--reply", is_flag=True, help="Send the answers back over the socket or serial port.")
 @engine_options
@@ -52,21 +60,21 @@ def stream(
     reply: bool,
     **options: Any,
 ) -> None:
-    """Classify rows as they arrive, one on a line.
+    """Classify rows as they arrive, one on each line.
 
-    A row is its features, apart by commas or spaces, or a JSON array, raw, in the unit of the training
-    data. Every prediction is a line of JSON: of the last rows that fill a window, or from a step file
-    (convert --graph step) of all rows so far. A bad row is answered with its error, and does not count;
-    the exit code is then 2.
+    A row is its features, separated by commas or spaces, or a JSON array. Values are raw, in the unit of
+    the training data. Every prediction is a line of JSON. It is made from the last rows that fill a
+    window or, with a step file (convert --graph step), from all rows so far. A bad row is answered with
+    its error and does not count; the exit code is then 2.
     """
     from edge_runtime.stream.sources import parse_source
 
     place = parse_source(source)
     with _ended_by_signals(), opened_stream(model, hop=hop, restart=restart, **options) as rows:
-        from edge_runtime.stream.reconnect import Settings, stream_rows
+        from edge_runtime.stream.session import StreamOptions, stream_rows
 
-        settings = Settings(listen, reconnect, top, drop_late, reply)
-        good = stream_rows(rows, place, click.echo, settings)
+        stream_options = StreamOptions(listen, reconnect, top, drop_late, reply)
+        good = stream_rows(rows, place, click.echo, stream_options)
     if not good:
         raise SystemExit(2)
 

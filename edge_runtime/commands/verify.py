@@ -12,11 +12,11 @@ from edge_runtime.commands.shared_options import engine_options, opened
 @click.command()
 @click.argument("model", type=click.Path())
 @engine_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify(model: str, as_json: bool, **options: Any) -> None:
     """Run the probes that a model carries in this device's engine.
 
-    Exit code 1 when the engine loads the model but disagrees with the full model's logits.
+    The exit code is 1 when the engine loads the model but disagrees with the full model's logits.
     """
     with opened(model, **options) as classifier:
         verification = classifier.verify()

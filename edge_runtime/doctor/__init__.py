@@ -1,1 +1,1 @@
-"""`edge-rnn doctor`: what is wrong on this machine, or would be on another, and what mends it."""
+"""`edge-rnn doctor`: finds what is wrong on this machine or on another system, and how to fix it."""

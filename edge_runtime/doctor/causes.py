@@ -1,25 +1,29 @@
-"""Why an engine did not come through its trial: from a message or a signal to a finding."""
+"""Why an engine failed its trial: from a message or a signal to a finding."""
 
 from __future__ import annotations
 
 import re
 from typing import Callable
 
-from edge_runtime.doctor.finding import Finding
+from edge_runtime.doctor.diagnosis import Finding
 from edge_runtime.doctor.remedies import Remedies
-from edge_runtime.doctor.trial import IMPORT, MODEL, NUMPY_IMPORT, Trial, first_line
+from edge_runtime.doctor.trial import IMPORT, NUMPY_IMPORT, USER_MODEL, Trial, first_line
 from edge_runtime.engines.engine import NUMPY
 
 SIGNALS = {
     "SIGILL": "illegal instruction: it is built for a newer processor than this one",
     "SIGSEGV": "bad memory access: it is built for another system, or its files are damaged",
-    "SIGABRT": "it gives up: a check inside of it failed",
+    "SIGABRT": "it gave up after an internal check failed",
     "SIGBUS": "bus error: it is built for another system, or its files are damaged",
     "SIGKILL": "the system stopped it, as it does when memory runs out",
 }
-"""What a process that dies by a signal dies of."""
+"""Signal -> why it ends a process."""
 
-STAGES = {NUMPY_IMPORT: "on being imported", IMPORT: "on being imported", MODEL: "on the model"}
+STAGE_WORDS = {
+    NUMPY_IMPORT: "on being imported",
+    IMPORT: "on being imported",
+    USER_MODEL: "on the model",
+}
 
 SYSTEM_PACKAGES = {
     "libopenblas.so.0": "libopenblas0",
@@ -30,11 +34,11 @@ SYSTEM_PACKAGES = {
     "libatomic.so.1": "libatomic1",
     "libgomp.so.1": "libgomp1",
 }
-"""Shared library -> the package of Debian and its kin that brings it."""
+"""Shared library -> the package that provides it in Debian and its derivatives."""
 
 
 def cause(trial: Trial, remedies: Remedies) -> Finding:
-    """What is wrong with an engine that failed its trial, model or none, and what mends it."""
+    """What is wrong with an engine that failed its trial, with or without a model, and how to fix it."""
     if trial.signal or trial.timed_out:
         return _ended(trial, remedies)
     if not trial.stage:
@@ -53,14 +57,14 @@ def _subject(trial: Trial) -> str:
 
 
 def _place(trial: Trial) -> str:
-    return STAGES.get(trial.stage, "on running a small model")
+    return STAGE_WORDS.get(trial.stage, "on running a small model")
 
 
 def _again(trial: Trial, remedies: Remedies) -> tuple[str, ...]:
-    """Commands that put the files of what failed in their place once more."""
+    """Commands that install the files of what failed once more."""
     if trial.stage == NUMPY_IMPORT or trial.engine == NUMPY:
         return (remedies.reinstall_numpy(trial.engine, trial.version),)
-    if trial.stage == MODEL:  # the engine itself is sound
+    if trial.stage == USER_MODEL:  # the engine itself is sound
         return remedies.replace(trial.engine, trial.version)
     return remedies.reinstall(trial.engine, trial.version)
 
@@ -69,7 +73,7 @@ def _ended(trial: Trial, remedies: Remedies) -> Finding:
     name = trial.signal or ""
     why = f"dies of {name} ({SIGNALS[name]})" if name in SIGNALS else f"dies of {name}"
     if trial.timed_out:
-        why = "hangs: it was stopped when the time of --timeout was up"
+        why = "hangs and was stopped after the time that --timeout allows"
     problem = f"{_subject(trial)} {why}, {_place(trial)}"
     if trial.stage == NUMPY_IMPORT:
         return Finding(problem, (remedies.older_numpy(),) if trial.signal else _again(trial, remedies))
@@ -81,7 +85,8 @@ def _wrong(trial: Trial, remedies: Remedies) -> Finding:
     result = (trial.model if trial.computes else trial.verification) or {}
     failed = len(result.get("mismatches", ()))
     problem = (
-        f"{trial.name} loads {what} and computes something else: {failed} of {result['probes']} probes"
+        f"{trial.name} loads {what} and computes something else: "
+        f"{failed} of {result['probes']} probes fail"
     )
     return Finding(problem, remedies.replace(trial.engine, trial.version))
 
@@ -109,7 +114,7 @@ def _older_libc(match: re.Match[str], trial: Trial, remedies: Remedies) -> Findi
 
 
 def _no_symbol(match: re.Match[str], trial: Trial, remedies: Remedies) -> Finding:
-    problem = f"{_subject(trial)} misses the symbol {match.group(1)}: it is built for other libraries"
+    problem = f"{_subject(trial)} lacks the symbol {match.group(1)}: it is built for other libraries"
     return Finding(problem, _again(trial, remedies))
 
 
@@ -117,7 +122,7 @@ def _no_library(match: re.Match[str], trial: Trial, remedies: Remedies) -> Findi
     library = match.group(1)
     package = SYSTEM_PACKAGES.get(library)
     commands = (f"sudo apt install {package}",) if package else _again(trial, remedies)
-    return Finding(f"{_subject(trial)} needs the library {library}, which is not here", commands)
+    return Finding(f"{_subject(trial)} needs the library {library}, which is not installed", commands)
 
 
 def _other_machine(match: re.Match[str], trial: Trial, remedies: Remedies) -> Finding:
@@ -140,4 +145,4 @@ _MESSAGES: tuple[tuple[str, Callable[[re.Match[str], Trial, Remedies], Finding]]
     (r"_ARRAY_API not found|numpy\.core\.multiarray failed to import", _numpy_too_new),
     (r"No module named '([\w.]+)'", _no_module),
 )
-"""What dynamic loaders, numpy and Python say -> what it means; the first that is found."""
+"""Messages of dynamic loaders, numpy and Python -> what they mean; the first match counts."""

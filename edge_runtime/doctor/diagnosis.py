@@ -1,15 +1,28 @@
-"""What the doctor says in the end: facts, findings, a verdict."""
+"""The doctor's result: facts, findings and a verdict."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+FALLBACK = "edge-rnn predict MODEL INPUT --engine numpy"
+"""What works wherever numpy does, without a TFLite engine."""
+
+
+class Printable(Protocol):
+    """A record with one line of text and a JSON object."""
+
+    def __str__(self) -> str:
+        """One line."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields."""
 
 
 @dataclass(frozen=True)
 class Fact:
-    """Something that was looked at."""
+    """Something that the doctor has examined."""
 
     name: str
     text: str
@@ -18,18 +31,46 @@ class Fact:
     """The same for JSON."""
 
     @classmethod
-    def of(cls, name: str, thing: Any) -> Fact:
-        """Of something that is printable and has `to_json`."""
+    def of(cls, name: str, thing: Printable) -> Fact:
+        """The fact that `thing` states: its text and its JSON."""
         return cls(name, str(thing), thing.to_json())
 
 
 @dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong."""
+
+    problem: str
+    """A clause."""
+    commands: tuple[str, ...] = ()
+    """Each fixes the problem or works around it; the best first."""
+
+    def __str__(self) -> str:
+        """The problem and each command on lines of their own."""
+        words = ("fix", *["or"] * len(self.commands))
+        lines = [f"{word}: {command}" for word, command in zip(words, self.commands)]
+        return "\n".join([f"wrong: {self.problem}", *(f"  {line}" for line in lines)])
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Diagnosis:
-    """Truthy when edge-rnn works; printable, JSON."""
+    """Truthy when edge-rnn works; printable, JSON.
+
+    Example:
+        from edge_runtime import examine
+
+        diagnosis = examine("model.tflite")
+        print(diagnosis)
+        for finding in diagnosis.findings:
+            print(finding.problem, finding.commands)
+    """
 
     facts: tuple[Fact, ...]
-    findings: tuple[Any, ...]
-    """Of finding.Finding."""
+    findings: tuple[Finding, ...]
     verdict: str
     """One line."""
     works: bool

@@ -3,48 +3,52 @@
 from __future__ import annotations
 
 from edge_runtime.doctor.causes import cause
-from edge_runtime.doctor.diagnosis import Diagnosis, Fact
-from edge_runtime.doctor.finding import FALLBACK, Finding
+from edge_runtime.doctor.diagnosis import FALLBACK, Diagnosis, Fact, Finding
 from edge_runtime.doctor.installation import available_engines
 from edge_runtime.doctor.machine import this_machine
 from edge_runtime.doctor.model_facts import ModelFacts, read_model_facts
-from edge_runtime.doctor.model_findings import refusal
+from edge_runtime.doctor.model_findings import gains, refusal, without_xnnpack
 from edge_runtime.doctor.pip import Pip
-from edge_runtime.doctor.python_facts import Interpreter, this_interpreter
+from edge_runtime.doctor.python_facts import PythonFacts, this_python
 from edge_runtime.doctor.remedies import IMAGER, Remedies
-from edge_runtime.doctor.trial import LONGEST_WAIT, SECONDS, Trial, installed_version, try_engine
-from edge_runtime.doctor.xnnpack import gains, without_xnnpack
+from edge_runtime.doctor.trial import LONGEST_TIMEOUT, SECONDS, Trial, installed_version, try_engine
 from edge_runtime.engines.engine import AUTO, ENGINES, NUMPY, check_engine_name, installed_engines
 from edge_runtime.errors import InputError
 
 
 def examine(model: str | None = None, *, engine: str = AUTO, seconds: float = SECONDS) -> Diagnosis:
-    """Whether edge-rnn, and the file `model`, work on this machine, and what mends it when not.
+    """Whether edge-rnn and the file `model` work on this machine, and what fixes it if not.
 
-    `engine`: try this one only, instead of all that are installed. `seconds`: after which a child
-    process hangs. Raises EngineError for an unknown engine, InputError for no time at all, and
-    ModelError for a file that is no model of edge-rnn, or damaged.
+    Args:
+        model: A model file to run in every engine as well.
+        engine: Try only this engine, instead of all that are installed.
+        seconds: Time after which a child process counts as hanging.
+
+    Raises:
+        EngineError: Unknown engine.
+        InputError: `seconds` is not above 0.
+        ModelError: The file is not a model of edge-rnn, or is damaged.
     """
-    if not 0 < seconds <= LONGEST_WAIT:
+    if not 0 < seconds <= LONGEST_TIMEOUT:
         raise InputError(
-            f"--timeout is {seconds}: expected more than 0 seconds, at most {LONGEST_WAIT:,}"
+            f"--timeout is {seconds}: expected more than 0 seconds, at most {LONGEST_TIMEOUT:,}"
         )
     check_engine_name(engine)
-    interpreter = this_interpreter()
+    python = this_python()
     content = read_model_facts(model, seconds=seconds) if model is not None else None
     trials = _trials(engine, model, seconds)
     working = tuple(trial.engine for trial in trials if trial and trial.engine != NUMPY)
-    remedies = Remedies(Pip.of(interpreter), working)
+    remedies = Remedies(Pip.of(python), working)
     findings = [
         *_missing(engine, remedies),
         *(_finding(trial, content, remedies) for trial in trials if _counts(trial, trials)),
         *_slow(trials, content, remedies),
-        *_narrow(interpreter, trials),
+        *_narrow(python, trials),
     ]
     return Diagnosis(
         facts=(
             Fact.of("machine", this_machine()),
-            Fact.of("python", interpreter),
+            Fact.of("python", python),
             *_facts(trials, model, content),
         ),
         findings=_distinct(findings),
@@ -54,7 +58,7 @@ def examine(model: str | None = None, *, engine: str = AUTO, seconds: float = SE
 
 
 def _distinct(findings: list[Finding]) -> tuple[Finding, ...]:
-    """The first of each problem: what is wrong with numpy shows in every engine."""
+    """The first finding of each problem: what is wrong with numpy shows in every engine."""
     first: dict[str, Finding] = {}
     for finding in findings:
         first.setdefault(finding.problem, finding)
@@ -62,7 +66,7 @@ def _distinct(findings: list[Finding]) -> tuple[Finding, ...]:
 
 
 def _trials(engine: str, model: str | None, seconds: float) -> list[Trial]:
-    """Of the engine, or of all that are installed and, where none of them works, of the numpy engine."""
+    """Trials of the engine, or of all installed ones and, if none of them works, of the numpy engine."""
     installed = installed_engines()
     names = installed if engine == AUTO else [name for name in (*installed, NUMPY) if name == engine]
     trials = [try_engine(name, model, seconds=seconds) for name in names]
@@ -98,7 +102,7 @@ def _numpy_fact(trials: list[Trial]) -> Fact:
 
 
 def _missing(engine: str, remedies: Remedies) -> list[Finding]:
-    """That the engine, or any at all, is not installed."""
+    """The finding that the engine, or every engine, is missing."""
     if engine in ENGINES and engine not in installed_engines():
         release = next(
             (item for item in available_engines(remedies.system) if item.package == engine), None
@@ -116,7 +120,7 @@ def _missing(engine: str, remedies: Remedies) -> list[Finding]:
 def _counts(trial: Trial, trials: list[Trial]) -> bool:
     """Whether a trial went wrong in a way that matters.
 
-    It does not when only the model did, in an engine that is not asked for it, as `auto`'s runs it.
+    It does not matter when only the model fails, and only in an engine that `auto` would not choose.
     """
     return not trial and not (trial.computes and trials[0])
 
@@ -130,7 +134,7 @@ def _finding(trial: Trial, content: ModelFacts | None, remedies: Remedies) -> Fi
 
 
 def _slow(trials: list[Trial], content: ModelFacts | None, remedies: Remedies) -> list[Finding]:
-    """That no engine here has XNNPACK, and the model would be faster with it."""
+    """The findings that no engine has XNNPACK although the model would be faster with it."""
     if any(trial.xnnpack for trial in trials):
         return []
     lacking = [trial for trial in trials if trial.xnnpack is False and trial.computes]
@@ -141,21 +145,23 @@ def _slow(trials: list[Trial], content: ModelFacts | None, remedies: Remedies) -
     ]
 
 
-def _narrow(interpreter: Interpreter, trials: list[Trial]) -> list[Finding]:
-    if not interpreter.narrow or any(trial for trial in trials if trial.engine in ENGINES):
+def _narrow(python: PythonFacts, trials: list[Trial]) -> list[Finding]:
+    if not python.narrow or any(trial for trial in trials if trial.engine in ENGINES):
         return []
-    kernel = interpreter.system.machine
-    return [Finding(f"Python is a 32-bit one, on a kernel for {kernel}", (IMAGER,))]
+    kernel = python.system.machine
+    return [Finding(f"a 32-bit Python runs on a kernel for {kernel}", (IMAGER,))]
 
 
 def _verdict(engine: str, trials: list[Trial], model: str | None) -> str:
     good = [trial for trial in trials if trial]
     asked = [trial for trial in trials if trial.engine in ENGINES and not trial.is_passed_over]
     if not good:
-        return f"{model or 'edge-rnn'} does not work here"
+        return f"{model or 'edge-rnn'} does not work on this machine"
     if good[0].engine == NUMPY and engine != NUMPY:
         which = "a TFLite engine" if engine == AUTO else engine
-        return f"{model or 'edge-rnn'} does not work here with {which}; {FALLBACK} does, slowly"
+        return (
+            f"{model or 'edge-rnn'} does not work on this machine with {which}; {FALLBACK} does, slowly"
+        )
     by_itself = engine != AUTO or good[0] is asked[0]
     how = good[0].name if by_itself else f"--engine {good[0].engine} only"
-    return f"{model or 'edge-rnn'} works here with {how}"
+    return f"{model or 'edge-rnn'} works on this machine with {how}"

@@ -1,9 +1,8 @@
-"""Examines a system that is not at hand, from recorded facts: `edge-rnn doctor --for`."""
+"""Examines another system from recorded facts: `edge-rnn doctor --for`."""
 
 from __future__ import annotations
 
-from edge_runtime.doctor.diagnosis import Diagnosis, Fact
-from edge_runtime.doctor.finding import FALLBACK, Finding
+from edge_runtime.doctor.diagnosis import FALLBACK, Diagnosis, Fact, Finding
 from edge_runtime.doctor.installation import (
     OLDEST_PYTHON,
     Installation,
@@ -14,13 +13,12 @@ from edge_runtime.doctor.installation import (
     why_not,
 )
 from edge_runtime.doctor.model_facts import ModelFacts, read_model_facts
-from edge_runtime.doctor.model_findings import loads, refusal
+from edge_runtime.doctor.model_findings import gains, loads, refusal, without_xnnpack
 from edge_runtime.doctor.pip import OWN_WHEEL, Pip
 from edge_runtime.doctor.remedies import IMAGER, Remedies
 from edge_runtime.doctor.system import System, parse_system
 from edge_runtime.doctor.trial import SECONDS
 from edge_runtime.doctor.wheels import Release, date
-from edge_runtime.doctor.xnnpack import gains, without_xnnpack
 from edge_runtime.engines.engine import AUTO, ENGINES, NUMPY, check_engine_name
 from edge_runtime.errors import EngineError
 
@@ -28,14 +26,26 @@ from edge_runtime.errors import EngineError
 def examine_system(text: str, model: str | None = None, *, engine: str = AUTO) -> Diagnosis:
     """Which engine could run edge-rnn, and the file `model`, on the system that `text` names.
 
-    `text`: as system.parse_system takes it. `engine`: consider this one only. Raises InputError for a
-    text that names no system, EngineError for an unknown engine, and ModelError for a bad file.
+    Nothing is tried: the answer comes from recorded facts about the wheels on PyPI.
+
+    Args:
+        text: pythonX.Y-ARCHITECTURE-glibcA.B or -muslA.B, or a name such as raspios-bookworm-64.
+        model: A model file that the engine should load.
+        engine: Consider only this engine.
+
+    Raises:
+        InputError: `text` does not name a system.
+        EngineError: Unknown engine.
+        ModelError: The file is not a model of edge-rnn, or is damaged.
     """
     check_engine_name(engine)
     system = parse_system(text)
     content = read_model_facts(model, seconds=SECONDS) if model is not None else None
     if model is not None and content is None:
-        raise EngineError(f"{model}: cannot be read here, as numpy cannot be imported: edge-rnn doctor")
+        raise EngineError(
+            f"{model}: cannot be read, because numpy cannot be imported on this machine. "
+            "Run edge-rnn doctor."
+        )
     engines = [item for item in _engines(system) if engine in (AUTO, item.package)]
     usable = [item for item in engines if content is None or loads(item, content)]
     remedies = Remedies(Pip(system))
@@ -54,7 +64,7 @@ def examine_system(text: str, model: str | None = None, *, engine: str = AUTO) -
 
 
 def _engines(system: System) -> list[Release]:
-    """Engines with a wheel there, the one that pip takes by itself first."""
+    """Engines with a wheel for the system; the one that pip chooses by itself comes first."""
     if system.python < OLDEST_PYTHON:
         return []
     asked = installation(system).engine
@@ -93,7 +103,7 @@ def _findings(
 
 
 def _no_engine(remedies: Remedies, plan: Installation, engines: list[Release]) -> Finding | None:
-    """That no engine runs there, or not the one that edge-rnn's wheel asks for."""
+    """The finding that no engine runs on the system, or not the one that edge-rnn's wheel requires."""
     requirement, system = plan.requirement, remedies.system
     if plan.engine and plan.engine.runs_on(system):
         return None
@@ -110,7 +120,7 @@ def _no_engine(remedies: Remedies, plan: Installation, engines: list[Release]) -
 
 
 def _with_engine(remedies: Remedies, engine: Release, requirement: Requirement) -> str:
-    """The command that installs edge-rnn with another engine than pip takes by itself."""
+    """The command that installs edge-rnn with another engine than pip would choose."""
     if requirement.package == engine.package and requirement.allows(engine):
         return remedies.pip.install(OWN_WHEEL, engine.pinned)
     return remedies.pip.install_bare("click", engine.pinned, engine.numpy)
@@ -132,10 +142,10 @@ def _with_numpy(remedies: Remedies) -> str:
 
 def _verdict(system: System, usable: list[Release], engine: str, model: str | None) -> str:
     if system.python < OLDEST_PYTHON:
-        return "edge-rnn does not run there"
+        return "edge-rnn does not run on that system"
     if usable:
-        return f"{model or 'edge-rnn'} works there with {usable[0]}"
+        return f"{model or 'edge-rnn'} works on that system with {usable[0]}"
     if engine == NUMPY:
-        return f"{FALLBACK} works there, slowly"
+        return f"{FALLBACK} works on that system, slowly"
     which = "a TFLite engine" if engine == AUTO else engine
-    return f"{model or 'edge-rnn'} does not work there with {which}; {FALLBACK} does, slowly"
+    return f"{model or 'edge-rnn'} does not work on that system with {which}; {FALLBACK} does, slowly"

@@ -1,4 +1,4 @@
-"""What `pip install edge_rnn-*.whl` brings on a system, and which engines could be had there at all."""
+"""What `pip install edge_rnn-*.whl` installs on a system, and which engines exist for it at all."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from edge_runtime.doctor.wheels import Release, libcs, newest, releases
 from edge_runtime.engines.engine import ENGINES
 
 OLDEST_PYTHON = (3, 9)
-"""That edge-rnn runs on (pyproject.toml, requires-python)."""
+"""The oldest Python that edge-rnn runs on (pyproject.toml, requires-python)."""
 
 TFLITE_RUNTIME_MACHINES = ("x86_64", "aarch64", "armv7l")
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """A release, or some releases, of an engine."""
+    """The releases of an engine that a version range allows."""
 
     package: str
     oldest: tuple[int, ...]
     below: tuple[int, ...]
     text: str
-    """As pip takes it."""
+    """As pip reads it."""
 
     def allows(self, release: Release) -> bool:
         """Whether it is one of them."""
@@ -35,7 +35,7 @@ LITERT = Requirement("ai-edge-litert", (2, 1), (3,), "ai-edge-litert>=2.1,<3")
 
 
 def required_engine(system: System) -> Requirement:
-    """The engine that edge-rnn's wheel asks for, by the markers of its dependencies (pyproject.toml)."""
+    """The engine that edge-rnn's wheel requires, by the markers of its dependencies (pyproject.toml)."""
     machine = system.machine or system.architecture
     tflite = system.libc and system.python < (3, 12) and machine in TFLITE_RUNTIME_MACHINES
     return TFLITE_RUNTIME if tflite else LITERT
@@ -43,7 +43,7 @@ def required_engine(system: System) -> Requirement:
 
 @dataclass(frozen=True)
 class Installation:
-    """What pip finds there; None where it finds no wheel."""
+    """What pip finds for a system; None where it finds no wheel."""
 
     requirement: Requirement
     engine: Release | None
@@ -79,9 +79,9 @@ def newest_numpy(requirement: str, system: System) -> Release | None:
 
 
 def available_engines(system: System) -> tuple[Release, ...]:
-    """Of each engine the newest release that runs on `system` and computes rightly.
+    """For each engine the newest release that runs on `system` and computes correctly.
 
-    What pip installs with edge-rnn comes before a newer release of that engine.
+    The release that pip installs with edge-rnn is preferred to a newer one.
     """
     asked = installation(system).engine
     found = []
@@ -108,17 +108,17 @@ def other_python(system: System) -> System | None:
 
 
 def why_not(package: str, system: System, requirement: Requirement | None = None) -> str:
-    """A clause: why no release of the package, of those that are asked for, runs on `system`."""
+    """A clause: why none of the required releases of the package runs on `system`."""
     wanted = [item for item in releases(package) if requirement is None or requirement.allows(item)]
     taken = next((item for item in wanted if item.wheel_for(system)), None)
     if taken:
         return f"{taken.version} {real_need(taken, system)}"
     tags = [tag.split("-") for item in wanted for tag in item.wheels]
     parts = [(python, *part) for python, _, platform in tags for part in libcs(platform)]
-    here = [part for part in parts if part[3] == system.architecture]
-    if not here:
+    same = [part for part in parts if part[3] == system.architecture]
+    if not same:
         return f"it has no wheel for {system.architecture}"
-    alike = [part for part in here if part[1] == system.libc]
+    alike = [part for part in same if part[1] == system.libc]
     if not alike:
         return f"it has no wheel for {system.libc or 'this system'}"
     least = [part[2] for part in alike if part[0] == system.tag]
@@ -131,7 +131,8 @@ def why_not(package: str, system: System, requirement: Requirement | None = None
 
 def real_need(release: Release, system: System) -> str:
     """A clause: the glibc of a release whose tags ask for less than it needs."""
-    return f"needs {GLIBC} {_dotted(release.glibc[system.architecture])}, whatever its wheel's name says"
+    needed = _dotted(release.glibc[system.architecture])
+    return f"needs {GLIBC} {needed}, although its wheel's name asks for less"
 
 
 def _dotted(numbers: tuple[int, int]) -> str:

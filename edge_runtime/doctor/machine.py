@@ -15,7 +15,7 @@ OS_RELEASE = "etc/os-release"
 
 @dataclass(frozen=True)
 class Machine:
-    """The hardware, and what runs on it."""
+    """The hardware and its operating system."""
 
     board: str | None
     """As the device tree names it, e.g. Raspberry Pi 4 Model B Rev 1.4."""
@@ -24,7 +24,7 @@ class Machine:
     """The architecture of the kernel: aarch64, x86_64, armv7l, ..."""
     cores: int
     memory: int
-    """Bytes; 0 where it is not known."""
+    """Bytes; 0 if unknown."""
     system: str
     """Name and version of the operating system."""
 
@@ -41,7 +41,7 @@ class Machine:
 
 
 def this_machine(root: str = "/") -> Machine:
-    """The machine that this process runs on; `root`: where proc and etc are."""
+    """The machine that this process runs on; `root`: the folder of proc and etc."""
     processor = read_processor(root)
     return Machine(
         board=processor.board,

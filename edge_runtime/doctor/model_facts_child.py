@@ -2,7 +2,7 @@
 
     python -m edge_runtime.doctor.model_facts_child MODEL RECORD
 
-writes a JSON object to RECORD: the fields of model.ModelFacts, or `error`, a sentence.
+writes a JSON object to RECORD: the fields of model_facts.ModelFacts, or `error`, a sentence.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.errors import ModelError
-from edge_runtime.model_file.metadata import Metadata, read_model
+from edge_runtime.model_file.metadata import Metadata
+from edge_runtime.model_file.read_file import read_model
 from edge_runtime.numpy_engine.read_graph import read_operators
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
 
 
 def main(model: str, record: str) -> int:
-    """Read, write; always 0, as a bad file is an answer, too."""
+    """Read the model, write the record; returns 0 always, because a bad file is an answer as well."""
     try:
         flatbuffer, metadata = read_model(model)
         facts = _facts(metadata.check(model), read_operators(flatbuffer))

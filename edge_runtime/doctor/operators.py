@@ -1,6 +1,6 @@
-"""Which versions of the operators the engines load, and which of a model's they refuse.
+"""Which versions of operators the engines load, and which operators of a model they refuse.
 
-The facts are recorded in operator_facts.json by scripts/operator_facts.py, out of the converter's table,
+The facts are recorded in operator_facts.json by scripts/operator_facts.py, from the converter's table,
 which was measured in the engines (docs/guides/targets.md).
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-FACTS = Path(__file__).with_name("operator_facts.json")
+OPERATOR_FACTS = Path(__file__).with_name("operator_facts.json")
 
 
 @dataclass(frozen=True)
@@ -20,16 +20,16 @@ class Series:
     """A minor version of an engine, e.g. tflite-runtime-2.14."""
 
     name: str
-    """As `edge-rnn convert --target` takes it."""
+    """As `edge-rnn convert --target` names it."""
     package: str
     series: str
     precisions: tuple[str, ...]
-    """That the converter has for it."""
+    """Precisions that the converter offers for it."""
     op_versions: Mapping[str, int]
     """Operator -> the highest version that it loads."""
 
     def refused(self, operators: Iterable[tuple[str, int]]) -> tuple[str, ...]:
-        """What it does not load of `operators`, name and version, as clauses; () when it loads all."""
+        """A clause for each of `operators` (name, version) that it does not load."""
         return tuple(
             f"{name} version {version} ({self._highest(name)})"
             for name, version in operators
@@ -57,5 +57,5 @@ def series_of(package: str, version: str) -> Series | None:
 def _table() -> tuple[Series, ...]:
     return tuple(
         Series(**{**item, "precisions": tuple(item["precisions"])})
-        for item in json.loads(FACTS.read_text("utf-8"))["engines"]
+        for item in json.loads(OPERATOR_FACTS.read_text("utf-8"))["engines"]
     )

@@ -5,44 +5,44 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from edge_runtime.doctor.python_facts import Interpreter
+from edge_runtime.doctor.python_facts import PythonFacts
 from edge_runtime.doctor.system import KNOWN, System, parse_system
 
 PIWHEELS = "https://www.piwheels.org/simple"
 """The index of wheels for 32-bit Raspberry Pi OS, where PyPI has none of numpy."""
 
 PIWHEELS_PYTHONS = tuple(parse_system(name).python for name in KNOWN if name.endswith("-32"))
-"""It builds for the Python of each Raspberry Pi OS only."""
+"""Pythons that piwheels builds for: only those of each Raspberry Pi OS."""
 
 NUMPY_LIBRARIES = "sudo apt install libopenblas0"
-"""What its numpy is linked with."""
+"""Installs what the numpy of piwheels is linked with."""
 
 OWN_WHEEL = "edge_rnn-*.whl"
 
 
 @dataclass(frozen=True)
 class Pip:
-    """pip on a system: this one's, or that of another one, where the command is just `pip`."""
+    """pip on this system or on another one, where the command is just `pip`."""
 
     system: System
     command: str = "pip"
-    """What starts it, with what must run before."""
+    """The command that starts pip, with any commands that must run before it."""
     options: str = ""
-    """Of `pip install`."""
+    """Options of `pip install`."""
     uv: str = "uv"
-    """What starts uv, once pip has installed it."""
+    """The command that starts uv, once pip has installed it."""
 
     @classmethod
-    def of(cls, interpreter: Interpreter) -> Pip:
-        """pip for exactly this interpreter, whatever is active in the shell."""
-        python = shlex.quote(interpreter.executable)
-        command = f"{python} -m pip"
-        if not interpreter.has_pip:
+    def of(cls, python: PythonFacts) -> Pip:
+        """pip for exactly this Python, whatever is active in the shell."""
+        executable = shlex.quote(python.executable)
+        command = f"{executable} -m pip"
+        if not python.has_pip:
             # Debian's own Python comes without ensurepip.
-            bring = "sudo apt install python3-pip" if interpreter.managed else f"{python} -m ensurepip"
+            bring = "sudo apt install python3-pip" if python.managed else f"{executable} -m ensurepip"
             command = f"{bring} && {command}"
-        options = " --break-system-packages" if interpreter.managed else ""
-        return cls(interpreter.system, command, options, f"{python} -m uv")
+        options = " --break-system-packages" if python.managed else ""
+        return cls(python.system, command, options, f"{executable} -m uv")
 
     def install(self, *requirements: str, flags: str = "") -> str:
         """The command that installs them; numpy comes from piwheels where PyPI has none."""

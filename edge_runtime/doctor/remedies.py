@@ -1,10 +1,10 @@
-"""What to do about an engine or a numpy that does not work: commands, by what has wheels here."""
+"""Commands that fix an engine or a numpy that does not work, by the wheels that a system has."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_runtime.doctor.finding import FALLBACK
+from edge_runtime.doctor.diagnosis import FALLBACK
 from edge_runtime.doctor.installation import available_engines, installation, newest_numpy, other_python
 from edge_runtime.doctor.pip import OWN_WHEEL, Pip
 from edge_runtime.doctor.system import System
@@ -14,7 +14,7 @@ from edge_runtime.engines.engine import ENGINES
 REINSTALL = " --force-reinstall --no-cache-dir"
 
 IMAGER = "sudo apt install rpi-imager && rpi-imager  # choose a 64-bit Raspberry Pi OS"
-"""What goes from a 32-bit system to a 64-bit one, for which the engines have more wheels."""
+"""Moves a device from a 32-bit system to a 64-bit one, for which the engines have more wheels."""
 
 
 @dataclass(frozen=True)
@@ -23,24 +23,24 @@ class Remedies:
 
     pip: Pip
     working: tuple[str, ...] = ()
-    """Engines that are installed and compute rightly."""
+    """Engines that are installed and compute correctly."""
 
     @property
     def system(self) -> System:
-        """Where they are run."""
+        """The system that the commands are for."""
         return self.pip.system
 
     def numpy_for(self, engine: str, version: str | None) -> str:
-        """The command that brings the newest numpy which that engine runs with."""
+        """The command that installs the newest numpy that the engine runs with."""
         return self.pip.install(_numpy(engine, version), flags=" --upgrade")
 
     def older_numpy(self) -> str:
-        """The command for a numpy that this processor cannot run: numpy 1 asks for less of it."""
+        """The command that replaces a numpy that the processor cannot run: numpy 1 needs less."""
         older = newest_numpy("numpy<2", self.system) or self.pip.takes_piwheels
         return self.pip.install("numpy<2" if older else "numpy", flags=REINSTALL)
 
     def reinstall_numpy(self, engine: str, version: str | None) -> str:
-        """The command for a numpy whose files are not right."""
+        """The command that replaces a numpy with damaged files."""
         return self.pip.install(_numpy(engine, version), flags=REINSTALL)
 
     def install(self, release: Release) -> str:
@@ -48,8 +48,8 @@ class Remedies:
         return self.pip.install(release.pinned, release.numpy)
 
     def install_any(self) -> tuple[str, ...]:
-        """Commands that bring an engine to a system without one, or FALLBACK."""
-        if not self.system.libc:  # of which nothing is recorded
+        """Commands that install an engine on a system without one, or FALLBACK."""
+        if not self.system.libc:  # nothing is recorded about such systems
             return (self.pip.install("ai-edge-litert"),)
         engines = sorted(available_engines(self.system), key=self._asked_for, reverse=True)
         if engines:
@@ -57,14 +57,14 @@ class Remedies:
         return (*self.with_other_python(), FALLBACK)
 
     def reinstall(self, engine: str, version: str | None) -> tuple[str, ...]:
-        """Commands for an engine whose files are not right: the same again, or another one."""
+        """Commands that replace an engine with damaged files, by the same engine or another one."""
         best = next((item for item in available_engines(self.system) if item.package == engine), None)
         if best is None:
             return self.replace(engine, version)
         return (self.pip.install(best.pinned, best.numpy, flags=REINSTALL),)
 
     def replace(self, engine: str, version: str | None) -> tuple[str, ...]:
-        """Commands for an engine that cannot work here: away with it, or another release or engine."""
+        """Commands that remove an engine that cannot work, or install another release or engine."""
         if set(self.working) - {engine}:
             return (self.pip.uninstall(engine),)
         others = [
@@ -76,7 +76,7 @@ class Remedies:
         return tuple(map(self.install, others)) or (*self.with_other_python(), FALLBACK)
 
     def with_other_python(self) -> tuple[str, ...]:
-        """The command that makes an environment with a Python that has wheels here; () when none has."""
+        """The command that makes an environment with a Python that has wheels; () when none has."""
         other = other_python(self.system)
         if other is None:
             return ()
@@ -90,6 +90,6 @@ class Remedies:
 
 
 def _numpy(engine: str, version: str | None) -> str:
-    """pip's requirement of a numpy for an engine; of one that is not recorded nothing is known."""
+    """pip's requirement of a numpy for an engine; any numpy for a release that is not recorded."""
     known = (item for item in (releases(engine) if engine in ENGINES else ()) if item.version == version)
     return next((item.numpy for item in known), "numpy")

@@ -28,18 +28,18 @@ _FORM = re.compile(rf"python(\d+)\.(\d+)-({'|'.join(ARCHITECTURES)})-({GLIBC}|{M
 
 @dataclass(frozen=True)
 class System:
-    """What decides which wheels pip takes."""
+    """The facts that decide which wheels pip takes."""
 
     python: tuple[int, int]
     architecture: str
-    """Of Python itself: a 32-bit Python on a 64-bit kernel takes the wheels of 32-bit systems."""
+    """Architecture of Python itself: a 32-bit Python on a 64-bit kernel takes 32-bit wheels."""
     libc: str
     """GLIBC, MUSL, or "" on systems that are not Linux."""
     libc_version: tuple[int, int]
     abi: str = ""
     """The tag of the interpreter; empty for CPython with its lock, whose tag is cp and the version."""
     machine: str = ""
-    """What `platform.machine()` says, where that is not the architecture."""
+    """What `platform.machine()` returns, if that is not the architecture."""
 
     @property
     def tag(self) -> str:
@@ -62,7 +62,7 @@ def parse_system(text: str) -> System:
         raise InputError(
             f"--for is {text!r}: expected pythonX.Y-ARCHITECTURE-glibcA.B or -muslA.B, e.g. "
             f"python3.12-aarch64-glibc2.36, with the architecture {', '.join(ARCHITECTURES[:-1])} or "
-            f"{ARCHITECTURES[-1]}; or one of {', '.join(KNOWN)}"
+            f"{ARCHITECTURES[-1]}, or one of {', '.join(KNOWN)}"
         )
     major, minor, architecture, libc, *version = match.groups()
     return System((int(major), int(minor)), architecture, libc, (int(version[0]), int(version[1])))

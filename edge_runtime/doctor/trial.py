@@ -1,7 +1,7 @@
-"""Tries an engine in a child process: does it survive being loaded, and does it compute rightly?
+"""Tries an engine in a child process: does it survive being loaded, and does it compute correctly?
 
-The trial model (scripts/trial_model.py) has integer and float operators and probes of its own; in every
-engine XNNPACK takes its float ones, where the engine has XNNPACK.
+The trial model (scripts/trial_model.py) has integer and float operators and probes of its own. In every
+engine with XNNPACK, XNNPACK takes its float operators.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ from edge_runtime.engines.engine import NUMPY
 
 TRIAL_MODEL = str(Path(__file__).with_name("trial.tflite"))
 
-NUMPY_IMPORT, IMPORT, COMPUTE, MODEL = "numpy", "import", "compute", "model"
+NUMPY_IMPORT, IMPORT, COMPUTE, USER_MODEL = "numpy", "import", "compute", "model"
 """Stages: importing numpy, importing the engine, running the trial model, running the user's."""
 
-LONGEST_WAIT = 1_000_000
+LONGEST_TIMEOUT = 1_000_000
 """Seconds, eleven days; clocks refuse much larger numbers."""
 
 SECONDS = 60.0
-"""A child that takes longer hangs; a Pi Zero imports an engine in some ten seconds."""
+"""A child that takes longer hangs; a Pi Zero imports an engine in about ten seconds."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of it; truthy when the engine computes rightly, the user's model included."""
+    """The result; truthy when the engine computes correctly, the user's model included."""
 
     engine: str
     version: str | None
-    """Of the installed distribution; None for a package without one."""
+    """Version of the installed distribution; None for a package without one."""
     stage: str = ""
-    """In which the child ended before its time; empty when it came through."""
+    """The stage in which the child failed; empty when it passed all of them."""
     failure: str = ""
-    """Its exceptions, and what it printed on standard error."""
+    """The child's exceptions, and what it printed on standard error."""
     signal: str | None = None
     timed_out: bool = False
     numpy: str | None = None
     """Version; None when it cannot be imported."""
     verification: dict[str, Any] | None = None
-    """Of the trial model (probes.Verification); None when it did not come to that."""
+    """The verification of the trial model as JSON; None when the child did not get that far."""
     xnnpack: bool | None = None
-    """Whether XNNPACK took operators of the trial model; None when that is not known."""
+    """Whether XNNPACK took operators of the trial model; None if unknown."""
     model: dict[str, Any] | None = None
-    """As `verification`, of the user's model."""
+    """The verification of the user's model as JSON."""
 
     @property
     def imports(self) -> bool:
@@ -58,7 +58,7 @@ class Trial:
 
     @property
     def is_passed_over(self) -> bool:
-        """Whether `auto` takes another engine: what dies instead of raising takes edge-rnn with it."""
+        """Whether `auto` takes another engine: an engine that dies instead of raising ends edge-rnn."""
         return not (self.imports or self.signal or self.timed_out)
 
     @property
@@ -84,22 +84,26 @@ class Trial:
         if not self.imports:
             outcome = "cannot be imported"
         elif self.computes:
-            outcome = "computes the trial model rightly"
+            outcome = "computes the trial model correctly"
         else:
-            outcome = "computes the trial model wrong" if self.verification else "cannot run a model"
+            outcome = (
+                "computes the trial model incorrectly" if self.verification else "cannot run a model"
+            )
         delegate = "" if self.xnnpack is None else f", with{'' if self.xnnpack else 'out'} XNNPACK"
         return f"{self.version or 'version unknown'}, {outcome}{delegate}"
 
     @property
     def model_outcome(self) -> str:
-        """One clause, where it came to running the user's model."""
+        """One clause: the outcome of the user's model."""
         result = self.model
         if result is None:
-            return "not run" if self.stage != MODEL else first_line(self.failure)
+            return "not run" if self.stage != USER_MODEL else first_line(self.failure)
         if result["verified"] is None:
-            return "loads and runs; it carries no probes to verify it with"
+            return "loads and runs, but carries no probes to verify it with"
         if not result["verified"]:
-            return f"computes something else in {len(result['mismatches'])} of {result['probes']} probes"
+            return (
+                f"computes something else: {len(result['mismatches'])} of {result['probes']} probes fail"
+            )
         return (
             f"verified, {result['probes']} probes, largest logit difference "
             f"{result['max_logit_difference']:.5f} (allowed {result['tolerance']:.5g})"
@@ -111,21 +115,21 @@ class Trial:
 
 
 def first_line(failure: str) -> str:
-    """What a failure says first, without the kind of the exception."""
+    """The first line of a failure, without the name of the exception."""
     lines = (line for line in failure.splitlines() if line.strip())
     return re.sub(r"^\w+(Error|Exception): ", "", next(lines, "it says nothing"))
 
 
 def try_engine(engine: str, model: str | None = None, *, seconds: float = SECONDS) -> Trial:
-    """Load `engine` (of edge_runtime.engines.engine), run the trial model and `model` in it."""
+    """Load `engine` (a name of edge_runtime.engines.engine), run the trial model and `model` in it."""
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder, "record")
         record.touch()
         module = "edge_runtime.doctor.trial_child"
         ending = run_module(module, engine, str(record), model or "", seconds=seconds)
         facts = _merged(record.read_text("utf-8"))
-    if not ending and not facts["stage"]:  # it came through, and died on its way out
-        facts["stage"] = MODEL if model else COMPUTE
+    if not ending and not facts["stage"]:  # it passed all stages and died while it ended
+        facts["stage"] = USER_MODEL if model else COMPUTE
     failure = "\n".join(part for part in (facts.pop("failure", ""), ending.errors) if part)
     return Trial(
         engine,
@@ -139,7 +143,7 @@ def try_engine(engine: str, model: str | None = None, *, seconds: float = SECOND
 
 
 def installed_version(package: str) -> str | None:
-    """The version that pip has installed; None when it has none."""
+    """The version of the installed distribution; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -147,7 +151,7 @@ def installed_version(package: str) -> str | None:
 
 
 def _merged(record: str) -> dict[str, Any]:
-    """All lines in one; a child that did not even begin stopped at its first stage."""
+    """The facts of all lines; a child that did not begin stopped at its first stage."""
     facts: dict[str, Any] = {"stage": NUMPY_IMPORT}
     for line in record.splitlines():
         facts.update(json.loads(line))

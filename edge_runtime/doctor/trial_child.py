@@ -2,8 +2,8 @@
 
     python -m edge_runtime.doctor.trial_child ENGINE RECORD MODEL
 
-Before each stage, and after it, a line of JSON is appended to the file RECORD, so that what is in it
-when the process dies says where. MODEL may be empty.
+Before and after each stage, a line of JSON is appended to the file RECORD. If the process dies, the file
+shows in which stage. MODEL may be empty.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main(engine: str, record: str, model: str) -> int:
 
 
 def _stages(engine: str, model: str, file: TextIO) -> None:
-    from edge_runtime.doctor.trial import COMPUTE, IMPORT, MODEL, NUMPY_IMPORT, TRIAL_MODEL
+    from edge_runtime.doctor.trial import COMPUTE, IMPORT, NUMPY_IMPORT, TRIAL_MODEL, USER_MODEL
 
     _note(file, stage=NUMPY_IMPORT)
     import numpy as np
@@ -36,7 +36,7 @@ def _stages(engine: str, model: str, file: TextIO) -> None:
     _note(file, verification=_verified(TRIAL_MODEL, engine))
     _note(file, xnnpack=has_delegate(_opened(TRIAL_MODEL, engine)))
     if model:
-        _note(file, stage=MODEL)
+        _note(file, stage=USER_MODEL)
         _note(file, model=_verified(model, engine))
     _note(file, stage="")
 
@@ -51,7 +51,7 @@ def _import_engine(engine: str) -> None:
 
 
 def _verified(model: str, engine: str) -> dict[str, Any]:
-    """The verification as JSON has it; of a file without probes one window of zeros is run."""
+    """The verification as JSON; for a file without probes, one window of zeros is run instead."""
     import numpy as np
 
     from edge_runtime.inference.classifier import Classifier
@@ -67,7 +67,7 @@ def _verified(model: str, engine: str) -> dict[str, Any]:
 
 def _opened(model: str, engine: str) -> Any:
     from edge_runtime.engines.engine import open_interpreter
-    from edge_runtime.model_file.metadata import read_model
+    from edge_runtime.model_file.read_file import read_model
 
     return open_interpreter(read_model(model)[0], engine=engine)
 
@@ -75,8 +75,8 @@ def _opened(model: str, engine: str) -> Any:
 def has_delegate(interpreter: Any) -> bool | None:
     """Whether an interpreter handed operators to a delegate, which by default is XNNPACK.
 
-    None where the engine does not tell. Its message on standard error says the same, but when it is
-    printed differs from engine to engine.
+    None if the engine does not tell. Its message on standard error says the same, but each engine prints
+    it at another time.
     """
     operators = getattr(interpreter, "_get_ops_details", None)
     return any(item["op_name"] == "DELEGATE" for item in operators()) if operators else None

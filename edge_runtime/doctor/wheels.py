@@ -1,4 +1,4 @@
-"""Which wheels PyPI has of the engines and of numpy, and which of them pip takes on a system.
+"""Which wheels of the engines and of numpy PyPI has, and which of them pip takes on a system.
 
 The facts are recorded in wheel_facts.json by scripts/wheel_facts.py. The rules are those of the platform
 tags in the names of wheels: https://packaging.python.org/specifications/platform-compatibility-tags/
@@ -16,7 +16,7 @@ from typing import Any, Callable
 
 from edge_runtime.doctor.system import GLIBC, MUSL, System
 
-FACTS = Path(__file__).with_name("wheel_facts.json")
+WHEEL_FACTS = Path(__file__).with_name("wheel_facts.json")
 
 _LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 """PEP 600: what the older tags stand for."""
@@ -33,13 +33,13 @@ class Release:
     wheels: tuple[str, ...]
     """Their tags, e.g. cp311-cp311-manylinux_2_34_aarch64."""
     numpy: str = ""
-    """Of an engine: the numpy that it runs with, as pip's requirement: "numpy" or "numpy<2"."""
+    """For an engine: the numpy that it runs with, as pip's requirement: "numpy" or "numpy<2"."""
     verified: bool = True
-    """Of an engine: whether it computes the trial model rightly; tflite-runtime does from 2.10 on."""
+    """For an engine: whether it computes the trial model correctly; tflite-runtime does from 2.10 on."""
     glibc: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """Of an engine: architecture -> the glibc that its wheels really need, whatever their tags say."""
+    """For an engine: architecture -> the glibc that its wheels really need, whatever their tags say."""
     xnnpack: tuple[str, ...] = ()
-    """Of an engine: the architectures for which its wheels have XNNPACK."""
+    """For an engine: the architectures for which its wheels have XNNPACK."""
 
     def __str__(self) -> str:
         """As in `ai-edge-litert 2.3.0`."""
@@ -52,7 +52,7 @@ class Release:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The version, to be compared."""
+        """The version as numbers that can be compared."""
         return version_numbers(self.version)
 
     def wheel_for(self, system: System) -> str | None:
@@ -60,7 +60,7 @@ class Release:
         return next((tag for tag in self.wheels if fits(tag, system)), None)
 
     def runs_on(self, system: System) -> bool:
-        """Whether pip takes a wheel of it on `system`, and that finds the glibc that it needs."""
+        """Whether pip takes a wheel of it on `system` that finds the glibc it needs."""
         least = self.glibc.get(system.architecture, (0, 0)) if system.libc == GLIBC else (0, 0)
         return self.wheel_for(system) is not None and least <= system.libc_version
 
@@ -72,7 +72,7 @@ def version_numbers(version: str) -> tuple[int, ...]:
 
 
 def libcs(platform: str) -> Iterator[tuple[str, tuple[int, int], str]]:
-    """What each part of a platform tag asks for: libc, its least version, architecture."""
+    """The requirements of each part of a platform tag: libc, its least version, architecture."""
     for part in platform.split("."):
         match = _PLATFORM.fullmatch(part)
         if match is None:
@@ -105,13 +105,13 @@ def newest(
 
 
 def date() -> str:
-    """When the facts were recorded, as 2026-11-24."""
+    """When the facts were recorded, e.g. 2026-11-24."""
     return str(_facts()["date"])
 
 
 @lru_cache
 def _facts() -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads(FACTS.read_text("utf-8"))
+    facts: dict[str, Any] = json.loads(WHEEL_FACTS.read_text("utf-8"))
     return facts
 
 

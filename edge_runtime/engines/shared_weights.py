@@ -1,16 +1,16 @@
 """An interpreter of ai-edge-litert in which every matrix is packed once, however many steps read it.
 
-XNNPACK packs the matrix of a FULLY_CONNECTED for each operator anew, unless it has a cache. In an
-unrolled graph that is a copy for every step: they no longer fit into the processor's own caches, and
-memory sets the pace. tflite.Interpreter offers no such cache to Python; LiteRT's CompiledModel does, and
+XNNPACK packs the matrix of every FULLY_CONNECTED operator separately, unless it has a cache. An unrolled
+graph then has a copy for every step. The copies no longer fit into the processor's caches, and memory
+limits the speed. tflite.Interpreter offers no such cache to Python; LiteRT's CompiledModel does, and
 its path ":memory" means one that is never written to a file (TFLite, xnnpack_delegate.h:
 TfLiteXNNPackDelegateInMemoryFilePath).
 
-What is packed of an integer matmul holds its input's zero_point and the scales around it, but the cache
-tells entries apart by weights and bias alone: with other scales in another step, that step would
-silently compute with the first one's. The converter gives all steps the same, checks that
-(convert's shared_packing) and says so in the file; a file that does not say so is refused. In int16x8
-there is nothing to share: XNNPACK has no such matmul.
+The packed form of an integer matmul includes its input's zero_point and the scales around it, but the
+cache distinguishes entries by weights and bias alone. If another step had other scales, it would
+silently compute with those of the first one. The converter gives all steps the same scales, checks that
+(convert's shared_packing) and says so in the file; a file that does not say so is refused. int16x8 has
+nothing to share, because XNNPACK has no such matmul.
 """
 
 from __future__ import annotations
@@ -22,20 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import EngineError
-from edge_runtime.model_file.metadata import Metadata
 
 IN_MEMORY = ":memory"
 PACKAGE = "ai_edge_litert"
-
-
-def why_not_shared(spec: Metadata) -> str:
-    """One clause: why a file without `Metadata.shared_weights` cannot be run with them."""
-    if spec.precision == "int16x8":
-        return "shared weights are for every precision but int16x8, and this file is in it"
-    return (
-        "its record does not say that the steps can share weights: it was written by an older edge-rnn, "
-        "or with a scale of its own for some step"
-    )
 
 
 class SharedWeightsInterpreter:
@@ -65,11 +54,11 @@ class SharedWeightsInterpreter:
             self.set_tensor(detail["index"], np.zeros(detail["shape"], detail["dtype"]))
 
     def get_input_details(self) -> list[dict[str, Any]]:
-        """As of an Interpreter."""
+        """See engine.Interpreter."""
         return self._inputs
 
     def get_output_details(self) -> list[dict[str, Any]]:
-        """As of an Interpreter."""
+        """See engine.Interpreter."""
         return self._outputs
 
     def set_tensor(self, index: int, value: NDArray[Any]) -> None:
@@ -99,7 +88,7 @@ def _modules(*names: str) -> list[Any]:
 
 
 def _details(flatbuffer: bytes) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Of inputs and outputs, from an Interpreter that never runs; CompiledModel knows no scales."""
+    """The inputs and outputs, from an Interpreter that never runs: CompiledModel knows no scales."""
     module = _modules("interpreter")[0]
     plain = module.Interpreter(
         model_content=flatbuffer, experimental_op_resolver_type=module.OpResolverType.BUILTIN_REF

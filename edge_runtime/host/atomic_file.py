@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path`, which takes its place when the block ends without an exception.
+    """A temporary path beside `path`, which replaces `path` when the block ends without an exception.
 
-    The parent folder is created. After an exception the temporary file is gone and `path` untouched.
+    The parent folder is created. After an exception the temporary file is gone and `path` is untouched.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)

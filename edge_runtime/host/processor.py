@@ -32,21 +32,21 @@ BOARD = "proc/device-tree/model"
 
 @dataclass(frozen=True)
 class Processor:
-    """What computes."""
+    """The processor and its board."""
 
     board: str | None
     """As the device tree names it, e.g. Raspberry Pi 4 Model B Rev 1.4."""
     model: str | None
     features: tuple[str, ...] = ()
-    """The kernel's words for what it can do, e.g. avx2 or asimddp."""
+    """Instruction sets as the kernel names them, e.g. avx2 or asimddp."""
 
     def __str__(self) -> str:
-        """The board's and the model's names; the architecture where there are none."""
+        """The names of the board and the model; the architecture if both are unknown."""
         return ", ".join(filter(None, (self.board, self.model))) or platform.machine()
 
 
 def read_processor(root: str | Path = "/") -> Processor:
-    """The processor of this machine; `root` is where /proc is found."""
+    """The processor of this machine; `root` is the folder that contains proc."""
     fields = dict(re.findall(r"^([^:\n]+?)\s*: *(.*)$", read_text(root, CPU_INFO), re.MULTILINE))
     features = fields.get("flags") or fields.get("Features") or ""
     board = read_text(root, BOARD).strip("\0 \n") or fields.get("Model") or None
@@ -61,7 +61,7 @@ def usable_cores() -> int:
 
 
 def read_text(root: str | Path, name: str) -> str:
-    """The content of a file that only some machines have; empty where it is not."""
+    """The content of a file that only some machines have; empty if it is missing."""
     try:
         return Path(root, name).read_text("utf-8", "replace")
     except OSError:

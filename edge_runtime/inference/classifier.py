@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_runtime.engines.engine import SHARED_WEIGHTS, choose_engine, open_interpreter
+from edge_runtime.engines.engine import SHARED_WEIGHTS, choose_engine, engine_version, open_interpreter
 from edge_runtime.errors import EngineError, InputError, ModelError
+from edge_runtime.inference.raw_windows import checked_row, checked_windows
 from edge_runtime.inference.runner import (
     closed_runner,
     logits_by_row,
@@ -21,26 +22,36 @@ from edge_runtime.inference.runner import (
     step_runner,
     window_runners,
 )
-from edge_runtime.inference.tensor_types import check_ends
-from edge_runtime.inference.tensors import InputTensor
-from edge_runtime.model_file.metadata import STEP, Metadata, read_model_file
-from edge_runtime.model_file.normalization import checked_row, checked_windows
+from edge_runtime.inference.tensors import InputTensor, check_ends
+from edge_runtime.model_file.metadata import STEP, Metadata
+from edge_runtime.model_file.read_file import read_model_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edge_runtime.engines.engine import Interpreter
     from edge_runtime.inference.step_model import StepModel
-    from edge_runtime.model_file.probes import Verification
+    from edge_runtime.inference.verification import Verification
 
     Float32 = NDArray[np.float32]
 
-UINT8, FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
+_UINT8, _FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
 """numpy has one object of each."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What the model says of one window."""
+    """The model's answer for one window.
+
+    Example:
+        import numpy as np
+        from edge_runtime import Classifier
+
+        with Classifier("model.tflite") as classifier:
+            prediction = classifier.predict(np.load("window.npy"))
+        for label, probability in zip(prediction.labels, prediction.probabilities):
+            print(f"{label}: {100 * probability:.1f} %")
+    """
 
     index: int
     """Position of the predicted class among `labels`."""
@@ -65,25 +76,40 @@ class Prediction:
 class Classifier(AbstractContextManager["Classifier"]):
     """A converted model, loaded into an engine.
 
-        with Classifier("mnist-int8.tflite") as classifier:
-            print(classifier.predict(window).label)
-
-    `path`: a file written by `edge-rnn convert`. `threads`: of the engine. `engine`: "auto" (the
-    fastest TFLite engine installed), "ai-edge-litert", "tflite-runtime" or "numpy" (needs no TFLite
-    engine, slow). `spec` is everything the file says of itself. `verify`: run the file's probes first.
-    `shared_weights`: keep one packed copy of each matrix instead of one for every step: faster, less
-    memory; for every precision but int16x8, on ai-edge-litert 2.1.6 or newer
-    (engines.shared_weights). `trust`: load the model even if it is not the one whose SHA-256 the
-    file records; an engine may crash on a damaged one.
-
     Any number of threads may use one instance: a lock lets them in one after the other. To compute at
-    the same time, open one instance per thread (inference.pool). An instance cannot be pickled.
+    the same time, use a ClassifierPool. An instance cannot be pickled.
 
-    Raises ModelError for a file that cannot be used, EngineError when no engine is there or the engine
-    refuses the model, and VerificationError when `verify` finds that it computes something else.
+    Example:
+        import numpy as np
+        from edge_runtime import Classifier
+
+        window = np.load("window.npy")  # [steps, features], in the unit of the training data
+        with Classifier("model.tflite") as classifier:
+            prediction = classifier.predict(window)
+        print(prediction.label, prediction.probabilities.max())
+
+    Args:
+        path: A file written by `edge-rnn convert`.
+        threads: Number of threads of the engine, 1 to 1024.
+        engine: "auto" (the fastest TFLite engine that is installed), "ai-edge-litert",
+            "tflite-runtime", or "numpy", which needs no TFLite engine and is slow.
+        verify: Run the probes that the file carries before the first prediction.
+        shared_weights: Keep one packed copy of each matrix instead of one for every step, which is
+            faster and takes less memory. For every precision but int16x8, on ai-edge-litert 2.1.6 or
+            newer.
+        trust: Load the model even if it is not the one whose SHA-256 the file records. An engine may
+            crash on a damaged one.
+        kernels: The implementation of the operators, for comparisons: "default" (with XNNPACK where
+            the engine has it), "no-xnnpack" or "reference". The numpy engine has one only.
+
+    Raises:
+        ModelError: The file cannot be used.
+        EngineError: The engine is not installed or refuses the model, or an option does not fit it.
+        VerificationError: With `verify`, the model computes something else than it should.
     """
 
     spec: Metadata
+    """Everything that the file says of itself."""
 
     def __init__(
         self,
@@ -94,48 +120,41 @@ class Classifier(AbstractContextManager["Classifier"]):
         verify: bool = False,
         shared_weights: bool = False,
         trust: bool = False,
+        kernels: str = "default",
     ) -> None:
-        kernels = SHARED_WEIGHTS if shared_weights else "default"
-        self._open(path, engine=engine, threads=threads, kernels=kernels, trust=trust)
-        if verify:
-            from edge_runtime.model_file.probes import demand
-
-            demand(self.verify())
-
-    @classmethod
-    def with_kernels(cls, path: str | Path, *, engine: str, kernels: str) -> Classifier:
-        """A classifier on a given implementation of the operators, for proofs (see engine.KERNELS)."""
-        classifier = cls.__new__(cls)
-        classifier._open(path, engine=engine, threads=1, kernels=kernels, trust=False)
-        return classifier
-
-    def _open(self, path: str | Path, *, engine: str, threads: int, kernels: str, trust: bool) -> None:
         file = read_model_file(path, trust=trust)
         self.spec, self.path = file.metadata, str(path)
         self._file = replace(file, flatbuffer=b"")  # the engine has it
         self.engine = choose_engine(engine)
         self._name = f"{path}: {self.engine}"
-        if kernels == SHARED_WEIGHTS and not self.spec.shared_weights:
-            from edge_runtime.engines.shared_weights import why_not_shared
-
-            raise EngineError(f"{path}: {why_not_shared(self.spec)}")
-        try:
-            self._interpreter: Any = open_interpreter(
-                file.flatbuffer, engine=self.engine, threads=threads, kernels=kernels
-            )
-        except EngineError as error:
-            raise EngineError(f"{path}: {error}") from error
-        check_ends(self._interpreter, 1 + len(self.spec.states), self.path)
+        if shared_weights or kernels == SHARED_WEIGHTS:
+            _check_shareable(self.spec, self.path, kernels)
+            kernels = SHARED_WEIGHTS
+        self._interpreter: Any = self._opened(file.flatbuffer, threads, kernels)
         self._lock = Lock()
         self._window_shape = (self.spec.steps, self.spec.features)
         self._labels, self._classes = self.spec.labels, len(self.spec.labels)
-        self._expected = UINT8 if self.spec.normalization.dtype == "uint8" else FLOAT32
+        self._expected = _UINT8 if self.spec.normalization.dtype == "uint8" else _FLOAT32
         self._step_model: StepModel | None = None
         if self.spec.graph == STEP:
             self._step_model = self._checked_step_model()
             self._run = self._run_expected = step_runner(self._step_model, self._name)
         else:
             self._prepare_window()
+        if verify:
+            from edge_runtime.inference.verification import demand
+
+            demand(self.verify())
+
+    def _opened(self, flatbuffer: bytes, threads: int, kernels: str) -> Interpreter:
+        try:
+            interpreter = open_interpreter(
+                flatbuffer, engine=self.engine, threads=threads, kernels=kernels
+            )
+        except EngineError as error:
+            raise EngineError(f"{self.path}: {error}") from error
+        check_ends(interpreter, 1 + len(self.spec.states), self.path)
+        return interpreter
 
     def _checked_step_model(self) -> StepModel:
         from edge_runtime.inference.step_model import StepModel, shapes_of_step
@@ -145,8 +164,8 @@ class Classifier(AbstractContextManager["Classifier"]):
         found = (inputs[0], outputs[0], len(inputs) - 1)
         if found != expected or inputs[1:] != outputs[1:]:
             raise ModelError(
-                f"{self.path}: metadata and model disagree: expected a row {expected[0]}, logits "
-                f"{expected[1]} and {expected[2]} states, found inputs {inputs} and outputs {outputs}"
+                f"{self.path}: metadata and model disagree. Expected a row {expected[0]}, logits "
+                f"{expected[1]} and {expected[2]} states, found inputs {inputs} and outputs {outputs}."
             )
         return StepModel(self._interpreter, self.spec.normalization)
 
@@ -158,12 +177,12 @@ class Classifier(AbstractContextManager["Classifier"]):
         found_input, found_output = list(source["shape"]), list(result["shape"])
         if found_input != expected_input or found_output != expected_output:
             raise ModelError(
-                f"{self.path}: metadata and model disagree: expected input {expected_input} and "
-                f"output {expected_output}, found {found_input} and {found_output}"
+                f"{self.path}: metadata and model disagree. Expected input {expected_input} and "
+                f"output {expected_output}, found {found_input} and {found_output}."
             )
         tensor = InputTensor(source, self.spec.normalization)
         self._run, run_bytes = window_runners(self._interpreter, tensor, result, self._name)
-        self._run_expected = run_bytes if self._expected is UINT8 else self._run
+        self._run_expected = run_bytes if self._expected is _UINT8 else self._run
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -173,11 +192,15 @@ class Classifier(AbstractContextManager["Classifier"]):
     def predict(self, windows: Any) -> Prediction | list[Prediction]:
         """Classify raw windows, in the unit of the training data (MNIST: 0 to 255).
 
-        `windows`: uint8 or float (a model that was not trained on uint8 takes any integer, too),
-        `[steps, features]` for one Prediction, or `[N, steps, features]` for a list of N. Raises
-        InputError for a wrong shape or dtype, NaN, infinity or too large numbers, and EngineError when
-        the engine fails.
-        Warns of float windows up to 1 where the model was trained on pixels of 0 to 255.
+        Warns about float windows up to 1 where the model was trained on pixels of 0 to 255.
+
+        Args:
+            windows: uint8 or float (any integer as well, if the model was not trained on uint8),
+                `[steps, features]` for one Prediction, `[N, steps, features]` for a list of N.
+
+        Raises:
+            InputError: Wrong shape or dtype, NaN, infinity or too large numbers.
+            EngineError: The engine fails, or the classifier is closed.
         """
         batch, labels = self.logits(windows), self._labels
         if len(batch) == 1 and np.ndim(windows) == 2:
@@ -187,9 +210,15 @@ class Classifier(AbstractContextManager["Classifier"]):
     def logits(self, windows: Any, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """The logits of raw windows, float32 `[N, classes]` (N = 1 for a single window).
 
-        Takes and raises what `predict` does. `out`: an array of that shape and dtype to fill and
-        return, instead of a new one; InputError for another one. Nothing is allocated per window
-        but what the engine itself allocates.
+        Nothing is allocated per window but what the engine itself allocates.
+
+        Args:
+            windows: As `predict` takes them.
+            out: An array of that shape and dtype to fill and return, instead of a new one.
+
+        Raises:
+            InputError: As `predict`, and for an `out` of another shape or dtype, or a read-only one.
+            EngineError: As `predict`.
         """
         plain = windows.__class__ is np.ndarray and windows.dtype is self._expected
         if plain and windows.shape == self._window_shape:  # as most windows come: nothing to check
@@ -213,7 +242,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         if not plain or not out.flags.writeable:
             kind = "read-only" if plain else f"a {out.__class__.__name__}"
             raise InputError(f"out is {kind}: expected a numpy array that can be written to")
-        if out.shape != (count, self._classes) or out.dtype != FLOAT32:
+        if out.shape != (count, self._classes) or out.dtype != _FLOAT32:
             expected = f"float32[{count}, {self._classes}]"
             raise InputError(f"out is {out.dtype}{list(out.shape)}: expected {expected}")
         return out
@@ -221,9 +250,9 @@ class Classifier(AbstractContextManager["Classifier"]):
     def checked(self, windows: Any) -> NDArray[Any]:
         """Raw windows as an array `[N, steps, features]` of a dtype that `predict` takes.
 
-        Raises InputError for any others, and warns as `predict` does.
+        Raises InputError for other dtypes and shapes, and warns as `predict` does.
         """
-        pixels = self._expected is UINT8
+        pixels = self._expected is _UINT8
         batch = checked_windows(windows, *self._window_shape, integers=not pixels)
         if pixels and batch.dtype != np.uint8 and batch.size and 0 < batch.max() <= 1:
             warnings.warn(
@@ -232,25 +261,35 @@ class Classifier(AbstractContextManager["Classifier"]):
         return batch
 
     def verify(self) -> Verification:
-        """Run the probes that the file carries in this engine; truthy when all came out as expected.
+        """Run the probes that the file carries in this engine; truthy when all of them pass.
 
         Raises ModelError for a file without probes, or with damaged ones.
         """
-        from edge_runtime.model_file.probes import read_probes, verify_probes
+        from edge_runtime.inference.verification import verify_probes
+        from edge_runtime.model_file.probes import read_probes
 
         self.spec.check(self.path)
         probes = read_probes(self._file, self.path)
         if probes is None:
             raise ModelError(
-                f"{self.path}: carries no probes, so it cannot be verified: it was written by an older "
-                "edge-rnn (convert it again)"
+                f"{self.path}: carries no probes, so that it cannot be verified. It was written by an "
+                "older edge-rnn. Convert it again."
             )
-        return verify_probes(self, probes)
+        parity = self.spec.parity
+        return verify_probes(
+            probes,
+            self.logits_by_row if probes.record.rows else self.logits,
+            path=self.path,
+            engine=self.engine,
+            version=engine_version(self.engine),
+            labels=self.labels,
+            budget=parity.budget if parity else None,
+        )
 
     def logits_by_row(self, windows: Any) -> NDArray[np.float32]:
         """The logits after every row of raw windows, float32 `[N, steps, classes]`, of a step file.
 
-        Takes and raises what `predict` does, and raises ModelError for a file that is not a single step.
+        Takes and raises what `predict` does. Raises ModelError for an unrolled file.
         """
         batch = self.checked(windows)
         logits = np.empty((len(batch), self.spec.steps, self._classes), np.float32)
@@ -266,7 +305,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         The states are those after the last row that was given to `step`, or with `restart` zero. Raises
         what `logits_by_row` does; after InputError the states are what they were before the row.
         """
-        raw = checked_row(row, self.spec.features, integers=self._expected is not UINT8)
+        raw = checked_row(row, self.spec.features, integers=self._expected is not _UINT8)
         logits = np.empty((1, self._classes), np.float32)
         with self._lock:
             one_row(self._stepping(), raw, logits, self._name, restart=restart)
@@ -274,9 +313,9 @@ class Classifier(AbstractContextManager["Classifier"]):
         return found
 
     def _stepping(self) -> StepModel:
-        """The step model. Raises EngineError when closed, and ModelError for a file of whole windows."""
+        """The step model. Raises EngineError when closed, and ModelError for an unrolled file."""
         if self.spec.graph != STEP:
-            raise ModelError(f"{self.path}: takes whole windows: --graph step makes a file for rows")
+            raise ModelError(f"{self.path}: takes whole windows. Convert with --graph step for rows.")
         if self._step_model is None:
             raise EngineError(f"{self.path}: the classifier is closed")
         return self._step_model
@@ -294,9 +333,25 @@ class Classifier(AbstractContextManager["Classifier"]):
 
     def __reduce__(self) -> str:
         raise TypeError(
-            "a Classifier cannot be pickled or copied, as it holds an engine: pass its path on, "
-            "and open it there"
+            "a Classifier cannot be pickled or copied, because it holds an engine. Pass its path and "
+            "open the file again."
         )
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _check_shareable(spec: Metadata, path: str, kernels: str) -> None:
+    """Raises EngineError for a file whose steps cannot share one packed copy of their weights."""
+    if kernels not in ("default", SHARED_WEIGHTS):
+        raise EngineError(f"{path}: shared weights have kernels of their own. Leave out {kernels!r}.")
+    if spec.shared_weights:
+        return
+    if spec.precision == "int16x8":
+        raise EngineError(
+            f"{path}: shared weights are for every precision but int16x8, and this file is int16x8"
+        )
+    raise EngineError(
+        f"{path}: its record does not say that the steps can share weights. It was written by an older "
+        "edge-rnn, or with a scale of its own for some step."
+    )

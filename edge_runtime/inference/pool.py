@@ -20,22 +20,61 @@ from edge_runtime.model_file.metadata import Metadata
 
 
 class ClassifierPool(AbstractContextManager["ClassifierPool"]):
-    """`jobs` classifiers that share out the windows of a batch.
+    """Several classifiers that share out the windows of a batch.
 
-        with ClassifierPool("mnist-int8.tflite", 4) as pool:
+    Any number of threads may use one instance.
+
+    Example:
+        import numpy as np
+        from edge_runtime import ClassifierPool
+
+        windows = np.load("windows.npy")  # [N, steps, features], in the unit of the training data
+        with ClassifierPool("model.tflite", 2) as pool:
             print([prediction.label for prediction in pool.predict(windows)])
 
-    Takes what Classifier takes, and raises what it raises, and InputError for `jobs` below 1. Any number
-    of threads may use one instance.
+    Args:
+        path: A file written by `edge-rnn convert`.
+        jobs: Number of classifiers, at least 1: about the number of cores divided by `threads`.
+        threads: Number of threads of each engine, 1 to 1024.
+        engine: As for Classifier.
+        verify: Run the probes that the file carries, once, before the first prediction.
+        shared_weights: As for Classifier.
+        trust: As for Classifier.
+
+    Raises:
+        InputError: `jobs` is below 1.
+        ModelError: As Classifier.
+        EngineError: As Classifier.
+        VerificationError: As Classifier.
     """
 
-    def __init__(self, path: str | Path, jobs: int, **options: Any) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        jobs: int,
+        *,
+        threads: int = 1,
+        engine: str = "auto",
+        verify: bool = False,
+        shared_weights: bool = False,
+        trust: bool = False,
+    ) -> None:
         if not isinstance(jobs, int) or jobs < 1:
             raise InputError(f"--jobs is {jobs}: expected at least 1")
-        self._classifiers = [Classifier(path, **options)]
+
+        def opened(verify: bool) -> Classifier:
+            return Classifier(
+                path,
+                threads=threads,
+                engine=engine,
+                verify=verify,
+                shared_weights=shared_weights,
+                trust=trust,
+            )
+
+        # The others need not be verified: they run the same file in the same engine.
+        self._classifiers = [opened(verify), *(opened(False) for _ in range(jobs - 1))]
         self._labels = self.spec.labels
-        options["verify"] = False  # what the first one has verified, the others need not
-        self._classifiers += [Classifier(path, **options) for _ in range(jobs - 1)]
         self._threads, self._lock, self._closed = ThreadPoolExecutor(jobs), Lock(), False
 
     @property
@@ -46,8 +85,8 @@ class ClassifierPool(AbstractContextManager["ClassifierPool"]):
     def predict(self, windows: NDArray[Any]) -> list[Prediction]:
         """A prediction for each of raw windows `[N, steps, features]`, in their order.
 
-        Takes and raises what Classifier.predict does; of a single window `[steps, features]` it gives a
-        list of one.
+        Takes and raises what Classifier.predict does. For a single window `[steps, features]` the result
+        is a list of one.
         """
         batch = self._classifiers[0].checked(windows)
         parts = np.array_split(batch, len(self._classifiers))
@@ -63,7 +102,7 @@ class ClassifierPool(AbstractContextManager["ClassifierPool"]):
         return [Prediction(int(row.argmax()), row, self._labels) for row in logits]
 
     def close(self) -> None:
-        """Free every interpreter, when it has predicted what it was given. Closing twice is fine."""
+        """Free every interpreter once it has finished its windows. Closing twice is fine."""
         with self._lock:
             self._closed = True
         self._threads.shutdown()

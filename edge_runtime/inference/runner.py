@@ -1,7 +1,7 @@
-"""Functions from a raw window to its logits in an open engine, with all that they call looked up once.
+"""Functions from a raw window to its logits in an open engine; what they call is looked up once.
 
-A window takes some tens of microseconds in all: around the engine's set_tensor, invoke and get_tensor
-every attribute and check is felt.
+A window takes some tens of microseconds in all. Around the engine's set_tensor, invoke and get_tensor,
+every attribute and check counts.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
     from edge_runtime.inference.step_model import StepModel
 
-    Run = Callable[[NDArray[Any], NDArray[np.float32]], None]
+    WindowRunner = Callable[[NDArray[Any], NDArray[np.float32]], None]
     """Computes the logits of a raw window `[steps, features]` into a float32 array `[1, classes]`.
 
-    Raises InputError for a window or logits that are no numbers, and EngineError when the engine fails.
+    Raises InputError for a window or logits with NaN or infinity, and EngineError when the engine fails.
     """
 
 
 def window_runners(
     interpreter: Any, source: InputTensor, result: dict[str, Any], name: str
-) -> tuple[Run, Run]:
+) -> tuple[WindowRunner, WindowRunner]:
     """For any window, and for one of uint8; `result`: details of the output, `name`: for messages."""
     read, result_index = LogitsTensor(result).read, result["index"]
     set_tensor, invoke, get_tensor = interpreter.set_tensor, interpreter.invoke, interpreter.get_tensor
     values, source_index = source.values, source.index
 
-    def runner(fill: Callable[[NDArray[Any]], Any]) -> Run:
+    def runner(fill: Callable[[NDArray[Any]], Any]) -> WindowRunner:
         def run(window: NDArray[Any], logits: NDArray[np.float32]) -> None:
             fill(window)
             try:
@@ -51,7 +51,7 @@ def window_runners(
     return runner(source.fill), runner(source.fill_bytes or source.fill)
 
 
-def step_runner(model: StepModel, name: str) -> Run:
+def step_runner(model: StepModel, name: str) -> WindowRunner:
     """For a window of a step file, row by row from zero states, up to the logits after the last row."""
 
     def run(window: NDArray[Any], logits: NDArray[np.float32]) -> None:
@@ -61,7 +61,7 @@ def step_runner(model: StepModel, name: str) -> Run:
 
 
 def logits_by_row(model: StepModel, window: NDArray[Any], name: str) -> NDArray[np.float32]:
-    """StepModel.logits_by_row with the errors of a Run."""
+    """StepModel.logits_by_row with the errors of a WindowRunner."""
     with _errors_of_a_run(name):
         return model.logits_by_row(window)
 
@@ -69,7 +69,7 @@ def logits_by_row(model: StepModel, window: NDArray[Any], name: str) -> NDArray[
 def one_row(
     model: StepModel, row: NDArray[Any], logits: NDArray[np.float32], name: str, *, restart: bool
 ) -> None:
-    """StepModel.step with the errors of a Run; `restart`: from zero states."""
+    """StepModel.step with the errors of a WindowRunner; `restart`: from zero states."""
     with _errors_of_a_run(name):
         states = model.states
         if restart:
@@ -91,7 +91,7 @@ def _errors_of_a_run(name: str) -> Iterator[None]:
         raise EngineError(f"{name} failed: {reason(error)}") from error
 
 
-def closed_runner(path: str) -> Run:
+def closed_runner(path: str) -> WindowRunner:
     """Says that the classifier is closed."""
 
     def run(window: NDArray[Any], logits: NDArray[np.float32]) -> None:

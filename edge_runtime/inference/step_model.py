@@ -1,7 +1,8 @@
 """A model file whose graph is one time step: a row and the states in, logits and new states out.
 
 Input and output number 0 are the row and the logits; number k > 0 are state k before and after the row.
-Both have one scale, so that what comes out goes back in as it is, byte for byte. States start at zero.
+Both have one scale, so that the state that comes out goes back in unchanged, byte for byte. States start
+at zero.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from numpy.typing import NDArray
 from edge_runtime.inference.tensors import InputTensor, LogitsTensor
 from edge_runtime.model_file.normalization import Normalization
 
-UNCHANGED = Normalization((0.0,), (1.0,))
+NO_NORMALIZATION = Normalization((0.0,), (1.0,))
 """For rows that are normalized already."""
 
 
 class StepModel:
     """The interpreter of a step file, with the states it has after the rows so far."""
 
-    def __init__(self, interpreter: Any, normalization: Normalization = UNCHANGED) -> None:
+    def __init__(self, interpreter: Any, normalization: Normalization = NO_NORMALIZATION) -> None:
         self._interpreter = interpreter
         self._row, *self._before = interpreter.get_input_details()
         self._logits, *self._after = interpreter.get_output_details()
@@ -36,8 +37,8 @@ class StepModel:
     def step(self, row: NDArray[Any], out: NDArray[np.float32]) -> None:
         """One more raw row `[features]`; the logits after it go into `out`, float32 `[1, classes]`.
 
-        Raises InputError for a row that is no finite number throughout, after which the states are what
-        they were, and RuntimeError or ValueError when the engine fails.
+        Raises InputError for a row that is not finite throughout, after which the states are what they
+        were, and RuntimeError or ValueError when the engine fails.
         """
         interpreter = self._interpreter
         self._source.fill(row)

@@ -1,4 +1,4 @@
-"""Rows as they arrive: the classifier of a stream, one row in, at times a prediction out."""
+"""Classifies a stream of rows: one row in, and a prediction out when one is due."""
 
 from __future__ import annotations
 
@@ -13,42 +13,78 @@ from numpy.typing import NDArray
 
 from edge_runtime.errors import EngineError, InputError
 from edge_runtime.inference.classifier import Classifier, Prediction
-from edge_runtime.model_file.metadata import STEP, Metadata, read_model_file
-from edge_runtime.model_file.normalization import checked_row
+from edge_runtime.inference.raw_windows import checked_row
+from edge_runtime.model_file.metadata import STEP, Metadata
+from edge_runtime.model_file.read_file import read_model_file
 
 
 class StreamingClassifier(AbstractContextManager["StreamingClassifier"]):
     """A converted model that takes one row after the other.
-
-        with StreamingClassifier("mnist-int8.tflite", hop=4) as stream:
-            for row in sensor:
-                prediction = stream.push(row)
-                if prediction is not None:
-                    print(stream.rows, prediction.label)
 
     An unrolled file predicts from the last `steps` rows: first after `steps` rows, then after every
     `hop` rows. The predictions are those of Classifier.predict on the same windows, bit for bit.
 
     A step file computes once a row and keeps its states, so memory is constant whatever the number of
     steps. After every `hop` rows it predicts from all rows since `reset`. Its proof covers `steps` rows
-    from zero states, no more; `restart` sets the states to zero after every `steps` rows, so that every
-    prediction lies within it: those are Classifier.logits_by_row of the windows that follow one another.
+    from zero states, no more. `restart` sets the states to zero after every `steps` rows, so that the
+    proof covers every prediction: these are Classifier.logits_by_row of consecutive windows.
 
-    The other arguments, and the errors they raise, are Classifier's. Any number of threads may use one
-    instance: a lock lets them in one after the other.
+    Any number of threads may use one instance: a lock lets them in one after the other.
 
-    Raises InputError for `hop` below 1, and for `restart` with an unrolled file.
+    Example:
+        import numpy as np
+        from edge_runtime import StreamingClassifier
+
+        with StreamingClassifier("model.tflite", hop=4) as stream:
+            for row in np.load("rows.npy"):  # [features] each, in the unit of the training data
+                prediction = stream.push(row)
+                if prediction is not None:
+                    print(stream.rows, prediction.label)
+
+    Args:
+        path: A file written by `edge-rnn convert`.
+        hop: Number of rows from one prediction to the next, at least 1.
+        restart: Start from zero states again after every `steps` rows. For step files only.
+        threads: Number of threads of the engine, 1 to 1024.
+        engine: As for Classifier.
+        verify: Run the probes that the file carries before the first row.
+        shared_weights: As for Classifier.
+        trust: As for Classifier.
+
+    Raises:
+        InputError: `hop` is below 1, or `restart` is set for an unrolled file.
+        ModelError: As Classifier.
+        EngineError: As Classifier.
+        VerificationError: As Classifier.
     """
 
     rows: int
     """How many rows came in since the start or the last `reset`."""
 
-    def __init__(self, path: str | Path, *, hop: int = 1, restart: bool = False, **options: Any) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        hop: int = 1,
+        restart: bool = False,
+        threads: int = 1,
+        engine: str = "auto",
+        verify: bool = False,
+        shared_weights: bool = False,
+        trust: bool = False,
+    ) -> None:
         if not isinstance(hop, int) or hop < 1:
             raise InputError(f"--hop is {hop!r}: expected a whole number of rows, at least 1")
         if restart:
-            _check_graph(path, trust=options.get("trust", False))
-        self._classifier = Classifier(path, **options)
+            _check_graph(path, trust=trust)
+        self._classifier = Classifier(
+            path,
+            threads=threads,
+            engine=engine,
+            verify=verify,
+            shared_weights=shared_weights,
+            trust=trust,
+        )
         self._hop, self._restart = hop, restart
         self._lock = Lock()
         self._pixels = self.spec.normalization.dtype == "uint8"
@@ -66,15 +102,20 @@ class StreamingClassifier(AbstractContextManager["StreamingClassifier"]):
         return self.spec.labels
 
     def push(self, row: Any) -> Prediction | None:
-        """Take one raw row `[features]`; the prediction that is due after it, or None.
+        """Take one raw row; the prediction that is due after it, or None.
 
-        `row`: uint8 or float (a model that was not trained on uint8 takes any integer, too), in the unit
-        of the training data. Raises InputError for a wrong shape or dtype, NaN, infinity or too large
-        numbers: such a row does not count, and the stream is what it was before. (In an unrolled float
-        file a window of huge numbers may give no finite logits: that is InputError as well, but its rows
-        count, or the window could never move on.) EngineError when the engine fails or the stream is
-        closed.
-        Warns of float rows up to 1 where the model was trained on pixels of 0 to 255.
+        Warns about float rows up to 1 where the model was trained on pixels of 0 to 255.
+
+        Args:
+            row: uint8 or float (any integer as well, if the model was not trained on uint8),
+                `[features]`, in the unit of the training data.
+
+        Raises:
+            InputError: Wrong shape or dtype, NaN, infinity or too large numbers. Such a row does not
+                count, and the stream is what it was before. In an unrolled float file, a window of huge
+                numbers may also give no finite logits; its rows count, or the window could never move
+                on.
+            EngineError: The engine fails, or the stream is closed.
         """
         with self._lock:
             self._check_open()
@@ -110,7 +151,7 @@ class StreamingClassifier(AbstractContextManager["StreamingClassifier"]):
         return Prediction(int(logits.argmax()), logits, self.labels)
 
     def _watch_unit(self, raw: NDArray[Any]) -> None:
-        """As Classifier does for a window: one row of a picture may well be dark."""
+        """Warn as Classifier does, but for a whole window: one row of a picture may well be dark."""
         self._largest = max(self._largest, np.inf if raw.dtype == np.uint8 else float(raw.max()))
         if self.rows == self.spec.steps and 0 < self._largest <= 1:
             warnings.warn(
@@ -118,7 +159,7 @@ class StreamingClassifier(AbstractContextManager["StreamingClassifier"]):
             )
 
     def _slide(self, raw: NDArray[Any]) -> Prediction | None:
-        """Every row is stored twice, `steps` apart, so the last `steps` rows always lie in one piece."""
+        """Every row is stored twice, `steps` rows apart, so the last `steps` rows are contiguous."""
         steps = self.spec.steps
         self.spec.normalization.apply(raw)  # refuses the row now, not a window with it in it later
         if raw.dtype != np.uint8 and self._twice.dtype == np.uint8:
@@ -137,16 +178,16 @@ class StreamingClassifier(AbstractContextManager["StreamingClassifier"]):
         self._classifier.close()
 
     def __reduce__(self) -> Any:
-        return self._classifier.__reduce__()  # which says why it cannot be pickled or copied
+        return self._classifier.__reduce__()  # says why it cannot be pickled or copied
 
     def __exit__(self, *error: object) -> None:
         self.close()
 
 
 def _check_graph(path: str | Path, *, trust: bool) -> None:
-    """Before an engine is opened, which prints things."""
+    """Raises InputError for an unrolled file, before an engine is opened, which prints things."""
     if read_model_file(path, trust=trust).metadata.graph != STEP:
         raise InputError(
-            f"{path}: --restart is for a step file: every window of this unrolled file starts from "
-            "zero states anyway"
+            f"{path}: --restart is for step files. Every window of this unrolled file starts from zero "
+            "states anyway."
         )

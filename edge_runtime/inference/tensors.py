@@ -1,4 +1,4 @@
-"""What goes into a model's input tensor, and what comes out of its logits, in buffers made once.
+"""What goes into a model's input tensor, and what comes out as logits, in buffers made once.
 
 The numbers are those that Normalization.apply, quantize and dequantize give one after the other, bit for
 bit. What depends on one byte only is looked up: pixels, and 8-bit logits.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import numpy as np
 
-from edge_runtime.errors import InputError
+from edge_runtime.errors import EngineError, InputError, ModelError, reason
 from edge_runtime.model_file.normalization import TOO_LARGE, Normalization
 from edge_runtime.tflite.quantization import dequantize, quantize
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Float32 = NDArray[np.float32]
+
+QUANTIZED = (np.int8, np.int16)
 
 
 class InputTensor:
@@ -87,7 +89,7 @@ class InputTensor:
         np.divide(self._real, self._std, out=self._real)
 
     def _quantize(self) -> None:
-        """As quantization.quantize: to nearest, ties to even, saturating. Of a float tensor, nothing."""
+        """As quantization.quantize: to nearest, ties to even, saturating. Not for float tensors."""
         if self._affine is None:
             return
         (scale, zero_point), limits, real = self._affine, self._limits, self._real
@@ -127,5 +129,35 @@ def _finite(values: Float32, out: Float32) -> None:
     # For a few numbers Python's sum, which float32 values cannot overflow, is faster than numpy's.
     if not math.isfinite(sum(out[0].tolist())):
         raise InputError(
-            "the logits are NaN or infinite: the window's numbers are too large for this model"
+            "the logits are NaN or infinite, because the window's numbers are too large for this model"
         )
+
+
+def check_ends(interpreter: Any, count: int, path: str) -> None:
+    """Raises ModelError unless the model has `count` inputs and `count` outputs, of float32 or of
+    integers with a scale; EngineError when the engine itself cannot say."""
+    try:
+        ends = {"input": interpreter.get_input_details(), "output": interpreter.get_output_details()}
+    except (RuntimeError, ValueError) as error:  # tensors that are missing or have no name
+        raise EngineError(f"{path}: the engine cannot read the model: {reason(error)}") from error
+    for name, details in ends.items():
+        if len(details) != count:
+            raise ModelError(
+                f"{path}: metadata and model disagree. Expected {count} {name}s, found {len(details)}."
+            )
+        for detail in details:
+            if not _usable(detail):
+                raise ModelError(
+                    f"{path}: an {name} of the model is {np.dtype(detail['dtype'])}, quantized by "
+                    f"{detail['quantization']}. Expected float32, or int8 or int16 with a scale."
+                )
+
+
+def _usable(detail: dict[str, Any]) -> bool:
+    if detail["dtype"] is np.float32:
+        return True
+    scale, zero_point = detail["quantization"]
+    if detail["dtype"] not in QUANTIZED or not 0 < scale < math.inf:
+        return False
+    limits = np.iinfo(detail["dtype"])
+    return bool(limits.min <= zero_point <= limits.max)

@@ -15,7 +15,7 @@ import sys
 
 import numpy as np
 
-from edge_runtime.engines.engine import ENGINES, KERNELS
+from edge_runtime.engines.engine import ENGINES, RESOLVERS
 from edge_runtime.errors import EdgeRnnError
 from edge_runtime.inference.classifier import Classifier
 
@@ -30,14 +30,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("windows", help=".npy with raw windows [N, steps, features]")
     parser.add_argument("logits", help=".npy to write")
     parser.add_argument("--engine", choices=list(ENGINES), required=True)
-    parser.add_argument("--kernels", choices=list(KERNELS), default="default")
+    parser.add_argument("--kernels", choices=list(RESOLVERS), default="default")
     parser.add_argument("--by-row", action="store_true", help="of a step file, after every row")
     options = parser.parse_args(arguments)
     try:
         windows = np.load(options.windows, allow_pickle=False)
-        classifier = Classifier.with_kernels(
-            options.model, engine=options.engine, kernels=options.kernels
-        )
+        classifier = Classifier(options.model, engine=options.engine, kernels=options.kernels)
         logits = classifier.logits_by_row if options.by_row else classifier.logits
         np.save(options.logits, logits(windows))
     except EdgeRnnError as error:

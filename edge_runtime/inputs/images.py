@@ -1,4 +1,4 @@
-"""Reads a picture as a window of gray pixels: PNG and JPEG, by Pillow."""
+"""Reads a picture, PNG or JPEG, as a window of gray pixels (by Pillow)."""
 
 from __future__ import annotations
 
@@ -16,29 +16,28 @@ from edge_runtime.host.optional_packages import needs_extra
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMATS = ("PNG", "JPEG")
-"""Pillow would open its other formats under these names, too."""
+IMAGE_FORMATS = ("PNG", "JPEG")
+"""Pillow would open its other formats under these names as well."""
 
-MOST_BYTES = 1 << 28
-"""Of the file."""
+MOST_IMAGE_BYTES = 1 << 28
+"""Limit on the file."""
 
 MOST_PIXELS = 50_000_000
-"""Of a picture: a phone's photograph has 12 million, at most 50 million. Each takes 5 bytes while it is
-read, 16 in a picture that is transparent somewhere."""
+"""Limit on a picture. A phone's photograph has 12 million pixels, at most 50 million. Each takes 5 bytes
+while it is read, 16 in a picture with transparency."""
 
 
 def read_image(path: Path, steps: int, features: int, *, invert: bool) -> NDArray[np.uint8]:
-    """The picture, uint8 `[steps, features]`: gray, upright (EXIF), on white where it is transparent,
-    resized.
+    """The picture, uint8 `[steps, features]`: upright (EXIF), gray on white, and resized.
 
     `invert` swaps dark and light and stretches the contrast to the full range. Raises InputError naming
-    the file when it is no PNG or JPEG, is damaged, or has more than MOST_PIXELS.
+    the file when it is not a PNG or JPEG, is damaged, or has more than MOST_PIXELS.
     """
     with needs_extra("images", "Pillow", f"reading {path}"):
         from PIL import Image, ImageOps
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damage in what is not needed
+            warnings.simplefilter("ignore")  # about damage in parts that are not needed
             gray = ImageOps.exif_transpose(_gray(path))
         gray = gray.resize((features, steps), Image.Resampling.LANCZOS)
         if invert:
@@ -50,16 +49,16 @@ def read_image(path: Path, steps: int, features: int, *, invert: bool) -> NDArra
 
 
 def _gray(path: Path) -> Image.Image:
-    """The picture in gray as it is stored, with what else the file says."""
+    """The picture in gray as it is stored, with the other facts in the file."""
     from PIL import Image
 
     size = path.stat().st_size
-    if size > MOST_BYTES:
-        raise ValueError(f"{size:,} bytes: expected at most {MOST_BYTES:,}")
-    # From memory, as a damaged PNG lets Pillow ask a file for 4 GiB at once.
-    with Image.open(io.BytesIO(path.read_bytes()), formats=FORMATS) as image:
+    if size > MOST_IMAGE_BYTES:
+        raise ValueError(f"{size:,} bytes, expected at most {MOST_IMAGE_BYTES:,}")
+    # From memory, because Pillow asks a file for 4 GiB at once if a damaged PNG says so.
+    with Image.open(io.BytesIO(path.read_bytes()), formats=IMAGE_FORMATS) as image:
         if image.width * image.height > MOST_PIXELS:
-            raise ValueError(f"{image.width} x {image.height} pixels: expected at most {MOST_PIXELS:,}")
+            raise ValueError(f"{image.width} x {image.height} pixels, expected at most {MOST_PIXELS:,}")
         if image.mode.startswith("I"):  # 16 bits, which Pillow cuts off at 255
             values, paper = np.asarray(image), image.info.get("transparency")
             gray = Image.fromarray(np.where(values == paper, 255, values >> 8).astype(np.uint8))

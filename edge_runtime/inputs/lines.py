@@ -1,6 +1,4 @@
-"""Bytes to numbered lines, with a limit on how much of one is held in memory: of standard input, a
-serial port or a connection.
-"""
+"""Numbered lines from standard input, a serial port or a connection, with a limit on their length."""
 
 from __future__ import annotations
 
@@ -9,10 +7,13 @@ from dataclasses import dataclass
 from itertools import count
 from typing import BinaryIO
 
+STANDARD_INPUT = "-"
+"""How the command line names standard input."""
+
 BYTES_OF_A_LINE = 1024
 BYTES_OF_A_NUMBER = 64
-"""The most bytes that a line may have: so many for itself, and so many for each of its numbers. A
-float64 has up to 24 characters; the rest is for spaces and for digits that say nothing."""
+"""The most bytes that a line may have: these for itself, and these for each of its numbers. A float64
+has up to 24 characters; the rest is for spaces and superfluous digits."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Line:
     number: int
     """From 1; blank lines count."""
     text: str = ""
-    """Without the end of the line; bytes that are no UTF-8 are replaced by U+FFFD."""
+    """Without the end of the line; bytes that are not UTF-8 are replaced by U+FFFD."""
     problem: str | None = None
     """Why there is no text."""
 
@@ -35,9 +36,9 @@ def longest_line(numbers: int) -> int:
 def read_lines(file: BinaryIO, limit: int, *, cut: bool = False) -> Iterator[Line]:
     """The lines of a buffered `file` as they arrive; they end with LF or CRLF.
 
-    A line of more than `limit` bytes is answered at once, and skipped up to its end; no more of it than
-    `limit` is held. `cut`: what stands after the last LF is no row, as its last number may lack digits;
-    without it the last line needs no LF.
+    A line of more than `limit` bytes is reported at once and skipped up to its end; no more than `limit`
+    bytes of it are held. `cut`: text after the last LF is not a row, because its last number may lack
+    digits. Without `cut` the last line needs no LF.
     """
     for number in count(1):
         data = file.readline(limit + 1)

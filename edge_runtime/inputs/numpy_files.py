@@ -1,7 +1,7 @@
-"""Reads .npy and .npz files that anybody may have written: numbers only, and no more than is there.
+"""Reads .npy and .npz files from untrusted sources: numbers only, and no more than the file holds.
 
-numpy itself refuses pickles on request, but makes room for as many numbers as a header asks for, and
-unpacks as much as an archive holds.
+numpy itself refuses pickles on request, but allocates as many numbers as a header asks for, and unpacks
+as much as an archive holds.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 LONGEST_HEADER = 1 << 16
-"""Bytes; numpy refuses headers of a sixth of that."""
+"""Bytes; numpy refuses headers of a sixth of this size."""
 
 
 def read_array(path: Path, most: int) -> NDArray[Any]:
     """The array in a `.npy` file, or in a `.npz` file its only one or `x`; of at most `most` bytes.
 
-    Raises InputError naming the file for anything else, and for values that are no numbers.
+    Raises InputError naming the file for anything else, and for values that are not numbers.
     """
     try:
         with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd spellings in a header
+            warnings.simplefilter("ignore")  # about odd spellings in a header
             start = file.read(4)
             file.seek(0)
             if start in ARCHIVE_STARTS:
@@ -75,19 +75,19 @@ def _only_array(names: list[str], path: Path) -> str:
 
 
 def _array(file: BinaryIO, size: int, most: int) -> NDArray[Any]:
-    """The array in a `.npy` file of so many bytes, after a look at its header."""
+    """The array in a `.npy` file of `size` bytes, once its header has been checked."""
     start = io.BytesIO(file.read(LONGEST_HEADER))  # whatever length it gives itself
     version = npy.read_magic(start)
     if version not in HEADERS:
-        raise ValueError(f"version {version} of the format: expected one of {list(HEADERS)}")
+        raise ValueError(f"version {version} of the format, expected one of {list(HEADERS)}")
     shape, _, dtype = HEADERS[version](start)
     if dtype.kind not in "biuf":
-        raise ValueError(f"its elements are {dtype}: expected real numbers")
-    needed, there = math.prod(shape) * dtype.itemsize, size - start.tell()
-    if min(shape, default=0) < 0 or needed > there:
-        raise ValueError(f"{dtype}{list(shape)} does not fit into the {there:,} bytes that are there")
+        raise ValueError(f"its elements are {dtype}, expected real numbers")
+    needed, held = math.prod(shape) * dtype.itemsize, size - start.tell()
+    if min(shape, default=0) < 0 or needed > held:
+        raise ValueError(f"{dtype}{list(shape)} does not fit into the {held:,} bytes of data")
     if needed > most:
-        raise ValueError(f"{dtype}{list(shape)} takes {needed:,} bytes: expected at most {most:,}")
+        raise ValueError(f"{dtype}{list(shape)} takes {needed:,} bytes, expected at most {most:,}")
     file.seek(0)
     array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
     return array

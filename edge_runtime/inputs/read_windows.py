@@ -1,11 +1,10 @@
-"""Reads raw windows from files: images, .npy, .npz, IDX, CSV, and lines of text.
+"""Reads raw windows from files: images, .npy, .npz, IDX and CSV.
 
-What reads a kind of file is imported with the first file of that kind.
+The module that reads a kind of file is imported with the first file of that kind.
 """
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
@@ -19,21 +18,21 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
-MOST_BYTES = 1 << 28
-"""Of the windows in one file, unpacked: 85,000 of 28 x 28 float32 numbers."""
+MOST_WINDOW_BYTES = 1 << 28
+"""Limit on the windows in one file, unpacked: 85,000 of 28 x 28 float32 numbers."""
 
-MOST_TEXT = MOST_BYTES // 2
-"""Bytes of a CSV file; two of them can be a number of eight."""
+MOST_CSV_BYTES = MOST_WINDOW_BYTES // 2
+"""Limit on a CSV file: two bytes of text can become a number of eight bytes."""
 
 
 def read_windows(path: str | Path, steps: int, features: int, *, invert: bool = False) -> NDArray[Any]:
     """The windows in a file, `[N, steps, features]`, in the file's own dtype and unit.
 
-    PNG and JPEG are turned upright (EXIF) and gray, what is transparent white, and resized to `steps`
-    rows of `features` pixels (uint8). `invert` swaps dark and light (uint8 only), and stretches a
-    picture's contrast to the full range. `.npy` and `.npz` (its only array, or `x`) hold
-    `[steps, features]` or `[N, steps, features]`. IDX files hold images. CSV holds `steps` rows a
-    window, or one window a row. Raises InputError or DataError naming the file.
+    PNG and JPEG are turned upright (EXIF), converted to gray on white where they are transparent, and
+    resized to `steps` rows of `features` pixels (uint8). `invert` swaps dark and light (uint8 only), and
+    stretches a picture's contrast to the full range. `.npy` and `.npz` (its only array, or `x`) hold
+    `[steps, features]` or `[N, steps, features]`. IDX files hold images. CSV files hold `steps` rows for
+    each window, or each window on one row. Raises InputError or DataError naming the file.
     """
     file = Path(path)
     if not file.is_file():
@@ -45,53 +44,16 @@ def read_windows(path: str | Path, steps: int, features: int, *, invert: bool = 
     windows = _reader(file)(file, steps, features)
     if windows.ndim != 3 or windows.shape[1:] != (steps, features):
         raise InputError(
-            f"{path}: an array of shape {list(windows.shape)}: expected [{steps}, {features}] "
+            f"{path}: the array has shape {list(windows.shape)}, expected [{steps}, {features}] "
             f"or [N, {steps}, {features}]"
         )
     if not len(windows):
-        raise InputError(f"{path}: holds no window")
+        raise InputError(f"{path}: holds no windows")
     if invert:
         if windows.dtype != np.uint8:
             raise InputError(f"{path}: --invert needs uint8 pixels, found {windows.dtype}")
         windows = 255 - windows
     return windows
-
-
-def parse_line(line: str, steps: int, features: int) -> NDArray[np.float64]:
-    """One window from one line: a JSON array (nested or flat), or numbers apart by comma or space.
-
-    Returns `[steps, features]`. Raises InputError saying what was expected and found.
-    """
-    return _reshaped(_numbers(line, "window"), steps, features, "the line")
-
-
-def parse_row(line: str, features: int) -> NDArray[np.float64]:
-    """One row from one line, written as `parse_line` takes it.
-
-    Returns `[features]`. Raises InputError saying what was expected and found.
-    """
-    array = _numbers(line, "row")
-    if array.shape != (features,):
-        raise InputError(f"the line holds an array of shape {list(array.shape)}: expected [{features}]")
-    return array
-
-
-def _numbers(line: str, what: str) -> NDArray[np.float64]:
-    text = line.strip()
-    if "," in text and not all(part.strip() for part in text.strip("[]").split(",")):
-        raise InputError(f"not a {what} of numbers: nothing stands between two commas, or after one")
-    if any(odd in text for odd in ("_", "true", "false")):  # 1_0 is ten to Python, true is 1 to numpy
-        raise InputError(f"not a {what} of numbers: it holds something else")
-    try:
-        if text.startswith("["):
-            array = np.asarray(json.loads(text))
-        else:
-            array = np.asarray(text.replace(",", " ").split(), np.float64)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"not a {what} of numbers: {reason(error)}") from None
-    if array.dtype.kind not in "iuf":  # strings, booleans, integers beyond 64 bits
-        raise InputError(f"not a {what} of numbers: the array holds something else")
-    return array.astype(np.float64)
 
 
 def _reader(file: Path) -> Callable[[Path, int, int], NDArray[Any]]:
@@ -103,8 +65,8 @@ def _reader(file: Path) -> Callable[[Path, int, int], NDArray[Any]]:
     if looks_like_idx(file):
         return _idx
     raise InputError(
-        f"{file}: unknown kind of input: expected .png, .jpg, .jpeg, .npy, .npz, .csv, an IDX file "
-        "(*-ubyte, *.idx, also with .gz) or - for standard input"
+        f"{file}: unknown kind of input. Expected .png, .jpg, .jpeg, .npy, .npz, .csv, an IDX file "
+        "(*-ubyte, *.idx, also with .gz) or - for standard input."
     )
 
 
@@ -116,22 +78,22 @@ def looks_like_idx(path: Path) -> bool:
 def _idx(file: Path, steps: int, features: int) -> NDArray[Any]:
     from edge_runtime.inputs.idx import read_idx
 
-    return read_idx(file, 3, MOST_BYTES)
+    return read_idx(file, 3, MOST_WINDOW_BYTES)
 
 
 def _numpy(file: Path, steps: int, features: int) -> NDArray[Any]:
     from edge_runtime.inputs.numpy_files import read_array
 
-    array = read_array(file, MOST_BYTES)
+    array = read_array(file, MOST_WINDOW_BYTES)
     return array[np.newaxis] if array.ndim == 2 else array
 
 
 def _csv(file: Path, steps: int, features: int) -> NDArray[np.float64]:
     try:
-        if file.stat().st_size > MOST_TEXT:
-            raise ValueError(f"{file.stat().st_size:,} bytes of text: at most {MOST_TEXT:,}")
+        if file.stat().st_size > MOST_CSV_BYTES:
+            raise ValueError(f"{file.stat().st_size:,} bytes, expected at most {MOST_CSV_BYTES:,}")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of an empty file, which is refused below
+            warnings.simplefilter("ignore")  # about an empty file, which is refused below
             rows = np.loadtxt(file, delimiter=",", ndmin=2, encoding="utf-8")
     except (ValueError, OSError) as error:
         raise InputError(f"{file}: cannot read the numbers: {reason(error)}") from None
@@ -140,15 +102,6 @@ def _csv(file: Path, steps: int, features: int) -> NDArray[np.float64]:
     if rows.shape[1] == steps * features:
         return rows.reshape(-1, steps, features)
     raise InputError(
-        f"{file}: {rows.shape[0]} rows of {rows.shape[1]} columns: expected a multiple of {steps} "
+        f"{file}: {rows.shape[0]} rows of {rows.shape[1]} columns, expected a multiple of {steps} "
         f"rows of {features}, or rows of {steps * features}"
     )
-
-
-def _reshaped(array: NDArray[np.float64], steps: int, features: int, what: str) -> NDArray[np.float64]:
-    if array.shape not in ((steps, features), (steps * features,)):
-        raise InputError(
-            f"{what} holds an array of shape {list(array.shape)}: expected [{steps}, {features}] "
-            f"or [{steps * features}]"
-        )
-    return array.reshape(steps, features)

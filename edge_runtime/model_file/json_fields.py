@@ -1,7 +1,7 @@
-"""Values out of a JSON object that anybody may have written: of the expected type, or ValueError.
+"""Values from an untrusted JSON object: of the expected type, or ValueError.
 
-Each function takes the object and a key. A key that is not there is a KeyError, an object that is none a
-TypeError.
+Each function takes the object and a key. It raises KeyError for a missing key, and TypeError when the
+object is of another type.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _whole(value: Any, key: str, least: int) -> int:
 
 
 def _number(value: Any, key: str) -> float:
-    # An integer beyond a float's range is an OverflowError, a ValueError here.
+    # float() raises OverflowError for an integer beyond its range.
     try:
         result = float(value) if type(value) in (int, float) else math.nan
     except OverflowError:

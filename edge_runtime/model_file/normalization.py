@@ -21,7 +21,7 @@ class Normalization:
     """normalized = (raw - mean) / std, in float32.
 
     `mean` and `std` hold one value for all features, or one value per feature. `dtype` is that of the
-    raw training windows ("uint8" or "float32"): it tells in which unit a raw window is expected.
+    raw training windows ("uint8" or "float32"), and tells the unit in which a raw window is expected.
     """
 
     mean: tuple[float, ...]
@@ -49,58 +49,15 @@ class Normalization:
     def from_json(cls, record: dict[str, Any]) -> Normalization:
         """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError on anything else.
 
-        Anything else is also a mean or std with which a byte has no normalized value in float32: such a
-        model could answer nothing.
+        This includes a mean or std for which a byte has no normalized value in float32: such a model
+        could answer nothing.
         """
         result = cls(numbers(record, "mean"), numbers(record, "std"), text(record, "dtype"))
         with np.errstate(all="ignore"):
             mean, std = np.asarray(result.mean, np.float32), np.asarray(result.std, np.float32)
             values = [mean, std, (0 - mean) / std, (255 - mean) / std]
         if not all(np.isfinite(part).all() for part in values):
-            raise ValueError("normalization: mean and std are finite in float32, and std is not 0")
+            raise ValueError(
+                "normalization: expected mean and std to be finite in float32, and std not to be 0"
+            )
         return result
-
-
-def checked_windows(windows: Any, steps: int, features: int, *, integers: bool = False) -> NDArray[Any]:
-    """Raw windows as `[N, steps, features]`, dtype uint8 or floating; `integers`: any integer as well.
-
-    `windows` is anything numpy takes, of shape `[steps, features]` or `[N, steps, features]`.
-    Raises InputError for another shape or dtype.
-    """
-    try:
-        array = np.asarray(windows)
-    except ValueError as error:  # ragged nested lists
-        raise InputError(
-            f"the window is no rectangular array of numbers: expected {steps} rows of "
-            f"{features} values ({error})"
-        ) from None
-    _check_dtype(array, "window", integers)
-    if array.ndim not in (2, 3) or array.shape[-2:] != (steps, features):
-        raise InputError(
-            f"the window has shape {list(array.shape)}: expected [{steps}, {features}] "
-            f"or [N, {steps}, {features}]"
-        )
-    return array if array.ndim == 3 else array[np.newaxis]
-
-
-def checked_row(row: Any, features: int, *, integers: bool = False) -> NDArray[Any]:
-    """One raw row `[features]`, dtype uint8 or floating; `integers`: any integer as well.
-
-    `row` is anything numpy takes. Raises InputError for another shape or dtype.
-    """
-    try:
-        array = np.asarray(row)
-    except ValueError as error:  # ragged nested lists
-        raise InputError(f"the row is no list of {features} numbers ({error})") from None
-    _check_dtype(array, "row", integers)
-    if array.shape != (features,):
-        raise InputError(f"the row has shape {list(array.shape)}: expected [{features}]")
-    return array
-
-
-def _check_dtype(array: NDArray[Any], what: str, integers: bool) -> None:
-    if array.dtype != np.uint8 and array.dtype.kind not in ("fiu" if integers else "f"):
-        raise InputError(
-            f"the {what} has dtype {array.dtype}: expected uint8 or a floating dtype "
-            "(convert with .astype)"
-        )

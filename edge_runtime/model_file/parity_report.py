@@ -32,22 +32,22 @@ class EngineParity:
     engine: str
     version: str
     required: bool
-    """True when the file's target includes this engine: it must load and agree."""
+    """Whether the file's target includes this engine, which must then load the model and agree."""
     failure: str | None = None
-    """Why the engine gave no logits: load refused, crashed."""
+    """Why the engine gave no logits: it refused to load the model, or crashed."""
     accuracy: float | None = None
     agreement: float | None = None
     max_logit_difference: float | None = None
     mean_logit_difference: float | None = None
     original_agreement: float | None = None
-    """Of a fine-tuned model: how often it gives the class of the model before fine-tuning."""
+    """For a fine-tuned model: how often it gives the class of the model before fine-tuning."""
 
     def meets(self, budget: ParityBudget) -> bool:
         """Whether the engine ran the model and stayed within the budget."""
         if self.agreement is None or self.max_logit_difference is None:
             return False
         limit = budget.max_logit_difference
-        # Comparisons that NaN fails: figures that are no numbers never meet a budget.
+        # NaN fails these comparisons, so that a figure of NaN never meets a budget.
         return self.agreement >= budget.min_agreement and self.max_logit_difference <= (
             sys.float_info.max if limit is None else limit
         )
@@ -93,7 +93,7 @@ class RowParity:
         if limit is not None:
             return self.max_logit_difference <= limit
         allowed = max(WORST_ROW * self.mean_logit_differences[-1], SMALL_DIFFERENCE * self.spread)
-        # A comparison that NaN fails.
+        # NaN fails this comparison.
         return all(mean <= allowed for mean in self.mean_logit_differences)
 
     def __str__(self) -> str:
@@ -110,9 +110,16 @@ class RowParity:
 class ParityReport:
     """A frozen record: truthy when the proof passed, printable, JSON both ways.
 
-    It passed when at least one engine of the target ran the model, every required engine stayed within
-    the budget, and so did every other engine that loaded the model: a file that an engine loads and
-    gets wrong is worse than one it refuses.
+    The proof passed when at least one engine of the target ran the model, every required engine stayed
+    within the budget, and so did every other engine that loaded the model: a file that an engine loads
+    and gets wrong is worse than one it refuses.
+
+    Example:
+        from edge_runtime import Classifier
+
+        with Classifier("model.tflite") as classifier:
+            report = classifier.spec.parity
+        print(report)
     """
 
     precision: str
@@ -126,9 +133,9 @@ class ParityReport:
     flatbuffer_bytes: int
     engines: tuple[EngineParity, ...]
     not_proven: tuple[str, ...] = ()
-    """Engines of the target, by their target's names, that were not there where the file was made."""
+    """Engines of the target, by its names for them, that were not installed where the file was made."""
     by_row: tuple[RowParity, ...] = ()
-    """Of a step file: the logits after every row."""
+    """In a step file: the logits after every row."""
 
     def __bool__(self) -> bool:
         proven = any(result.required and result.agreement is not None for result in self.engines)
@@ -187,7 +194,7 @@ class ParityReport:
 
     @property
     def verdict(self) -> str:
-        """passed, FAILED, or not proven, when no engine of the target ran it."""
+        """passed, FAILED, or not proven when no engine of the target ran the model."""
         if self.failed:
             return "FAILED"
         return "passed" if self else "not proven"

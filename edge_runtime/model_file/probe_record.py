@@ -1,4 +1,4 @@
-"""What a model file says of its probes; the windows are in probes.bin (model_file.probes)."""
+"""The record of a model file's probes; the windows are in probes.bin (model_file.probes)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ DTYPES = ("uint8", "float32")
 """Types of raw windows."""
 
 MOST_PROBES = 1000
-"""The converter's 2,000 bytes of probes hold fewer."""
+"""Limit on the number of probes; the converter's 2,000 bytes hold fewer."""
 
 LARGEST_VALUE = 3.4e38
-"""Of a window in float32."""
+"""Limit on a value of a float32 window."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class ProbeRecord:
 
     count: int
     dtype: str
-    """Of the raw windows, one of DTYPES."""
+    """dtype of the raw windows, one of DTYPES."""
     tolerance: float
     """Largest allowed difference of a logit from the full model's."""
     origin: str
-    """Where the windows come from."""
+    """Where the windows come from, as text."""
     synthetic: Synthetic | None = None
     """Set when the windows are not in probes.bin."""
     rows: tuple[int, ...] = ()
-    """Of a step file: the rows, numbered from 1 up to the last one, after which logits are compared."""
+    """In a step file: the rows, numbered from 1 up to the last one, after which logits are compared."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `from_json` reads it back to an equal record."""

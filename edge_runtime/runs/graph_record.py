@@ -1,11 +1,11 @@
 """A quantized graph as a file: what fine-tuning and the converter agree on.
 
-`convert` writes one: every operator, and scale and zero_point of every tensor of the file it would
-make. `train --finetune` computes with exactly these roundings, moves the weights, and writes the record
-into the new run, from which `convert` makes the file. Neither needs to know how the other works.
+`convert` writes every operator, and the scale and zero_point of every tensor of the file it would make.
+`train --finetune` computes with exactly these roundings, adjusts the weights, and writes the record into
+the new run, from which `convert` makes the file. Neither needs to know how the other works.
 
-The file is an .npz: `graph`, a JSON text with all but the constants, and under `constant/NAME` the real
-values of each constant, float32 (the axis of an operator: int32).
+The file is an .npz. `graph` is a JSON text with everything but the constants; `constant/NAME` holds the
+real values of each constant, float32 (the axis of an operator: int32).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError
 
-FORMAT_VERSION = 1
+GRAPH_RECORD_VERSION = 1
 
 _CONSTANT = "constant/"
 
@@ -70,7 +70,7 @@ class GraphRecord:
         }
         content["operators"] = [asdict(operator) for operator in self.operators]
         content["tensors"] = {name: asdict(tensor) for name, tensor in self.tensors.items()}
-        text = json.dumps({"format_version": FORMAT_VERSION, **content})
+        text = json.dumps({"format_version": GRAPH_RECORD_VERSION, **content})
         arrays = {_CONSTANT + name: values for name, values in self.constants.items()}
         with open(path, "wb") as file:
             np.savez(file, graph=np.array(text), **arrays)
@@ -92,9 +92,9 @@ class GraphRecord:
 
 
 def _from_json(content: dict[str, Any], constants: dict[str, NDArray[Any]]) -> GraphRecord:
-    if content["format_version"] != FORMAT_VERSION:
+    if content["format_version"] != GRAPH_RECORD_VERSION:
         raise ValueError(
-            f"format version {content['format_version']}, this program reads {FORMAT_VERSION}"
+            f"format version {content['format_version']}, this program reads {GRAPH_RECORD_VERSION}"
         )
     return GraphRecord(
         precision=content["precision"],

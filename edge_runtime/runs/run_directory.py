@@ -4,11 +4,11 @@ model.keras     the full model
 run.json        how it came about (RunRecord)
 history.csv     loss and accuracy while it trained
 training.png    the same as a picture
-finetuned.npz   of a fine-tuned run: the quantized graph with its weights (runs.graph_record)
-predicted.npy   of a fine-tuned run: the logits of that graph's evaluation on the test split
+finetuned.npz   in a fine-tuned run: the quantized graph with its weights (runs.graph_record)
+predicted.npy   in a fine-tuned run: the logits of that graph's evaluation on the test split
 windows.npz     the raw windows that conversion needs: stratified samples of the training split for
                 calibration and of the validation split for choices, and the whole test split for the
-                proof; so the data set itself is not needed again
+                proof. The data set itself is not needed again.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ class RunRecord:
     """Final loss and accuracy on the validation and test splits, accuracy as a fraction."""
     model_sha256: str
     windows_sha256: str
-    """Of the files model.keras and windows.npz."""
+    """SHA-256 of the files model.keras and windows.npz, hexadecimal."""
     finetuned: dict[str, Any] | None = None
-    """Of a fine-tuned run: from (the run it started from), precision, scheme, settings, metrics, and
+    """In a fine-tuned run: from (the run it started from), precision, scheme, settings, metrics, and
     graph_sha256 and predicted_sha256 of finetuned.npz and predicted.npy. model.keras is the model of the
     run it started from."""
 
@@ -140,8 +140,8 @@ def _check_file(path: Path, expected: str) -> None:
         raise DataError(f"{path}: cannot read the file: {error.strerror}") from None
     if found != expected:
         raise DataError(
-            f"{path}: not the file that {RECORD} describes: expected SHA-256 {expected[:12]}..., "
-            f"found {found[:12]}... (train it again)"
+            f"{path}: not the file that {RECORD} describes. Expected SHA-256 {expected[:12]}..., "
+            f"found {found[:12]}.... Train again."
         )
 
 
@@ -154,13 +154,13 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
-        """Read `path`/run.json. Raises DataError when the directory is no run, or was changed."""
+        """Read `path`/run.json. Raises DataError when the directory is not a run, or was changed."""
         folder = Path(path)
         try:
             record = RunRecord.from_json(json.loads((folder / RECORD).read_text("utf-8")))
         except FileNotFoundError:
             raise DataError(
-                f"{path}: not a run directory: expected {RECORD}, as 'edge-rnn train --out' writes it"
+                f"{path}: not a run directory. Expected {RECORD}, as 'edge-rnn train --out' writes it."
             ) from None
         except (AttributeError, OSError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"{folder / RECORD}: not a run record: {error!r}") from None
@@ -178,11 +178,11 @@ class Run:
         return self.path / MODEL
 
     def finetuned_graph(self) -> GraphRecord | None:
-        """The quantized graph with fine-tuned weights, None of any other run."""
+        """The quantized graph with fine-tuned weights; None in any other run."""
         return None if self.record.finetuned is None else GraphRecord.load(self.path / FINETUNED)
 
     def predicted_logits(self) -> NDArray[np.float32] | None:
-        """What the fine-tuned graph's evaluation gave for the test split, None of any other run."""
+        """Logits of the fine-tuned graph's evaluation on the test split; None in any other run."""
         if self.record.finetuned is None:
             return None
         logits: NDArray[np.float32] = np.load(self.path / PREDICTED, allow_pickle=False)
@@ -193,7 +193,7 @@ class Run:
         return self._windows("calibration")
 
     def validation_windows(self) -> LabelledWindows | None:
-        """Windows held back from training, which may choose; None where the run keeps none."""
+        """Windows held back from training, for choices; None in a run that keeps none."""
         with np.load(self.path / WINDOWS, allow_pickle=False) as archive:
             kept = "validation_x" in archive
         return self._windows("validation") if kept else None

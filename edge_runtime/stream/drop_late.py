@@ -1,4 +1,4 @@
-"""For a sensor that cannot wait: the newest rows are kept, the oldest dropped."""
+"""For sensors that cannot wait: keeps the newest rows and drops the oldest."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from edge_runtime.inputs.lines import Line
 
 @dataclass(frozen=True)
 class Dropped:
-    """Rows that were not classified, as newer ones were waiting."""
+    """Rows that were not classified, because newer ones were waiting."""
 
     count: int
     first: int
-    """Number of the first of them; they follow one another."""
+    """Number of the first row; the rows are consecutive."""
     last: int
 
     def to_json(self) -> str:
@@ -27,15 +27,15 @@ class Dropped:
 
 
 def drop_late(lines: Iterable[Line], most: int) -> Iterator[Line | Dropped]:
-    """The lines, read by a thread of its own as fast as they arrive; at most `most` of them wait.
+    """The lines, read by a separate thread as fast as they arrive; at most `most` of them wait.
 
-    When there are more the oldest are dropped, which is reported before the next line. Raises InputError
-    for `most` below 1, and what reading raised, after the lines before it.
+    When more are waiting, the oldest are dropped, and a Dropped is given before the next line. Raises
+    InputError for `most` below 1. What reading raises is raised after the lines before it.
     """
     if most < 1:
         raise InputError(f"--drop-late is {most}: expected at least 1 row")
     waiting = _Waiting(most)
-    # A daemon, as it may hang in a read when the command ends.
+    # A daemon, because it may hang in a read when the command ends.
     Thread(target=waiting.take_all, args=(lines,), name="reader of rows", daemon=True).start()
     return waiting.give_all()
 
@@ -52,7 +52,7 @@ class _Waiting:
         self._changed = Condition()
 
     def take_all(self, lines: Iterable[Line]) -> None:
-        """The reading thread."""
+        """Runs in the reading thread."""
         error = None
         try:
             for line in lines:
@@ -76,7 +76,7 @@ class _Waiting:
             self._changed.notify()
 
     def give_all(self) -> Iterator[Line | Dropped]:
-        """The classifying thread."""
+        """Runs in the classifying thread."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._lines or self._ended)

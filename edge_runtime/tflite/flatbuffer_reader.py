@@ -1,8 +1,8 @@
 """Reads any FlatBuffer without trusting it: every access is checked, every byte is accounted for.
 
-Knows the encoding (https://flatbuffers.dev/internals), not the schema. A file that breaks the rules is
-a MalformedError with a sentence, never an IndexError or an endless loop: what a broken file can cost is
-limited by its size.
+Knows the encoding (https://flatbuffers.dev/internals), not the schema. A file that breaks the rules
+raises MalformedError with a sentence, never an IndexError, and never loops endlessly: the size of a
+broken file limits its cost.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 VISITS_PER_BYTE = 64
-"""How often the bytes of a sound file may be visited on average; tables that are shared by many
-tensors come to some 10."""
+"""How often the bytes of a valid file may be visited on average. Tables that many tensors share give
+about 10 visits."""
 
 FORMATS = {"B": 1, "b": 1, "H": 2, "i": 4, "I": 4, "f": 4, "q": 8, "Q": 8}
 """struct's letter of a little-endian number -> bytes."""
@@ -46,7 +46,7 @@ class Ledger:
         view[view == 0] = self.parts.index(part)
 
     def totals(self) -> dict[str, int]:
-        """Part -> bytes, without those that nobody claimed; they are under the empty name."""
+        """Part -> number of bytes. Bytes that nobody claimed are under the empty name."""
         counts = np.bincount(self._owner, minlength=len(self.parts))
         return {part: int(count) for part, count in zip(self.parts, counts)}
 
@@ -65,7 +65,7 @@ class Buffer:
         return struct.unpack_from("<" + kind, self.data, position)[0]
 
     def claim(self, start: int, length: int, part: str) -> None:
-        """Check that these bytes are in the file, and book them."""
+        """Check that these bytes are in the file, and claim them for `part`."""
         if start < 0 or start + length > len(self.data):
             raise MalformedError(
                 f"it points to bytes {start} to {start + length}, outside its {len(self.data)} bytes"
@@ -86,7 +86,7 @@ class Table:
         vtable = position - buffer.number(position, "i")
         entries, size = buffer.number(vtable, "H"), buffer.number(vtable + 2, "H")
         if entries < 4 or entries % 2 or size < 4:
-            raise MalformedError(f"the table at byte {position} has no sound vtable")
+            raise MalformedError(f"the table at byte {position} has no valid vtable")
         buffer.claim(vtable, entries, part)
         buffer.claim(position, size, part)
         self._vtable, self._entries, self._size = vtable, entries, size
@@ -128,7 +128,7 @@ class Table:
         return position + 4, length
 
     def span(self, index: int) -> tuple[int, int]:
-        """As `vector` for bytes, but only the length is booked: whose the bytes are, the caller says."""
+        """As `vector` for bytes, but claims the length only: the caller claims the bytes."""
         position = self._target(index)
         if position is None:
             return 0, 0
@@ -143,7 +143,7 @@ class Table:
         return list(struct.unpack_from(f"<{length}{kind}", self.buffer.data, start))
 
     def string(self, index: int, limit: int = 4096, part: str | None = None) -> str:
-        """A string, empty when the field is left out; bytes that are no UTF-8 are replaced."""
+        """A string, empty when the field is left out; bytes that are not UTF-8 are replaced."""
         start, length = self.vector(index, 1, part)
         if length > limit:
             raise MalformedError(f"a name of {length} bytes, where at most {limit} make sense")
@@ -153,7 +153,7 @@ class Table:
         return self.buffer.data[start : start + length].decode("utf-8", "replace")
 
     def tables(self, index: int, part: str | None = None) -> Iterator[Table]:
-        """The tables of a vector of tables; the vector itself belongs to `part`, too."""
+        """The tables of a vector of tables; the vector itself belongs to `part` as well."""
         start, length = self.vector(index, 4, part)
         for entry in range(start, start + 4 * length, 4):
             position = entry + self.buffer.number(entry, "I")

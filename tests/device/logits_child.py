@@ -17,7 +17,7 @@ import numpy as np
 
 from edge_runtime import Classifier
 from edge_runtime.errors import EdgeRnnError
-from edge_runtime.model_file.metadata import read_model
+from edge_runtime.model_file.read_file import read_model
 from edge_runtime.numpy_engine.interpret import run_all
 from edge_runtime.numpy_engine.read_graph import read_graph
 
@@ -27,7 +27,7 @@ def main(job: dict) -> None:
     for run in job["runs"]:
         windows, engine = np.load(run["windows"]), job["engine"]
         try:
-            with Classifier.with_kernels(run["model"], engine=engine, kernels=run["kernels"]) as model:
+            with Classifier(run["model"], engine=engine, kernels=run["kernels"]) as model:
                 if run["kernels"] == "default":
                     said[run["key"]] = str(model.verify())
                 logits[run["key"]] = (

@@ -78,7 +78,7 @@ def test_the_doctor_knows_the_board_and_runs_its_engines(boards, board, cpu):
         pytest.skip("this edge-rnn has no doctor")
     printed = succeed(board.run("edge-rnn", "doctor", boards.digits.models["int8"]))
     assert f"machine: {board_of(cpu).name}" in printed
-    assert "works here with" in printed
+    assert "works on this machine with" in printed
     for engine in engines_of(cpu):
         assert engine == "numpy" or f"model in {engine}: verified" in printed
 

@@ -50,7 +50,7 @@ def test_every_precision_predicts_real_digits(device, digits_run, digits_models,
 def test_the_doctor_finds_nothing_wrong(device, tmp_path):
     printed = succeed(on_device(device, "doctor", cwd=tmp_path))
     assert "wrong" not in printed
-    assert "computes the trial model rightly, with XNNPACK" in printed
+    assert "computes the trial model correctly, with XNNPACK" in printed
 
 
 def test_help_lists_commands_that_are_not_installed_whole(device, tmp_path):

@@ -1,4 +1,4 @@
-"""The doctor in environments that are really broken; the command that it prints mends them."""
+"""The doctor in environments that are really broken; the command that it prints fixes them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def environment(interpreter: str, folder: Path, *installations: tuple[object, ..
     return folder / "bin"
 
 
-def mended(printed: str, device: Path, cwd: Path) -> str:
+def fixed(printed: str, device: Path, cwd: Path) -> str:
     """What the doctor says once the first command that it printed has been run."""
-    command = next(line.strip() for line in printed.splitlines() if line.startswith("  mend: "))
+    command = next(line.strip() for line in printed.splitlines() if line.startswith("  fix: "))
     shell = {"PATH": "/usr/bin:/bin", "HOME": str(cwd)}
     subprocess.run(
-        command[len("mend: ") :],
+        command[len("fix: ") :],
         shell=True,
         check=True,
         capture_output=True,
@@ -57,7 +57,7 @@ def test_numpy_2_beside_tflite_runtime(wheel, tmp_path):
     assert refused.returncode == 2
     (line,) = refused.stderr.splitlines()
     assert "'edge-rnn doctor' says more" in line
-    assert "wrong" not in mended(result.stdout, device, tmp_path)
+    assert "wrong" not in fixed(result.stdout, device, tmp_path)
 
 
 @old_enough
@@ -70,7 +70,7 @@ def test_no_engine_at_all(wheel, tmp_path):
     np.save(tmp_path / "w.npy", np.zeros((2, 3), np.float32))
     predicted = on_device(device, "predict", TRIAL_MODEL, "w.npy", "--engine", "numpy", cwd=tmp_path)
     assert succeed(predicted).startswith("w.npy: ")
-    assert "wrong" not in mended(result.stdout, device, tmp_path)
+    assert "wrong" not in fixed(result.stdout, device, tmp_path)
 
 
 def test_an_engine_that_computes_something_else(wheel, tmp_path):
@@ -89,4 +89,4 @@ def test_an_engine_that_computes_something_else(wheel, tmp_path):
     assert (
         "wrong: tflite-runtime 2.9.1 loads the trial model and computes something else" in result.stdout
     )
-    assert "wrong" not in mended(result.stdout, device, tmp_path)
+    assert "wrong" not in fixed(result.stdout, device, tmp_path)

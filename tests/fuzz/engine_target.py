@@ -12,7 +12,7 @@ from random import Random
 from edge_runtime.engines.engine import choose_engine
 from edge_runtime.errors import EdgeRnnError, ModelError
 from edge_runtime.inference.classifier import Classifier
-from edge_runtime.model_file.metadata import read_model_file
+from edge_runtime.model_file.read_file import read_model_file
 from tests.fuzz.archive_mutations import Parts
 from tests.fuzz.flatbuffer_mutations import mutated_flatbuffer
 from tests.fuzz.model_targets import Seeds, window_of

@@ -12,10 +12,11 @@ from random import Random
 
 import numpy as np
 
-from edge_runtime.commands.answer_inputs import Answer, answer_file, answer_lines
+from edge_runtime.commands.answer_inputs import answer_file, answer_lines
 from edge_runtime.commands.predict import standard_input
 from edge_runtime.engines.engine import installed_engines
 from edge_runtime.errors import InputError
+from edge_runtime.inference.answer import Answer
 from edge_runtime.inference.classifier import Classifier
 from edge_runtime.inputs.lines import longest_line
 from edge_runtime.inputs.read_windows import read_windows

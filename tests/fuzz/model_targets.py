@@ -12,9 +12,9 @@ import numpy as np
 from convert.inspection.inspect_model import inspect_model
 from edge_runtime.errors import ModelError
 from edge_runtime.inference.classifier import Classifier
-from edge_runtime.model_file.metadata import ModelFile, read_model_file
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.model_file.probes import read_probes
+from edge_runtime.model_file.read_file import ModelFile, read_model_file
 from tests.fuzz.archive_mutations import Parts, mutated_archive
 from tests.fuzz.bytes_mutations import mutated, splice
 from tests.fuzz.flatbuffer_mutations import mutated_flatbuffer

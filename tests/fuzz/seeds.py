@@ -9,12 +9,13 @@ import numpy as np
 from convert.compiler.compile import compile_network
 from convert.model_file.archive import embed
 from edge_runtime.inference.classifier import Classifier
-from edge_runtime.inference.step_model import UNCHANGED
-from edge_runtime.model_file.metadata import STEP, UNROLLED, Metadata, read_model_file
+from edge_runtime.inference.step_model import NO_NORMALIZATION
+from edge_runtime.model_file.metadata import STEP, UNROLLED, Metadata
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, ParityReport, RowParity
 from edge_runtime.model_file.probe_record import ProbeRecord
 from edge_runtime.model_file.probes import Probes
+from edge_runtime.model_file.read_file import read_model_file
 from tests.support.model_files import metadata_for
 from tests.support.networks import random_network, random_windows
 
@@ -87,7 +88,9 @@ def _write(
         parity=_report(precision, len(flatbuffer), steps if graph == STEP else 0),
     )
     plain = folder / f"{name}{PLAIN_SUFFIX}"
-    plain.write_bytes(embed(flatbuffer, metadata_for(flatbuffer, **facts, normalization=UNCHANGED)))
+    plain.write_bytes(
+        embed(flatbuffer, metadata_for(flatbuffer, **facts, normalization=NO_NORMALIZATION))
+    )
     (folder / f"{name}.tflite").write_bytes(embed(flatbuffer, metadata, _probes(plain, metadata)))
 
 

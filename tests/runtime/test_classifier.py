@@ -11,10 +11,10 @@ import pytest
 
 from convert.model_file.archive import embed
 from edge_runtime import Classifier, EdgeRnnError, EngineError, InputError, ModelError, Prediction
-from edge_runtime.commands.answer_inputs import answer_of
+from edge_runtime.inference.answer import answer_of
 from edge_runtime.inference.pool import ClassifierPool
-from edge_runtime.model_file.metadata import read_model
 from edge_runtime.model_file.normalization import Normalization
+from edge_runtime.model_file.read_file import read_model
 from tests.support.commands import ENGINES
 from tests.support.model_files import metadata_for, write_model
 from tests.support.networks import lstm_logits, random_network
@@ -88,7 +88,7 @@ def test_predict_leaves_the_callers_array_alone(classifier):
         (np.zeros((1, 1, 5, 3)), r"shape \[1, 1, 5, 3\]"),
         (np.zeros((5, 3), complex), "dtype complex128"),
         (np.full((5, 3), "x"), "dtype <U1"),
-        ([[1.0, 2.0], [3.0]], "no rectangular array"),
+        ([[1.0, 2.0], [3.0]], "the window is not a rectangular array"),
         (np.full((5, 3), np.nan), "NaN, infinity or too large"),
         (np.full((5, 3), -np.inf), "NaN, infinity or too large"),
         (np.full((5, 3), 1e300), "NaN, infinity or too large"),
@@ -140,6 +140,19 @@ def test_metadata_that_contradicts_the_model_is_refused(tmp_path):
     path = write_model(tmp_path / "m.tflite", labels=("a", "b"))
     with pytest.raises(ModelError, match=r"expected input \[1, 5, 3\] and output \[1, 2\]"):
         Classifier(path)
+
+
+def test_kernels_are_chosen_by_name_and_never_shared_unasked(tmp_path, engine):
+    path = write_model(tmp_path / "m.tflite")
+    with pytest.raises(EngineError, match="unknown kernels 'fast': expected default, no-xnnpack"):
+        Classifier(path, engine=engine, kernels="fast")
+    for options in ({"kernels": "shared-weights"}, {"shared_weights": True}):
+        with pytest.raises(EngineError, match="does not say that the steps can share weights"):
+            Classifier(path, engine=engine, **options)
+    with pytest.raises(EngineError, match="kernels of their own"):
+        Classifier(path, engine=engine, kernels="reference", shared_weights=True)
+    with Classifier(path, engine=engine, kernels="reference") as plain, Classifier(path) as usual:
+        np.testing.assert_allclose(plain.logits(RAW), usual.logits(RAW), atol=1e-4)
 
 
 def test_unknown_engine_and_threads(tmp_path):
@@ -202,7 +215,7 @@ def test_a_pool_predicts_in_order(tmp_path, engine, jobs):
 
 def test_pickling_says_why_not(classifier):
     for copied in (pickle.dumps, copy.copy, copy.deepcopy):
-        with pytest.raises(TypeError, match="holds an engine: pass its path"):
+        with pytest.raises(TypeError, match="holds an engine. Pass its path"):
             copied(classifier)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edge_runtime.errors import InputError
 from edge_runtime.inputs.lines import Line, longest_line, read_lines
-from edge_runtime.inputs.read_windows import parse_row
+from edge_runtime.inputs.text import parse_row
 from edge_runtime.stream.drop_late import Dropped, drop_late
 
 LIMIT = 20
@@ -117,9 +117,9 @@ def test_rows(line):
         ("[1, 2, [3]]", "not a row of numbers"),
         ('["1", "2", "3"]', "not a row of numbers"),
         ("[" * 100_000, "not a row of numbers"),
-        ("1,,2,3", "nothing stands between two commas"),
-        ("1,2,3,", "nothing stands between two commas"),
-        ("[1,2,3,]", "nothing stands between two commas"),
+        ("1,,2,3", "a number is missing beside a comma"),
+        ("1,2,3,", "a number is missing beside a comma"),
+        ("[1,2,3,]", "a number is missing beside a comma"),
         ("1_0 2 3", "it holds something else"),
         ("[true, 1.5, 2]", "it holds something else"),
     ],

@@ -10,10 +10,11 @@ import pytest
 
 from convert.model_file.archive import embed
 from edge_runtime.errors import InputError, ModelError
-from edge_runtime.model_file.metadata import FORMAT_VERSION, ModelFile, read_model
+from edge_runtime.model_file.metadata import FORMAT_VERSION
 from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, ParityReport
 from edge_runtime.model_file.probe_record import ProbeRecord, Synthetic
 from edge_runtime.model_file.probes import read_probes
+from edge_runtime.model_file.read_file import ModelFile, read_model
 from tests.fuzz.archive_mutations import Parts
 from tests.support.model_files import metadata_for, write_model
 
@@ -133,7 +134,7 @@ def test_newer_format_version_says_to_upgrade(model):
 @pytest.mark.parametrize("key", ["steps", "normalization", "flatbuffer", "parity", "format_version"])
 def test_missing_key_is_damaged_metadata(model, key):
     _with_record(model, lambda record: record.pop(key))
-    with pytest.raises(ModelError, match="damaged metadata"):
+    with pytest.raises(ModelError, match="the metadata is damaged"):
         read_model(model)
 
 
@@ -176,7 +177,7 @@ WRONG = [
 @pytest.mark.parametrize(("key", "value"), WRONG)
 def test_senseless_value_is_damaged_metadata(model, key, value):
     _with_record(model, lambda record: record.update({key: value}))
-    with pytest.raises(ModelError, match=r"damaged metadata|format version") as caught:
+    with pytest.raises(ModelError, match=r"the metadata is damaged|format version") as caught:
         read_model(model)[1].check(model)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < len(str(model)) + 500
@@ -211,13 +212,13 @@ def test_a_senseless_proof_is_damage_and_never_a_crash(tmp_path, place, value):
         parent[place[-1]] = value
 
     _with_record(model, change)
-    with pytest.raises(ModelError, match="damaged metadata"):
+    with pytest.raises(ModelError, match="the metadata is damaged"):
         str(read_model(model)[1].parity)
 
 
 def test_deeply_nested_records_are_damaged_metadata(model):
     _with_record(model, lambda record: record.update(tools={"a": _nested(900)}))
-    with pytest.raises(ModelError, match="damaged metadata"):
+    with pytest.raises(ModelError, match="the metadata is damaged"):
         read_model(model)
 
 
@@ -263,5 +264,5 @@ def test_millions_of_synthetic_windows_are_damage(tmp_path):
     record = ProbeRecord(17, "uint8", 1.0, "", recipe)
     metadata = metadata_for(b"", steps=1000, features=1000).with_probes(record)
     file = ModelFile(b"", metadata, bytes(17 * 4 * 4))
-    with pytest.raises(ModelError, match=r"damaged: its probes would be windows of \[17, 1000, 1000\]"):
+    with pytest.raises(ModelError, match=r"damaged. Its probes would be windows of \[17, 1000, 1000\]"):
         read_probes(file, "m.tflite")

@@ -210,7 +210,7 @@ def test_a_path_that_an_earlier_process_left_is_used_again_and_one_in_use_is_not
         assert first.answer()["event"] == "listening"
         with streaming(model, "--from", address, "--listen") as second:
             (error,) = second.end(code=2)
-        assert error == f"Error: {address}: cannot listen there: Address already in use"
+        assert error == f"Error: {address}: cannot listen at this address: Address already in use"
         with connect(address):
             assert first.answer()["event"] == "connected"
 

@@ -106,7 +106,7 @@ def test_reset_forgets_all_rows(tmp_path, graph):
         (np.float64(7), r"shape \[\]"),
         (np.zeros(3, complex), "the row has dtype complex128"),
         (["a", "b", "c"], "dtype <U1"),
-        ([1.0, [2.0], 3.0], "no list of 3 numbers"),
+        ([1.0, [2.0], 3.0], "the row is not a list of 3 numbers"),
         ([1.0, np.nan, 3.0], "NaN, infinity or too large"),
         ([1.0, 2.0, -np.inf], "NaN, infinity or too large"),
         ([1e300, 2.0, 3.0], "NaN, infinity or too large"),
@@ -233,7 +233,7 @@ def test_wrong_options_are_typed_errors(tmp_path):
     for hop in (0, -1, 1.5):
         with pytest.raises(InputError, match=f"--hop is {hop}: expected a whole number"):
             StreamingClassifier(path, hop=hop)
-    with pytest.raises(InputError, match=r"m\.tflite: --restart is for a step file"):
+    with pytest.raises(InputError, match=r"m\.tflite: --restart is for step files"):
         StreamingClassifier(path, restart=True)
     with pytest.raises(EngineError, match="unknown engine 'coral'"):
         StreamingClassifier(path, engine="coral")
@@ -243,7 +243,7 @@ def test_it_says_what_the_file_says_and_cannot_be_copied(tmp_path):
     with StreamingClassifier(write_model(tmp_path / "m.tflite")) as stream:
         assert stream.labels == stream.spec.labels == ("idle", "walk", "run", "fall")
         for copied in (pickle.dumps, copy.copy):
-            with pytest.raises(TypeError, match="holds an engine: pass its path"):
+            with pytest.raises(TypeError, match="holds an engine. Pass its path"):
                 copied(stream)
 
 

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from edge_runtime.errors import EdgeRnnError, InputError
-from edge_runtime.inputs.read_windows import parse_line, read_windows
+from edge_runtime.inputs.read_windows import read_windows
+from edge_runtime.inputs.text import parse_line
 
 WINDOWS = np.random.default_rng(0).integers(0, 256, (3, 4, 5), dtype=np.uint8)
 
@@ -152,14 +153,14 @@ def test_photograph_is_turned_upright_and_transparency_is_paper(tmp_path):
 
 def test_file_without_windows(tmp_path):
     np.save(tmp_path / "none.npy", np.zeros((0, 4, 5)))
-    with pytest.raises(InputError, match=r"none\.npy: holds no window"):
+    with pytest.raises(InputError, match=r"none\.npy: holds no windows"):
         read_windows(tmp_path / "none.npy", 4, 5)
 
 
 @pytest.mark.parametrize("shape", [(), (20,), (3, 5, 4), (1, 3, 4, 5)])
 def test_arrays_of_another_shape_are_named(tmp_path, shape):
     np.save(tmp_path / "w.npy", np.zeros(shape))
-    with pytest.raises(InputError, match=r"w\.npy: an array of shape .*: expected \[4, 5\]"):
+    with pytest.raises(InputError, match=r"w\.npy: the array has shape .*, expected \[4, 5\]"):
         read_windows(tmp_path / "w.npy", 4, 5)
 
 

@@ -13,7 +13,7 @@ import pytest
 from convert.compiler.compile import compile_network
 from convert.inspection.inspect_model import inspect_model
 from edge_runtime.bench.child_session import open_session
-from edge_runtime.bench.measure import latency_ratio, settings
+from edge_runtime.bench.measure import latency_ratio, threads_and_jobs
 from edge_runtime.bench.measured_model import timed_windows
 from edge_runtime.bench.operator_profile import profile
 from edge_runtime.errors import EngineError
@@ -54,7 +54,7 @@ def test_two_models_in_json_with_a_picture(model, tmp_path):
         assert 0 < latency["p50"] <= latency["p90"] <= latency["p99"]
         assert latency["runs"] > 20
         tried = [(item["threads"], item["jobs"]) for item in found["throughput"]]
-        assert tried == settings(report["engine"], report["machine"]["cores"])
+        assert tried == threads_and_jobs(report["engine"], report["machine"]["cores"])
         assert all(item["windows_per_second"] > 0 for item in found["throughput"])
         assert "offers none to Python" in found["profile_note"]
     assert report["ratio"]["lower"] <= report["ratio"]["median"] <= report["ratio"]["upper"]
@@ -83,7 +83,7 @@ def test_text_with_windows_of_a_file_and_the_numpy_engine(model, tmp_path):
         (["MODEL", "--engine", "coral"], "unknown engine 'coral'"),
         (["MODEL", "--seconds", "0"], "--seconds is 0.0: expected a number above 0"),
         (["MODEL", "--seconds", "inf"], "--seconds is inf: expected a number above 0"),
-        (["MODEL", "--input", "wide.npy"], "wide.npy: an array of shape [1, 5, 4]"),
+        (["MODEL", "--input", "wide.npy"], "wide.npy: the array has shape [1, 5, 4]"),
     ],
 )
 def test_bad_input_is_one_sentence_and_no_picture(model, tmp_path, arguments, message):
@@ -174,11 +174,11 @@ def test_the_ratio_is_of_the_first_by_the_second_round_by_round():
     assert latency_ratio([[[1], [2]]]) is None
 
 
-def test_settings_end_with_all_cores():
-    assert settings("any", 1) == [(1, 1)]
-    assert settings("any", 3) == [(1, 1), (2, 1), (3, 1), (1, 2), (1, 3)]
-    assert settings("any", 4) == [(1, 1), (2, 1), (4, 1), (1, 2), (1, 4)]
-    assert settings("numpy", 4) == [(1, 1), (1, 2), (1, 4)]
+def test_threads_and_jobs_end_with_all_cores():
+    assert threads_and_jobs("any", 1) == [(1, 1)]
+    assert threads_and_jobs("any", 3) == [(1, 1), (2, 1), (3, 1), (1, 2), (1, 3)]
+    assert threads_and_jobs("any", 4) == [(1, 1), (2, 1), (4, 1), (1, 2), (1, 4)]
+    assert threads_and_jobs("numpy", 4) == [(1, 1), (1, 2), (1, 4)]
 
 
 def test_random_windows_are_in_the_unit_of_the_training_data():

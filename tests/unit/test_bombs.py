@@ -21,8 +21,9 @@ from PIL import Image
 from convert.model_file.archive import embed
 from edge_runtime.commands.predict import standard_input
 from edge_runtime.errors import EdgeRnnError, InputError, ModelError
-from edge_runtime.inputs.read_windows import parse_line, read_windows
-from edge_runtime.model_file.metadata import MOST_UNPACKED, read_model, read_model_file
+from edge_runtime.inputs.read_windows import read_windows
+from edge_runtime.inputs.text import parse_line
+from edge_runtime.model_file.read_file import MOST_UNPACKED, read_model, read_model_file
 from tests.fuzz.archive_mutations import Parts, bomb_archive, deflated_bomb
 from tests.support.model_files import metadata_for, write_model
 
@@ -56,7 +57,7 @@ def test_an_entry_of_gigabytes_in_a_model_file(tmp_path, name, claimed):
 def test_entries_packed_by_other_methods_are_refused(tmp_path, method):
     path = write_model(tmp_path / "m.tflite")
     path.write_bytes(Parts.of(path.read_bytes()).file(method))
-    with pytest.raises(ModelError, match=r"m\.tflite: .* is packed by method \d+: expected deflate"):
+    with pytest.raises(ModelError, match=r"m\.tflite: .* is packed by method \d+, expected deflate"):
         read_model(path)
 
 

@@ -63,7 +63,7 @@ def test_one_idx_file_with_its_labels_beside_it(tmp_path):
         ("train-images-idx3-ubyte", idx_bytes(IMAGES) + b"x", "too long"),
         ("train-images-idx3-ubyte", b"", "not an IDX file"),
         ("train-images-idx3-ubyte", b"hello, this is text", "not an IDX file"),
-        ("train-images-idx3-ubyte", idx_bytes(IMAGES)[:9], "truncated: the header"),
+        ("train-images-idx3-ubyte", idx_bytes(IMAGES)[:9], "truncated. The header"),
         ("train-images-idx3-ubyte", idx_bytes(IMAGES[:0]), "empty"),
         ("train-images-idx3-ubyte", idx_bytes(LABELS), r"3 dimension\(s\), found type 8 with 1"),
         ("train-labels-idx1-ubyte", idx_bytes(IMAGES), r"1 dimension\(s\), found type 8 with 3"),

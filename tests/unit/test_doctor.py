@@ -17,12 +17,12 @@ from convert.model_file.archive import embed
 from convert.model_file.flatbuffer import serialize
 from convert.targets.target import Target
 from edge_runtime.doctor.examine import examine
-from edge_runtime.doctor.libc import _musl
 from edge_runtime.doctor.machine import this_machine
+from edge_runtime.doctor.python_facts import _musl
 from edge_runtime.doctor.trial import TRIAL_MODEL, try_engine
 from edge_runtime.doctor.trial_child import has_delegate
 from edge_runtime.engines.engine import open_interpreter
-from edge_runtime.model_file.metadata import read_model
+from edge_runtime.model_file.read_file import read_model
 from tests.support.commands import ENGINES, ROOT, edge_rnn, loaded_by, succeed
 from tests.support.model_files import metadata_for, write_model
 from tests.support.networks import random_network, random_windows
@@ -35,8 +35,8 @@ def test_engines_that_are_installed_work_here():
     assert "wrong" not in printed
     for name in ENGINES:
         assert f"{name}: " in printed
-    assert printed.count("computes the trial model rightly, with XNNPACK") == len(ENGINES)
-    assert printed.splitlines()[-1].startswith(f"edge-rnn works here with {ENGINES[0]}")
+    assert printed.count("computes the trial model correctly, with XNNPACK") == len(ENGINES)
+    assert printed.splitlines()[-1].startswith(f"edge-rnn works on this machine with {ENGINES[0]}")
 
 
 def test_a_model_is_verified_in_every_engine():
@@ -53,7 +53,7 @@ def test_a_model_is_verified_in_every_engine():
 def test_one_engine_alone(engine):
     found = json.loads(succeed(edge_rnn("doctor", "--engine", engine, "--json")))
     assert {*found["facts"]} & {*ENGINES} == {engine} - {"numpy"}
-    assert found["verdict"].startswith(f"edge-rnn works here with {engine} ")
+    assert found["verdict"].startswith(f"edge-rnn works on this machine with {engine} ")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -100,15 +100,15 @@ def test_operators_that_an_engine_refuses_are_named_with_what_helps(per_row_mode
     # ai-edge-litert loads it, and is the one that is taken: nothing is wrong.
     printed = succeed(edge_rnn("doctor", per_row_model))
     assert "wrong" not in printed
-    assert "it carries no probes to verify it with" in printed
+    assert "loads and runs, but carries no probes to verify it with" in printed
 
 
 @pytest.mark.parametrize(
     ("system", "code", "last"),
     [
-        ("raspios-bookworm-64", 0, "works there with ai-edge-litert"),
-        ("raspios-bookworm-32", 1, "does not work there with a TFLite engine"),
-        ("raspios-trixie-64", 0, "works there with ai-edge-litert"),
+        ("raspios-bookworm-64", 0, "works on that system with ai-edge-litert"),
+        ("raspios-bookworm-32", 1, "does not work on that system with a TFLite engine"),
+        ("raspios-trixie-64", 0, "works on that system with ai-edge-litert"),
     ],
 )
 def test_operators_that_are_refused_elsewhere(per_row_model, system, code, last):
@@ -196,7 +196,7 @@ def test_an_engine_that_dies_gives_way_to_the_one_that_works(impostor):
     environment = impostor(f"import os\nos.kill(os.getpid(), {int(signal.SIGILL)})")
     printed = succeed(edge_rnn("doctor", env=environment))
     assert "-m pip uninstall -y ai-edge-litert" in printed
-    assert printed.splitlines()[-1] == "edge-rnn works here with --engine tflite-runtime only"
+    assert printed.splitlines()[-1] == "edge-rnn works on this machine with --engine tflite-runtime only"
 
 
 def test_an_engine_that_hangs_is_stopped_and_named(impostor):
@@ -230,7 +230,7 @@ def test_an_engine_whose_models_crash_it(impostor, tmp_path):
 
 
 PATCHES = {
-    "a symbol": (b"PyModuleDef_Init", b"PyModuleDef_Tini", "misses the symbol PyModuleDef_Tini"),
+    "a symbol": (b"PyModuleDef_Init", b"PyModuleDef_Tini", "lacks the symbol PyModuleDef_Tini"),
     "a newer glibc": (b"\0GLIBC_2.", b"\0GLIBC_9.", "needs GLIBC_9."),
     "a library": (b"\0libc.so.6\0", b"\0libq.so.6\0", "needs the library libq.so.6"),
     "its architecture": (b"\x7fELF", b"\x7fARM", "is built for another architecture"),
@@ -278,9 +278,9 @@ def test_a_numpy_that_cannot_be_imported(patched, tmp_path):
     assert result.returncode == 1
     found = json.loads(result.stdout)
     (finding,) = found["findings"]  # once, not for every engine
-    assert finding["problem"] == "numpy needs the library libq.so.6, which is not here"
+    assert finding["problem"] == "numpy needs the library libq.so.6, which is not installed"
     assert "numpy" in finding["commands"][0]
-    assert found["verdict"] == "edge-rnn does not work here"
+    assert found["verdict"] == "edge-rnn does not work on this machine"
 
 
 def test_the_same_from_python():
@@ -344,4 +344,4 @@ def test_without_pip_the_command_brings_it(tmp_path):
         [python, "-m", "edge_runtime", "doctor"], env=environment, capture_output=True, text=True
     )
     assert result.returncode == 1
-    assert f"mend: {python} -m ensurepip && {python} -m pip install " in result.stdout
+    assert f"fix: {python} -m ensurepip && {python} -m pip install " in result.stdout

@@ -14,7 +14,7 @@ from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from edge_runtime.doctor.installation import available_engines, installation, required_engine
-from edge_runtime.doctor.python_facts import this_interpreter
+from edge_runtime.doctor.python_facts import this_python
 from edge_runtime.doctor.system import parse_system
 from edge_runtime.doctor.wheels import fits, newest, releases
 from edge_runtime.engines.engine import ENGINES
@@ -72,7 +72,7 @@ def test_what_our_wheel_asks_for_is_what_its_markers_say(minor, architecture):
 
 
 def test_on_this_machine_the_rules_are_those_of_packaging():
-    supported, system = set(tags.sys_tags()), this_interpreter().system
+    supported, system = set(tags.sys_tags()), this_python().system
     wheels = [(item, tag) for name in PACKAGES for item in releases(name) for tag in item.wheels]
     fitting = 0
     for release, tag in wheels:
@@ -159,8 +159,8 @@ def test_facts_about_operators_are_those_of_the_converter():
 @pytest.mark.parametrize(
     ("system", "code", "words"),
     [
-        ("raspios-trixie-64", 0, ["edge-rnn works there with ai-edge-litert"]),
-        ("raspios-bookworm-64", 0, ["edge-rnn works there with tflite-runtime 2.14.0"]),
+        ("raspios-trixie-64", 0, ["edge-rnn works on that system with ai-edge-litert"]),
+        ("raspios-bookworm-64", 0, ["edge-rnn works on that system with tflite-runtime 2.14.0"]),
         (
             "raspios-bookworm-32",
             0,
@@ -183,8 +183,8 @@ def test_facts_about_operators_are_those_of_the_converter():
             "python3.12-aarch64-glibc2.31",  # pip takes 2.3.0, as its wheel's name asks for glibc 2.27
             0,
             [
-                "needs glibc 2.34, whatever its wheel's name says",
-                "mend: pip install edge_rnn-*.whl ai-edge-litert==2.1.0",
+                "needs glibc 2.34, although its wheel's name asks for less",
+                "fix: pip install edge_rnn-*.whl ai-edge-litert==2.1.0",
             ],
         ),
         ("python3.12-aarch64-glibc2.28", 1, ["no TFLite engine is made for", "--engine numpy"]),
@@ -235,5 +235,5 @@ def test_what_names_no_system_is_answered_with_the_grammar(text):
 def test_a_model_that_is_loaded_there(tmp_path):
     model = write_model(tmp_path / "m.tflite", "int8")
     printed = succeed(edge_rnn("doctor", model, "--for", "raspios-bookworm-32"))
-    assert f"{model} works there with tflite-runtime 2.14.0" in printed
+    assert f"{model} works on that system with tflite-runtime 2.14.0" in printed
     assert "XNNPACK" not in printed  # which int8 does not use in that engine

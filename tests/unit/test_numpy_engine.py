@@ -39,7 +39,7 @@ def test_real_digits_give_what_the_reference_kernels_give(digits_run, digits_mod
     windows, path = digits_run.run.test_windows().x, digits_models[precision]
     with (
         Classifier(path, engine="numpy", verify=True) as ours,
-        Classifier.with_kernels(path, engine="tflite-runtime", kernels="reference") as theirs,
+        Classifier(path, engine="tflite-runtime", kernels="reference") as theirs,
     ):
         found, expected = ours.logits(windows), theirs.logits(windows)
     if precision in INTEGER:
@@ -59,7 +59,7 @@ def test_all_of_mnist_equals_the_reference_kernels(mnist_run, tmp_path):
     path = tmp_path / "mnist.tflite"
     facts = {name: getattr(record, name) for name in ("steps", "features", "labels", "normalization")}
     path.write_bytes(embed(flatbuffer, metadata_for(flatbuffer, precision="int8", **facts)))
-    with Classifier.with_kernels(path, engine="tflite-runtime", kernels="reference") as theirs:
+    with Classifier(path, engine="tflite-runtime", kernels="reference") as theirs:
         expected = theirs.logits(windows)
     graph = read_graph(flatbuffer)
     before, after = graph.tensors[graph.input].affine, graph.tensors[graph.output].affine

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from edge_runtime.model_file.metadata import read_model
+from edge_runtime.model_file.read_file import read_model
 from tests.support.commands import ENGINES, OFFERED, edge_rnn, succeed
 
 both_engines = pytest.mark.skipif(len(ENGINES) < 2, reason="needs tflite-runtime and ai-edge-litert")

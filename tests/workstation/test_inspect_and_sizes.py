@@ -12,7 +12,7 @@ import pytest
 from convert.compiler.compile import compile_network
 from convert.inspection.inspect_model import OTHER_FILES, inspect_model
 from edge_runtime import Classifier
-from edge_runtime.model_file.metadata import read_model
+from edge_runtime.model_file.read_file import read_model
 from tests.fuzz.archive_mutations import Parts
 from tests.support.commands import ENGINES, OFFERED, edge_rnn, succeed
 from tests.support.model_files import write_model
@@ -68,8 +68,8 @@ def test_a_proof_of_the_wrong_type_is_a_problem_and_no_crash(tmp_path):
     parts.entries["edge_rnn.json"] = json.dumps(record).encode()
     path.write_bytes(parts.file())
     found = inspect_model(path)
-    assert "damaged metadata" in found.problem
-    assert "damaged metadata" in str(found)
+    assert "the metadata is damaged" in found.problem
+    assert "the metadata is damaged" in str(found)
 
 
 @pytest.fixture(scope="module")

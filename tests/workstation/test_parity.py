@@ -14,7 +14,7 @@ from convert.model_file.flatbuffer import serialize
 from convert.targets.precision import PRECISIONS
 from edge_runtime import Classifier
 from edge_runtime.engines.engine import open_interpreter
-from edge_runtime.model_file.metadata import read_model
+from edge_runtime.model_file.read_file import read_model
 from edge_runtime.numpy_engine.interpret import run
 from tests.support.commands import ENGINES, OFFERED, edge_rnn, succeed
 from tests.support.engines import invoke
@@ -57,7 +57,7 @@ def most_windows(agreement: float, windows: int) -> int:
 @pytest.mark.parametrize("precision", OFFERED)
 def test_agrees_with_the_full_model(trained, models, precision, engine, kernels):
     test = trained.run.test_windows()
-    with Classifier.with_kernels(models[precision], engine=engine, kernels=kernels) as classifier:
+    with Classifier(models[precision], engine=engine, kernels=kernels) as classifier:
         logits = classifier.logits(test.x)
     budget = PRECISIONS[precision].budget
     agreement = (logits.argmax(axis=1) == trained.full_logits.argmax(axis=1)).mean()

@@ -14,7 +14,7 @@ from convert.compiler.weights.shared_packing import can_share_weights
 from convert.model_file.archive import embed
 from edge_runtime import Classifier
 from edge_runtime.errors import EngineError
-from edge_runtime.model_file.metadata import read_model_file
+from edge_runtime.model_file.read_file import read_model_file
 from tests.support.commands import ENGINES, edge_rnn, succeed
 
 here = pytest.mark.skipif(

@@ -17,7 +17,7 @@ from edge_runtime import Classifier
 from edge_runtime.engines.engine import open_interpreter
 from edge_runtime.errors import InputError
 from edge_runtime.inference.step_model import StepModel
-from edge_runtime.model_file.metadata import read_model
+from edge_runtime.model_file.read_file import read_model
 from tests.support.commands import ENGINES, edge_rnn, succeed
 from tests.support.networks import RandomLayers, layer_combinations, random_windows
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_runtime import Classifier
-from edge_runtime.model_file.metadata import read_model
+from edge_runtime.model_file.read_file import read_model
 from tests.support.commands import ENGINES, ROOT, edge_rnn, succeed
 from tests.support.keras_refused import CASES
 

@@ -16,8 +16,8 @@ from ai_edge_litert import schema_py_generated as schema
 from convert.model_file.archive import embed
 from edge_runtime import Classifier
 from edge_runtime.errors import VerificationError
-from edge_runtime.model_file.metadata import read_model_file
 from edge_runtime.model_file.probes import read_probes
+from edge_runtime.model_file.read_file import read_model_file
 from tests.support.commands import ENGINES, edge_rnn, succeed
 from tests.support.model_files import write_model
 

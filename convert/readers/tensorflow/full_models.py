@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from convert.readers.tensorflow.keras2_files import readable_by_keras3
 from edge_runtime.errors import DataError
-from edge_runtime.host.optional_packages import needs_extra, quiet_stderr
+from edge_runtime.host.optional_packages import needs_extra
+from edge_runtime.host.quiet import quiet_stderr
 
 BATCH = 1000  # windows per call
 LONGEST_REASON = 300  # characters

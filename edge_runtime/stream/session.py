@@ -1,4 +1,4 @@
-"""What `edge-rnn stream` does: rows in from a source, through all its connections, lines of JSON out."""
+"""What `edge-rnn stream` does: rows in from a source through all its connections, lines of JSON out."""
 
 from __future__ import annotations
 
@@ -9,73 +9,79 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Callable
 
-from edge_runtime.commands.answer_inputs import Answer, answer_of, check_top
 from edge_runtime.errors import InputError, StreamError
+from edge_runtime.inference.answer import Answer, answer_of, check_top
 from edge_runtime.inference.streaming import StreamingClassifier
-from edge_runtime.inputs.lines import Line, longest_line
-from edge_runtime.inputs.read_windows import parse_row
+from edge_runtime.inputs.lines import STANDARD_INPUT, Line, longest_line
+from edge_runtime.inputs.text import parse_row
 from edge_runtime.stream.drop_late import Dropped, drop_late
 from edge_runtime.stream.listener import accepted, address, listening
-from edge_runtime.stream.sources import STANDARD_INPUT, Connection, Source, opened_source
+from edge_runtime.stream.sources import Connection, RowSource, opened_source
 
 Write = Callable[[str], object]
-"""Takes a line of JSON, without the end of the line."""
+"""Takes one line of JSON without the end of the line."""
 
-LONGEST_WAIT = 1_000_000
+LONGEST_RECONNECT = 1_000_000
 """Seconds, eleven days; clocks refuse much larger numbers."""
 
 Connections = Generator[Connection, None, None]
-"""Each is closed when the next is asked for, and in the end."""
+"""Each connection is closed when the next is requested, and in the end."""
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How a source is answered."""
+class StreamOptions:
+    """The options of `edge-rnn stream` that concern the source and its answers."""
 
     listen: bool = False
-    """Wait for the source to connect, and for the next one after it, instead of connecting to it."""
+    """Wait for the source to connect, and then for the next one, instead of connecting to it."""
     reconnect: float | None = None
-    """Seconds until a connection that ended, or could not be made, is tried again; None: it is not."""
+    """Seconds until a connection that ended or failed is tried again; None: it is not tried again."""
     top: int = 1
     """How many classes to show."""
     drop_late: int | None = None
-    """How many rows may wait before the oldest are dropped; None: the source waits."""
+    """Number of rows that may wait before the oldest are dropped; None: the source waits."""
     reply: bool = False
     """Send the answers back over the connection."""
 
-    def check(self, source: Source) -> None:
-        """Raises InputError for settings that do not go with the source, or with one another."""
+    def check(self, source: RowSource) -> None:
+        """Raises InputError for options that do not go with the source or with one another."""
         check_top(self.top)
         if self.drop_late is not None and self.drop_late < 1:
             raise InputError(f"--drop-late is {self.drop_late}: expected at least 1 row")
         if self.listen and not source.is_socket:
-            raise InputError(f"--listen is for tcp:HOST:PORT and unix:PATH: {source} has no address")
+            raise InputError(f"--listen is for tcp:HOST:PORT and unix:PATH, found {source}")
         if self.listen and self.reconnect is not None:
-            raise InputError("--reconnect is for connecting: --listen waits for the next peer anyway")
+            raise InputError(
+                "--reconnect does not go with --listen, which waits for the next peer anyway"
+            )
         for option, given in (("--reply", self.reply), ("--reconnect", self.reconnect is not None)):
             if given and source.kind == STANDARD_INPUT:
                 raise InputError(f"{option} is for sockets and serial ports, found standard input")
-        if self.reconnect is not None and not 0 < self.reconnect <= LONGEST_WAIT:
+        if self.reconnect is not None and not 0 < self.reconnect <= LONGEST_RECONNECT:
             raise InputError(
-                f"--reconnect is {self.reconnect}: expected seconds above 0, at most {LONGEST_WAIT:,}"
+                f"--reconnect is {self.reconnect}: expected seconds above 0, at most "
+                f"{LONGEST_RECONNECT:,}"
             )
 
 
-def stream_rows(stream: StreamingClassifier, source: Source, write: Write, settings: Settings) -> bool:
-    """Answer the rows of a source until it ends; whether all of them were good.
+def stream_rows(
+    stream: StreamingClassifier, source: RowSource, write: Write, options: StreamOptions
+) -> bool:
+    """Answer the rows of a source until it ends; returns whether all of them were good.
 
-    `write` gets a line of JSON for every prediction, bad row and gap (late_rows.Dropped), unless they go
-    back to the source, and, where one connection may follow another, for what becomes of each. Each
-    starts with a fresh stream, its rows numbered from 1.
-    Raises InputError for settings that do not fit, StreamError for a source that cannot be opened or
-    broke off where no other connection follows, and whatever `write` raises.
+    `write` gets a line of JSON for every prediction, bad row and gap (drop_late.Dropped), unless these
+    go back to the source. If one connection may follow another, it also gets a line when a connection
+    begins or ends. Each connection starts with a fresh stream, its rows numbered from 1.
+
+    Raises InputError for options that do not fit, StreamError for a source that cannot be opened or
+    breaks off when no other connection follows, and whatever `write` raises.
     """
-    settings.check(source)
-    lasting = settings.listen or settings.reconnect is not None
+    options.check(source)
+    lasting = options.listen or options.reconnect is not None
     good = True
-    with contextlib.closing(_connections(source, write, settings)) as connections:
+    with contextlib.closing(_connections(source, write, options)) as connections:
         for connection in connections:
-            good_here, error = _answer_all(stream, connection, write, settings)
+            good_here, error = _answer_all(stream, connection, write, options)
             good &= good_here
             if lasting:
                 why = {"error": str(error)} if error else {}
@@ -86,15 +92,15 @@ def stream_rows(stream: StreamingClassifier, source: Source, write: Write, setti
 
 
 def _answer_all(
-    stream: StreamingClassifier, connection: Connection, write: Write, settings: Settings
+    stream: StreamingClassifier, connection: Connection, write: Write, options: StreamOptions
 ) -> tuple[bool, StreamError | None]:
-    """Whether all rows of a connection were good, and how it broke off if it did."""
-    good, send = True, connection.send if settings.reply else write
-    lines, most = connection.lines(longest_line(stream.spec.features)), settings.drop_late
+    """Whether all rows of a connection were good, and the error if it broke off."""
+    good, send = True, connection.send if options.reply else write
+    lines, most = connection.lines(longest_line(stream.spec.features)), options.drop_late
     kept = lines if most is None else drop_late(lines, most)
     stream.reset()
     try:
-        for answer in answer_rows(stream, kept, top=settings.top):
+        for answer in answer_rows(stream, kept, top=options.top):
             good &= isinstance(answer, Dropped) or not answer.failed
             send(answer.to_json())
     except StreamError as error:
@@ -105,7 +111,7 @@ def _answer_all(
 def answer_rows(
     stream: StreamingClassifier, lines: Iterable[Line | Dropped], *, top: int = 1
 ) -> Iterator[Answer | Dropped]:
-    """An answer for every row after which a prediction is due, in order, and for every bad row."""
+    """An answer for every row after which a prediction is due and for every bad row, in order."""
     for line in lines:
         if isinstance(line, Dropped):
             yield line
@@ -121,20 +127,20 @@ def answer_rows(
             yield answer_of(None, line.number, False, prediction, top)
 
 
-def _connections(source: Source, write: Write, settings: Settings) -> Connections:
-    if settings.listen:
+def _connections(source: RowSource, write: Write, options: StreamOptions) -> Connections:
+    if options.listen:
         return _peers(source, write)
-    if settings.reconnect is not None:
-        return _attempts(source, write, settings.reconnect)
+    if options.reconnect is not None:
+        return _attempts(source, write, options.reconnect)
     return _only(source)
 
 
-def _only(source: Source) -> Connections:
+def _only(source: RowSource) -> Connections:
     with opened_source(source) as connection:
         yield connection
 
 
-def _peers(source: Source, write: Write) -> Connections:
+def _peers(source: RowSource, write: Write) -> Connections:
     with listening(source) as server:
         write(_event("listening", address=address(source, server)))
         while True:
@@ -143,7 +149,7 @@ def _peers(source: Source, write: Write) -> Connections:
                 yield connection
 
 
-def _attempts(source: Source, write: Write, seconds: float) -> Connections:
+def _attempts(source: RowSource, write: Write, seconds: float) -> Connections:
     problem = ""
     while True:
         try:
@@ -152,7 +158,7 @@ def _attempts(source: Source, write: Write, seconds: float) -> Connections:
                 problem = ""
                 yield connection
         except StreamError as error:
-            if str(error) != problem:  # say once why it waits
+            if str(error) != problem:  # say why it waits, but once
                 problem = str(error)
                 write(_event("unreachable", peer=str(source), error=problem))
         time.sleep(seconds)

@@ -1,0 +1,176 @@
+"""Runs a file's probes in the engine that classifies, and compares the logits with the full model's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable
+
+import numpy as np
+
+from edge_runtime.errors import InputError, VerificationError, printable
+from edge_runtime.model_file.parity_report import ParityBudget
+from edge_runtime.model_file.probes import Probes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    ProbeRunner = Callable[[NDArray[Any]], NDArray[np.float32]]
+    """A window `[1, steps, features]` to its logits `[1, classes]` or, in a step file, `[1, steps,
+    classes]`: Classifier.logits or logits_by_row. Raises InputError for logits that are not finite."""
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A probe on which the engine disagrees with the full model."""
+
+    probe: int
+    """From 0."""
+    expected: str
+    found: str
+    """The classes' labels."""
+    difference: float
+    """Largest difference of a logit; infinite when a logit was NaN or infinite."""
+    row: int | None = None
+    """In a step file: the row, from 1, after which the difference is largest."""
+
+    def __str__(self) -> str:
+        """One line."""
+        where = "" if self.row is None else f" after row {self.row}"
+        return (
+            f"probe {self.probe}: expected {printable(self.expected)}, found {printable(self.found)}, "
+            f"largest logit difference {self.difference:.5g}{where}"
+        )
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The outcome: truthy when every probe came out as expected; printable, JSON.
+
+    Example:
+        from edge_runtime import Classifier
+
+        with Classifier("model.tflite") as classifier:
+            verification = classifier.verify()
+        print(verification)
+    """
+
+    path: str
+    """The model file."""
+    engine: str
+    """The engine that ran the probes."""
+    version: str
+    """The version of that engine."""
+    probes: int
+    """How many probes were run."""
+    max_logit_difference: float
+    """Largest absolute difference of a logit from the full model's."""
+    tolerance: float
+    """Largest difference that is allowed."""
+    budget: ParityBudget | None
+    """What the file was allowed to lose in its proof; None in a file without a proof."""
+    mismatches: tuple[Mismatch, ...] = ()
+    """The probes that failed."""
+
+    def __bool__(self) -> bool:
+        return not self.mismatches
+
+    def __str__(self) -> str:
+        """One line; a failed one says which probes failed, a line each."""
+        where = f"{self.path}: {self.engine} {self.version}"
+        if self:
+            return (
+                f"{where}: verified, {self.probes} probes, largest logit difference "
+                f"{self.max_logit_difference:.5f} (allowed {self.tolerance:.5g}){self._budget()}"
+            )
+        heading = (
+            f"{where} loads this model but computes something else than the full model: "
+            f"{len(self.mismatches)} of {self.probes} probes fail "
+            f"(allowed logit difference {self.tolerance:.5g})"
+        )
+        return "\n".join([heading, *(f"  {mismatch}" for mismatch in self.mismatches)])
+
+    def _budget(self) -> str:
+        if self.budget is None:
+            return ""
+        return f"; its proof met the budget: agreement >= {100 * self.budget.min_agreement:.2f} %"
+
+    def to_json(self) -> str:
+        """One line of JSON. A difference that is infinite is null."""
+        budget = self.budget
+        record = {
+            "model": self.path,
+            "engine": self.engine,
+            "version": self.version,
+            "verified": bool(self),
+            "probes": self.probes,
+            "max_logit_difference": _finite(self.max_logit_difference),
+            "tolerance": self.tolerance,
+            "budget": None if budget is None else vars(budget),
+            "mismatches": [
+                {**vars(item), "difference": _finite(item.difference)} for item in self.mismatches
+            ],
+        }
+        return json.dumps(record, allow_nan=False)
+
+
+def verify_probes(
+    probes: Probes,
+    run: ProbeRunner,
+    *,
+    path: str,
+    engine: str,
+    version: str,
+    labels: tuple[str, ...],
+    budget: ParityBudget | None = None,
+) -> Verification:
+    """Run every probe with `run`. Does not raise for a probe that fails.
+
+    `path`, `engine` and `version` name what is verified, `labels` its classes. `budget`: what the
+    file's proof allowed.
+    """
+    expected, rows = probes.final, probes.record.rows
+    logits = np.stack([_logits(run, window, probes) for window in probes.windows])
+    with np.errstate(invalid="ignore"):
+        each = np.abs(logits.astype(np.float64) - probes.logits).max(axis=-1)
+    each = np.where(np.isfinite(each), each, np.inf).reshape(len(expected), -1)
+    difference, found = each.max(axis=1), logits[:, -1] if rows else logits
+    sound = (difference <= probes.record.tolerance) & (found.argmax(axis=1) == expected.argmax(axis=1))
+    return Verification(
+        path=path,
+        engine=engine,
+        version=version,
+        probes=len(expected),
+        max_logit_difference=float(difference.max()),
+        tolerance=probes.record.tolerance,
+        budget=budget,
+        mismatches=tuple(
+            Mismatch(
+                int(k),
+                labels[int(expected[k].argmax())],
+                labels[int(found[k].argmax())] if np.isfinite(difference[k]) else "no number",
+                float(difference[k]),
+                rows[int(each[k].argmax())] if rows else None,
+            )
+            for k in np.flatnonzero(~sound)
+        ),
+    )
+
+
+def demand(verification: Verification) -> Verification:
+    """The verification itself. Raises VerificationError, which carries it, when it failed."""
+    if not verification:
+        raise VerificationError(str(verification), verification)
+    return verification
+
+
+def _logits(run: ProbeRunner, window: NDArray[Any], probes: Probes) -> NDArray[np.float32]:
+    try:
+        logits: NDArray[np.float32] = run(window[np.newaxis])[0]
+    except InputError:  # the probes themselves are sound, so the logits are NaN or infinite
+        return np.full(probes.logits.shape[1:], np.nan, np.float32)
+    return logits[[row - 1 for row in probes.record.rows]] if probes.record.rows else logits
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
