@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from convert.auto_precision import judge_and_proof
-from convert.source_model.source_model import Source
+from convert.source_model.source_model import SourceModel
 from edge_runtime.model_file.metadata import read_model
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs.run_directory import LabelledWindows
@@ -51,7 +51,7 @@ def test_what_chooses_proves_nothing(digits_run):
 def test_a_users_windows_are_halved_between_choice_and_proof():
     windows = np.arange(11)
     logits = np.eye(11, dtype=np.float32)
-    source = Source(
+    source = SourceModel(
         random_network(), (), NOT_NORMALIZED, None, LabelledWindows(windows, windows), "", logits, {}, {}
     )
     judge, proof = judge_and_proof(source)
