@@ -51,8 +51,8 @@ class NamedChoice(click.Choice):  # type: ignore[type-arg]  # it is generic sinc
         """`value` itself. Raises InputError that lists the choices."""
         if value in self.choices:
             return value
-        name = "value" if param is None else param.human_readable_name
-        raise InputError(f"--{name}: unknown {name} {value!r}. Choose {', '.join(self.choices)}.")
+        name = "The choice" if param is None else param.opts[0]
+        raise InputError(f"{name}: cannot be {value!r}. Choose {', '.join(self.choices)}.")
 
 
 def refuse_others(context: click.Context, option: str, allowed: Collection[str]) -> None:

@@ -81,7 +81,7 @@ def test_a_precision_that_the_target_lacks_is_refused_with_those_it_has(digits_r
 def test_unknown_target_lists_the_choices(digits_run):
     result = edge_rnn("convert", digits_run.path, "--target", "litert-9")
     assert result.returncode == 2
-    assert f"--target: unknown target 'litert-9'. Choose {', '.join(TARGETS)}." in result.stderr
+    assert f"--target: cannot be 'litert-9'. Choose {', '.join(TARGETS)}." in result.stderr
 
 
 def test_dynamic_has_a_scale_per_row_where_the_target_loads_it(digits_run, no_environments, tmp_path):

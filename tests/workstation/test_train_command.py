@@ -103,7 +103,7 @@ def test_a_run_is_replaced_only_when_asked(digits_run):
     before = (digits_run.path / "run.json").read_bytes()
     result = edge_rnn("train", "--data", "digits", "--out", digits_run.path)
     assert result.returncode == 2
-    assert "holds a run already: choose another --out, or pass --overwrite" in result.stderr
+    assert "already holds a run. Choose another --out, or pass --overwrite." in result.stderr
     assert (digits_run.path / "run.json").read_bytes() == before
 
 
