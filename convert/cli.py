@@ -11,13 +11,13 @@ from convert.targets.target import TARGETS
 from edge_runtime.commands.option_groups import GroupedCommand, NamedChoice, option, refuse_others
 from edge_runtime.errors import InputError
 
-user_model = partial(option, "A model of your own")
 conversion = partial(option, "Conversion")
+user_model = partial(option, "A model of your own")
 calibration = partial(option, "Calibration and proof")
-fine_control = partial(option, "Fine control")
+advanced = partial(option, "Advanced")
 
 KINDS = ("onnx", "torch", "tf1-basic-lstm")
-"""Options that say what MODEL is."""
+"""The options that tell the format of MODEL."""
 
 WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
 """The options that --write-graph goes with."""
@@ -25,35 +25,6 @@ WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
 
 @click.command(cls=GroupedCommand)
 @click.argument("model", type=click.Path())
-@user_model(
-    "--data",
-    type=click.Path(),
-    help="An .npz file with your windows: x [N, steps, features] as the model takes them, and the "
-    "classes y [N] if you know them.",
-)
-@user_model("--labels", default="", help="The names of the classes, separated by commas.")
-@user_model("--onnx", is_flag=True, help="MODEL is an ONNX model. Implied by .onnx.")
-@user_model(
-    "--onnx-output",
-    metavar="NAME",
-    help="The output with the logits, where the ONNX model has several outputs.",
-)
-@user_model(
-    "--torch",
-    is_flag=True,
-    help="MODEL is a PyTorch state dict of recurrent layers and nn.Linear. Implied by .pt and .pth.",
-)
-@user_model(
-    "--torch-last",
-    type=NamedChoice(["output", "h_n"]),
-    help="What a bidirectional PyTorch model reads: output[:, -1] (the default), or the last states "
-    "h_n of both directions.",
-)
-@user_model(
-    "--tf1-basic-lstm",
-    is_flag=True,
-    help="MODEL is a TensorFlow 1 checkpoint of a BasicLSTMCell and a dense layer.",
-)
 @conversion(
     "--precision",
     type=NamedChoice([*PRECISIONS, "all", "auto"]),
@@ -80,6 +51,36 @@ WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
     type=click.Path(),
     help="The file to write, or the folder with --precision all. Default: NAME-PRECISION.tflite in "
     "the run directory, or beside MODEL.",
+)
+@user_model(
+    "--data",
+    type=click.Path(),
+    help="An .npz file with your windows: x [N, steps, features] as the model takes them, and the "
+    "classes y [N] if you know them.",
+)
+@user_model("--labels", default="", help="The names of the classes, separated by commas.")
+@user_model("--onnx", is_flag=True, help="MODEL is an ONNX model. The suffix .onnx implies it.")
+@user_model(
+    "--onnx-output",
+    metavar="NAME",
+    help="The output with the logits, where the ONNX model has several outputs.",
+)
+@user_model(
+    "--torch",
+    is_flag=True,
+    help="MODEL is a PyTorch state dict of recurrent layers and nn.Linear. The suffixes .pt and .pth "
+    "imply it.",
+)
+@user_model(
+    "--torch-last",
+    type=NamedChoice(["output", "h_n"]),
+    help="What a bidirectional PyTorch model reads: output[:, -1] (the default), or the last states "
+    "h_n of both directions.",
+)
+@user_model(
+    "--tf1-basic-lstm",
+    is_flag=True,
+    help="MODEL is a TensorFlow 1 checkpoint of a BasicLSTMCell and a dense layer.",
 )
 @calibration(
     "--calibration-samples",
@@ -116,25 +117,25 @@ WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
     is_flag=True,
     help="Write the file only if it is proven on every engine of the target.",
 )
-@fine_control(
+@advanced(
     "--recipe",
     type=click.Path(),
     help="A TOML file that sets the precision, and ranges and weight formats by tensor "
     "(docs/guides/precisions.md).",
 )
-@fine_control(
+@advanced(
     "--explain",
     type=click.Path(),
     metavar="FOLDER",
     help="Print the loss by time step and gate, and write it to FOLDER as JSON and as a picture.",
 )
-@fine_control(
+@advanced(
     "--strip",
     is_flag=True,
     help="Leave out the tensor names. The file is a tenth smaller. The TFLite engines load it, "
     "OpenVINO does not.",
 )
-@fine_control(
+@advanced(
     "--write-graph",
     type=click.Path(),
     metavar="FILE",
@@ -168,7 +169,7 @@ def convert(
     strip: bool,
     write_graph: str | None,
 ) -> None:
-    """Convert MODEL to a TFLite model and prove that it agrees with the full model.
+    """Convert MODEL to a TFLite file and prove it against the full model.
 
     MODEL is a run directory of 'edge-rnn train'. With --data it is a model of your own: a Keras model
     (.keras, .h5), an ONNX model (.onnx) or a PyTorch state dict (.pt, .pth).

@@ -43,7 +43,7 @@ WITH_FINETUNE = (
 @files(
     "--quiet",
     is_flag=True,
-    help="Print one line for each report instead of a progress bar, as a pipe gets it anyway.",
+    help="On a terminal, print one line for each report instead of a progress bar.",
 )
 @training(
     "--preset",

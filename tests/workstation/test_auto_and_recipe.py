@@ -7,12 +7,17 @@ import re
 import numpy as np
 
 from convert.auto_precision import judge_and_proof
+from convert.compiler import compile
+from convert.compiler.float_graph.unroll import unroll
+from convert.options import ConversionOptions
+from convert.pipeline import convert_source, try_source
 from convert.source_model.source_model import SourceModel
 from edge_runtime.model_file.metadata import read_model
 from edge_runtime.model_file.normalization import Normalization
+from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.runs.run_directory import LabelledWindows
 from tests.support.commands import OFFERED, edge_rnn, succeed
-from tests.support.networks import random_network
+from tests.support.networks import random_network, random_windows
 
 NOT_NORMALIZED = Normalization((0.0,), (1.0,), "float32")
 
@@ -58,6 +63,27 @@ def test_a_users_windows_are_halved_between_choice_and_proof():
     assert sorted([*judge.held_out.x, *proof.held_out.x]) == list(windows)
     np.testing.assert_array_equal(judge.logits.argmax(axis=1), judge.held_out.x)
     np.testing.assert_array_equal(proof.logits.argmax(axis=1), proof.held_out.x)
+
+
+def test_only_a_written_file_pays_for_the_cost_of_its_scheme(monkeypatch, tmp_path):
+    network = random_network()
+    windows = random_windows(network)
+    logits = run(unroll(network), windows)
+    held_out = LabelledWindows(windows, logits.argmax(axis=1))
+    source = SourceModel(
+        network, ("a", "b", "c", "d"), NOT_NORMALIZED, windows, held_out, "random", logits, {}, {}
+    )
+    lowered = []
+    check = compile.check_network
+    monkeypatch.setattr(compile, "check_network", lambda item: lowered.append(check(item)))
+    options = ConversionOptions(min_agreement=0.5)
+    _, report = try_source(source, precision="dynamic", options=options)
+    assert report
+    assert len(lowered) == 1
+    out = tmp_path / "m.tflite"
+    conversion = convert_source(source, out, precision="dynamic", options=options)
+    assert len(lowered) == 4  # the file, and once for each of the two schemes compared
+    assert "one scale per matrix" in conversion.notes[0]
 
 
 def test_a_recipe_sets_precision_and_ranges_and_is_named_in_the_file(digits_run, tmp_path):

@@ -129,9 +129,15 @@ def test_a_recipe_that_would_not_be_followed_is_refused(finetuned, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--finetune", "RUN", "--precision", "float16"), "--precision: cannot be 'float16'. Choose int8, mixed."),
+        (
+            ("--finetune", "RUN", "--precision", "float16"),
+            "--precision: cannot be 'float16'. Choose int8, mixed.",
+        ),
         (("--finetune", "nowhere"), "nowhere: not a run directory"),
-        (("--finetune", "RUN", "--units", "8"), "--units: has no meaning with --finetune. Leave one of them out."),
+        (
+            ("--finetune", "RUN", "--units", "8"),
+            "--units: has no meaning with --finetune. Leave one of them out.",
+        ),
         (("--finetune", "RUN", "--iterations", "0"), "--iterations is 0: expected at least 1"),
         (("--finetune", "RUN", "--learning-rate", "-1"), "expected a number above 0"),
         (("--finetune", "RUN", "--target", "coral"), "unknown target 'coral'"),
