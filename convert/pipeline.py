@@ -290,7 +290,7 @@ def _metadata(
             **source.tools,
             **{name: version(name) for name in ("numpy", "flatbuffers", "ai-edge-litert")},
         },
-        choices=notes,
+        notes=notes,
         graph=STEP if graph.states else UNROLLED,
         states=state_labels(graph),
         shared_weights=can_share_weights(graph),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convert.readers.user_data import DataSource, UserData, read_user_data
+from convert.readers.user_data import DataSource, UserData, checked_labels, read_user_data
 from edge_runtime.errors import InputError
 from edge_runtime.model_file.parity_report import FEW_WINDOWS
 
@@ -19,7 +19,10 @@ MISSING_DATA = (
 
 @dataclass(frozen=True, eq=False)
 class ReadOptions:
-    """How a source model is read. Raises InputError for a value out of range."""
+    """How a source model is read.
+
+    Raises InputError for a value out of range, and DataError for labels that cannot stand in a file.
+    """
 
     kind: str | None = None
     """The model's format, one of open_source.READERS. None: a run directory, or by the file's name."""
@@ -48,6 +51,7 @@ class ReadOptions:
         ):
             if value < least:
                 raise InputError(f"--{option}: expected at least {least}, found {value}.")
+        checked_labels(list(self.labels), "--labels")
 
     def windows(self) -> UserData:
         """`data`, read and checked. Raises InputError without data, and what `read_user_data` raises."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.readers.read_options import ReadOptions
-from convert.readers.user_data import UserData, checked_labels
+from convert.readers.user_data import UserData
 from convert.source_model.network import Network
 from convert.source_model.source_model import Selection, SourceModel
 from edge_runtime.errors import DataError, InputError
@@ -96,7 +96,7 @@ def _check_classes(windows: UserData, classes: int) -> None:
 
 
 def _labels(given: Sequence[str], windows: UserData, classes: int) -> tuple[str, ...]:
-    labels = checked_labels(list(given), "--labels") if given else windows.labels
+    labels = tuple(given) or windows.labels
     if not labels:
         return tuple(str(index) for index in range(classes))
     if len(labels) != classes:

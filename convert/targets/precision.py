@@ -57,6 +57,6 @@ def scheme_for(precision: str, target: Target) -> str:
     """
     found = [name for name in precision_named(precision).schemes if name in target.schemes]
     if not found:
-        choices = ", ".join(offered(target))
-        raise InputError(f"--precision: target {target.name} has no {precision}. Choose {choices}.")
+        names = ", ".join(offered(target))
+        raise InputError(f"--precision: target {target.name} has no {precision}. Choose {names}.")
     return found[0]

@@ -53,6 +53,7 @@ CONVERT = {
     "torch last, run": ("--torch-last h_n", "--torch-last: is for a model read with --torch only."),
     "torch last, onnx": ("--onnx --torch-last h_n --data file", "--torch-last: is for a model read"),
     "labels, run": ("--labels a,b", "--labels: goes with --data. Leave it out for a run directory."),
+    "labels": ("--onnx --data file --labels a,b,a", "--labels: "),
     "kind, no data": ("--onnx", "absent: --data is missing."),
     "agreement": ("--min-agreement 2", "--min-agreement: expected 0 to 1, found 2.0."),
     "difference": ("--max-logit-difference -1", "--max-logit-difference: expected at least 0"),

@@ -97,7 +97,5 @@ def test_a_recipe_sets_precision_and_ranges_and_is_named_in_the_file(digits_run,
     printed = succeed(edge_rnn("convert", digits_run.path, "--recipe", recipe, "--out", out))
     _, metadata = read_model(out)
     assert metadata.precision == "int8"
-    assert any(
-        "recipe r.toml (SHA-256" in choice and "c* in -6 to 6" in choice for choice in metadata.choices
-    )
+    assert any("recipe r.toml (SHA-256" in note and "c* in -6 to 6" in note for note in metadata.notes)
     assert "recipe r.toml" in printed

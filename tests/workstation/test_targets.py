@@ -92,7 +92,7 @@ def test_dynamic_has_a_scale_per_row_where_the_target_loads_it(digits_run, no_en
     printed = succeed(edge_rnn("convert", digits_run.path, *arguments, env=no_environments))
     units = digits_run.network.layers[0].units
     assert scales_of_matrices(out) == {3 * units, units, 10}  # gates, new state, logits
-    assert read_model(out)[1].choices == ()
+    assert read_model(out)[1].notes == ()
     assert "one scale per matrix" not in printed
 
 
@@ -100,7 +100,7 @@ def test_choice_for_any_target_and_its_cost_are_printed_and_stored(digits_run, t
     out = tmp_path / "m.tflite"
     printed = succeed(edge_rnn("convert", digits_run.path, "--precision", "dynamic", "--out", out))
     assert scales_of_matrices(out) == {1}
-    (choice,) = read_model(out)[1].choices
+    (choice,) = read_model(out)[1].notes
     assert choice in printed
     assert choice.startswith(
         "dynamic: one scale per matrix, as tflite-runtime-2.14 does not load one scale per row "
