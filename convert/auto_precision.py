@@ -29,7 +29,7 @@ from edge_runtime.model_file.parity_report import EngineParity, ParityReport
 from edge_runtime.numpy_engine.interpret import run
 
 AUTO_AGREEMENT = 0.999
-"""Least fraction of windows with the full model's class, unless --min-agreement says otherwise."""
+"""The smallest fraction of windows with the full model's class, unless --min-agreement sets another."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Candidate:
 
     @property
     def verdict(self) -> str:
-        """ "fits", "below the budget", or "too close" to the budget to be sure of other windows."""
+        """fits, below the budget, or too close (to the budget to be sure of other windows)."""
         if not self.report:
             return "below the budget"
         least = self.report.budget.min_agreement

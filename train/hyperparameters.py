@@ -66,9 +66,13 @@ def preset(
     validation_fraction: float | None = None,
     seed: int | None = None,
 ) -> Hyperparameters:
-    """The preset `name` with the given fields changed; None keeps a field.
+    """The preset `name` of `PRESETS`, with some fields of `Hyperparameters` changed; None keeps a field.
 
-    Raises InputError that lists the presets, or for a value out of range.
+        from train import preset
+
+        hyperparameters = preset("demo", units=64)
+
+    Raises InputError for an unknown preset, with a list of them, and for a value out of range.
     """
     if name not in PRESETS:
         raise InputError(f"--preset: unknown preset {name!r}. Choose {', '.join(PRESETS)}.")
