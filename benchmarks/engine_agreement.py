@@ -19,9 +19,10 @@ import numpy as np
 
 from convert.compiler.compile import lower
 from convert.model_file.flatbuffer import serialize
-from convert.options import Settings
+from convert.options import ConversionOptions
 from convert.pipeline import convert_source
-from convert.source_model.source_model import Source, open_run
+from convert.readers.run_directory import open_run
+from convert.source_model.source_model import SourceModel
 from edge_runtime.engines.engine import installed_engines
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.graph import Graph
@@ -45,12 +46,12 @@ def main() -> None:
             print(f"| {name} | {counts} |")
 
 
-def classes(source: Source, precision: str, folder: Path) -> dict[str, np.ndarray]:
+def classes(source: SourceModel, precision: str, folder: Path) -> dict[str, np.ndarray]:
     """Where the classes come from -> the classes of all test windows."""
     graph = lower(source.network, source.calibration, precision=precision)
     model, windows = folder / "model.tflite", folder / "windows.npy"
     # The budget is not what is measured here: 0, so that the file is there in any case.
-    convert_source(source, model, precision=precision, settings=Settings(min_agreement=0.0))
+    convert_source(source, model, precision=precision, options=ConversionOptions(min_agreement=0.0))
     assert serialize(graph) == model.read_bytes()[: len(serialize(graph))]
     np.save(windows, source.held_out.x)
     result = {
@@ -63,7 +64,7 @@ def classes(source: Source, precision: str, folder: Path) -> dict[str, np.ndarra
     return result
 
 
-def numpy_logits(source: Source, graph: Graph) -> np.ndarray:
+def numpy_logits(source: SourceModel, graph: Graph) -> np.ndarray:
     """Logits of the test windows by the converter's own run of the graph."""
     normalized = source.normalization.apply(source.held_out.x)
     integers = graph.tensors[graph.input].encode(normalized)

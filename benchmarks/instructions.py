@@ -31,7 +31,7 @@ from interleaved import Candidate
 from latency import ORT_FLOAT32, ORT_INT8, our_candidates, peer_candidates
 from timed_child import SHARED
 
-from convert.source_model.source_model import open_run
+from convert.readers.run_directory import open_run
 from edge_runtime.errors import EdgeRnnError, EngineError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))

@@ -28,9 +28,10 @@ from cpu import cpu_name
 from interleaved import Candidate, Timing, measure
 from timed_child import SHARED, installed
 
-from convert.options import Settings
+from convert.options import ConversionOptions
 from convert.pipeline import convert_source
-from convert.source_model.source_model import Source, open_run
+from convert.readers.run_directory import open_run
+from convert.source_model.source_model import SourceModel
 from convert.targets.precision import offered
 from convert.targets.target import TARGETS
 from edge_runtime.engines.engine import ENGINES
@@ -72,7 +73,7 @@ def main() -> None:
     verdict(timings, {candidate.name for candidate in ours})
 
 
-def our_candidates(source: Source, folder: Path) -> tuple[list[Candidate], list[str]]:
+def our_candidates(source: SourceModel, folder: Path) -> tuple[list[Candidate], list[str]]:
     """Our files in every engine of their target, and what could not be made."""
     newer = [name for name in offered(TARGETS[NEWER]) if name in ("dynamic", "int4")]
     plan = [(name, "any", tuple(ENGINES)) for name in offered(TARGETS["any"])]
@@ -82,7 +83,7 @@ def our_candidates(source: Source, folder: Path) -> tuple[list[Candidate], list[
         name = precision if target == "any" else f"{precision}, target {target}"
         file = folder / f"{precision}-{target}.tflite"
         result = convert_source(
-            source, file, precision=precision, settings=Settings(target=TARGETS[target])
+            source, file, precision=precision, options=ConversionOptions(target=TARGETS[target])
         )
         if not result:
             notes.append(result.refusal)

@@ -37,11 +37,12 @@ from convert.inspection.inspect_model import (
 )
 from convert.inspection.report import UNUSED
 from convert.model_file.archive import embed
-from convert.options import Settings
+from convert.options import ConversionOptions
 from convert.pipeline import convert_source
 from convert.proof.engines import ProofEngines, find_proof_engines, make_missing
 from convert.proof.parity import prove
-from convert.source_model.source_model import Source, open_run
+from convert.readers.run_directory import open_run
+from convert.source_model.source_model import SourceModel
 from convert.targets.precision import PRECISIONS, offered
 from convert.targets.target import ANY, TARGETS, Target
 from edge_runtime.errors import EdgeRnnError
@@ -95,7 +96,7 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def all_files(source: Source, folder: Path) -> dict[str, File]:
+def all_files(source: SourceModel, folder: Path) -> dict[str, File]:
     """SHA-256 of the FlatBuffer -> File, proven in every engine of its targets that is here."""
     files: dict[str, File] = {}
     for target in TARGETS.values():
@@ -110,21 +111,21 @@ def all_files(source: Source, folder: Path) -> dict[str, File]:
     return files
 
 
-def compiled(source: Source, precision: str, target: Target, *, strip: bool = False) -> bytes:
+def compiled(source: SourceModel, precision: str, target: Target, *, strip: bool = False) -> bytes:
     return compile_network(
         source.network, source.calibration, precision=precision, target=target, strip=strip
     )
 
 
-def converted(source: Source, precision: str, target: Target, folder: Path) -> File:
+def converted(source: SourceModel, precision: str, target: Target, folder: Path) -> File:
     """The file as `edge-rnn convert` writes it, with its proof in the engines of `target`."""
     path = folder / f"{precision}-{target.name}.tflite"
-    result = convert_source(source, path, precision=precision, settings=Settings(target=target))
+    result = convert_source(source, path, precision=precision, options=ConversionOptions(target=target))
     required = {(item.engine, item.version): item for item in result.report.engines if item.required}
     return File(precision, path, bool(result), engines=required)
 
 
-def prove_elsewhere(file: File, source: Source, target: Target) -> None:
+def prove_elsewhere(file: File, source: SourceModel, target: Target) -> None:
     """Run the file in the engines of `target` that have not run it yet."""
     found = find_proof_engines(target)
     file.not_proven.update(engine.name for engine in found.missing)
@@ -165,7 +166,7 @@ def figures(engine: EngineParity) -> str:
     )
 
 
-def size_table(source: Source, files: list[File]) -> None:
+def size_table(source: SourceModel, files: list[File]) -> None:
     print(f"\n| precision | target | file | --strip | {' | '.join(GROUPS)} |")
     print("| --- " * (4 + len(GROUPS)) + "|")
     for file in files:
@@ -179,7 +180,7 @@ def size_table(source: Source, files: list[File]) -> None:
         )
 
 
-def stripped_bytes(source: Source, file: File) -> int:
+def stripped_bytes(source: SourceModel, file: File) -> int:
     """What `edge-rnn convert --strip` writes: the same record and probes behind the smaller FlatBuffer.
 
     The engines compute the same with it, so the proof is not run again.

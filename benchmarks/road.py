@@ -20,7 +20,8 @@ from cpu import cpu_name
 
 from convert.compiler.compile import compile_network
 from convert.pipeline import Conversion, convert_source, output_files
-from convert.source_model.source_model import Source, open_run
+from convert.readers.run_directory import open_run
+from convert.source_model.source_model import SourceModel
 from edge_runtime.errors import EdgeRnnError
 from edge_runtime.model_file.parity_report import EngineParity
 from train.datasets import load_dataset
@@ -62,7 +63,7 @@ def conversion(run: Path) -> None:
         "\n| precision | engine | file bytes | accuracy | agreement | largest logit difference "
         "| mean | conversion, ms |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
     )
-    for name, out in output_files(run, "all", None).items():
+    for name, out in output_files(run, "all").items():
         result = convert_source(source, out, precision=name)
         milliseconds = 1e3 * compile_seconds(source, name)
         for engine in result.report.engines:
@@ -85,7 +86,7 @@ def engine_row(result: Conversion, engine: EngineParity, milliseconds: float) ->
     )
 
 
-def compile_seconds(source: Source, precision: str, repetitions: int = 3) -> float:
+def compile_seconds(source: SourceModel, precision: str, repetitions: int = 3) -> float:
     times = []
     for _ in range(repetitions):
         start = time.perf_counter()

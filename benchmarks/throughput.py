@@ -27,9 +27,10 @@ from cpu import cpu_name
 from latency import make_peer
 from timed_child import SHARED, installed
 
-from convert.options import Settings
+from convert.options import ConversionOptions
 from convert.pipeline import convert_source
-from convert.source_model.source_model import Source, open_run
+from convert.readers.run_directory import open_run
+from convert.source_model.source_model import SourceModel
 from convert.targets.target import TARGETS
 from edge_runtime.errors import DataError, EdgeRnnError
 from edge_runtime.model_file.read_file import read_model
@@ -92,12 +93,12 @@ def main() -> None:
         verdict(rows, len(windows), counts)
 
 
-def our_rows(source: Source, counts: list[int], folder: Path) -> list[Row]:
+def our_rows(source: SourceModel, counts: list[int], folder: Path) -> list[Row]:
     rows = []
     for precision, target, engines in OURS:
         file = folder / f"{precision}-{target}.tflite"
-        settings = Settings(target=TARGETS[target])
-        if not convert_source(source, file, precision=precision, settings=settings):
+        chosen = ConversionOptions(target=TARGETS[target])
+        if not convert_source(source, file, precision=precision, options=chosen):
             raise DataError(f"{precision} for {target} is not within its budget")
         can_share = read_model(file)[1].shared_weights
         for engine in engines:

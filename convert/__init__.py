@@ -5,9 +5,11 @@
     conversion = convert_run("runs/mnist", "mnist-int8.tflite", precision="int8")
     print(conversion.report)
 
-`convert_model` does the same for a model of another maker (docs/reference/layers.md).
+The names below are the public interface: the functions that convert, their results, the compiler alone
+with the network that it takes, and `inspect_model`. Everything else in the package is private and may
+change in any release. Errors are those of `edge_runtime.errors`.
 
-Importing this package loads neither TensorFlow nor numpy: public names are loaded on first use.
+Importing this package loads neither TensorFlow nor numpy. A public name is loaded on first use.
 """
 
 from __future__ import annotations
@@ -17,41 +19,88 @@ from typing import TYPE_CHECKING
 from edge_runtime.host.lazy_names import lazy_attributes
 
 if TYPE_CHECKING:
-    from convert.auto_precision import convert_auto
+    from convert.api import convert_auto, convert_each, convert_model, convert_run
+    from convert.auto_precision import Candidate, Choice
     from convert.compiler.compile import compile_network
-    from convert.pipeline import Conversion, convert_each, convert_model, convert_run
+    from convert.inspection.inspect_model import inspect_model
+    from convert.inspection.report import Inspection
+    from convert.pipeline import Conversion
     from convert.readers.keras.read_model import network_from_keras
-    from convert.source_model.network import Dense, Lstm, Network
+    from convert.source_model.network import (
+        Activation,
+        Affine,
+        Bidirectional,
+        Conv1d,
+        Dense,
+        Flatten,
+        GlobalPooling,
+        Gru,
+        LayerNorm,
+        Lstm,
+        Network,
+        SimpleRnn,
+        TakeRows,
+    )
     from convert.targets.precision import PRECISIONS
     from convert.targets.target import TARGETS
 
+_NETWORK = "convert.source_model.network"
+
 _HOMES = {
+    "Activation": _NETWORK,
+    "Affine": _NETWORK,
+    "Bidirectional": _NETWORK,
+    "Candidate": "convert.auto_precision",
+    "Choice": "convert.auto_precision",
+    "Conv1d": _NETWORK,
     "Conversion": "convert.pipeline",
-    "Dense": "convert.source_model.network",
-    "Lstm": "convert.source_model.network",
-    "Network": "convert.source_model.network",
+    "Dense": _NETWORK,
+    "Flatten": _NETWORK,
+    "GlobalPooling": _NETWORK,
+    "Gru": _NETWORK,
+    "Inspection": "convert.inspection.report",
+    "LayerNorm": _NETWORK,
+    "Lstm": _NETWORK,
+    "Network": _NETWORK,
     "PRECISIONS": "convert.targets.precision",
+    "SimpleRnn": _NETWORK,
     "TARGETS": "convert.targets.target",
+    "TakeRows": _NETWORK,
     "compile_network": "convert.compiler.compile",
-    "convert_auto": "convert.auto_precision",
-    "convert_each": "convert.pipeline",
-    "convert_model": "convert.pipeline",
-    "convert_run": "convert.pipeline",
+    "convert_auto": "convert.api",
+    "convert_each": "convert.api",
+    "convert_model": "convert.api",
+    "convert_run": "convert.api",
+    "inspect_model": "convert.inspection.inspect_model",
     "network_from_keras": "convert.readers.keras.read_model",
 }
 
 __all__ = [
     "PRECISIONS",
     "TARGETS",
+    "Activation",
+    "Affine",
+    "Bidirectional",
+    "Candidate",
+    "Choice",
+    "Conv1d",
     "Conversion",
     "Dense",
+    "Flatten",
+    "GlobalPooling",
+    "Gru",
+    "Inspection",
+    "LayerNorm",
     "Lstm",
     "Network",
+    "SimpleRnn",
+    "TakeRows",
     "compile_network",
     "convert_auto",
     "convert_each",
     "convert_model",
     "convert_run",
+    "inspect_model",
     "network_from_keras",
 ]
 

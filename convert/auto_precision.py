@@ -1,8 +1,8 @@
 """--precision auto: the cheapest precision that meets a budget on the target's engines.
 
-The cheapest is the one with the smallest file. Every precision that the target has is compiled and run
-in every engine that is here for the target, on windows that may choose: a run's validation windows, or
-one half of a user's own windows. Others prove the chosen file afterwards.
+The cheapest precision is the one with the smallest file. Every precision that the target has is compiled
+and run in every installed engine of the target, on windows that may choose: a run's validation windows,
+or one half of a user's own windows. Other windows prove the chosen file.
 """
 
 from __future__ import annotations
@@ -17,34 +17,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.compiler.float_graph.unroll import unroll
-from convert.options import Settings
-from convert.pipeline import Conversion, convert_source, output_files, try_source
+from convert.options import AUTO, ConversionOptions
+from convert.pipeline import Conversion, check_output, convert_source, output_files, try_source
 from convert.proof.engines import make_missing
-from convert.readers.open_source import open_source
-from convert.source_model.source_model import Source
+from convert.readers.open_source import kind_of, open_source
+from convert.readers.read_options import ReadOptions
+from convert.source_model.source_model import SourceModel
 from convert.targets.precision import offered
 from edge_runtime.errors import DataError, EdgeRnnError
 from edge_runtime.model_file.parity_report import EngineParity, ParityReport
 from edge_runtime.numpy_engine.interpret import run
 
 AUTO_AGREEMENT = 0.999
-"""Least fraction of windows with the full model's class, unless --min-agreement says otherwise."""
+"""The smallest fraction of windows with the full model's class, unless --min-agreement sets another."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """What one precision gives on the windows that choose."""
+    """The result of one precision on the windows that choose."""
 
     precision: str
+    """Its name."""
     file_bytes: int | None
-    """None where the file could not be made."""
+    """The size of the file; None where the file could not be made."""
     report: ParityReport | None
+    """The agreement in each engine; None where the file could not be made."""
     refused: str = ""
-    """Why it could not."""
+    """Why the file could not be made."""
 
     @property
     def verdict(self) -> str:
-        """fits, too close to the budget to be sure of other windows, or below the budget."""
+        """fits, below the budget, or too close (to the budget to be sure of other windows)."""
         if not self.report:
             return "below the budget"
         least = self.report.budget.min_agreement
@@ -52,7 +55,7 @@ class Candidate:
 
     @property
     def fits(self) -> bool:
-        """Whether every engine of the target that is here stays within the budget, and not barely."""
+        """Whether every installed engine of the target stays well within the budget."""
         return self.verdict == "fits"
 
     @property
@@ -76,30 +79,36 @@ class Candidate:
 
 
 def _of_target(report: ParityReport) -> list[EngineParity]:
-    """The engines that the file is for and that ran it."""
+    """The engines of the target that ran the file."""
     return [item for item in report.engines if item.required and item.agreement is not None]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The table of candidates, the smallest file first, and the one taken."""
+    """The candidates, the smallest file first, and the one taken. It is truthy when one was taken."""
 
     candidates: tuple[Candidate, ...]
     windows: int
+    """The number of windows that chose."""
     split: str
-    """Where the windows come from that chose."""
+    """Where these windows come from."""
     min_agreement: float
+    """The smallest agreement, 0 to 1, that a candidate must keep."""
+
+    def __bool__(self) -> bool:
+        return self.precision is not None
 
     @property
     def precision(self) -> str | None:
-        """The cheapest that fits."""
+        """The precision with the smallest file that fits; None where none fits."""
         return next((item.precision for item in self.candidates if item.fits), None)
 
     def __str__(self) -> str:
         """The table."""
         heading = (
             f"choosing on {self.windows:,} windows ({self.split}): the smallest file whose agreement "
-            f"less one standard error is >= {self.min_agreement:.2%} in every engine of the target here"
+            f"less one standard error is >= {self.min_agreement:.2%} in every installed engine of the "
+            "target"
         )
         taken = f"  taken: {self.precision}" if self.precision else "  none meets the budget"
         return "\n".join(
@@ -107,21 +116,21 @@ class Choice:
         )
 
 
-def choose_precision(source: Source, settings: Settings) -> Choice:
+def choose_precision(source: SourceModel, options: ConversionOptions) -> Choice:
     """Try every precision that the target has on the source's held-out windows.
 
-    `source`: one whose windows may choose, as `judge_and_proof` gives it.
+    `source`: one whose held-out windows may choose, as `judge_and_proof` gives it.
     """
-    found = [_candidate(source, name, settings) for name in offered(settings.target)]
+    found = [_candidate(source, name, options) for name in offered(options.target)]
     found.sort(key=lambda item: float("inf") if item.file_bytes is None else item.file_bytes)
-    least = AUTO_AGREEMENT if settings.min_agreement is None else settings.min_agreement
+    least = AUTO_AGREEMENT if options.min_agreement is None else options.min_agreement
     return Choice(tuple(found), len(source.held_out), source.split, least)
 
 
-def judge_and_proof(source: Source) -> tuple[Source, Source]:
-    """The source with the windows that choose in the place of the held-out ones, and that of the proof.
+def judge_and_proof(source: SourceModel) -> tuple[SourceModel, SourceModel]:
+    """Two sources: one whose held-out windows choose, and one whose held-out windows prove.
 
-    Raises DataError where there is one held-out window alone, which cannot do both.
+    Raises DataError where there is only one held-out window, which cannot do both.
     """
     chosen = source.selection
     if chosen is not None:
@@ -130,11 +139,11 @@ def judge_and_proof(source: Source) -> tuple[Source, Source]:
         return replace(judge, finetuned=None), source
     count = len(source.held_out)
     if count < 2:
-        raise DataError("--precision auto needs two windows besides calibration's, found one")
+        raise DataError("--precision: auto needs two windows besides those of calibration. Add windows.")
     return _part(source, np.arange(1, count, 2)), _part(source, np.arange(0, count, 2))
 
 
-def _part(source: Source, positions: NDArray[np.int64]) -> Source:
+def _part(source: SourceModel, positions: NDArray[np.int64]) -> SourceModel:
     return replace(
         source,
         held_out=source.held_out.take(positions),
@@ -143,43 +152,46 @@ def _part(source: Source, positions: NDArray[np.int64]) -> Source:
     )
 
 
-def _candidate(source: Source, precision: str, settings: Settings) -> Candidate:
+def _candidate(source: SourceModel, precision: str, options: ConversionOptions) -> Candidate:
     try:
-        data, report = try_source(source, precision=precision, settings=settings)
+        data, report = try_source(source, precision=precision, options=options)
     except EdgeRnnError as error:
         return Candidate(precision, None, None, str(error))
     return Candidate(precision, len(data), report)
 
 
-def convert_auto(
+def choose_and_convert(
     model: Any,
-    out: str | Path | None = None,
+    out: str | Path | None,
+    read: ReadOptions,
+    options: ConversionOptions,
     *,
     prove: bool = False,
-    tell: Callable[[str], None] = print,
-    **options: Any,
+    progress: Callable[[str], None] | None = None,
 ) -> tuple[Choice, Conversion | None]:
-    """Choose a precision, convert to it and prove it; `out` defaults to NAME-PRECISION.tflite.
+    """Choose a precision, convert to it and prove it; see `convert.api.convert_auto`.
 
-    No conversion, and no file under `out`, when no precision meets the budget. `prove`, `tell` and
-    `options` as in pipeline.convert_each; raises what that raises.
+    The options are checked before any file is opened.
     """
-    settings = Settings.of(options)
-    if settings.min_agreement is None:
-        settings = replace(settings, min_agreement=AUTO_AGREEMENT)
-    source = open_source(model, **options)
+    options.precision(AUTO)
+    kind_of(model, read)
+    if out is not None:
+        check_output(out, model, read, options)
+    if options.min_agreement is None:
+        options = replace(options, min_agreement=AUTO_AGREEMENT)
+    source = open_source(model, read)
     if prove:
-        make_missing(settings.target, tell)
+        make_missing(options.target, progress)
     judge, source = judge_and_proof(source)
-    choice = choose_precision(judge, settings)
+    choice = choose_precision(judge, options)
     if choice.precision is None:
         if out is not None:
-            # An older file must not be mistaken for the result.
+            # An older file could be mistaken for the result.
             Path(out).unlink(missing_ok=True)
         return choice, None
-    path = Path(out) if out is not None else _default_path(model, choice.precision, settings)
-    return choice, convert_source(source, path, precision=choice.precision, settings=settings)
+    path = Path(out) if out is not None else _default_path(model, choice.precision, options)
+    return choice, convert_source(source, path, precision=choice.precision, options=options)
 
 
-def _default_path(model: Any, precision: str, settings: Settings) -> Path:
-    return output_files(model, precision, None, settings.graph, settings.target.name)[precision]
+def _default_path(model: Any, precision: str, options: ConversionOptions) -> Path:
+    return output_files(model, precision, graph=options.graph)[precision]

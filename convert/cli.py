@@ -2,164 +2,222 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import click
 
+from convert.targets.precision import PRECISIONS
+from convert.targets.target import TARGETS
+from edge_runtime.commands.option_groups import GroupedCommand, NamedChoice, option, refuse_others
+from edge_runtime.errors import InputError
 
-@click.command()
+conversion = partial(option, "Conversion")
+user_model = partial(option, "A model of your own")
+calibration = partial(option, "Calibration and proof")
+advanced = partial(option, "Advanced")
+
+KINDS = ("onnx", "torch", "tf1-basic-lstm")
+"""The options that tell the format of MODEL."""
+
+WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
+"""The options that --write-graph goes with."""
+
+
+@click.command(cls=GroupedCommand)
 @click.argument("model", type=click.Path())
-@click.option(
-    "--data",
-    type=click.Path(),
-    help="Windows for a model of your own: an .npz file with x [N, steps, features] as the model takes "
-    "them, and the classes y [N], if known.",
-)
-@click.option(
-    "--tf1-basic-lstm",
-    "kind",
-    flag_value="tf1-basic-lstm",
-    help="MODEL is a TensorFlow 1 checkpoint of a BasicLSTMCell and a dense layer.",
-)
-@click.option("--onnx", "kind", flag_value="onnx", help="MODEL is an ONNX model; .onnx implies it.")
-@click.option(
-    "--onnx-output", help="Output of the ONNX model that has the logits, where it has several."
-)
-@click.option(
-    "--torch",
-    "kind",
-    flag_value="torch",
-    help="MODEL is a PyTorch state dict of recurrent layers and nn.Linear; .pt and .pth imply it.",
-)
-@click.option(
-    "--torch-last",
-    type=click.Choice(["output", "h_n"]),
-    help="What a bidirectional PyTorch model reads: output[:, -1], the default, or both ends h_n.",
-)
-@click.option("--labels", default="", help="The classes' names, apart by commas.")
-@click.option(
+@conversion(
     "--precision",
-    default="int8",
-    show_default=True,
-    help="float32, float16, dynamic, int4, int16x8, mixed, int8; all for every one that the target has; "
-    "auto for the smallest file within the budget.",
+    type=NamedChoice([*PRECISIONS, "all", "auto"]),
+    help="The arithmetic of the file. all: every precision that the target has. auto: the smallest "
+    "file that meets the parity budget. Default: the recipe's, or int8.",
 )
-@click.option(
-    "--out",
-    type=click.Path(),
-    help="File to write; with --precision all the folder. Default: NAME-PRECISION.tflite in the run, "
-    "or beside the model.",
-)
-@click.option(
+@conversion(
     "--target",
+    type=NamedChoice(list(TARGETS)),
     default="any",
     show_default=True,
-    help="Engine of the device: tflite-runtime-2.14, litert-1.4, litert-2.1 and so on, or any of them.",
+    help="The engine of the device. any: every engine in this list.",
 )
-@click.option(
-    "--prove",
-    is_flag=True,
-    help="Make an isolated environment for each engine of the target that is not here, and prove there.",
-)
-@click.option(
-    "--require-engine",
-    is_flag=True,
-    help="Write no file that is not proven on every engine of the target.",
-)
-@click.option(
+@conversion(
     "--graph",
+    type=NamedChoice(["unrolled", "step"]),
     default="unrolled",
     show_default=True,
-    help="unrolled: a window in, its logits out. step: one row and the states in and out, for streams.",
+    help="unrolled: the model takes a window and gives its logits. step: it takes one row and the "
+    "states, for streams.",
 )
-@click.option(
-    "--strip",
+@conversion(
+    "--out",
+    type=click.Path(),
+    help="The file to write, or the folder with --precision all. Default: NAME-PRECISION.tflite in "
+    "the run directory, or beside MODEL.",
+)
+@user_model(
+    "--data",
+    type=click.Path(),
+    help="An .npz file with your windows: x [N, steps, features] as the model takes them, and the "
+    "classes y [N] if you know them.",
+)
+@user_model("--labels", default="", help="The names of the classes, separated by commas.")
+@user_model("--onnx", is_flag=True, help="MODEL is an ONNX model. The suffix .onnx implies it.")
+@user_model(
+    "--onnx-output",
+    metavar="NAME",
+    help="The output with the logits, where the ONNX model has several outputs.",
+)
+@user_model(
+    "--torch",
     is_flag=True,
-    help="Leave out tensor names: a tenth smaller; the TFLite engines load it, OpenVINO does not.",
+    help="MODEL is a PyTorch state dict of recurrent layers and nn.Linear. The suffixes .pt and .pth "
+    "imply it.",
 )
-@click.option(
+@user_model(
+    "--torch-last",
+    type=NamedChoice(["output", "h_n"]),
+    help="What a bidirectional PyTorch model reads: output[:, -1] (the default), or the last states "
+    "h_n of both directions.",
+)
+@user_model(
+    "--tf1-basic-lstm",
+    is_flag=True,
+    help="MODEL is a TensorFlow 1 checkpoint of a BasicLSTMCell and a dense layer.",
+)
+@calibration(
     "--calibration-samples",
     default=500,
     show_default=True,
-    help="Training windows used, of the up to 5,000 that a run keeps.",
+    help="The number of training windows used for calibration. A run keeps up to 5,000.",
 )
-@click.option("--calibration-seed", default=0, show_default=True, help="Chooses those windows.")
-@click.option(
-    "--parity-windows", default=10_000, show_default=True, help="Test windows compared, at least 1,000."
+@calibration(
+    "--calibration-seed",
+    default=0,
+    show_default=True,
+    help="The seed that chooses the calibration windows.",
 )
-@click.option("--min-agreement", type=float, help="Parity budget: least agreement, 0 to 1.")
-@click.option("--max-logit-difference", type=float, help="Parity budget: largest difference.")
-@click.option(
+@calibration(
+    "--parity-windows",
+    default=10_000,
+    show_default=True,
+    help="The largest number of test windows to compare. At least 1,000.",
+)
+@calibration(
+    "--min-agreement",
+    type=float,
+    help="The smallest fraction of windows, 0 to 1, that must get the full model's class.",
+)
+@calibration("--max-logit-difference", type=float, help="The largest difference allowed in any logit.")
+@calibration(
+    "--prove",
+    is_flag=True,
+    help="Install each missing engine of the target in an isolated environment, and prove the file "
+    "there too.",
+)
+@calibration(
+    "--require-engine",
+    is_flag=True,
+    help="Write the file only if it is proven on every engine of the target.",
+)
+@advanced(
     "--recipe",
     type=click.Path(),
-    help="TOML file with precision, ranges and weight formats by tensor (docs/guides/precisions.md).",
+    help="A TOML file that sets the precision, and ranges and weight formats by tensor "
+    "(docs/guides/precisions.md).",
 )
-@click.option(
+@advanced(
     "--explain",
     type=click.Path(),
     metavar="FOLDER",
     help="Print the loss by time step and gate, and write it to FOLDER as JSON and as a picture.",
 )
-@click.option(
+@advanced(
+    "--strip",
+    is_flag=True,
+    help="Leave out the tensor names. The file is a tenth smaller. The TFLite engines load it, "
+    "OpenVINO does not.",
+)
+@advanced(
     "--write-graph",
     type=click.Path(),
     metavar="FILE",
-    help="Write the quantized graph for 'edge-rnn train --finetune', and no model.",
+    help="Write only the quantized graph, for 'edge-rnn train --finetune', and no model.",
 )
+@click.pass_context
 def convert(
+    context: click.Context,
+    /,
     model: str,
+    data: str | None,
     labels: str,
-    precision: str,
-    out: str | None,
+    onnx: bool,
+    onnx_output: str | None,
+    torch: bool,
+    torch_last: str | None,
+    tf1_basic_lstm: bool,
+    precision: str | None,
     target: str,
     graph: str,
+    out: str | None,
+    calibration_samples: int,
+    calibration_seed: int,
+    parity_windows: int,
+    min_agreement: float | None,
+    max_logit_difference: float | None,
     prove: bool,
+    require_engine: bool,
     recipe: str | None,
+    explain: str | None,
+    strip: bool,
     write_graph: str | None,
-    **options: Any,
 ) -> None:
-    """Convert MODEL to an unrolled TFLite model and prove it against the full model.
+    """Convert MODEL to a TFLite file and prove it against the full model.
 
-    MODEL is a run directory of 'edge-rnn train', or with --data a Keras model (.keras, .h5),
-    an ONNX model (.onnx) or a PyTorch state dict (.pt, .pth).
+    MODEL is a run directory of 'edge-rnn train'. With --data it is a model of your own: a Keras model
+    (.keras, .h5), an ONNX model (.onnx) or a PyTorch state dict (.pt, .pth).
     """
     if write_graph is not None:
         from convert.finetune_record import write_graph_record
-        from edge_runtime.errors import InputError
 
-        if recipe is not None:
-            raise InputError("--recipe has no meaning with --write-graph: leave it out")
-        write_graph_record(model, write_graph, precision=precision, target=target)
+        refuse_others(context, "--write-graph", WITH_WRITE_GRAPH)
+        write_graph_record(model, write_graph, precision=precision or "int8", target=target)
         return
-    from convert.pipeline import convert_each, output_files, precision_of
+    from convert.api import convert_named
+    from convert.options import ConversionOptions
     from convert.proof.engines import how_to_prove
+    from convert.readers.read_options import ReadOptions
 
-    common: dict[str, Any] = {
-        "prove": prove,
-        "tell": lambda line: click.echo(line, err=True),
-        "labels": tuple(label.strip() for label in labels.split(",")) if labels else (),
-        "target": target,
-        "graph": graph,
-        "recipe": recipe,
-        **{name: value for name, value in options.items() if value is not None},
-    }
+    read = ReadOptions(
+        kind=_kind(context),
+        data=data,
+        labels=tuple(label.strip() for label in labels.split(",")) if labels else (),
+        onnx_output=onnx_output,
+        torch_last=torch_last,
+        calibration_samples=calibration_samples,
+        calibration_seed=calibration_seed,
+        parity_windows=parity_windows,
+    )
+    options = ConversionOptions(
+        target=TARGETS[target],
+        graph=graph,
+        min_agreement=min_agreement,
+        max_logit_difference=max_logit_difference,
+        require_engine=require_engine,
+        explain=explain,
+        strip=strip,
+    ).with_recipe(recipe)
     failed = False
-    chosen = precision_of(recipe, precision)
-    if chosen == "auto":
-        from convert.auto_precision import convert_auto
-
-        choice, found = convert_auto(model, out, **common)
-        click.echo(choice)
-        failed = not found
-        if found is not None:
-            click.echo(found)
-    else:
-        outputs = output_files(model, chosen, out, graph, target)
-        for result in convert_each(model, outputs, **common):
-            click.echo(result)
-            failed |= not result
-    advice = how_to_prove(target)
+    progress = partial(click.echo, err=True)
+    for result in convert_named(model, out, precision, read, options, prove=prove, progress=progress):
+        click.echo(result)
+        failed |= not result
+    advice = how_to_prove(options.target)
     if advice:
         click.echo(advice)
     if failed:
         raise SystemExit(1)
+
+
+def _kind(context: click.Context) -> str | None:
+    given = [kind for kind in KINDS if context.params[kind.replace("-", "_")]]
+    if len(given) > 1:
+        raise InputError(f"--{given[0]}: contradicts --{given[1]}. Leave one of them out.")
+    return given[0] if given else None

@@ -1,4 +1,4 @@
-"""Quantized Graph <-> GraphRecord: what fine-tuning is told, and what it gives back."""
+"""Quantized Graph <-> GraphRecord: the files that the converter and fine-tuning exchange."""
 
 from __future__ import annotations
 
@@ -9,34 +9,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.compiler.compile import lower
+from convert.compiler.recipe import Recipe
 from convert.compiler.weights.gptq import WEIGHT_LIMIT
-from convert.source_model.source_model import open_run
-from convert.targets.precision import precision_named, scheme_for
+from convert.readers.run_directory import open_run
+from convert.targets.precision import scheme_for
 from convert.targets.target import Target, target_named
 from edge_runtime.errors import InputError
 from edge_runtime.host.atomic_file import replacing
+from edge_runtime.model_file.metadata import UNROLLED
 from edge_runtime.runs.graph_record import GraphRecord, RecordedOperator, RecordedTensor
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 
 FINETUNED = ("int8", "mixed")
-"""Precisions whose graphs can be recorded: every rounding is known beforehand."""
+"""Precisions that can be fine-tuned, as all their rounding is known before the model runs."""
 
 
 def write_graph_record(
     run_directory: str | Path, out: str | Path, *, precision: str, target: str
 ) -> None:
-    """Quantize a run's model and write the graph for `edge-rnn train --finetune`; nothing is proven.
+    """Quantize a run's model and write its graph to the file `out`. Nothing is proven.
 
-    Raises InputError for a precision that cannot be fine-tuned, and what open_run raises.
+    `edge-rnn train --finetune` reads the file. Raises InputError for a precision that cannot be
+    fine-tuned and for a folder in the file's place, and what open_run raises.
     """
-    name = precision_named(precision).name
-    if name not in FINETUNED:
-        raise InputError(f"--precision {name} cannot be fine-tuned: choose {' or '.join(FINETUNED)}")
-    scheme = scheme_for(name, target_named(target))
+    if precision not in FINETUNED:
+        raise InputError(
+            f"--precision: {precision} cannot be fine-tuned. Choose {' or '.join(FINETUNED)}."
+        )
+    if Path(out).is_dir():
+        raise InputError(f"{out}: is a folder. --write-graph names the file to write.")
+    scheme = scheme_for(precision, target_named(target))
     source = open_run(run_directory)
-    graph = lower(source.network, source.calibration, precision=name, target=target)
+    graph = lower(source.network, source.calibration, precision=precision, target=target)
     with replacing(out) as temporary:
-        record_of(graph, name, scheme).save(temporary)
+        record_of(graph, precision, scheme).save(temporary)
 
 
 def record_of(graph: Graph, precision: str, scheme: str) -> GraphRecord:
@@ -70,15 +76,21 @@ def graph_of(record: GraphRecord) -> Graph:
     return graph
 
 
-def finetuned_graph(record: GraphRecord, target: Target) -> Graph:
-    """`graph_of` a fine-tuned run's record. Raises InputError when `target` wants another arithmetic."""
+def check_finetuned(record: GraphRecord, *, target: Target, graph: str, recipe: Recipe | None) -> None:
+    """Raises InputError for options that do not go with a fine-tuned run's recorded graph."""
     wanted = scheme_for(record.precision, target)
     if record.scheme != wanted:
         raise InputError(
-            f"target {target.name} wants {wanted}, the run was fine-tuned for {record.scheme}: choose "
-            "another target"
+            f"--target: {target.name} needs the scheme {wanted}, but the run was fine-tuned for "
+            f"{record.scheme}. Choose another target."
         )
-    return graph_of(record)
+    if graph != UNROLLED:
+        raise InputError(f"--graph: a fine-tuned run has no {graph} graph. Choose {UNROLLED}.")
+    if recipe is not None and (recipe.ranges or recipe.weights):
+        raise InputError(
+            f"{recipe.path}: the scales of a fine-tuned run are fixed. Leave out [[range]] and "
+            "[[weights]]."
+        )
 
 
 def _recorded(tensor: Tensor) -> RecordedTensor:

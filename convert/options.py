@@ -1,57 +1,85 @@
-"""What a conversion may be told: one record instead of a dozen arguments."""
+"""How a source model is converted: the options that hold for every precision."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from convert.compiler.recipe import Recipe, read_recipe
-from convert.targets.precision import Precision
-from convert.targets.target import TARGETS, Target, target_named
+from convert.targets.precision import Precision, scheme_for
+from convert.targets.target import TARGETS, Target
 from edge_runtime.errors import InputError
-from edge_runtime.model_file.metadata import UNROLLED
+from edge_runtime.model_file.metadata import STEP, UNROLLED
 from edge_runtime.model_file.parity_report import ParityBudget
+
+AUTO, ALL = "auto", "all"
+"""What --precision takes besides the name of a precision."""
+
+DEFAULT_PRECISION = "int8"
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How a source is converted, whatever the precision."""
+class ConversionOptions:
+    """How a source model is converted. Raises InputError for values that are out of range or contradict.
+
+    The messages name the options of `edge-rnn convert`.
+    """
 
     target: Target = TARGETS["any"]
+    """The engines that must load the file and compute it correctly."""
     graph: str = UNROLLED
-    """unrolled, or step for one row at a time."""
+    """unrolled: a window in, its logits out. step: one row and the states in and out."""
     min_agreement: float | None = None
-    """0 to 1, in place of the precision's own budget."""
+    """The smallest fraction of windows, 0 to 1, on which the file must give the full model's class.
+    None: the precision's own budget."""
     max_logit_difference: float | None = None
-    """In place of the precision's own budget."""
+    """The largest difference that one logit may have. None: the precision's own budget."""
     require_engine: bool = False
     """Write no file that is not proven in every engine of the target."""
-
-    explain: str | None = None
+    explain: str | Path | None = None
     """Folder for the loss by step and gate (convert.explain.loss_by_step), as JSON and as a picture."""
     recipe: Recipe | None = None
-    """Ranges and weight formats by tensor (compiler.recipe); Settings.of takes a path as well."""
+    """Ranges and weight formats by tensor."""
     strip: bool = False
-    """Write no tensor names (flatbuffer.serialize)."""
+    """Write no tensor names (model_file.flatbuffer.serialize)."""
 
-    @classmethod
-    def of(cls, options: dict[str, Any]) -> Settings:
-        """Take the settings out of `options`, which keeps the rest; `target` may be a name.
-
-        Raises InputError for an unknown target, and for a budget out of range.
-        """
-        values = {item.name: options.pop(item.name) for item in fields(cls) if item.name in options}
-        if "target" in values:
-            values["target"] = target_named(values["target"])
-        if isinstance(values.get("recipe"), (str, Path)):
-            values["recipe"] = read_recipe(values["recipe"])
-        agreement, difference = values.get("min_agreement"), values.get("max_logit_difference")
+    def __post_init__(self) -> None:
+        agreement, difference = self.min_agreement, self.max_logit_difference
+        if self.graph not in (UNROLLED, STEP):
+            raise InputError(f"--graph: unknown graph {self.graph!r}. Choose {UNROLLED} or {STEP}.")
         if agreement is not None and not 0 <= agreement <= 1:
-            raise InputError(f"--min-agreement is {agreement}: expected 0 to 1")
+            raise InputError(f"--min-agreement: expected 0 to 1, found {agreement}.")
         if difference is not None and not difference >= 0:
-            raise InputError(f"--max-logit-difference is {difference}: expected at least 0")
-        return cls(**values)
+            raise InputError(f"--max-logit-difference: expected at least 0, found {difference}.")
+        if self.explain is not None and self.graph == STEP:
+            raise InputError("--explain: compares the steps of a window. Leave out --graph step.")
+
+    def with_recipe(self, recipe: str | Path | Recipe | None) -> ConversionOptions:
+        """The same options with a recipe, read if it is a path. Raises what `read_recipe` raises."""
+        read = read_recipe(recipe) if isinstance(recipe, (str, Path)) else recipe
+        return replace(self, recipe=read)
+
+    def precision(self, given: str | None) -> str:
+        """The precision to convert to: the one that was given, the recipe's, or int8.
+
+        Raises InputError where the recipe sets another one than the one that was given.
+        """
+        recipe = self.recipe
+        if recipe is None or recipe.precision is None:
+            return given or DEFAULT_PRECISION
+        if given is not None and given != recipe.precision:
+            raise InputError(
+                f"--precision: {given} contradicts {recipe.path}, which sets {recipe.precision}. "
+                "Leave one of them out."
+            )
+        return recipe.precision
+
+    def check(self, precision: str) -> None:
+        """Raises InputError for a precision that is unknown, or that the other options rule out."""
+        scheme = scheme_for(precision, self.target)
+        self.precision(precision)
+        if self.recipe is not None:
+            self.recipe.check(scheme, self.target)
 
     def budget(self, precision: Precision) -> ParityBudget:
         """The parity budget of a file in `precision`."""

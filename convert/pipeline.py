@@ -1,4 +1,4 @@
-"""The whole story of a conversion: read the model, compile, prove, embed the proof, put it in place."""
+"""One conversion from start to end: read the model, compile it, prove the file, write it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Callable
@@ -14,26 +14,25 @@ from typing import Any, Callable
 import edge_runtime
 from convert.compiler.compile import float_graph, lower
 from convert.compiler.float_graph.step import state_labels
-from convert.compiler.recipe import read_recipe
-from convert.compiler.scheme_cost import scheme_choice
+from convert.compiler.scheme_cost import scheme_cost
 from convert.compiler.weights.shared_packing import can_share_weights
 from convert.explain.loss_by_step import Explanation, explain
 from convert.explain.picture import draw_explanation
-from convert.finetune_record import finetuned_graph
+from convert.finetune_record import check_finetuned, graph_of
 from convert.model_file.archive import embed
 from convert.model_file.flatbuffer import serialize
-from convert.options import Settings
+from convert.options import ALL, ConversionOptions
 from convert.proof.choose_probes import choose_probes
 from convert.proof.engines import find_proof_engines, make_missing
 from convert.proof.parity import prove as prove_file
 from convert.proof.row_parity import with_row_proof
-from convert.readers.open_source import open_source
-from convert.readers.user_data import DataSource
-from convert.source_model.source_model import Source
+from convert.readers.open_source import kind_of, open_source
+from convert.readers.read_options import ReadOptions
+from convert.source_model.source_model import SourceModel
 from convert.targets.operator_check import check_operators
 from convert.targets.precision import offered, precision_named, scheme_for
-from convert.targets.target import target_named
-from edge_runtime.errors import InputError, ParityError
+from convert.targets.target import TARGETS, Target
+from edge_runtime.errors import InputError
 from edge_runtime.host.atomic_file import replacing
 from edge_runtime.model_file.metadata import STEP, UNROLLED, Metadata
 from edge_runtime.model_file.parity_report import ParityReport
@@ -41,19 +40,23 @@ from edge_runtime.model_file.probes import Probes
 from edge_runtime.tflite.graph import Graph
 
 EXPLAINED_WINDOWS = 200
-"""Calibration windows on which the loss by step is measured."""
+"""The number of calibration windows on which the loss by step is measured."""
+
+UNEXPLAINED = "float32"
+"""The precision that loses nothing that could be explained."""
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """The outcome for one precision: truthy when the file was written."""
+    """The outcome for one precision. It is truthy when the file was written."""
 
     path: Path
+    """The file."""
     file_bytes: int | None
     """Size of the written file; None when the proof failed and nothing was written."""
     report: ParityReport
-    choices: tuple[str, ...] = ()
-    """What was done otherwise because of the target, and what that costs."""
+    notes: tuple[str, ...] = ()
+    """Sentences: what had to change to suit the target, its cost in accuracy, and the recipe."""
     explanation: Explanation | None = None
     """The loss by step and gate, where it was asked for."""
 
@@ -61,8 +64,8 @@ class Conversion:
         return self.file_bytes is not None
 
     def __str__(self) -> str:
-        """The parity table, the choices, and what became of the file."""
-        lines = [str(self.report), *(f"  {choice}" for choice in self.choices)]
+        """The parity table, the notes, and whether the file was written."""
+        lines = [str(self.report), *(f"  {note}" for note in self.notes)]
         if self.explanation is not None:
             lines.append(str(self.explanation))
         if self.file_bytes is None:
@@ -73,151 +76,149 @@ class Conversion:
     def refusal(self) -> str:
         """Why nothing was written."""
         if self.report.failed:
-            return f"{self.path}: not written: the parity proof failed"
+            return f"{self.path}: not written, as the parity proof failed."
         lacking = ", ".join(self.report.not_proven)
-        return f"{self.path}: not written: not proven on {lacking} (--require-engine)"
+        return f"{self.path}: not written, as it is not proven on {lacking} (--require-engine)."
 
 
 def output_files(
     model: str | Path,
     precision: str,
-    out: str | None,
+    out: str | Path | None = None,
+    *,
     graph: str = UNROLLED,
-    target: str = "any",
+    target: Target = TARGETS["any"],
 ) -> dict[str, Path]:
-    """Precision -> file to write. `precision` "all" means every one that the target has, and `out` is a
-    folder then.
+    """Precision -> file to write. `precision` "all" means every one that the target has.
 
-    Without `out` the files go into the run directory, or beside the model file; those of a step say so
-    in their names. Raises InputError for an unknown precision, and for a file in a folder's place.
+    `out` is the file, or the folder for "all". Without it the files go into the run directory, or beside
+    the model file, and the names of step files end in "-step". Raises InputError for an unknown
+    precision, and for a file in the folder's place.
     """
-    path = Path(model)
-    names = offered(target_named(target)) if precision == "all" else [precision_named(precision).name]
-    if out is not None and precision != "all":
+    names = offered(target) if precision == ALL else [precision_named(precision).name]
+    if out is not None and precision != ALL:
         return {precision: Path(out)}
+    path = Path(model)
     home, name = (path, path.resolve().name) if path.is_dir() else (path.parent, path.stem)
     folder = home if out is None else Path(out)
-    if folder.is_file():
-        raise InputError(f"{folder}: is a file: with --precision all, --out names a folder")
+    if folder.is_file() or (out is not None and folder.suffix == ".tflite"):
+        raise InputError(f"{folder}: is the name of a file. With --precision all, --out names a folder.")
     suffix = "-step" if graph == STEP else ""
     return {precision: folder / f"{name}-{precision}{suffix}.tflite" for precision in names}
 
 
-def precision_of(recipe: str | Path | None, precision: str) -> str:
-    """The recipe's precision, where there is a recipe that sets one; InputError for a broken one."""
-    return (recipe and read_recipe(recipe).precision) or precision
-
-
-def convert_run(
-    run_directory: str | Path, out: str | Path, *, precision: str = "int8", **options: Any
-) -> Conversion:
-    """Convert a run directory to the model file `out`, and prove it.
-
-    `options` are those of `convert_each`. Raises ParityError when the file does not meet the budget or,
-    with `require_engine`, is not proven everywhere, and what `convert_each` raises.
-    """
-    (result,) = convert_each(run_directory, {precision: out}, **options)
-    return _proven(result)
-
-
-def convert_model(
-    model: Any, data: DataSource, out: str | Path, *, precision: str = "int8", **options: Any
-) -> Conversion:
-    """Convert a user's own model to the model file `out`, and prove it.
-
-    `model`: a Keras model, or the path of a file (readers.open_source); `data`: the windows as the model
-    takes them, the path of an .npz file or its arrays by name (readers.user_data). `options` are those
-    of `convert_each`, `kind` (what the file is) and `labels` (the classes' names). Raises what
-    `convert_run` raises.
-    """
-    (result,) = convert_each(model, {precision: out}, data=data, **options)
-    return _proven(result)
-
-
-def _proven(result: Conversion) -> Conversion:
-    if not result:
-        raise ParityError(result.refusal, result.report)
-    return result
-
-
-def _quiet(line: str) -> None:
-    """Passes over what convert_each tells."""
-
-
-def convert_each(
+def convert_files(
     model: Any,
     outputs: Mapping[str, str | Path],
+    read: ReadOptions,
+    options: ConversionOptions,
     *,
     prove: bool = False,
-    tell: Callable[[str], None] = _quiet,
-    **options: Any,
+    progress: Callable[[str], None] | None = None,
 ) -> Iterator[Conversion]:
-    """Convert a run or a model to several precisions, `outputs`: precision -> file; yields each result.
+    """Convert one model to several precisions, `outputs`: precision -> file; yields each result.
 
-    `prove` makes an isolated environment for every engine of the target that is not here, which needs
-    the network, and `tell` gets a line before each. `options` are the fields of settings.Settings, and
-    those of open_source.open_source. Raises what these raise, InputError for an unknown precision or one
-    that the target does not have, and EngineError when an environment cannot be made.
+    The options are checked when this is called, before any file is opened. All else happens when the
+    iterator is asked for its first result. `prove` and `progress`: see `convert.api.convert_model`.
     """
-    settings = Settings.of(options)
-    for name, out in outputs.items():
-        scheme_for(name, settings.target)
-        if Path(out).is_dir():
-            raise InputError(f"{out}: is a folder: --out names the file to write")
-    source = open_source(model, **options)
-    if prove:
-        make_missing(settings.target, tell)
-    for name, out in outputs.items():
-        yield convert_source(source, out, precision=name, settings=settings)
+    for precision, out in outputs.items():
+        options.check(precision)
+        check_output(out, model, read, options)
+    if options.explain is not None and set(outputs) == {UNEXPLAINED}:
+        raise InputError(
+            f"--explain: {UNEXPLAINED} loses nothing that could be explained. Leave it out."
+        )
+    if len({Path(out).absolute() for out in outputs.values()}) < len(outputs):
+        raise InputError("outputs: two precisions have the same file. Name a file for each.")
+    kind_of(model, read)
+
+    def results() -> Iterator[Conversion]:
+        source = open_source(model, read)
+        for precision in outputs:
+            check_source(source, precision, options)
+        if prove:
+            make_missing(options.target, progress)
+        for precision, out in outputs.items():
+            yield convert_source(source, out, precision=precision, options=options)
+
+    return results()
+
+
+def check_output(out: str | Path, model: Any, read: ReadOptions, options: ConversionOptions) -> None:
+    """Raises InputError for an `out` that is a folder or would replace what is converted."""
+    if Path(out).is_dir():
+        raise InputError(f"{out}: is a folder. --out names the file to write.")
+    inputs = (model, read.data, options.recipe and options.recipe.path)
+    for path in inputs:
+        if isinstance(path, (str, Path)) and Path(path).absolute() == Path(out).absolute():
+            raise InputError(f"{out}: is read by this conversion. Choose another --out.")
+    if options.explain is not None and Path(options.explain).is_file():
+        raise InputError(f"{options.explain}: is a file. --explain names a folder.")
+
+
+def check_source(source: SourceModel, precision: str, options: ConversionOptions) -> None:
+    """Raises InputError for options that do not go with a fine-tuned run."""
+    finetuned = source.finetuned
+    if finetuned is not None and finetuned.graph.precision == precision:
+        check_finetuned(
+            finetuned.graph, target=options.target, graph=options.graph, recipe=options.recipe
+        )
 
 
 def convert_source(
-    source: Source, out: str | Path, *, precision: str, settings: Settings | None = None
+    source: SourceModel,
+    out: str | Path,
+    *,
+    precision: str,
+    options: ConversionOptions | None = None,
 ) -> Conversion:
     """Compile, prove and write one file.
 
-    When the proof fails, or with `require_engine` when an engine of the target is not here, nothing is
-    left under `out`, not even an older file, so that nothing can be mistaken for the result.
+    When the proof fails, or with `require_engine` when an engine of the target is not installed, nothing
+    is left under `out`. An older file is deleted, as it could be mistaken for the result. Raises
+    InputError for options that do not go with the source, and what the compiler raises.
     """
-    settings, source = settings or Settings(), source.for_precision(precision)
-    graph = _lowered(source, precision, settings)
-    explanation = _explained(source, graph, out, precision, settings)
-    flatbuffer = serialize(graph, strip=settings.strip)
-    metadata = _metadata(source, flatbuffer, precision, settings, graph)
-    report, probes = _proof(source, embed(flatbuffer, metadata), precision, settings, graph)
-    if report.failed or (settings.require_engine and report.not_proven):
+    options, source = options or ConversionOptions(), source.for_precision(precision)
+    check_source(source, precision, options)
+    graph = _lowered(source, precision, options)
+    explanation = _explained(source, graph, out, precision, options)
+    notes = _notes(source, precision, options)
+    flatbuffer = serialize(graph, strip=options.strip)
+    metadata = _metadata(source, flatbuffer, precision, options, graph, notes)
+    report, probes = _proof(source, embed(flatbuffer, metadata), precision, options, graph)
+    if report.failed or (options.require_engine and report.not_proven):
         Path(out).unlink(missing_ok=True)
-        return Conversion(Path(out), None, report, metadata.choices, explanation)
+        return Conversion(Path(out), None, report, notes, explanation)
     data = embed(flatbuffer, metadata.with_parity(report), probes)
     with replacing(out) as temporary:
         temporary.write_bytes(data)
-    return Conversion(Path(out), len(data), report, metadata.choices, explanation)
+    return Conversion(Path(out), len(data), report, notes, explanation)
 
 
-def try_source(source: Source, *, precision: str, settings: Settings) -> tuple[bytes, ParityReport]:
-    """The file's bytes, without probes, and its parity on the source's held-out windows; writes nothing.
+def try_source(
+    source: SourceModel, *, precision: str, options: ConversionOptions
+) -> tuple[bytes, ParityReport]:
+    """The file's bytes, without probes and notes, and its parity on the source's held-out windows.
 
-    Raises what `convert_source` raises.
+    Writes nothing. Raises what `convert_source` raises.
     """
-    graph = _lowered(source, precision, settings)
-    flatbuffer = serialize(graph, strip=settings.strip)
-    data = embed(flatbuffer, _metadata(source, flatbuffer, precision, settings, graph))
-    report, _ = _proof(source, data, precision, replace(settings, graph=UNROLLED), graph)
+    graph = _lowered(source, precision, options)
+    flatbuffer = serialize(graph, strip=options.strip)
+    data = embed(flatbuffer, _metadata(source, flatbuffer, precision, options, graph))
+    report, _ = _proof(source, data, precision, options, graph)
     return data, report
 
 
 def _explained(
-    source: Source, graph: Graph, out: str | Path, precision: str, settings: Settings
+    source: SourceModel, graph: Graph, out: str | Path, precision: str, options: ConversionOptions
 ) -> Explanation | None:
-    """The explanation, written to the folder as well. float32 loses nothing that could be explained."""
-    if settings.explain is None or precision == "float32":
+    """The explanation, also written to the folder. None where none was asked for, and for float32."""
+    if options.explain is None or precision == UNEXPLAINED:
         return None
-    if settings.graph != UNROLLED:
-        raise InputError(f"--explain goes by time step: leave out --graph {settings.graph}")
     reference = float_graph(source.network)
     windows = source.calibration[:EXPLAINED_WINDOWS]
     found = explain(source.network, graph, reference, windows, precision=precision)
-    folder = Path(settings.explain)
+    folder = Path(options.explain)
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / f"{Path(out).stem}.json") as temporary:
         temporary.write_text(json.dumps(found.to_json(), indent=2) + "\n", "utf-8")
@@ -225,40 +226,39 @@ def _explained(
     return found
 
 
-def _lowered(source: Source, precision: str, settings: Settings) -> Graph:
+def _lowered(source: SourceModel, precision: str, options: ConversionOptions) -> Graph:
     """The graph to write, with operators that every engine of the target loads."""
-    target, finetuned = settings.target, source.finetuned
+    finetuned = source.finetuned
     if finetuned is not None and finetuned.graph.precision == precision:
-        if settings.graph != UNROLLED:
-            raise InputError(f"--graph {settings.graph}: a fine-tuned run has the graph {UNROLLED} only")
-        if settings.recipe is not None and (settings.recipe.ranges or settings.recipe.weights):
-            raise InputError(
-                f"{settings.recipe.path}: the scales of a fine-tuned run are fixed: "
-                "leave out [[range]] and [[weights]]"
-            )
-        graph = finetuned_graph(finetuned.graph, target)
+        graph = graph_of(finetuned.graph)
     else:
         graph = lower(
             source.network,
             source.calibration,
             precision=precision,
-            target=target,
-            graph=settings.graph,
-            recipe=settings.recipe,
+            target=options.target,
+            graph=options.graph,
+            recipe=options.recipe,
         )
-    check_operators(graph, target, scheme_for(precision, target))
+    check_operators(graph, options.target, scheme_for(precision, options.target))
     return graph
 
 
+def _notes(source: SourceModel, precision: str, options: ConversionOptions) -> tuple[str, ...]:
+    """Sentences for the file: the cost of the target's scheme, and the recipe."""
+    cost = scheme_cost(source.network, source.calibration, precision=precision, target=options.target)
+    return tuple(str(note) for note in (cost, options.recipe) if note is not None)
+
+
 def _proof(
-    source: Source, data: bytes, precision: str, settings: Settings, graph: Graph
+    source: SourceModel, data: bytes, precision: str, options: ConversionOptions, graph: Graph
 ) -> tuple[ParityReport, Probes | None]:
-    """The parity report, and what the device will check, where the proof did not fail."""
-    budget = settings.budget(precision_named(precision))
+    """The parity report, and the probes for the device, where the proof did not fail."""
+    budget = options.budget(precision_named(precision))
     with tempfile.TemporaryDirectory() as folder:
         candidate = Path(folder, "candidate.tflite")
         candidate.write_bytes(data)
-        engines = find_proof_engines(settings.target)
+        engines = find_proof_engines(options.target)
         report = prove_file(candidate, source, budget=budget, engines=engines)
         if graph.states:
             report = with_row_proof(report, candidate, source, graph, engines)
@@ -268,18 +268,20 @@ def _proof(
 
 
 def _metadata(
-    source: Source, flatbuffer: bytes, precision: str, settings: Settings, graph: Graph
+    source: SourceModel,
+    flatbuffer: bytes,
+    precision: str,
+    options: ConversionOptions,
+    graph: Graph,
+    notes: tuple[str, ...] = (),
 ) -> Metadata:
-    choice = scheme_choice(
-        source.network, source.calibration, precision=precision, target=settings.target
-    )
     return Metadata(
         steps=source.network.steps,
         features=source.network.features,
         labels=source.labels,
         normalization=source.normalization,
         precision=precision,
-        target=settings.target.name,
+        target=options.target.name,
         flatbuffer_bytes=len(flatbuffer),
         flatbuffer_sha256=hashlib.sha256(flatbuffer).hexdigest(),
         source=source.origin,
@@ -288,7 +290,7 @@ def _metadata(
             **source.tools,
             **{name: version(name) for name in ("numpy", "flatbuffers", "ai-edge-litert")},
         },
-        choices=tuple(str(item) for item in (choice, settings.recipe) if item is not None),
+        notes=notes,
         graph=STEP if graph.states else UNROLLED,
         states=state_labels(graph),
         shared_weights=can_share_weights(graph),

@@ -18,10 +18,10 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from convert.compiler.float_graph.unroll import unroll  # noqa: E402
-from convert.options import Settings  # noqa: E402
+from convert.options import ConversionOptions  # noqa: E402
 from convert.pipeline import convert_source  # noqa: E402
 from convert.source_model.network import Dense, Lstm, Network  # noqa: E402
-from convert.source_model.source_model import Source  # noqa: E402
+from convert.source_model.source_model import SourceModel  # noqa: E402
 from edge_runtime.model_file.normalization import Normalization  # noqa: E402
 from edge_runtime.numpy_engine.interpret import run  # noqa: E402
 from edge_runtime.runs.run_directory import LabelledWindows  # noqa: E402
@@ -33,12 +33,13 @@ WINDOWS = 4000
 
 def main() -> None:
     """Convert, prove and write."""
-    conversion = convert_source(random_source(), FILE, precision="mixed", settings=Settings(strip=True))
+    options = ConversionOptions(strip=True)
+    conversion = convert_source(random_source(), FILE, precision="mixed", options=options)
     print(conversion)
     sys.exit(not conversion.report)
 
 
-def random_source() -> Source:
+def random_source() -> SourceModel:
     """An LSTM of normally distributed weights, held against its own float graph on clear windows."""
     rng = np.random.default_rng(0)
 
@@ -53,7 +54,7 @@ def random_source() -> Source:
     logits = run(unroll(network), held_out).astype(np.float32)
     lead = abs(logits[:, 0] - logits[:, 1])
     decided = lead >= np.median(lead)  # a random network leaves many windows between its classes
-    return Source(
+    return SourceModel(
         network=network,
         labels=tuple("ab"),
         normalization=Normalization((0.0,), (1.0,)),

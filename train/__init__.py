@@ -1,10 +1,13 @@
-"""Trains the LSTM sequence classifier in TensorFlow/Keras and writes a run directory.
+"""Trains an LSTM sequence classifier in TensorFlow/Keras and writes a run directory.
 
     from train import Hyperparameters, load_dataset, train_run
 
     train_run(load_dataset("mnist"), "runs/mnist", Hyperparameters())
 
-Importing this package loads neither TensorFlow nor numpy: public names are loaded on first use.
+The names below are the public interface. Everything else in the package is private and may change in any
+release. Errors are those of `edge_runtime.errors`.
+
+Importing this package loads neither TensorFlow nor numpy. A public name is loaded on first use.
 """
 
 from __future__ import annotations
@@ -16,16 +19,20 @@ from edge_runtime.host.lazy_names import lazy_attributes
 if TYPE_CHECKING:
     from train.datasets import Dataset, load_dataset
     from train.evaluate import Evaluation, evaluate_run
+    from train.finetune import Finetuning, finetune_run
     from train.fit import train_run
-    from train.hyperparameters import PRESETS, Hyperparameters
+    from train.hyperparameters import PRESETS, Hyperparameters, preset
 
 _HOMES = {
     "Dataset": "train.datasets",
     "Evaluation": "train.evaluate",
+    "Finetuning": "train.finetune",
     "Hyperparameters": "train.hyperparameters",
     "PRESETS": "train.hyperparameters",
     "evaluate_run": "train.evaluate",
+    "finetune_run": "train.finetune",
     "load_dataset": "train.datasets",
+    "preset": "train.hyperparameters",
     "train_run": "train.fit",
 }
 
@@ -33,9 +40,12 @@ __all__ = [
     "PRESETS",
     "Dataset",
     "Evaluation",
+    "Finetuning",
     "Hyperparameters",
     "evaluate_run",
+    "finetune_run",
     "load_dataset",
+    "preset",
     "train_run",
 ]
 

@@ -2,41 +2,84 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
+from edge_runtime.commands.option_groups import GroupedCommand, NamedChoice, option, refuse_others
+from edge_runtime.errors import InputError
+from train.hyperparameters import PRESETS
+from train.hyperparameters import preset as preset_named
 
-@click.command()
-@click.option("--out", required=True, type=click.Path(), help="Run directory to write.")
-@click.option(
+files = partial(option, "Data and output")
+training = partial(option, "Training")
+finetuning = partial(option, "Fine-tuning")
+
+FINETUNE_SETTINGS = ("iterations", "batch_size", "learning_rate", "seed")
+"""Options of a training that a fine-tuning has too."""
+
+WITH_FINETUNE = (
+    "out",
+    "overwrite",
+    "quiet",
+    "finetune",
+    "precision",
+    "target",
+    *FINETUNE_SETTINGS,
+)
+"""The options that --finetune goes with."""
+
+
+@click.command(cls=GroupedCommand)
+@files("--out", required=True, type=click.Path(), help="The run directory to write.")
+@files(
     "--data",
     default="mnist",
     show_default=True,
-    help="mnist, digits, a folder of IDX files, an IDX file of images, or an .npz file.",
+    help="The data set: mnist, digits, a folder of IDX files, an IDX file of images, or an .npz file.",
 )
-@click.option("--data-dir", type=click.Path(), help="Where mnist's files are (or $EDGE_RNN_DATA).")
-@click.option(
+@files("--data-dir", type=click.Path(), help="The folder with the files of mnist (or $EDGE_RNN_DATA).")
+@files("--overwrite", is_flag=True, help="Replace the run directory at --out, with everything in it.")
+@files(
+    "--quiet",
+    is_flag=True,
+    help="On a terminal, print one line for each report instead of a progress bar.",
+)
+@training(
     "--preset",
+    type=NamedChoice(list(PRESETS)),
     default="default",
     show_default=True,
-    help="default, seed (the notebook's budget: 1000 steps of 100) or demo (small data sets).",
+    help="Where the training starts from. seed: 1,000 iterations of 100 windows. demo: for small data "
+    "sets.",
 )
-@click.option("--units", type=int, help="Width of the LSTM.")
-@click.option("--iterations", type=int, help="Optimizer steps.")
-@click.option("--batch-size", type=int, help="Windows per optimizer step.")
-@click.option("--learning-rate", type=float, help="First rate of the cosine decay.")
-@click.option("--shift", type=int, help="Move batches by up to this many steps and features.")
-@click.option("--validation-fraction", type=float, help="Part of the training split held back.")
-@click.option("--seed", type=int, help="Same seed, same machine: same weights.")
-@click.option(
+@training("--units", type=int, help="The number of units of the LSTM.")
+@training("--iterations", type=int, help="The number of optimizer steps.")
+@training("--batch-size", type=int, help="The number of windows for each optimizer step.")
+@training("--learning-rate", type=float, help="The first learning rate. It decays along a cosine.")
+@training("--shift", type=int, help="Move each batch at random by up to this many steps and features.")
+@training(
+    "--validation-fraction",
+    type=float,
+    help="The fraction of the training split that is held back for validation, 0 to 1.",
+)
+@training("--seed", type=int, help="The seed. On the same machine it gives the same weights.")
+@finetuning(
     "--finetune",
     type=click.Path(),
     metavar="RUN",
-    help="Fine-tune a trained run's weights for --precision instead of training anew.",
+    help="Fine-tune the weights of the run directory RUN for a precision, instead of a new training.",
 )
-@click.option("--precision", help="With --finetune: int8 (default) or mixed.")
-@click.option("--target", help="With --finetune: as of 'edge-rnn convert' (default any).")
-@click.option("--quiet", is_flag=True, help="One line per report instead of a progress bar.")
-@click.option("--overwrite", is_flag=True, help="Replace the run at --out, and all that lies in it.")
+@finetuning(
+    "--precision",
+    type=NamedChoice(["int8", "mixed"]),
+    help="The precision to fine-tune for, with --finetune. Default: int8.",
+)
+@finetuning(
+    "--target",
+    metavar="TARGET",
+    help="The engine to fine-tune for, with --finetune: a --target of 'edge-rnn convert'. Default: any.",
+)
 @click.pass_context
 def train(
     context: click.Context,
@@ -44,33 +87,45 @@ def train(
     out: str,
     data: str,
     data_dir: str | None,
-    preset: str,
-    quiet: bool,
     overwrite: bool,
+    quiet: bool,
+    preset: str,
+    units: int | None,
+    iterations: int | None,
+    batch_size: int | None,
+    learning_rate: float | None,
+    shift: int | None,
+    validation_fraction: float | None,
+    seed: int | None,
     finetune: str | None,
     precision: str | None,
     target: str | None,
-    **changes: int | float | None,
 ) -> None:
     """Train an LSTM classifier and write a run directory."""
     if finetune is not None:
-        _finetune(context, finetune, out, precision, target, quiet=quiet, overwrite=overwrite)
+        refuse_others(context, "--finetune", WITH_FINETUNE)
+        _finetune(context, finetune, out)
         return
-    from edge_runtime.errors import InputError
+    for name, value in (("--precision", precision), ("--target", target)):
+        if value is not None:
+            raise InputError(
+                f"{name}: goes with --finetune only. Pass it to 'edge-rnn convert' instead."
+            )
+    if data_dir is not None and data != "mnist":
+        raise InputError("--data-dir: names the folder of mnist's files. Leave it out for other data.")
+    chosen = preset_named(
+        preset,
+        units=units,
+        iterations=iterations,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        shift=shift,
+        validation_fraction=validation_fraction,
+        seed=seed,
+    )
     from train.fit import train_named
 
-    for option, value in (("--precision", precision), ("--target", target)):
-        if value is not None:
-            raise InputError(f"{option} is for --finetune RUN: 'edge-rnn convert' takes it otherwise")
-    record = train_named(
-        data,
-        out,
-        preset=preset,
-        data_dir=data_dir,
-        quiet=quiet,
-        overwrite=overwrite,
-        **changes,
-    )
+    record = train_named(data, out, chosen, data_dir=data_dir, quiet=quiet, overwrite=overwrite)
     click.echo(
         f"{out}: validation accuracy {100 * record.metrics['validation_accuracy']:.2f} %, "
         f"test accuracy {100 * record.metrics['test_accuracy']:.2f} % "
@@ -78,37 +133,19 @@ def train(
     )
 
 
-_FINETUNE_OPTIONS = ("iterations", "batch_size", "learning_rate", "seed")
-"""Options of a training that a fine-tuning has, too."""
-
-_TRAINING_ONLY = ("data", "data_dir", "preset", "units", "shift", "validation_fraction")
-
-
-def _finetune(
-    context: click.Context,
-    run: str,
-    out: str,
-    precision: str | None,
-    target: str | None,
-    *,
-    quiet: bool,
-    overwrite: bool,
-) -> None:
-    from edge_runtime.errors import InputError
+def _finetune(context: click.Context, run: str, out: str) -> None:
     from train.finetune import Finetuning, finetune_run
 
-    for name in _TRAINING_ONLY:
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise InputError(f"--{name.replace('_', '-')} has no meaning with --finetune: leave it out")
-    given = {name: context.params[name] for name in _FINETUNE_OPTIONS}
+    given = {name: value for name, value in context.params.items() if value is not None}
+    settings = {name: given[name] for name in FINETUNE_SETTINGS if name in given}
     record = finetune_run(
         run,
         out,
-        precision=precision or "int8",
-        target=target or "any",
-        settings=Finetuning(**{name: value for name, value in given.items() if value is not None}),
-        quiet=quiet,
-        overwrite=overwrite,
+        precision=given.get("precision", "int8"),
+        target=given.get("target", "any"),
+        settings=Finetuning(**settings),
+        quiet=context.params["quiet"],
+        overwrite=context.params["overwrite"],
     )
     found = (record.finetuned or {})["metrics"]
     click.echo(
@@ -120,9 +157,9 @@ def _finetune(
 
 @click.command()
 @click.argument("run", type=click.Path())
-@click.option("--index", default=0, show_default=True, help="Test window shown as example.")
+@click.option("--index", default=0, show_default=True, help="The test window to show as an example.")
 def evaluate(run: str, index: int) -> None:
-    """Test accuracy, confusion matrix and one prediction of a run."""
+    """Print the test accuracy, the confusion matrix and one prediction of a run."""
     from train.evaluate import evaluate_run
 
     click.echo(evaluate_run(run, index))

@@ -59,11 +59,18 @@ class Evaluation:
 
 
 def evaluate_run(run_directory: str | Path, index: int = 0) -> Evaluation:
-    """Evaluate the run's model on its test split and write the pictures into the run directory.
+    """Evaluate a run's model on its test split and write the pictures into the run directory.
 
-    `index`: the test window shown as example; it is also saved raw, for `edge-rnn predict`. Raises
-    DataError for a directory that is no run or an index out of range, MissingExtraError without
-    TensorFlow.
+        from train import evaluate_run
+
+        print(evaluate_run("runs/mnist").accuracy)
+
+    - `run_directory`: what `edge-rnn train --out` wrote.
+    - `index`: the position of the test window to show as an example. It is also saved raw, for
+      `edge-rnn predict`. Default: 0.
+
+    Raises DataError for a directory that is not a run and for an index out of range, and
+    MissingExtraError without TensorFlow.
     """
     run = Run.open(run_directory)
     test = run.test_windows()

@@ -6,6 +6,7 @@ import csv
 import os
 import platform
 import shutil
+import sys
 import tempfile
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -24,18 +25,17 @@ from edge_runtime.runs import run_directory
 from edge_runtime.runs.run_directory import LabelledWindows, RunRecord
 from train.datasets import Dataset, load_dataset
 from train.hyperparameters import Hyperparameters
-from train.hyperparameters import preset as preset_named
 from train.model import build_model
 from train.pictures import plot_history
 
 CLIP_NORM = 1.0
-"""Largest norm of a gradient: keeps the high first learning rate from derailing the LSTM."""
+"""The largest norm of a gradient. It keeps the high first learning rate from derailing the LSTM."""
 
 REPORTS = 20
-"""Validation is measured this many times along the run, at least 100 iterations apart."""
+"""The number of reports in a training. They are at least 100 iterations apart."""
 
 WINDOWS_KEPT = 5000
-"""At most so many training windows are kept in the run directory for calibration, and so many validation
+"""The largest number of training windows that the run directory keeps for calibration, and of validation
 windows for choices such as --precision auto."""
 
 IMAGE_SHIFT = 2
@@ -47,21 +47,20 @@ EVALUATION_BATCH = 1000  # windows
 def train_named(
     data: str,
     out: str | Path,
+    hyperparameters: Hyperparameters,
     *,
-    preset: str = "default",
     data_dir: str | Path | None = None,
     quiet: bool = False,
     overwrite: bool = False,
-    **changes: int | float | None,
 ) -> RunRecord:
-    """Train on a data set given by name or path, with a preset and `changes` to its fields.
+    """Train on a data set given by name or path; see `load_dataset` and `train_run`.
 
-    Raises what `hyperparameters.preset`, `load_dataset` and `train_run` raise, the cheapest first.
+    Raises what they raise. `out` and TensorFlow are checked before the data set is loaded.
     """
-    chosen = preset_named(preset, **changes)
     check_out(Path(out).resolve(), overwrite)
     load_tensorflow("edge-rnn train")
-    return train_run(load_dataset(data, data_dir), out, chosen, quiet=quiet, overwrite=overwrite)
+    dataset = load_dataset(data, data_dir)
+    return train_run(dataset, out, hyperparameters, quiet=quiet, overwrite=overwrite)
 
 
 def train_run(
@@ -72,12 +71,21 @@ def train_run(
     quiet: bool = False,
     overwrite: bool = False,
 ) -> RunRecord:
-    """Train and write the run directory `out`; returns its record.
+    """Train an LSTM classifier and write the run directory `out`; returns its record.
 
-    `quiet` prints one line per report instead of a progress bar. `overwrite` replaces an earlier run;
-    nothing but a run is ever replaced. The directory appears whole, when training has ended. With the
-    same arguments on the same machine the weights are the same. Raises DataError when `out` is taken,
-    MissingExtraError without TensorFlow.
+        from train import Hyperparameters, load_dataset, train_run
+
+        train_run(load_dataset("digits"), "runs/digits", Hyperparameters(iterations=1500, batch_size=64))
+
+    - `dataset`: raw windows in a training split and a test split. The test split chooses nothing.
+    - `out`: the run directory to write. It appears whole, when the training has ended.
+    - `hyperparameters`: default `Hyperparameters()`.
+    - `quiet`: print one line for each report, on a terminal too. Default: a progress bar on a terminal,
+      one line for each report elsewhere.
+    - `overwrite`: replace an earlier run at `out`. Nothing but a run is ever replaced. Default: False.
+
+    With the same arguments on the same machine the weights are the same. Raises DataError when `out` is
+    taken or when the training diverges, and MissingExtraError without TensorFlow.
     """
     target = Path(out).resolve()
     check_out(target, overwrite)
@@ -114,17 +122,17 @@ def load_tensorflow(what: str) -> Any:
 
 
 def check_out(target: Path, overwrite: bool) -> None:
-    """Raises DataError when `target` is taken: by no run, or by one that may not be overwritten."""
+    """Raises DataError when `target` is not a run, or is a run that may not be overwritten."""
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not (target / run_directory.RECORD).is_file():
-        raise DataError(f"{target}: exists and is no run directory: choose another --out")
+        raise DataError(f"{target}: exists and is not a run directory. Choose another --out.")
     if not overwrite:
-        raise DataError(f"{target}: holds a run already: choose another --out, or pass --overwrite")
+        raise DataError(f"{target}: already holds a run. Choose another --out, or pass --overwrite.")
 
 
 def _resolved(hyperparameters: Hyperparameters, dataset: Dataset) -> Hyperparameters:
-    """With the data set's own default for what was left open."""
+    """The hyperparameters with `shift` filled in by the data set."""
     if hyperparameters.shift is not None:
         return hyperparameters
     return replace(hyperparameters, shift=IMAGE_SHIFT if dataset.image else 0)
@@ -148,7 +156,7 @@ def _train_into(
     batches = _batches(tensorflow, normalize(train.x), train.y, chosen)
     history = _fit(keras, model, batches, held_back, chosen, quiet)
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
-        raise DataError("training diverged: the weights are no longer finite (lower --learning-rate)")
+        raise DataError("training diverged, as the weights are not finite. Lower --learning-rate.")
     model.save(folder / run_directory.MODEL)
     _write_history(folder, history)
     run_directory.write_windows(
@@ -202,8 +210,8 @@ def _validation_split(
     count = max(1, round(chosen.validation_fraction * len(windows)))
     if count >= len(windows):
         raise DataError(
-            f"--validation-fraction is {chosen.validation_fraction}: of {len(windows)} windows no "
-            "training window is left"
+            f"--validation-fraction: {chosen.validation_fraction} of {len(windows)} windows leaves no "
+            "training window. Choose a smaller fraction."
         )
     held_back = np.arange(count)
     return shuffled.take(np.arange(count, len(windows))), shuffled.take(held_back)
@@ -237,6 +245,7 @@ def _fit(
     quiet: bool,
 ) -> dict[str, list[Any]]:
     """Train; returns Keras's history, name of the metric -> one value per report, and iterations."""
+    bar = not quiet and sys.stdout.isatty()
     reports = min(REPORTS, max(1, chosen.iterations // 100))
     each, rest = divmod(chosen.iterations, reports)
     schedule = keras.optimizers.schedules.CosineDecay(chosen.learning_rate, chosen.iterations)
@@ -257,13 +266,29 @@ def _fit(
             epochs=last,
             validation_data=validation,
             validation_batch_size=EVALUATION_BATCH,
-            verbose=2 if quiet else 1,
+            verbose=1 if bar else 0,
+            callbacks=[] if bar else [_one_line(keras, each, chosen.iterations)],
             shuffle=False,  # the batches are shuffled already
         ).history
         for name, values in found.items():
             history.setdefault(name, []).extend(values)
     seen = [each * k for k in range(1, reports + 1)] + [chosen.iterations] * bool(rest)
     return {"iteration": seen, **history}
+
+
+def _one_line(keras: Any, each: int, iterations: int) -> Any:
+    """A Keras callback that prints one line for each report, `each` iterations apart."""
+
+    def report(epoch: int, logs: dict[str, float]) -> None:
+        done = min((epoch + 1) * each, iterations)
+        print(
+            f"{done:>6} of {iterations} iterations: loss: {logs['loss']:.4f}, "
+            f"accuracy: {logs['accuracy']:.4f}, validation loss: {logs['val_loss']:.4f}, "
+            f"validation accuracy: {logs['val_accuracy']:.4f}",
+            flush=True,
+        )
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=report)
 
 
 def _metrics(model: Any, split: str, x: NDArray[np.float32], y: NDArray[np.int64]) -> dict[str, float]:
@@ -283,7 +308,7 @@ def _versions() -> dict[str, str]:
     return {
         "edge-rnn": edge_runtime.__version__,
         "python": platform.python_version(),
-        # Of the module: its distribution goes by several names (tensorflow, tensorflow-cpu).
+        # The module knows its version. Its distribution has several names (tensorflow, tensorflow-cpu).
         "tensorflow": str(load_tensorflow("edge-rnn train").__version__),
         **{name: version(name) for name in ("keras", "numpy")},
     }

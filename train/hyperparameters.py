@@ -1,46 +1,47 @@
-"""What a training run may choose, and the presets."""
+"""The hyperparameters of a training run, and the presets."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
+from typing import Any
 
 from edge_runtime.errors import InputError
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Settings of a training run; the defaults are those for MNIST."""
+    """The hyperparameters of a training run, by default for MNIST. Raises InputError out of range."""
 
     units: int = 128
-    """Width of the LSTM."""
+    """The number of units of the LSTM."""
     iterations: int = 8000
-    """Optimizer steps."""
+    """The number of optimizer steps."""
     batch_size: int = 128
-    """Windows per step."""
+    """The number of windows for each step."""
     learning_rate: float = 0.004
-    """Adam's first rate; it decays to 0 along a half cosine (Loshchilov and Hutter 2017)."""
+    """Adam's first learning rate. It decays to 0 along half a cosine (Loshchilov and Hutter 2017)."""
     shift: int | None = None
-    """Each batch is moved by up to this many steps and features, filled with 0: for images. None: 2
+    """Each batch is moved at random by up to this many steps and features, and filled with 0. None: 2
     for image data sets, 0 for all others."""
     validation_fraction: float = 1 / 12
-    """Part of the training split that is held back for validation (MNIST: 5,000 of 60,000)."""
+    """The fraction of the training split that is held back for validation (MNIST: 5,000 of 60,000)."""
     seed: int = 0
-    """Of the validation split, the initial weights, the order of the batches and their shifts."""
+    """Seeds the validation split, the initial weights, the order of the batches and their shifts."""
 
     def __post_init__(self) -> None:
         for name in ("units", "iterations", "batch_size"):
             if getattr(self, name) < 1:
-                raise InputError(f"--{_option(name)} is {getattr(self, name)}: expected at least 1")
+                raise InputError(f"--{_option(name)}: expected at least 1, found {getattr(self, name)}.")
         if not 0 < self.learning_rate < float("inf"):
-            raise InputError(f"--learning-rate is {self.learning_rate}: expected a number above 0")
+            raise InputError(f"--learning-rate: expected a number above 0, found {self.learning_rate}.")
         if self.shift is not None and self.shift < 0:
-            raise InputError(f"--shift is {self.shift}: expected at least 0")
+            raise InputError(f"--shift: expected at least 0, found {self.shift}.")
         if not 0 < self.validation_fraction < 1:
             raise InputError(
-                f"--validation-fraction is {self.validation_fraction}: expected between 0 and 1"
+                f"--validation-fraction: expected between 0 and 1, found {self.validation_fraction}."
             )
         if not 0 <= self.seed < 2**32:
-            raise InputError(f"--seed is {self.seed}: expected 0 to {2**32 - 1}")
+            raise InputError(f"--seed: expected 0 to {2**32 - 1}, found {self.seed}.")
 
 
 PRESETS = {
@@ -54,16 +55,37 @@ PRESETS = {
 """Name -> Hyperparameters."""
 
 
-def preset(name: str, **changes: int | float | None) -> Hyperparameters:
-    """The preset `name` with the given fields changed; None keeps a field.
+def preset(
+    name: str,
+    *,
+    units: int | None = None,
+    iterations: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    shift: int | None = None,
+    validation_fraction: float | None = None,
+    seed: int | None = None,
+) -> Hyperparameters:
+    """The preset `name` of `PRESETS`, with some fields of `Hyperparameters` changed; None keeps a field.
 
-    Raises InputError that lists the presets, or for a value out of range.
+        from train import preset
+
+        hyperparameters = preset("demo", units=64)
+
+    Raises InputError for an unknown preset, with a list of them, and for a value out of range.
     """
     if name not in PRESETS:
-        raise InputError(f"unknown preset {name!r}: choose {', '.join(PRESETS)}")
-    values = {item.name: getattr(PRESETS[name], item.name) for item in fields(Hyperparameters)}
-    values.update({key: value for key, value in changes.items() if value is not None})
-    return Hyperparameters(**values)
+        raise InputError(f"--preset: unknown preset {name!r}. Choose {', '.join(PRESETS)}.")
+    changes: dict[str, Any] = {
+        "units": units,
+        "iterations": iterations,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "shift": shift,
+        "validation_fraction": validation_fraction,
+        "seed": seed,
+    }
+    return replace(PRESETS[name], **{key: value for key, value in changes.items() if value is not None})
 
 
 def _option(name: str) -> str:

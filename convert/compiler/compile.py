@@ -47,13 +47,24 @@ def compile_network(
     graph: str = "unrolled",
     strip: bool = False,
 ) -> bytes:
-    """The FlatBuffer of `network` in `precision`, for the engines of `target`; `graph`: one of GRAPHS.
+    """Compile a network to the bytes of a TFLite FlatBuffer, without metadata and without a proof.
 
-    `windows`: normalized calibration windows, float32 `[N, steps, features]`, of the training split;
-    float32 and float16 do not look at them. The same arguments give the same bytes. Raises InputError
-    for an unknown precision, target or graph, for a layer that the graph of a step cannot have, and for
-    an operator that the target does not load; DataError for weights or windows that hold no finite
-    numbers. `strip`: see flatbuffer.serialize.
+        from convert import Dense, Lstm, Network, compile_network
+
+        layers = (Lstm("lstm", kernel, recurrent_kernel, bias), Dense("logits", weights, offsets))
+        data = compile_network(Network(28, 28, layers), windows, precision="int8")
+
+    - `network`: the weights as numpy arrays.
+    - `windows`: normalized calibration windows, float32 `[N, steps, features]`, of the training split.
+      float32 and float16 do not look at them.
+    - `precision`: the name of one of `PRECISIONS`.
+    - `target`: one of `TARGETS`, or its name. Default: "any".
+    - `graph`: "unrolled" (the default) or "step".
+    - `strip`: leave out the tensor names. Default: False.
+
+    The same arguments give the same bytes. Raises InputError for an unknown precision, target or graph,
+    for a layer that the graph of a step cannot have, and for an operator that the target does not load,
+    and DataError for weights or windows that are not finite.
     """
     lowered = lower(network, windows, precision=precision, target=target, graph=graph)
     engines = target_named(target)

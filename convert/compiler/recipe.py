@@ -29,7 +29,7 @@ from typing import Any
 from convert.compiler.scales.calibrate import affine
 from convert.compiler.scales.shared_scales import FIXED, tied_groups
 from convert.compiler.weights.formats import KINDS, SCHEME_FORMATS, WeightFormat
-from convert.targets.precision import precision_named
+from convert.targets.precision import PRECISIONS
 from convert.targets.target import Target
 from edge_runtime.errors import InputError
 from edge_runtime.tflite.graph import Graph, Quantization
@@ -72,19 +72,20 @@ class Recipe:
         return f"{name}: {', '.join(rules) or 'no rules'}"
 
     def check(self, scheme: str, target: Target) -> None:
-        """Raises InputError for rules that the quantization scheme or the target has no use for."""
+        """Raises InputError for rules that do not go with the quantization scheme or the target."""
         if self.ranges and scheme not in ("int8", "int8-float-state"):
-            raise InputError(f"{self.path}: [[range]] goes with the precisions int8 and mixed")
+            raise InputError(f"{self.path}: [[range]] goes with int8 and mixed only. Leave it out.")
         if self.weights and scheme not in SCHEME_FORMATS:
             raise InputError(
-                f"{self.path}: [[weights]] goes with float activations: float32, float16, dynamic, int4"
+                f"{self.path}: [[weights]] goes with float activations only. Leave it out, or choose "
+                "float32, float16, dynamic or int4."
             )
         stored = {item: name for name, item in SCHEME_FORMATS.items()}
         for rule in self.weights:
             if stored[rule.format] not in target.schemes:
                 raise InputError(
-                    f"{self.path}: [[weights]] {rule.tensors!r}: {stored[rule.format]} is refused or "
-                    f"wrong on target {target.name}: choose another format or --target"
+                    f"{self.path}: [[weights]] {rule.tensors!r} asks for {stored[rule.format]}, which "
+                    f"target {target.name} does not run correctly. Choose another format or --target."
                 )
 
     def apply_ranges(
@@ -102,8 +103,8 @@ class Recipe:
                 together = groups.get(name, [name])
                 if fixed & set(together):
                     raise InputError(
-                        f"{self.path}: [[range]] {rule.tensors!r}: the scale of {name} is fixed by the "
-                        "TFLite format (LOGISTIC and TANH): leave it out"
+                        f"{self.path}: [[range]] {rule.tensors!r} sets the scale of {name}, which is "
+                        "fixed by the TFLite format (LOGISTIC and TANH). Leave it out."
                     )
                 result.update(dict.fromkeys(together, affine(rule.low, rule.high)))
         return result
@@ -125,27 +126,27 @@ def _matching(path: str, pattern: str, names: Iterable[str]) -> list[str]:
     found = [name for name in known if fnmatchcase(name, pattern)]
     if not found:
         some = ", ".join(known[:8])
-        raise InputError(f"{path}: {pattern!r} matches no tensor: there are {some}, ...")
+        raise InputError(f"{path}: {pattern!r} matches no tensor. The first tensors are {some}.")
     return found
 
 
 def read_recipe(path: str | Path) -> Recipe:
     """Read a recipe. Raises InputError, naming the key, for anything that is not as described above."""
     if sys.version_info < (3, 11):
-        raise InputError(f"{path}: recipes need Python 3.11 or newer, which can read TOML")
+        raise InputError(f"{path}: recipes need Python 3.11 or newer, which can read TOML.")
     import tomllib
 
     try:
         data = Path(path).read_bytes()
         content = tomllib.loads(data.decode("utf-8"))
     except OSError as error:
-        raise InputError(f"{path}: cannot read the recipe: {error.strerror}") from None
+        raise InputError(f"{path}: cannot read the recipe ({error.strerror}).") from None
     except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError
-        raise InputError(f"{path}: not TOML: {error}") from None
+        raise InputError(f"{path}: not TOML ({error}).") from None
     _check_keys(path, "", content, {"precision": str, "range": list, "weights": list})
     precision = content.get("precision")
-    if precision is not None:
-        precision_named(precision)
+    if precision is not None and precision not in PRECISIONS:
+        raise InputError(f"{path}: unknown precision {precision!r}. Choose {', '.join(PRECISIONS)}.")
     return Recipe(
         str(path),
         hashlib.sha256(data).hexdigest(),
@@ -159,11 +160,11 @@ def _range(path: str | Path, item: Any) -> RangeRule:
     number = (int, float)
     _check_keys(path, "[[range]] ", item, {"tensors": str, "low": number, "high": number}, every=True)
     if item["low"] in LIMITS or item["high"] in LIMITS:
-        raise InputError(f"{path}: [[range]] {item['tensors']!r}: expected two finite numbers")
+        raise InputError(f"{path}: [[range]] {item['tensors']!r} needs two finite numbers.")
     if not item["low"] < item["high"]:
         raise InputError(
-            f"{path}: [[range]] {item['tensors']!r}: low is {item['low']}, high is {item['high']}: "
-            "expected low < high"
+            f"{path}: [[range]] {item['tensors']!r} has low {item['low']} and high {item['high']}. "
+            "Expected low < high."
         )
     return RangeRule(item["tensors"], float(item["low"]), float(item["high"]))
 
@@ -176,11 +177,13 @@ def _weights(path: str | Path, item: Any) -> WeightRule:
     )
     if item["precision"] not in KINDS:
         raise InputError(
-            f"{path}: [[weights]] precision is {item['precision']!r}: choose {', '.join(KINDS)}"
+            f"{path}: [[weights]] has precision {item['precision']!r}. Choose {', '.join(KINDS)}."
         )
     integer = item["precision"] in ("int8", "int4")
     if "per_channel" in item and not integer:
-        raise InputError(f"{path}: [[weights]] {item['tensors']!r}: per_channel goes with int8 and int4")
+        raise InputError(
+            f"{path}: [[weights]] {item['tensors']!r}: per_channel goes with int8 and int4 only."
+        )
     return WeightRule(item["tensors"], WeightFormat(item["precision"], item.get("per_channel", True)))
 
 
@@ -188,12 +191,12 @@ def _check_keys(
     path: str | Path, where: str, table: Any, kinds: Mapping[str, Any], *, every: bool = False
 ) -> None:
     if not isinstance(table, dict):
-        raise InputError(f"{path}: {where}expected a table, found {table!r}")
+        raise InputError(f"{path}: {where}expected a table, found {table!r}.")
     for key, value in table.items():
         if key not in kinds:
-            raise InputError(f"{path}: {where}unknown key {key!r}: choose {', '.join(kinds)}")
+            raise InputError(f"{path}: {where}has the unknown key {key!r}. Choose {', '.join(kinds)}.")
         if not isinstance(value, kinds[key]) or (isinstance(value, bool) and kinds[key] is not bool):
-            raise InputError(f"{path}: {where}{key} is {value!r}: expected another type")
+            raise InputError(f"{path}: {where}{key} has the wrong type ({value!r}).")
     missing = [key for key in kinds if key not in table] if every else []
     if missing:
-        raise InputError(f"{path}: {where}lacks {', '.join(missing)}")
+        raise InputError(f"{path}: {where}lacks {', '.join(missing)}.")

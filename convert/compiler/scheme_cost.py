@@ -1,4 +1,4 @@
-"""What the converter did otherwise because of the target, and what that costs, in a sentence."""
+"""What a target's quantization scheme costs in accuracy, where the target lacks the best scheme."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from edge_runtime.tflite.graph import Graph
 from edge_runtime.tflite.quantization import dequantize, quantize
 
 COST_WINDOWS = 500
-"""Calibration windows on which the cost is measured, at most."""
+"""The largest number of calibration windows on which the cost is measured."""
 
 _SCALES = {"channel": "one scale per row", "tensor": "one scale per matrix"}
 
 
-def scheme_choice(
+def scheme_cost(
     network: Network, windows: NDArray[np.float32], *, precision: str, target: Target
 ) -> str | None:
-    """Why `target` gets another quantization scheme than the best, and the logit error of both.
+    """A sentence on why `target` lacks the best quantization scheme, with the logit error of both.
 
-    `windows`: normalized calibration windows `[N, steps, features]`. None where the target gets the most
-    accurate scheme of `precision` that any engine has.
+    `windows`: normalized calibration windows `[N, steps, features]`. The network is lowered to both
+    schemes and run on at most COST_WINDOWS of them. None where the target gets the most accurate scheme
+    of `precision` that any engine has. Raises what `compile.lower` raises.
     """
     taken = scheme_for(precision, target)
     known = frozenset().union(*(other.schemes for other in TARGETS.values()))

@@ -40,9 +40,15 @@ OTHER_FILES = "other files in the ZIP archive"
 
 
 def inspect_model(path: str | Path) -> Inspection:
-    """Everything the file `path` says of itself.
+    """Read the tensors, operators, bytes and proof of any `.tflite` file.
 
-    Raises ModelError with one sentence when it cannot be read, is no TFLite model, or is broken.
+        from convert import inspect_model
+
+        print(inspect_model("mnist-int8.tflite"))
+
+    - `path`: the file. It need not have been written by edge-rnn.
+
+    Raises ModelError for a file that cannot be read, is not a TFLite model, or is damaged.
     """
     data = read_bytes(path)
     metadata, problem = _metadata(data, path)

@@ -33,7 +33,7 @@ from convert.model_file.archive import archived_bytes
 from convert.proof.engines import ProofEngine, ProofEngines
 from convert.proof.parity import engine_logits
 from convert.proof.row_parity import compared_rows, numpy_logits, unrolled_logits
-from convert.source_model.source_model import Source
+from convert.source_model.source_model import SourceModel
 from edge_runtime.model_file.parity_report import ParityReport
 from edge_runtime.model_file.probe_record import ProbeRecord, Synthetic
 from edge_runtime.model_file.probes import Probes, synthetic_windows
@@ -74,7 +74,7 @@ class _Candidates:
 
 def choose_probes(
     model: str | Path,
-    source: Source,
+    source: SourceModel,
     report: ParityReport,
     engines: ProofEngines,
     graph: Graph,
@@ -109,7 +109,7 @@ class _Runs:
     """What the full model and the engines give for probe windows."""
 
     model: Path
-    source: Source
+    source: SourceModel
     engines: list[ProofEngine]
     graph: Graph
     rows: tuple[int, ...]
@@ -154,7 +154,7 @@ def _lead(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return lead
 
 
-def _candidates(source: Source) -> _Candidates:
+def _candidates(source: SourceModel) -> _Candidates:
     lead, classes = _lead(source.logits), source.logits.argmax(axis=1)
     ranked = set()
     for label in np.unique(classes):

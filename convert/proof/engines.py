@@ -1,4 +1,4 @@
-"""Which engines a proof runs in: installed here, in an isolated environment, or nowhere yet."""
+"""The engines that a proof runs in: installed ones, and those in isolated environments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from convert.proof.environments import (
     environment_python,
     make_environment,
 )
-from convert.targets.target import Engine, Target, target_named
+from convert.targets.target import Engine, Target
 from edge_runtime.engines.engine import ENGINES, engine_version, installed_engines
 from edge_runtime.errors import EngineError
 
@@ -53,22 +53,20 @@ def find_proof_engines(target: Target) -> ProofEngines:
     return ProofEngines(tuple(available), tuple(missing))
 
 
-def make_missing(target: Target, tell: Callable[[str], None]) -> None:
-    """Make an environment for each engine that is missing; `tell` gets a line before each.
+def make_missing(target: Target, progress: Callable[[str], None] | None = None) -> None:
+    """Make an environment for each engine that is missing; `progress` gets a line before each.
 
-    Raises EngineError when no Python here fits, or when pip fails.
+    Raises EngineError when an environment cannot be made.
     """
     for engine in find_proof_engines(target).missing:
-        tell(f"making {environment_folder(engine)} for the proof on {engine.name}")
+        if progress is not None:
+            progress(f"Making {environment_folder(engine)} for the proof on {engine.name}")
         make_environment(engine)
 
 
-def how_to_prove(target: str) -> str:
-    """The commands that make the missing environments, one a line; empty when nothing is missing.
-
-    Raises InputError for an unknown target.
-    """
-    missing = find_proof_engines(target_named(target)).missing
+def how_to_prove(target: Target) -> str:
+    """The commands that make the missing environments, one on each line; empty when none is missing."""
+    missing = find_proof_engines(target).missing
     if not missing:
         return ""
     names = ", ".join(engine.name for engine in missing)

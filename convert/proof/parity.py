@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 import edge_runtime
 from convert.proof.engines import ProofEngine, ProofEngines
 from convert.proof.environments import without_this_python
-from convert.source_model.source_model import Source
+from convert.source_model.source_model import SourceModel
 from edge_runtime.errors import EngineError
 from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, ParityReport
 from edge_runtime.model_file.read_file import read_model
@@ -32,7 +32,7 @@ DECIMALS = 6
 
 def prove(
     model: str | Path,
-    source: Source,
+    source: SourceModel,
     *,
     budget: ParityBudget,
     engines: ProofEngines,
@@ -60,7 +60,7 @@ def prove(
 def _compare(
     model: Path,
     engine: ProofEngine,
-    source: Source,
+    source: SourceModel,
 ) -> EngineParity:
     name, version, required = engine.distribution, engine.version, engine.required
     full_logits, original = source.logits, source.original
@@ -154,6 +154,6 @@ def _agreement(logits: NDArray[np.float32], others: NDArray[np.float32]) -> floa
     return float((logits.argmax(axis=1) == others.argmax(axis=1)).mean())
 
 
-def _accuracy(logits: NDArray[np.float32], source: Source) -> float | None:
+def _accuracy(logits: NDArray[np.float32], source: SourceModel) -> float | None:
     """None where the true classes are not known."""
     return float((logits.argmax(axis=1) == source.held_out.y).mean()) if source.labelled else None

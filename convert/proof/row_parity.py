@@ -17,7 +17,7 @@ from convert.compiler.float_graph.unroll import unroll
 from convert.proof.engines import ProofEngines
 from convert.proof.parity import DECIMALS, engine_logits
 from convert.source_model.network import Network
-from convert.source_model.source_model import Source
+from convert.source_model.source_model import SourceModel
 from edge_runtime.model_file.parity_report import ParityReport, RowParity
 from edge_runtime.numpy_engine.interpret import run, run_rows
 from edge_runtime.tflite.graph import Graph
@@ -30,7 +30,7 @@ Float32 = NDArray[np.float32]
 
 
 def with_row_proof(
-    report: ParityReport, model: str | Path, source: Source, graph: Graph, engines: ProofEngines
+    report: ParityReport, model: str | Path, source: SourceModel, graph: Graph, engines: ProofEngines
 ) -> ParityReport:
     """The report, extended by the proof row by row: in numpy, and in every engine that ran the model.
 

@@ -1,4 +1,4 @@
-"""A TensorFlow 1 checkpoint of BasicLSTMCell and a dense layer -> Network and Source.
+"""A TensorFlow 1 checkpoint of BasicLSTMCell and a dense layer -> Network and SourceModel.
 
 The checkpoint is the one of TensorFlow 1's recurrent tutorials: `rnn/basic_lstm_cell/kernel` and `bias`,
 gates in the order i, j, f, o (j: the candidate), a forget bias of 1 that is added at run time and not
@@ -18,15 +18,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.readers.read_options import ReadOptions
 from convert.readers.tensorflow.full_models import basic_lstm_logits, read_checkpoint, tensorflow_version
-from convert.readers.user_data import DataSource, read_user_data
 from convert.readers.user_source import user_source
 from convert.source_model.network import Dense, Lstm, Network, Weights
-from convert.source_model.source_model import Source
+from convert.source_model.source_model import SourceModel
 from edge_runtime.errors import DataError
 from edge_runtime.runs.run_directory import file_sha256
 
 CELL = "basic_lstm_cell"
+
+FORGET_BIAS = 1.0
+"""The default of BasicLSTMCell."""
 
 Variables = dict[str, NDArray[Any]]
 
@@ -63,17 +66,15 @@ class BasicLstm:
         return Network(steps, self.features, layers)
 
 
-def tf1_source(
-    path: str | Path, data: DataSource, *, forget_bias: float = 1.0, **options: Any
-) -> Source:
+def tf1_source(path: str | Path, options: ReadOptions) -> SourceModel:
     """Read a checkpoint: its prefix (`model.ckpt`), one of its files, or the folder it is in.
 
-    `forget_bias` is that of BasicLSTMCell, whose default is 1. `data` and `options` as in `user_source`.
     Raises DataError when the checkpoint cannot be read, or when its variables do not say which are the
     cell's and the dense layer's, and what `user_source` raises.
     """
     prefix = checkpoint_prefix(path)
-    windows = read_user_data(data)
+    windows = options.windows()
+    forget_bias = FORGET_BIAS if options.forget_bias is None else options.forget_bias
     steps, features = windows.window_shape
     weights = basic_lstm(read_checkpoint(prefix), path)
     if features != weights.features:
@@ -93,9 +94,9 @@ def tf1_source(
         weights.network(steps, forget_bias),
         forward,
         windows,
+        options,
         origin={"model": prefix.name, "model_sha256": file_sha256(_weights_file(prefix))},
         tools={"tensorflow": tensorflow_version()},
-        **options,
     )
 
 

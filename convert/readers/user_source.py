@@ -1,4 +1,4 @@
-"""A user's own model, whatever it was read from, and the user's windows -> Source."""
+"""Joins a user's own model, in whatever format it came, with the user's windows -> SourceModel."""
 
 from __future__ import annotations
 
@@ -9,15 +9,10 @@ from typing import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.readers.user_data import DataSource, UserData, checked_labels, read_user_data
+from convert.readers.read_options import ReadOptions
+from convert.readers.user_data import UserData
 from convert.source_model.network import Network
-from convert.source_model.source_model import (
-    CALIBRATION_SAMPLES,
-    PARITY_WINDOWS,
-    Selection,
-    Source,
-    check_samples,
-)
+from convert.source_model.source_model import Selection, SourceModel
 from edge_runtime.errors import DataError, InputError
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs.run_directory import LabelledWindows
@@ -29,36 +24,33 @@ Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 def user_source(
     network: Network,
     forward: Forward,
-    data: DataSource,
+    windows: UserData,
+    options: ReadOptions,
     *,
     origin: dict[str, str],
     tools: dict[str, str],
-    labels: Sequence[str] = (),
-    calibration_samples: int = CALIBRATION_SAMPLES,
-    calibration_seed: int = 0,
-    parity_windows: int = PARITY_WINDOWS,
-) -> Source:
-    """What is converted, of a network that was read and the full model's own `forward`.
+) -> SourceModel:
+    """The SourceModel of a network that was read and the full model's own `forward`.
 
-    `data`: the windows as the full model takes them (readers.user_data), which are not normalized any
-    further. `labels` name the classes; without them those of the data, and without those "0", "1" and
-    so on. `origin` and `tools` go into the file; the data's name and digest are added to `origin`.
-    Raises DataError for windows or labels that do not fit the model, or logits that are no numbers, and
-    InputError for a value out of range.
+    `windows`: as the full model takes them. They are not normalized any further. `options.labels` name
+    the classes. Without them the labels are those of `windows`, or "0", "1" and so on. `origin` and
+    `tools` go into the file, and `origin` gets the name and the digest of the data. Raises DataError for
+    windows that do not fit the model and for logits that are not finite, and InputError for labels that
+    do not fit.
     """
-    check_samples(calibration_samples, calibration_seed, parity_windows)
-    windows = read_user_data(data)
     _check_shape(windows, network)
-    calibration, held_out = windows.split(calibration_samples, calibration_seed, parity_windows)
+    calibration, held_out = windows.split(
+        options.calibration_samples, options.calibration_seed, options.parity_windows
+    )
     normalization = Normalization((0.0,), (1.0,), str(held_out.x.dtype))
     logits = _checked_logits(forward(normalization.apply(held_out.x)), len(held_out))
     if windows.labelled:
         _check_classes(windows, logits.shape[1])
     else:
         held_out = LabelledWindows(held_out.x, logits.argmax(axis=1).astype(np.int64))
-    return Source(
+    return SourceModel(
         network=network,
-        labels=_labels(labels, windows, logits.shape[1]),
+        labels=_labels(options.labels, windows, logits.shape[1]),
         normalization=normalization,
         calibration=normalization.apply(calibration.x),
         held_out=held_out,
@@ -75,21 +67,21 @@ def _check_shape(windows: UserData, network: Network) -> None:
     expected = (network.steps, network.features)
     if windows.window_shape != expected:
         raise DataError(
-            f"{windows.name}: windows of shape {list(windows.window_shape)}: the model takes "
-            f"{list(expected)} (steps, features)"
+            f"{windows.name}: the windows have shape {list(windows.window_shape)}. The model takes "
+            f"{list(expected)} (steps, features)."
         )
 
 
 def _checked_logits(logits: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     if logits.ndim != 2 or len(logits) != count or logits.shape[1] < 2:
         raise DataError(
-            f"the model's output has shape {list(logits.shape)}: expected [{count}, classes], one logit "
-            "for each of at least two classes"
+            f"the model's output has shape {list(logits.shape)}. Expected [{count}, classes], one logit "
+            "for each of at least two classes."
         )
     if not np.isfinite(logits).all():
         raise DataError(
-            "the full model's own logits hold NaN or infinity: look for such weights, or for windows "
-            "in another unit than the model was trained on"
+            "the full model's own logits hold NaN or infinity. Look for such weights, or for windows "
+            "in another unit than the model was trained on."
         )
     return logits
 
@@ -98,16 +90,18 @@ def _check_classes(windows: UserData, classes: int) -> None:
     for part in (windows.windows, windows.calibration, windows.test):
         if part is not None and (part.y.min() < 0 or part.y.max() >= classes):
             raise DataError(
-                f"{windows.name}: classes from {part.y.min()} to {part.y.max()}: the model has "
-                f"{classes} outputs, expected 0 to {classes - 1}"
+                f"{windows.name}: the classes go from {part.y.min()} to {part.y.max()}. Expected 0 to "
+                f"{classes - 1}, as the model has {classes} outputs."
             )
 
 
 def _labels(given: Sequence[str], windows: UserData, classes: int) -> tuple[str, ...]:
-    labels = checked_labels(list(given), "--labels") if given else windows.labels
+    labels = tuple(given) or windows.labels
     if not labels:
         return tuple(str(index) for index in range(classes))
     if len(labels) != classes:
         where = "--labels" if given else windows.name
-        raise InputError(f"{where}: {len(labels)} labels: the model has {classes} outputs")
+        raise InputError(
+            f"{where}: expected {classes} labels, one for each output of the model, found {len(labels)}."
+        )
     return labels

@@ -26,7 +26,7 @@ def check_operators(graph: Graph, target: Target, scheme: str) -> None:
             if trouble:
                 aside = "" if target.name == engine.name else f", which target {target.name} includes,"
                 raise InputError(
-                    f"{engine.name}{aside} {trouble}: choose another --precision or --target"
+                    f"{engine.name}{aside} {trouble}. Choose another --precision or --target."
                 )
 
 

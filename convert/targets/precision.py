@@ -40,7 +40,9 @@ def precision_named(name: str) -> Precision:
     try:
         return PRECISIONS[name]
     except KeyError:
-        raise InputError(f"unknown precision {name!r}: choose {', '.join(PRECISIONS)} or all") from None
+        raise InputError(
+            f"--precision: unknown precision {name!r}. Choose {', '.join(PRECISIONS)}."
+        ) from None
 
 
 def offered(target: Target) -> list[str]:
@@ -55,6 +57,6 @@ def scheme_for(precision: str, target: Target) -> str:
     """
     found = [name for name in precision_named(precision).schemes if name in target.schemes]
     if not found:
-        choices = ", ".join(offered(target))
-        raise InputError(f"target {target.name} has no {precision}: choose {choices}")
+        names = ", ".join(offered(target))
+        raise InputError(f"--precision: target {target.name} has no {precision}. Choose {names}.")
     return found[0]

@@ -103,10 +103,10 @@ TARGETS = _targets()
 
 
 def target_named(name: str | Target) -> Target:
-    """Look a target up; a Target is its own answer. Raises InputError that lists the choices."""
+    """The target of that name, or `name` itself. Raises InputError that lists the choices."""
     if isinstance(name, Target):
         return name
     try:
         return TARGETS[name]
     except KeyError:
-        raise InputError(f"unknown target {name!r}: choose {', '.join(TARGETS)}") from None
+        raise InputError(f"--target: unknown target {name!r}. Choose {', '.join(TARGETS)}.") from None

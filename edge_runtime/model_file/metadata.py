@@ -70,8 +70,8 @@ class Metadata:
     """Where the weights come from: SHA-256 of the full model, data set name and digest."""
     tools: dict[str, str] = field(default_factory=dict)
     """Versions of the programs that made the file."""
-    choices: tuple[str, ...] = ()
-    """Sentences: what had to change to suit the target, and its cost in accuracy."""
+    notes: tuple[str, ...] = ()
+    """Sentences: what had to change to suit the target, its cost in accuracy, and the recipe."""
     proof: dict[str, Any] | None = None
     """The parity report as a JSON object: see `parity`."""
     graph: str = UNROLLED
@@ -137,7 +137,7 @@ class Metadata:
             "flatbuffer": {"bytes": self.flatbuffer_bytes, "sha256": self.flatbuffer_sha256},
             "source": self.source,
             "tools": self.tools,
-            "choices": list(self.choices),
+            "choices": list(self.notes),
             "parity": self.proof,
             "probes": self.probe_fields,
             "shared_weights": self.shared_weights,
@@ -163,7 +163,7 @@ class Metadata:
             flatbuffer_sha256=text(record["flatbuffer"], "sha256"),
             source=text_by_name(record, "source"),
             tools=text_by_name(record, "tools"),
-            choices=texts(record, "choices") if "choices" in record else (),
+            notes=texts(record, "choices") if "choices" in record else (),
             proof=None if record["parity"] is None else mapping(record, "parity"),
             # Files older than probes lack the key.
             probe_fields=None if record.get("probes") is None else mapping(record, "probes"),

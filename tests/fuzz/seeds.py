@@ -84,7 +84,7 @@ def _write(
         normalization=normalization,
         source={"model_sha256": "0" * 64, "dataset": "random"},
         tools={"edge-rnn": "0"},
-        choices=("a sentence",),
+        notes=("a sentence",),
         parity=_report(precision, len(flatbuffer), steps if graph == STEP else 0),
     )
     plain = folder / f"{name}{PLAIN_SUFFIX}"

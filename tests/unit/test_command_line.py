@@ -170,35 +170,59 @@ def test_bytes_that_are_no_text_are_a_bad_line(model):
         (["predict", "MODEL", "-", "--engine", "coral"], "unknown engine 'coral'"),
         (["predict", "MODEL", "-", "--top", "0"], "--top is 0: expected at least 1"),
         (["convert", "no-run"], "no-run: not a run directory. Expected run.json"),
-        (["convert", "no-run", "--precision", "int7"], "unknown precision 'int7'"),
-        (["convert", "no-run", "--target", "coral"], "unknown target 'coral'"),
-        (["convert", "no-run", "--min-agreement", "99"], "--min-agreement is 99.0: expected 0 to 1"),
-        (["convert", "no-run", "--calibration-samples", "0"], "--calibration-samples is 0"),
-        (["convert", "no-run", "--calibration-seed", "-1"], "--calibration-seed is -1"),
+        (
+            ["convert", "no-run", "--precision", "int7"],
+            "--precision: cannot be 'int7'. Choose float32, float16, dynamic",
+        ),
+        (
+            ["convert", "no-run", "--target", "coral"],
+            "--target: cannot be 'coral'. Choose any, tflite-runtime-2.14",
+        ),
+        (
+            ["convert", "no-run", "--min-agreement", "99"],
+            "--min-agreement: expected 0 to 1, found 99.0.",
+        ),
+        (
+            ["convert", "no-run", "--calibration-samples", "0"],
+            "--calibration-samples: expected at least 1, found 0.",
+        ),
+        (
+            ["convert", "no-run", "--calibration-seed", "-1"],
+            "--calibration-seed: expected at least 0, found -1.",
+        ),
         (
             ["convert", "no-run", "--parity-windows", "3"],
-            "--parity-windows is 3: expected at least",
+            "--parity-windows: expected at least 1000, found 3.",
         ),
-        (["convert", "no-run", "--max-logit-difference", "nan"], "--max-logit-difference is nan"),
-        (["train", "--out", "r", "--learning-rate", "inf"], "--learning-rate is inf"),
+        (
+            ["convert", "no-run", "--max-logit-difference", "nan"],
+            "--max-logit-difference: expected at least 0, found nan.",
+        ),
+        (
+            ["train", "--out", "r", "--learning-rate", "inf"],
+            "--learning-rate: expected a number above 0, found inf.",
+        ),
         (
             ["train", "--out", "r", "--data", "digits", "--validation-fraction", "0.9999"],
-            "no training window",
+            "leaves no training window",
         ),
         (["predict", "MODEL", "-", "--invert"], "--invert"),
         (["predict", "MODEL", "-", "--index", "1"], "--index"),
         (["evaluate", "no-run"], "no-run: not a run directory"),
         (["train", "--out", "r", "--data", "cifar"], "cifar: not a data set"),
-        (["train", "--out", "r", "--preset", "best"], "unknown preset 'best': choose default"),
-        (["train", "--out", "r", "--units", "0"], "--units is 0: expected at least 1"),
-        (["train", "--out", "r", "--learning-rate", "0"], "--learning-rate is 0.0"),
+        (["train", "--out", "r", "--preset", "best"], "--preset: cannot be 'best'. Choose default"),
+        (["train", "--out", "r", "--units", "0"], "--units: expected at least 1, found 0."),
+        (
+            ["train", "--out", "r", "--learning-rate", "0"],
+            "--learning-rate: expected a number above 0, found 0.0.",
+        ),
         (
             ["train", "--out", "r", "--data", "mnist", "--data-dir", "."],
             "MNIST's four files are not there",
         ),
-        (["train", "--out", ".", "--data", "digits"], "exists and is no run directory"),
+        (["train", "--out", ".", "--data", "digits"], "exists and is not a run directory."),
         (["train", "--out", "something/run", "--data", "digits"], "something"),
-        (["convert", "no-run", "--out", "."], ".: is a folder: --out names the file to write"),
+        (["convert", "no-run", "--out", "."], ".: is a folder. --out names the file to write."),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(model, tmp_path, arguments, message):

@@ -54,23 +54,27 @@ def test_the_last_rule_that_matches_wins(tmp_path):
     [
         ("[[range]]\ntensors = 'sig*'\nlow = 0\nhigh = 1\n", "int8", "fixed by the TFLite format"),
         ("[[range]]\ntensors = 'nothing*'\nlow = 0\nhigh = 1\n", "int8", "matches no tensor"),
-        ("[[range]]\ntensors = 'c*'\nlow = 1\nhigh = 0\n", "int8", "expected low < high"),
-        ("[[range]]\ntensors = 'c*'\nlow = nan\nhigh = 0\n", "int8", "expected low < high"),
-        ("[[range]]\ntensors = 'c*'\nlow = 0\nhigh = inf\n", "int8", "expected two finite numbers"),
+        ("[[range]]\ntensors = 'c*'\nlow = 1\nhigh = 0\n", "int8", "Expected low < high"),
+        ("[[range]]\ntensors = 'c*'\nlow = nan\nhigh = 0\n", "int8", "Expected low < high"),
+        ("[[range]]\ntensors = 'c*'\nlow = 0\nhigh = inf\n", "int8", "needs two finite numbers"),
         ("[[range]]\ntensors = 'c*'\nlow = 0\n", "int8", "lacks high"),
-        ("[[range]]\ntensors = 'c*'\nlow = 0\nhigh = 1\n", "dynamic", "goes with the precisions int8"),
+        ("[[range]]\ntensors = 'c*'\nlow = 0\nhigh = 1\n", "dynamic", "goes with int8 and mixed only"),
         ("[[weights]]\ntensors = 'd*'\nprecision = 'int8'\n", "int8", "goes with float activations"),
-        ("[[weights]]\ntensors = 'd*'\nprecision = 'int2'\n", "dynamic", "choose float32, float16"),
+        ("[[weights]]\ntensors = 'd*'\nprecision = 'int2'\n", "dynamic", "Choose float32, float16"),
         ("[[weights]]\ntensors = 'd*'\nprecision = 'int4'\n", "dynamic", "target any"),
-        ("[[weight]]\ntensors = 'd*'\n", "dynamic", "unknown key 'weight': choose precision, range"),
+        (
+            "[[weight]]\ntensors = 'd*'\n",
+            "dynamic",
+            "has the unknown key 'weight'. Choose precision, range",
+        ),
         ("precision = 'int3'\n", "int8", "unknown precision 'int3'"),
         ("precision = int8\n", "int8", "not TOML"),
-        ("range = 3\n", "int8", "range is 3"),
+        ("range = 3\n", "int8", "range has the wrong type (3)"),
         ("range = [3]\n", "int8", "expected a table"),
     ],
 )
 def test_a_broken_recipe_is_refused_with_its_name(tmp_path, text, precision, words):
-    with pytest.raises(InputError, match="recipe.toml|unknown precision") as caught:
+    with pytest.raises(InputError, match="recipe.toml: ") as caught:
         lowered(tmp_path, text, precision)
     assert words in str(caught.value)
 

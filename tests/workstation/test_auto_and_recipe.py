@@ -7,12 +7,17 @@ import re
 import numpy as np
 
 from convert.auto_precision import judge_and_proof
-from convert.source_model.source_model import Source
+from convert.compiler import compile
+from convert.compiler.float_graph.unroll import unroll
+from convert.options import ConversionOptions
+from convert.pipeline import convert_source, try_source
+from convert.source_model.source_model import SourceModel
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.model_file.read_file import read_model
+from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.runs.run_directory import LabelledWindows
 from tests.support.commands import OFFERED, edge_rnn, succeed
-from tests.support.networks import random_network
+from tests.support.networks import random_network, random_windows
 
 NOT_NORMALIZED = Normalization((0.0,), (1.0,), "float32")
 
@@ -51,13 +56,34 @@ def test_what_chooses_proves_nothing(digits_run):
 def test_a_users_windows_are_halved_between_choice_and_proof():
     windows = np.arange(11)
     logits = np.eye(11, dtype=np.float32)
-    source = Source(
+    source = SourceModel(
         random_network(), (), NOT_NORMALIZED, None, LabelledWindows(windows, windows), "", logits, {}, {}
     )
     judge, proof = judge_and_proof(source)
     assert sorted([*judge.held_out.x, *proof.held_out.x]) == list(windows)
     np.testing.assert_array_equal(judge.logits.argmax(axis=1), judge.held_out.x)
     np.testing.assert_array_equal(proof.logits.argmax(axis=1), proof.held_out.x)
+
+
+def test_only_a_written_file_pays_for_the_cost_of_its_scheme(monkeypatch, tmp_path):
+    network = random_network()
+    windows = random_windows(network)
+    logits = run(unroll(network), windows)
+    held_out = LabelledWindows(windows, logits.argmax(axis=1))
+    source = SourceModel(
+        network, ("a", "b", "c", "d"), NOT_NORMALIZED, windows, held_out, "random", logits, {}, {}
+    )
+    lowered = []
+    check = compile.check_network
+    monkeypatch.setattr(compile, "check_network", lambda item: lowered.append(check(item)))
+    options = ConversionOptions(min_agreement=0.5)
+    _, report = try_source(source, precision="dynamic", options=options)
+    assert report
+    assert len(lowered) == 1
+    out = tmp_path / "m.tflite"
+    conversion = convert_source(source, out, precision="dynamic", options=options)
+    assert len(lowered) == 4  # the file, and once for each of the two schemes compared
+    assert "one scale per matrix" in conversion.notes[0]
 
 
 def test_a_recipe_sets_precision_and_ranges_and_is_named_in_the_file(digits_run, tmp_path):
@@ -71,7 +97,5 @@ def test_a_recipe_sets_precision_and_ranges_and_is_named_in_the_file(digits_run,
     printed = succeed(edge_rnn("convert", digits_run.path, "--recipe", recipe, "--out", out))
     _, metadata = read_model(out)
     assert metadata.precision == "int8"
-    assert any(
-        "recipe r.toml (SHA-256" in choice and "c* in -6 to 6" in choice for choice in metadata.choices
-    )
+    assert any("recipe r.toml (SHA-256" in note and "c* in -6 to 6" in note for note in metadata.notes)
     assert "recipe r.toml" in printed

@@ -43,7 +43,7 @@ def test_below_the_budget_exits_1_and_leaves_nothing(digits_run, tmp_path):
     result = edge_rnn("convert", digits_run.path, "--out", out, "--max-logit-difference", "1e-9")
     assert result.returncode == 1
     assert "FAILED" in result.stdout
-    assert "not written: the parity proof failed" in result.stdout
+    assert "not written, as the parity proof failed." in result.stdout
     assert "Traceback" not in result.stderr
     assert not list(tmp_path.iterdir())
 

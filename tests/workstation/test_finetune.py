@@ -118,22 +118,28 @@ def test_a_recipe_that_would_not_be_followed_is_refused(finetuned, tmp_path):
     recipe.write_text('[[range]]\ntensors = "c*"\nlow = -4.0\nhigh = 4.0\n', "utf-8")
     result = edge_rnn("convert", path, "--precision", precision, "--recipe", recipe)
     assert result.returncode == 2
-    assert f"{recipe}: the scales of a fine-tuned run are fixed: leave out" in result.stderr
+    assert f"{recipe}: the scales of a fine-tuned run are fixed. Leave out" in result.stderr
     result = edge_rnn("convert", path, "--write-graph", tmp_path / "g.npz", "--recipe", recipe)
     assert result.returncode == 2
-    assert "--recipe has no meaning with --write-graph" in result.stderr
+    assert "--recipe: has no meaning with --write-graph." in result.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--finetune", "RUN", "--precision", "float16"), "cannot be fine-tuned: choose int8 or mixed"),
+        (
+            ("--finetune", "RUN", "--precision", "float16"),
+            "--precision: cannot be 'float16'. Choose int8, mixed.",
+        ),
         (("--finetune", "nowhere"), "nowhere: not a run directory"),
-        (("--finetune", "RUN", "--units", "8"), "--units has no meaning with --finetune"),
+        (
+            ("--finetune", "RUN", "--units", "8"),
+            "--units: has no meaning with --finetune. Leave one of them out.",
+        ),
         (("--finetune", "RUN", "--iterations", "0"), "--iterations is 0: expected at least 1"),
         (("--finetune", "RUN", "--learning-rate", "-1"), "expected a number above 0"),
         (("--finetune", "RUN", "--target", "coral"), "unknown target 'coral'"),
-        (("--precision", "int8"), "--precision is for --finetune RUN"),
+        (("--precision", "int8"), "--precision: goes with --finetune only."),
     ],
 )
 def test_bad_arguments_are_named_and_leave_nothing(digits_run, tmp_path, arguments, words):

@@ -72,8 +72,8 @@ def test_a_precision_that_the_target_lacks_is_refused_with_those_it_has(digits_r
     result = edge_rnn("convert", digits_run.path, *arguments)
     assert result.returncode == 2
     assert result.stderr == (
-        "Error: target tflite-runtime-2.14 has no int4: "
-        "choose float32, float16, dynamic, int16x8, mixed, int8\n"
+        "Error: --precision: target tflite-runtime-2.14 has no int4. "
+        "Choose float32, float16, dynamic, int16x8, mixed, int8.\n"
     )
     assert not out.exists()
 
@@ -81,7 +81,7 @@ def test_a_precision_that_the_target_lacks_is_refused_with_those_it_has(digits_r
 def test_unknown_target_lists_the_choices(digits_run):
     result = edge_rnn("convert", digits_run.path, "--target", "litert-9")
     assert result.returncode == 2
-    assert f"unknown target 'litert-9': choose {', '.join(TARGETS)}" in result.stderr
+    assert f"--target: cannot be 'litert-9'. Choose {', '.join(TARGETS)}." in result.stderr
 
 
 def test_dynamic_has_a_scale_per_row_where_the_target_loads_it(digits_run, no_environments, tmp_path):
@@ -92,7 +92,7 @@ def test_dynamic_has_a_scale_per_row_where_the_target_loads_it(digits_run, no_en
     printed = succeed(edge_rnn("convert", digits_run.path, *arguments, env=no_environments))
     units = digits_run.network.layers[0].units
     assert scales_of_matrices(out) == {3 * units, units, 10}  # gates, new state, logits
-    assert read_model(out)[1].choices == ()
+    assert read_model(out)[1].notes == ()
     assert "one scale per matrix" not in printed
 
 
@@ -100,7 +100,7 @@ def test_choice_for_any_target_and_its_cost_are_printed_and_stored(digits_run, t
     out = tmp_path / "m.tflite"
     printed = succeed(edge_rnn("convert", digits_run.path, "--precision", "dynamic", "--out", out))
     assert scales_of_matrices(out) == {1}
-    (choice,) = read_model(out)[1].choices
+    (choice,) = read_model(out)[1].notes
     assert choice in printed
     assert choice.startswith(
         "dynamic: one scale per matrix, as tflite-runtime-2.14 does not load one scale per row "
@@ -159,7 +159,7 @@ def test_require_engine_leaves_no_file_that_is_not_proven(digits_run, no_environ
     arguments = ("--precision", "float32", "--require-engine", "--out", out)
     result = edge_rnn("convert", digits_run.path, *arguments, env=no_environments)
     assert result.returncode == 1
-    refusal = f"{out}: not written: not proven on {', '.join(missing)} (--require-engine)"
+    refusal = f"{out}: not written, as it is not proven on {', '.join(missing)} (--require-engine)."
     assert refusal in result.stdout
     assert "Traceback" not in result.stderr
     assert list(folder.iterdir()) == []
@@ -178,7 +178,7 @@ def test_prove_makes_an_environment_and_proves_there(digits_run, no_environments
         pytest.skip(result.stderr.strip())
     printed = succeed(result)
     environment = tmp_path / "cache" / "engines" / "litert-1.4"
-    assert f"making {environment} for the proof on litert-1.4" in result.stderr
+    assert f"Making {environment} for the proof on litert-1.4" in result.stderr
     assert "Not proven on: none" in printed
     parity = read_model(out)[1].parity
     (proof,) = (item for item in parity.engines if item.required)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import pty
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -89,21 +94,60 @@ def test_diverged_training_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_progress_bar_shows_loss_and_accuracy(tmp_path):
-    arguments = ("train", "--data", "digits", "--iterations", 20, "--units", 8, "--out", tmp_path / "r")
-    printed = succeed(edge_rnn(*arguments))
-    assert "accuracy:" in printed
-    assert "loss:" in printed
-    quiet = succeed(edge_rnn(*arguments, "--overwrite", "--quiet"))
-    assert len(quiet) < len(printed)
+def test_a_pipe_gets_one_line_for_each_report(tmp_path):
+    arguments = ("train", "--data", "digits", "--iterations", 203, "--units", 8)
+    printed = succeed(edge_rnn(*arguments, "--out", tmp_path / "r"))
+    assert not set(printed) & {"\r", "\b", "\x1b"}
+    *reports, last = printed.splitlines()
+    assert [line.split(" iterations: ")[0].strip() for line in reports] == [
+        "101 of 203",
+        "202 of 203",
+        "203 of 203",
+    ]
+    assert all("loss: " in line and "validation accuracy: " in line for line in reports)
+    assert "test accuracy" in last
+
+
+def test_a_terminal_gets_a_progress_bar_unless_quiet(tmp_path):
+    arguments = ("--data", "digits", "--iterations", 20, "--units", 8, "--out", tmp_path / "r")
+    bar = on_a_terminal("train", *arguments)
+    assert "accuracy:" in bar
+    assert "loss:" in bar
+    assert "\b" in bar or "\r\x1b" in bar
+    quiet = on_a_terminal("train", *arguments, "--overwrite", "--quiet")
+    assert len(quiet.splitlines()) == 2
     assert "accuracy:" in quiet
+
+
+def on_a_terminal(*arguments: object) -> str:
+    """What the command prints where standard output is a terminal."""
+    ours, its = pty.openpty()
+    with subprocess.Popen(
+        [str(Path(sys.executable).with_name("edge-rnn")), *map(str, arguments)],
+        stdout=its,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        os.close(its)
+        printed = b""
+        while chunk := read_or_end(ours):
+            printed += chunk
+    os.close(ours)
+    assert process.returncode == 0
+    return printed.decode()
+
+
+def read_or_end(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # Linux says so when the other end is closed
+        return b""
 
 
 def test_a_run_is_replaced_only_when_asked(digits_run):
     before = (digits_run.path / "run.json").read_bytes()
     result = edge_rnn("train", "--data", "digits", "--out", digits_run.path)
     assert result.returncode == 2
-    assert "holds a run already: choose another --out, or pass --overwrite" in result.stderr
+    assert "already holds a run. Choose another --out, or pass --overwrite." in result.stderr
     assert (digits_run.path / "run.json").read_bytes() == before
 
 

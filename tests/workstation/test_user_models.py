@@ -175,8 +175,11 @@ def test_what_cannot_be_converted_is_refused_in_a_sentence(said, case):
         (("{model}",), "--data is missing"),
         (("{model}", "--data", "{folder}/none.npz"), "none.npz"),
         (("{model}", "--data", "{model}"), "mine.keras"),
-        (("{folder}/x.npz", "--data", "{folder}/x.npz"), "not known by its name"),
-        (("{folder}", "--data", "{folder}/x.npz"), "leave out --data"),
+        (
+            ("{folder}/x.npz", "--data", "{folder}/x.npz"),
+            "cannot tell the model format from the file name",
+        ),
+        (("{folder}", "--data", "{folder}/x.npz"), "Leave out --data"),
         (("{model}", "--data", "{folder}/x.npz", "--labels", "a,b"), "label"),
     ],
 )

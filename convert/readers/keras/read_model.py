@@ -74,6 +74,10 @@ class KerasReading:
 def network_from_keras(model: Any) -> Network:
     """Read a built Keras model, Sequential or functional, with input `[None, steps, features]`.
 
+        from convert import compile_network, network_from_keras
+
+        data = compile_network(network_from_keras(model), windows, precision="float32")
+
     The network ends with the logits: a softmax at the end is left out. Raises DataError naming the
     layer or setting that is not supported, and what is.
     """

@@ -1,4 +1,4 @@
-"""A user's own Keras model, a file or an object -> Source."""
+"""A user's own Keras model, a file or an object -> SourceModel."""
 
 from __future__ import annotations
 
@@ -9,27 +9,26 @@ from typing import Any
 
 import numpy as np
 
-from convert.readers.keras.read_model import read_keras
+from convert.readers.keras.read_model import KerasReading, read_keras
+from convert.readers.read_options import ReadOptions
 from convert.readers.tensorflow.full_models import load_full_model, tensorflow_version
-from convert.readers.user_data import DataSource
 from convert.readers.user_source import user_source
-from convert.source_model.source_model import Source
+from convert.source_model.source_model import SourceModel
 from edge_runtime.errors import DataError
 from edge_runtime.runs.run_directory import file_sha256
 
 
-def keras_source(model: Any, data: DataSource, **options: Any) -> Source:
+def keras_source(model: Any, options: ReadOptions) -> SourceModel:
     """Read a `.keras` or `.h5` file, or a built Keras model (of Keras 3 or tf_keras).
 
-    `data` and `options` as in `user_source`. Raises DataError for a file or a model that cannot be
+    Raises DataError for a file or a model that cannot be
     converted, and what `user_source` raises.
     """
     if not isinstance(model, (str, Path)):
         reading = read_keras(model)
         origin = {"model": str(model.name), "model_sha256": _weights_sha256(model)}
-        return user_source(
-            reading.network, reading.logits, data, origin=origin, tools=_versions(model), **options
-        )
+        tools = _versions(model)
+        return _source(reading, options, origin, tools)
     loaded = load_full_model(model)
     tools = {"tensorflow": tensorflow_version(), **_versions(loaded)}
     origin = {"model": Path(model).name, "model_sha256": file_sha256(Path(model))}
@@ -37,7 +36,15 @@ def keras_source(model: Any, data: DataSource, **options: Any) -> Source:
         reading = read_keras(loaded)
     except DataError as error:
         raise DataError(f"{model}: {error}") from None
-    return user_source(reading.network, reading.logits, data, origin=origin, tools=tools, **options)
+    return _source(reading, options, origin, tools)
+
+
+def _source(
+    reading: KerasReading, options: ReadOptions, origin: dict[str, str], tools: dict[str, str]
+) -> SourceModel:
+    return user_source(
+        reading.network, reading.logits, options.windows(), options, origin=origin, tools=tools
+    )
 
 
 def _weights_sha256(model: Any) -> str:

@@ -1,35 +1,31 @@
-"""A user's ONNX model -> Source."""
+"""A user's ONNX model -> SourceModel."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convert.readers.onnx.file import read_onnx, tool_versions
 from convert.readers.onnx.read_model import network_from_onnx
-from convert.readers.user_data import DataSource, read_user_data
+from convert.readers.read_options import ReadOptions
 from convert.readers.user_source import user_source
-from convert.source_model.source_model import Source
+from convert.source_model.source_model import SourceModel
 from edge_runtime.errors import DataError
 from edge_runtime.runs.run_directory import file_sha256
 
 
-def onnx_source(
-    path: str | Path, data: DataSource, *, onnx_output: str | None = None, **options: Any
-) -> Source:
-    """Read an ONNX model; steps that it leaves open are those of `data`.
+def onnx_source(path: str | Path, options: ReadOptions) -> SourceModel:
+    """Read an ONNX model. Steps that it leaves open are those of `options.data`.
 
-    `onnx_output` names the output with the logits where the model has several. The full model's logits
-    are ONNX Runtime's, or the onnx library's own where that is not installed. `data` and `options` as
-    in `user_source`. Raises DataError, naming the node, for a model that cannot be converted,
+    The full model's logits are ONNX Runtime's, or the onnx library's own where that is not installed.
+    Raises DataError, naming the node, for a model that cannot be converted,
     MissingExtraError without onnx, and what `user_source` raises.
     """
-    windows = read_user_data(data)
+    windows = options.windows()
     file = read_onnx(path)
-    reading = network_from_onnx(file, *windows.window_shape, output=onnx_output)
+    reading = network_from_onnx(file, *windows.window_shape, output=options.onnx_output)
 
     def logits(raw: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
@@ -42,7 +38,7 @@ def onnx_source(
         reading.network,
         logits,
         windows,
+        options,
         origin={"model": Path(path).name, "model_sha256": file_sha256(Path(path))},
         tools=tool_versions(),
-        **options,
     )

@@ -1,41 +1,37 @@
-"""A user's PyTorch state dict -> Source."""
+"""A user's PyTorch state dict -> SourceModel."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from convert.readers.read_options import ReadOptions
 from convert.readers.torch.full_model import load_state, torch_logits, torch_version
-from convert.readers.torch.state_dict import modules_of, network_from_torch
-from convert.readers.user_data import DataSource, read_user_data
+from convert.readers.torch.state_dict import LAST, modules_of, network_from_torch
 from convert.readers.user_source import user_source
-from convert.source_model.source_model import Source
+from convert.source_model.source_model import SourceModel
 from edge_runtime.errors import DataError
 from edge_runtime.runs.run_directory import file_sha256
 
 
-def torch_source(
-    path: str | Path, data: DataSource, *, torch_last: str = "output", **options: Any
-) -> Source:
-    """Read a state dict of recurrent modules and one nn.Linear; the steps are those of `data`.
+def torch_source(path: str | Path, options: ReadOptions) -> SourceModel:
+    """Read a state dict of recurrent modules and one nn.Linear. The steps are those of `options.data`.
 
-    `torch_last` is one of from_torch.LAST and matters where the last recurrent module is bidirectional.
-    `data` and `options` as in `user_source`. Raises DataError, naming the module, for a state dict that
+    Raises DataError, naming the module, for a state dict that
     cannot be converted, MissingExtraError without PyTorch, and what `user_source` raises.
     """
-    windows = read_user_data(data)
+    windows, last = options.windows(), options.torch_last or LAST[0]
     state = load_state(path)
     try:
         modules = modules_of(state)
-        network = network_from_torch(modules, windows.window_shape[0], torch_last)
+        network = network_from_torch(modules, windows.window_shape[0], last)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     return user_source(
         network,
-        partial(torch_logits, modules, torch_last),
+        partial(torch_logits, modules, last),
         windows,
+        options,
         origin={"model": Path(path).name, "model_sha256": file_sha256(Path(path))},
         tools={"torch": torch_version()},
-        **options,
     )

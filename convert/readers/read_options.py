@@ -1,0 +1,60 @@
+"""What is read: the kind of model, its windows, and how many of them are used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convert.readers.user_data import DataSource, UserData, checked_labels, read_user_data
+from edge_runtime.errors import InputError
+from edge_runtime.model_file.parity_report import FEW_WINDOWS
+
+CALIBRATION_SAMPLES = 500
+PARITY_WINDOWS = 10_000
+
+MISSING_DATA = (
+    "--data is missing. Name an .npz file with windows x [N, steps, features] as the model takes them, "
+    "and their classes y [N]."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ReadOptions:
+    """How a source model is read.
+
+    Raises InputError for a value out of range, and DataError for labels that cannot stand in a file.
+    """
+
+    kind: str | None = None
+    """The model's format, one of open_source.READERS. None: a run directory, or by the file's name."""
+    data: DataSource | None = None
+    """The windows for a user's own model (readers.user_data); a run directory has its own."""
+    labels: tuple[str, ...] = ()
+    """The names of a user's own classes. Empty: those in `data`, or "0", "1" and so on."""
+    onnx_output: str | None = None
+    """ONNX only: the name of the output with the logits, where the model has several outputs."""
+    torch_last: str | None = None
+    """PyTorch only: one of state_dict.LAST, for a bidirectional last module. None: "output"."""
+    forget_bias: float | None = None
+    """TensorFlow 1 only: the forget bias that BasicLSTMCell adds at run time. None: 1, its default."""
+    calibration_samples: int = CALIBRATION_SAMPLES
+    """The number of calibration windows, a stratified sample of the training windows."""
+    calibration_seed: int = 0
+    """Chooses the calibration windows."""
+    parity_windows: int = PARITY_WINDOWS
+    """The largest number of held-out windows that the proof compares."""
+
+    def __post_init__(self) -> None:
+        for option, value, least in (
+            ("calibration-samples", self.calibration_samples, 1),
+            ("calibration-seed", self.calibration_seed, 0),
+            ("parity-windows", self.parity_windows, FEW_WINDOWS),
+        ):
+            if value < least:
+                raise InputError(f"--{option}: expected at least {least}, found {value}.")
+        checked_labels(list(self.labels), "--labels")
+
+    def windows(self) -> UserData:
+        """`data`, read and checked. Raises InputError without data, and what `read_user_data` raises."""
+        if self.data is None:
+            raise InputError(MISSING_DATA)
+        return read_user_data(self.data)
