@@ -85,12 +85,16 @@ class Ending:
 
 
 def run_command(
-    command: Sequence[str], *, seconds: float | None = None, env: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    seconds: float | None = None,
+    env: Mapping[str, str] | None = None,
+    folder: str | Path | None = None,
 ) -> Ending:
     """Run a command to its end with nothing on standard input, and stop it after `seconds`.
 
-    `env`: its environment variables; default: those of this process. Raises OSError when it cannot be
-    started.
+    `env`: its environment variables, `folder`: its working directory; default: those of this process.
+    Raises OSError when it cannot be started.
     """
     try:
         result = subprocess.run(
@@ -99,6 +103,7 @@ def run_command(
             capture_output=True,
             timeout=seconds,
             env=env,
+            cwd=folder,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
