@@ -24,7 +24,7 @@ from convert.source_model.network import Dense, Lstm, Network  # noqa: E402
 from convert.source_model.source_model import Source  # noqa: E402
 from edge_runtime.model_file.normalization import Normalization  # noqa: E402
 from edge_runtime.numpy_engine.interpret import run  # noqa: E402
-from edge_runtime.runs.run_directory import LabelledWindows  # noqa: E402
+from edge_runtime.runs.labelled_windows import LabelledWindows  # noqa: E402
 
 FILE = ROOT / "edge_runtime" / "doctor" / "trial.tflite"
 STEPS, FEATURES, UNITS, CLASSES = 2, 3, 4, 2

@@ -15,7 +15,7 @@ from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.inputs.idx import read_idx
 from edge_runtime.inputs.read_windows import looks_like_idx
 from edge_runtime.model_file.normalization import Normalization
-from edge_runtime.runs.run_directory import LabelledWindows
+from edge_runtime.runs.labelled_windows import LabelledWindows
 from train.mnist import find_mnist
 
 TEST_FRACTION = 0.2

@@ -20,7 +20,8 @@ from edge_runtime.errors import DataError
 from edge_runtime.host.optional_packages import needs_extra, quiet_stderr
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs import run_directory
-from edge_runtime.runs.run_directory import LabelledWindows, RunRecord
+from edge_runtime.runs.labelled_windows import LabelledWindows
+from edge_runtime.runs.run_directory import RunRecord
 from train.datasets import Dataset, load_dataset
 from train.hyperparameters import Hyperparameters
 from train.hyperparameters import preset as preset_named

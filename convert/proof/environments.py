@@ -167,7 +167,7 @@ def _install_command(folder: Path, requirements: Sequence[str]) -> list[str]:
 
 
 def _run(command: list[str], environment: Path) -> None:
-    """Run it above `environment`, as uv takes settings from the pyproject.toml of the working directory."""
+    """Run it in the folder above `environment`: uv reads the pyproject.toml of its working directory."""
     above = environment.absolute().parent
     above.mkdir(parents=True, exist_ok=True)
     try:
@@ -176,9 +176,8 @@ def _run(command: list[str], environment: Path) -> None:
     except OSError as error:
         failure = reason(error)
     if failure:
-        raise EngineError(
-            f"{environment}: the environment cannot be made. {shlex.join(command)} failed with {failure!r}."
-        )
+        command_line = shlex.join(command)
+        raise EngineError(f"{environment}: cannot make the environment. {command_line} failed: {failure}")
 
 
 def _requirements(engine: Engine) -> list[str]:

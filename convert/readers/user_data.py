@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError
-from edge_runtime.runs.run_directory import LabelledWindows
+from edge_runtime.runs.labelled_windows import LabelledWindows
 
 Arrays = dict[str, NDArray[Any]]
 DataSource = Union[str, Path, Mapping[str, Any], "UserData"]

@@ -19,7 +19,8 @@ from edge_runtime.errors import InputError
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.model_file.parity_report import FEW_WINDOWS
 from edge_runtime.runs.graph_record import GraphRecord
-from edge_runtime.runs.run_directory import LabelledWindows, Run
+from edge_runtime.runs.labelled_windows import LabelledWindows
+from edge_runtime.runs.run_directory import Run
 
 CALIBRATION_SAMPLES = 500
 PARITY_WINDOWS = 10_000

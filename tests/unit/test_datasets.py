@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.errors import DataError
-from edge_runtime.runs.run_directory import LabelledWindows
+from edge_runtime.runs.labelled_windows import LabelledWindows
 from tests.runtime.test_windows import idx_bytes
 from train.datasets import load_dataset
 from train.mnist import download_mnist, find_mnist

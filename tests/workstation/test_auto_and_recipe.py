@@ -10,7 +10,7 @@ from convert.auto_precision import judge_and_proof
 from convert.source_model.source_model import Source
 from edge_runtime.model_file.metadata import read_model
 from edge_runtime.model_file.normalization import Normalization
-from edge_runtime.runs.run_directory import LabelledWindows
+from edge_runtime.runs.labelled_windows import LabelledWindows
 from tests.support.commands import OFFERED, edge_rnn, succeed
 from tests.support.networks import random_network
 
