@@ -176,8 +176,7 @@ def _run(command: list[str], environment: Path) -> None:
     except OSError as error:
         failure = reason(error)
     if failure:
-        command_line = shlex.join(command)
-        raise EngineError(f"{environment}: cannot make the environment. {command_line} failed: {failure}")
+        raise EngineError(f"{environment}: not made, as {shlex.join(command)} failed. {failure}")
 
 
 def _requirements(engine: Engine) -> list[str]:

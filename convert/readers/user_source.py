@@ -9,7 +9,7 @@ from typing import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.readers.user_data import DataSource, UserData, checked_labels, read_user_data
+from convert.readers.user_data import DataSource, UserData, read_user_data
 from convert.source_model.network import Network
 from convert.source_model.source_model import (
     CALIBRATION_SAMPLES,
@@ -21,6 +21,7 @@ from convert.source_model.source_model import (
 from edge_runtime.errors import DataError, InputError
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs.labelled_windows import LabelledWindows
+from edge_runtime.runs.npz_windows import checked_labels
 
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """The full model: float32 windows `[N, steps, features]` to logits `[N, classes]`."""
@@ -104,7 +105,7 @@ def _check_classes(windows: UserData, classes: int) -> None:
 
 
 def _labels(given: Sequence[str], windows: UserData, classes: int) -> tuple[str, ...]:
-    labels = checked_labels(list(given), "--labels") if given else windows.labels
+    labels = checked_labels(given, "--labels") if given else windows.labels
     if not labels:
         return tuple(str(index) for index in range(classes))
     if len(labels) != classes:

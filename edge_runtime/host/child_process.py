@@ -30,8 +30,8 @@ def module_command(module: str, *arguments: str) -> list[str]:
 def foreign_command(python: str | Path, folder: str | Path, module: str, *arguments: str) -> list[str]:
     """The command that runs `module`, which lies in `folder`, with the packages of another `python`.
 
-    Like `module_command`, but the child looks into `folder` first and then where that Python does when it
-    is isolated (`-I`): neither into the working directory nor where PYTHONPATH says.
+    Like `module_command`, but the child looks into `folder` first and then where that Python looks when
+    it is isolated (`-I`), which is neither the working directory nor what PYTHONPATH names.
     """
     return [str(python), "-I", "-c", _WITH_FOLDER, str(folder), module, *arguments]
 

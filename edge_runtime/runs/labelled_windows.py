@@ -26,8 +26,8 @@ class LabelledWindows:
     def stratified_sample(self, count: int, seed: int) -> LabelledWindows:
         """`count` windows, chosen by `seed`, with the classes in the same proportions as in all windows.
 
-        When `count` is at least their number, all windows in a seeded order. Any first part of the sample
-        is nearly stratified too, because the classes are interleaved.
+        When `count` is at least their number, all windows in a seeded order. Any first part of the
+        sample is nearly stratified too, because the classes are interleaved.
         """
         order = np.random.default_rng(seed).permutation(len(self.y))
         rank = np.empty(len(order))
