@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from convert.readers.onnx.file import Node, OnnxFile
 from convert.readers.onnx.tracing import PADDING, Positions, Traced, Unsupported
+from edge_runtime.errors import reason
 
 Array = NDArray[Any]
 Value = Union[Traced, Array, None]
@@ -44,8 +45,7 @@ def computed(file: OnnxFile, node: Node, given: list[Value]) -> list[Value]:
     try:
         return list(file.evaluate(node, arrays))
     except Exception as error:  # the reference implementation raises many kinds
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise Unsupported(f"cannot be computed: {reason}") from None
+        raise Unsupported(f"cannot be computed: {reason(error)}") from None
 
 
 def moved(file: OnnxFile, node: Node, given: list[Value]) -> list[Value]:

@@ -13,7 +13,7 @@ from convert.readers.onnx.read_model import network_from_onnx
 from convert.readers.user_data import DataSource, read_user_data
 from convert.readers.user_source import user_source
 from convert.source_model.source_model import Source
-from edge_runtime.errors import DataError
+from edge_runtime.errors import DataError, reason
 from edge_runtime.runs.run_directory import file_sha256
 
 
@@ -35,8 +35,7 @@ def onnx_source(
         try:
             return reading.evaluate(file, raw)
         except Exception as error:  # the engines raise many kinds
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise DataError(f"{path}: the model cannot be evaluated: {reason}") from None
+            raise DataError(f"{path}: the model cannot be evaluated: {reason(error)}") from None
 
     return user_source(
         reading.network,
