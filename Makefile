@@ -37,10 +37,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python scripts/write_cli.py --check
+	$(BIN)/python -m scripts.write_cli --check
 
 docs: $(VENV)/.dev
-	$(BIN)/python scripts/write_cli.py
+	$(BIN)/python -m scripts.write_cli
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
