@@ -1,6 +1,6 @@
 """Instructions per window on emulated Cortex-A53, A72 and A76: Raspberry Pi 3, 4 and 5.
 
-    python benchmarks/instructions.py runs/mnist [--windows 60]
+    python -m benchmarks.instructions runs/mnist [--windows 60]
 
 Prints Markdown. The candidates are those of latency.py that have aarch64 wheels; each runs in qemu's
 user mode in an aarch64 Debian with Python 3.11 (scripts/arm_root.py, made on first use), where a plugin
@@ -26,13 +26,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from interleaved import Candidate
-from latency import ORT_FLOAT32, ORT_INT8, our_candidates, peer_candidates
 
+from benchmarks.interleaved import Candidate
+from benchmarks.latency import ORT_FLOAT32, ORT_INT8, our_candidates, peer_candidates
 from convert.source_model.source_model import open_run
 from edge_runtime.errors import EdgeRnnError, EngineError
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from edge_runtime.host.child_process import run_command
 from scripts.arm_root import AARCH64, Machine, arm_machine
 
 HERE = Path(__file__).resolve().parent
@@ -95,14 +94,13 @@ def count(machine: Machine, plugin: Path, candidate: Candidate, folder: Path) ->
     marks, logits = folder / "marks.txt", folder / "logits.npy"
     command = ["setarch", "-R"]  # addresses at random would change hash tables, and so the count
     command += machine.command("-plugin", f"{plugin},out={marks}")
-    command += [str(HERE / "counted_child.py"), candidate.engine, str(candidate.file)]
+    command += ["-m", "benchmarks.counted_child", candidate.engine, str(candidate.file)]
     command += [str(folder / "windows.npy"), str(logits)]
     environment = machine.environment(HERE.parent)
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if result.returncode:
-        lines = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
-        return lines[-1].split(". ")[0]
-    ways, executed = result.stdout.split("\n")[:-1], [int(line) for line in marks.read_text().split()]
+    ending = run_command(command, env=environment, folder=HERE.parent)
+    if not ending:
+        return str(ending).split(". ")[0]
+    ways, executed = ending.output.split("\n")[:-1], [int(line) for line in marks.read_text().split()]
     runs = [end - start for start, end in zip(executed[::2], executed[1::2])]
     each = len(runs) // len(ways)
     medians = {

@@ -85,11 +85,6 @@ class Session:
         self._model, self._process, self._said = model, process, said
         self.facts = self._read()
 
-    @property
-    def process_id(self) -> int:
-        """The number under which Linux lists the process."""
-        return self._process.pid
-
     def ask(self, request: Request) -> Any:
         """The answer to a request, e.g. `{"ask": "latency", "seconds": 0.05}`."""
         assert self._process.stdin is not None
