@@ -54,6 +54,22 @@ def test_a_process_and_its_children_look_into_a_folder_that_pythonpath_names(tmp
         assert result.stdout.strip() == code_of_child
 
 
+def test_a_script_beside_such_files_starts_children_that_do_not_see_them(tmp_path):
+    """Python puts the folder of the script in front, wherever the script is started."""
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    (folder / "convert.py").write_text("raise ImportError('from the folder of the script')")
+    (folder / "child.py").write_text("")
+    (folder / "start.py").write_text(
+        "import sys; from edge_runtime.host.child_process import run_module; "
+        "print(run_module(sys.argv[1]))"
+    )
+    for module, said in (("child", "No module named child"), ("json.tool", "Expecting value")):
+        command = [sys.executable, folder / "start.py", module]
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert said in result.stdout
+
+
 def test_another_python_finds_what_it_is_given_and_its_own_packages(folder, tmp_path):
     (tmp_path / "home" / "given").mkdir(parents=True)
     (tmp_path / "home" / "given" / "__init__.py").touch()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 
 import pytest
@@ -12,7 +11,7 @@ from convert.proof.environments import environment_python, make_in
 from convert.targets.target import TARGETS
 from edge_runtime.errors import EngineError
 from edge_runtime.model_file.metadata import read_model
-from tests.support.commands import ENGINES, as_module, edge_rnn, shadowed, succeed
+from tests.support.commands import ENGINES, as_module, shadowed, succeed
 
 FINETUNING = ("--iterations", 2, "--batch-size", 8, "--quiet")
 
@@ -22,11 +21,10 @@ def folder(tmp_path):
     return shadowed(tmp_path / "shadowed")
 
 
-@pytest.mark.parametrize("start", [edge_rnn, as_module])
-def test_converting_proves_in_every_engine(start, digits_run, folder, tmp_path):
+def test_converting_proves_in_every_engine(digits_run, folder, tmp_path):
     out = tmp_path / "m.tflite"
     arguments = ("--precision", "int8", "--min-agreement", 0.9, "--out", out)
-    succeed(start("convert", digits_run.path, *arguments, cwd=folder))
+    succeed(as_module("convert", digits_run.path, *arguments, cwd=folder))
     parity = read_model(out)[1].parity
     assert {engine.engine for engine in parity.engines} == set(ENGINES)
     assert all(engine.failure is None for engine in parity.engines)
@@ -36,27 +34,6 @@ def test_fine_tuning_asks_the_converter(digits_run, folder, tmp_path):
     out = tmp_path / "run"
     succeed(as_module("train", "--finetune", digits_run.path, "--out", out, *FINETUNING, cwd=folder))
     assert (out / "finetuned.npz").is_file()
-
-
-def test_training_and_evaluating(folder, tmp_path):
-    out = tmp_path / "run"
-    arguments = ("--data", "digits", "--iterations", 1, "--units", 4, "--quiet", "--out", out)
-    succeed(as_module("train", *arguments, cwd=folder))
-    assert "accuracy" in succeed(as_module("evaluate", out, cwd=folder))
-
-
-def test_a_script_beside_a_convert_py_can_fine_tune(digits_run, folder, tmp_path):
-    """Python puts the folder of the script in front, wherever it is started."""
-    for name in set(os.listdir(folder)) - {"convert.py"}:
-        (folder / name).unlink()
-    script = folder / "tune.py"
-    script.write_text(
-        "import sys\nfrom train.finetune import Finetuning, finetune_run\n"
-        "finetune_run(*sys.argv[1:], settings=Finetuning(iterations=2, batch_size=8), quiet=True)\n"
-    )
-    command = [sys.executable, str(script), str(digits_run.path), str(tmp_path / "run")]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
 
 
 def test_environments_are_made_and_asked_without_a_look_into_it(folder, tmp_path, monkeypatch):
