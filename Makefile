@@ -40,11 +40,11 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python scripts/write_cli.py --check
+	$(BIN)/python -m scripts.write_cli --check
 	$(BIN)/mkdocs build --strict
 
 docs: $(VENV)/.dev
-	$(BIN)/python scripts/write_cli.py
+	$(BIN)/python -m scripts.write_cli
 	$(BIN)/mkdocs build --strict
 
 clean:

@@ -1,27 +1,28 @@
 """One runtime that predicts many windows, on request; throughput.py starts it.
 
-    python benchmarks/batch_child.py ENGINE MODEL WINDOWS.npy THREADS BATCH
+    python -m benchmarks.batch_child '{"engine": "onnxruntime", "model": "m.onnx", "windows": "w.npy",
+        "threads": 2, "batch": 64}'
 
-WINDOWS are raw, `[N, steps, features]`. For ours (an engine of edge_runtime, or ai-edge-litert with
-shared weights) THREADS are jobs, interpreters of one thread each, and all windows go into one predict();
-for ONNX Runtime they are its threads within an operator, and BATCH windows go into each call, normalized
-before. Prints JSON with the classes of all windows, and for ours with what Python's allocator had to
-give, at its peak, while the logits of all windows went into a buffer. Then for each line of standard
-input the seconds that all windows took.
+The windows are raw, `[N, steps, features]`. For ours (an engine of edge_runtime, or ai-edge-litert with
+shared weights) `threads` are jobs, interpreters of one thread each, and all windows go into one
+predict(). For ONNX Runtime they are its threads within an operator, and `batch` windows go into each
+call, normalized before. Says in a line of JSON the classes of all windows, and for ours what Python's
+allocator had to give, at its peak, while the logits of all windows went into a buffer. Then answers each
+{"ask": "time"} with the seconds that all windows took (edge_runtime.bench.child).
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 import tracemalloc
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import numpy as np
-from timed_child import SHARED
 
+from benchmarks.timed_child import SHARED
+from edge_runtime.bench.child import Opened, serve
 from edge_runtime.inference.classifier import Classifier
 from edge_runtime.inference.pool import ClassifierPool
 from edge_runtime.model_file.normalization import Normalization
@@ -32,21 +33,25 @@ PIXELS = Normalization((0.0,), (255.0,), "uint8")
 Run = Callable[[], np.ndarray]
 
 
-def main() -> None:
-    engine, model, file, threads, batch = sys.argv[1:]
-    windows = np.load(file)
+def opened(config: dict[str, Any]) -> Opened:
+    """Predict all windows once; each answer is the seconds that all of them took again."""
+    engine, model, threads = config["engine"], Path(config["model"]), config["threads"]
+    windows = np.load(config["windows"])
     peak = None
     if engine == ORT:
-        run = onnx_run(Path(model), PIXELS.apply(windows), int(threads), int(batch))
+        run = onnx_run(model, PIXELS.apply(windows), threads, config["batch"])
     else:
         options = {"engine": engine.split(",")[0], "shared_weights": engine == SHARED}
         peak = allocated(Classifier(model, **options), windows)
-        run = our_run(ClassifierPool(model, int(threads), **options), windows)
-    print(json.dumps({"classes": run().tolist(), "allocated": peak}), flush=True)
-    for _ in sys.stdin:
-        start = time.perf_counter()
-        run()
-        print(time.perf_counter() - start, flush=True)
+        run = our_run(ClassifierPool(model, threads, **options), windows)
+    return {"classes": run().tolist(), "allocated": peak}, {"time": lambda: seconds(run)}
+
+
+def seconds(run: Run) -> float:
+    """How long a run takes."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
 
 
 def our_run(pool: ClassifierPool, windows: np.ndarray) -> Run:
@@ -80,4 +85,4 @@ def onnx_run(model: Path, windows: np.ndarray, threads: int, batch: int) -> Run:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(serve(opened))

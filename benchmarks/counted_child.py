@@ -1,6 +1,6 @@
 """Runs a model under qemu and marks every run for the plugin; instructions.py starts it.
 
-    python counted_child.py ENGINE MODEL WINDOWS.npy LOGITS.npy
+    python -m benchmarks.counted_child ENGINE MODEL WINDOWS.npy LOGITS.npy
 
 Runs every window once in each way that the engine offers (timed_child.py), and prints the names of the
 ways. A getppid system call before and after each run is the mark. The
@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from timed_child import OPENERS, Way
 
-from edge_runtime.errors import EdgeRnnError
+from benchmarks.timed_child import OPENERS, Way
+from edge_runtime.errors import EdgeRnnError, reason
 
 WARM_UP = 5
 
@@ -27,7 +27,7 @@ def main() -> int:
     try:
         ways = OPENERS[engine](engine, Path(model), windows[0], False)
     except (EdgeRnnError, ImportError, RuntimeError) as error:
-        print(next(iter(str(error).splitlines()), type(error).__name__), file=sys.stderr)
+        print(reason(error), file=sys.stderr)
         return 2
     results = [marked(way, windows) for way in ways]
     np.save(logits_file, results)

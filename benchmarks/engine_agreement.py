@@ -1,6 +1,6 @@
 """How often the same file gets another class in another engine, as docs/internals/graph.md shows it.
 
-    python benchmarks/engine_agreement.py runs/mnist
+    python -m benchmarks.engine_agreement runs/mnist
 
 Converts a run to int8 and mixed, runs each file on the test split in every installed engine with its
 default and its reference kernels, and in numpy, and counts the windows whose classes differ: from the
@@ -10,8 +10,6 @@ full model, and between two of them. Prints Markdown; a minute and a half on two
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from convert.compiler.compile import lower
 from convert.model_file.flatbuffer import serialize
 from convert.options import ConversionOptions
 from convert.pipeline import convert_source
+from convert.proof.parity import engine_logits
 from convert.readers.run_directory import open_run
 from convert.source_model.source_model import SourceModel
 from edge_runtime.engines.engine import installed_engines
@@ -49,18 +48,18 @@ def main() -> None:
 def classes(source: SourceModel, precision: str, folder: Path) -> dict[str, np.ndarray]:
     """Where the classes come from -> the classes of all test windows."""
     graph = lower(source.network, source.calibration, precision=precision)
-    model, windows = folder / "model.tflite", folder / "windows.npy"
+    model = folder / "model.tflite"
     # The budget is not what is measured here: 0, so that the file is there in any case.
     convert_source(source, model, precision=precision, options=ConversionOptions(min_agreement=0.0))
     assert serialize(graph) == model.read_bytes()[: len(serialize(graph))]
-    np.save(windows, source.held_out.x)
     result = {
         "full model": source.logits.argmax(axis=1),
         "numpy": numpy_logits(source, graph).argmax(axis=1),
     }
     for engine in installed_engines():
         for kernels in KERNELS:
-            result[f"{engine}, {kernels}"] = worker(model, windows, engine, kernels).argmax(axis=1)
+            logits = engine_logits(model, source.held_out.x, engine=engine, kernels=kernels)
+            result[f"{engine}, {kernels}"] = logits.argmax(axis=1)
     return result
 
 
@@ -70,14 +69,6 @@ def numpy_logits(source: SourceModel, graph: Graph) -> np.ndarray:
     integers = graph.tensors[graph.input].encode(normalized)
     parts = [run(graph, integers[k : k + BATCH]) for k in range(0, len(integers), BATCH)]
     return graph.tensors[graph.output].decode(np.concatenate(parts))
-
-
-def worker(model: Path, windows: Path, engine: str, kernels: str) -> np.ndarray:
-    """Logits by an engine, in a process of its own."""
-    out = model.with_name("logits.npy")
-    command = [sys.executable, "-m", "edge_runtime.inference.worker", str(model), str(windows), str(out)]
-    subprocess.run([*command, "--engine", engine, "--kernels", kernels], check=True, capture_output=True)
-    return np.load(out)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Runs commands until each prints its first line, in interleaved rounds; footprint.py starts it.
 
-    echo '{"commands": {"bare": ["python", "bare.py"]}, "rounds": {"bare": 15}}' | python first_answer.py
+    echo '{"commands": {"bare": ["python", "bare.py"]}, "rounds": {"bare": 15}}' |
+        python -m benchmarks.first_answer
 
 Prints JSON: for each command, for each round, the milliseconds from its start to its first line, the
 line, and the peak of its memory in bytes. Every command runs once before it is measured, so that all

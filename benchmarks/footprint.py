@@ -1,6 +1,6 @@
 """What our runtime costs beside a bare interpreter, ONNX Runtime and TensorFlow.
 
-    python benchmarks/footprint.py runs/mnist [--cold-rounds 15] [--rounds 40] [--runs 50]
+    python -m benchmarks.footprint runs/mnist [--cold-rounds 15] [--rounds 40] [--runs 50]
 
 Prints Markdown. Installed: site-packages of an environment with that runtime only, less an empty one's
 (footprint_environments.py makes them with pip; our wheel is installed as users install it). Cold start:
@@ -25,14 +25,15 @@ from typing import Any
 
 import numpy as np
 import platformdirs
-from cpu import cpu_name
-from footprint_environments import Environment, build_wheel, environment, without_this_python
-from interleaved import Candidate, Timing, measure
-from latency import make_peer
-from timed_child import OURS
 
+from benchmarks.cpu import cpu_name
+from benchmarks.footprint_environments import Environment, build_wheel, environment, without_this_python
+from benchmarks.interleaved import Candidate, Timing, measure
+from benchmarks.latency import make_peer
+from benchmarks.timed_child import OURS
 from edge_runtime.engines.engine import ENGINES, NUMPY
-from edge_runtime.errors import DataError, EdgeRnnError
+from edge_runtime.errors import DataError, EdgeRnnError, EngineError
+from edge_runtime.host.child_process import module_command, run_module
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs.run_directory import Run
 
@@ -115,9 +116,10 @@ def make_files(path: str, run: Run, precision: str, folder: Path) -> dict[str, P
     files = {}
     for name in dict.fromkeys(("int8", "float32", precision)):
         files[name] = folder / f"{name}.tflite"
-        convert = ["-m", "edge_runtime", "convert", path, "--precision", name]
-        command = [sys.executable, *convert, "--out", str(files[name])]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        options = ["--precision", name, "--out", str(files[name])]
+        ending = run_module("edge_runtime", "convert", path, *options)
+        if not ending:
+            raise DataError(f"{path}: cannot be converted to {name}. {ending}")
     files["onnx"] = folder / "model.onnx"
     failure = make_peer("onnx-float32", path, files["onnx"])
     if failure:
@@ -167,7 +169,7 @@ def cold_starts(entries: list[Contestant], rounds: int) -> dict[str, list[dict[s
         },
     }
     printed = subprocess.run(
-        [sys.executable, str(HERE / "first_answer.py")],
+        module_command("benchmarks.first_answer"),
         input=json.dumps(request),
         capture_output=True,
         text=True,
@@ -190,9 +192,10 @@ def answered_class(line: str) -> str:
 
 def overhead(model: Path, windows: Path, engine: str) -> dict[str, float]:
     """What overhead_child.py prints."""
-    command = [sys.executable, str(HERE / "overhead_child.py"), str(model), str(windows), engine]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True)
-    result: dict[str, float] = json.loads(printed.stdout)
+    ending = run_module("benchmarks.overhead_child", str(model), str(windows), engine)
+    if not ending:
+        raise EngineError(f"{engine}: {ending}")
+    result: dict[str, float] = json.loads(ending.output)
     return result
 
 

@@ -10,7 +10,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from convert.proof.environments import make_in, without_this_python
+from convert.proof.environments import install_in, make_in, without_this_python
+from edge_runtime.errors import EngineError
+from edge_runtime.host.child_process import run_command
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ("convert", "edge_runtime", "train", "pyproject.toml", "README.md", "LICENSE")
@@ -28,7 +30,7 @@ class Environment:
     versions: dict[str, str]
     """Distribution -> version of everything that is installed."""
     site_bytes: int
-    """Of its site-packages, pip included."""
+    """The size of its site-packages, with pip where uv did not make the environment."""
 
     def program(self, name: str) -> str:
         """The path of one of its programs."""
@@ -38,21 +40,20 @@ class Environment:
 def environment(folder: Path, requirements: list[str], wheel: Path | None = None) -> Environment:
     """The environment with `requirements`, made anew unless it is there; the wheel always is.
 
-    `wheel` is installed without what it depends on. Raises EngineError where pip fails.
+    `wheel` is installed without what it depends on. Raises EngineError when an installation fails.
     """
     wanted, done = json.dumps(requirements), folder / "requirements.json"
     if not (done.exists() and done.read_text() == wanted):
-        make_in(folder, sys._base_executable, requirements or ["pip"])
+        make_in(folder, sys._base_executable, requirements)
         done.write_text(wanted)
-    python = str(folder / "bin" / "python")
     if wheel is not None:
-        command = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall"]
-        subprocess.run([*command, str(wheel)], check=True, env=without_this_python())
-    printed = subprocess.run(
-        [python, "-c", VERSIONS], check=True, env=without_this_python(), capture_output=True, text=True
-    )
+        install_in(folder, ["--no-deps", "--force-reinstall", str(wheel.absolute())])
+    python = str(folder / "bin" / "python")
+    ending = run_command([python, "-I", "-c", VERSIONS], env=without_this_python())
+    if not ending:
+        raise EngineError(f"{folder}: {ending}")
     (site,) = (folder / "lib").glob("python*/site-packages")
-    return Environment(folder, json.loads(printed.stdout), size(site))
+    return Environment(folder, json.loads(ending.output), size(site))
 
 
 def size(folder: Path) -> int:
@@ -68,7 +69,7 @@ def build_wheel(out: Path) -> Path:
         for item in PROJECT:  # a copy, as setuptools would ship what an earlier build left in build/
             copy = shutil.copytree if (ROOT / item).is_dir() else shutil.copy
             copy(ROOT / item, source / item)
-        command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(out), str(source)]
+        command = [sys.executable, "-I", "-m", "build", "--wheel", "--outdir", str(out), str(source)]
         subprocess.run(command, check=True, capture_output=True)
     (wheel,) = out.glob("*.whl")
     return wheel

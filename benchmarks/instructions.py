@@ -1,6 +1,6 @@
 """Instructions and cache misses per window on emulated Cortex-A53, A72 and A76: Raspberry Pi 3, 4 and 5.
 
-    python benchmarks/instructions.py runs/mnist [--windows 40]
+    python -m benchmarks.instructions runs/mnist [--windows 40]
 
 Prints Markdown, a table for each CPU. The candidates are those of latency.py that have aarch64 wheels;
 each runs in qemu's user mode in an aarch64 Debian with Python 3.11 (scripts/arm_root.py, made on first
@@ -27,14 +27,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from interleaved import Candidate
-from latency import ORT_FLOAT32, ORT_INT8, our_candidates, peer_candidates
-from timed_child import SHARED
 
+from benchmarks.interleaved import Candidate
+from benchmarks.latency import ORT_FLOAT32, ORT_INT8, our_candidates, peer_candidates
+from benchmarks.timed_child import SHARED
 from convert.readers.run_directory import open_run
 from edge_runtime.errors import EdgeRnnError, EngineError
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from edge_runtime.host.child_process import run_command
 from scripts.arm_boards import board_of
 from scripts.arm_root import AARCH64, Machine, arm_machine
 
@@ -110,14 +109,13 @@ def count(
     caches = "".join(f",cache={size}:{ways}" for size, ways in CACHES[cpu])
     command = ["setarch", "-R"]  # addresses at random would change hash tables, and so the count
     command += machine.command("-plugin", f"{plugin},out={marks}{caches}")
-    command += [str(HERE / "counted_child.py"), candidate.engine, str(candidate.file)]
+    command += ["-m", "benchmarks.counted_child", candidate.engine, str(candidate.file)]
     command += [str(folder / "windows.npy"), str(logits)]
     environment = machine.environment(HERE.parent)
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if result.returncode:
-        lines = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
-        return lines[-1].split(". ")[0]
-    ways = result.stdout.split("\n")[:-1]
+    ending = run_command(command, env=environment, folder=HERE.parent)
+    if not ending:
+        return str(ending).split(". ")[0]
+    ways = ending.output.split("\n")[:-1]
     counters = np.loadtxt(marks, dtype=np.int64, ndmin=2)
     runs = (counters[1::2] - counters[::2]).reshape(len(ways), len(full), -1)
     medians = np.median(runs, axis=1).astype(int)

@@ -1,24 +1,23 @@
 """Times candidates against each other: one child process each (timed_child.py), in interleaved rounds.
 
-Every round asks every candidate for some runs, one after the other, in an order that is turned by one
-each time. What slows the machine down for a while then slows all of them, and the ratio of two
-candidates is taken round by round.
+The processes are sessions of edge_runtime.bench. Every round asks every candidate for some runs, one
+after the other, in an order that turns by one each time. What slows the machine down for a while then
+slows all of them, and the ratio of two candidates is taken round by round.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-CHILD = Path(__file__).with_name("timed_child.py")
+from edge_runtime.bench.child_session import Session, in_turns, start_session
+from edge_runtime.errors import EdgeRnnError, reason
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Candidate:
 
 @dataclass
 class Timing:
-    """What a candidate took. `failure` instead where it did not start."""
+    """How long a candidate took, or `failure`, why it did not start."""
 
     candidate: Candidate
     way: str = ""
@@ -62,65 +61,46 @@ class Timing:
         return statistics.median(statistics.median(a) / statistics.median(b) for a, b in pairs)
 
 
-class _Child:
-    """A timed_child, started; `process` is None where it failed."""
-
-    def __init__(self, candidate: Candidate, windows: Path, folder: Path) -> None:
-        self.timing = Timing(candidate)
-        logits = Path(tempfile.mkdtemp(dir=folder), "logits.npy")
-        command = [sys.executable, str(CHILD), candidate.engine, str(candidate.file)]
-        command += [str(windows), str(logits), *_core(), *(["--any-way"] if candidate.any_way else [])]
-        with (logits.with_suffix(".err")).open("w+") as errors:
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # numpy's, all on the one core
-            )
-            self.timing.way = self.process.stdout.readline().strip()
-            if self.timing.way:
-                self.timing.logits = np.load(logits)
-                return
-            self.process.wait()
-            errors.seek(0)
-            lines = errors.read().strip().splitlines()
-            self.timing.failure = lines[-1] if lines else f"exit code {self.process.returncode}"
-
-    def time(self, runs: int) -> None:
-        """One round."""
-        print(runs, file=self.process.stdin, flush=True)
-        self.timing.rounds.append(json.loads(self.process.stdout.readline()))
-
-    def close(self) -> None:
-        """Let the child end."""
-        statm = Path(f"/proc/{self.process.pid}/statm")
-        if statm.exists():
-            self.timing.resident = int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        self.process.stdin.close()
-        self.process.wait()
-
-
 def measure(candidates: list[Candidate], windows: np.ndarray, rounds: int, runs: int) -> list[Timing]:
     """`rounds` interleaved rounds of `runs` runs of each candidate on normalized `windows`."""
-    with tempfile.TemporaryDirectory() as name:
+    timings = [Timing(candidate) for candidate in candidates]
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         np.save(folder / "windows.npy", windows.astype(np.float32))
-        children = [_Child(item, folder / "windows.npy", folder) for item in candidates]
-        running = [child for child in children if not child.timing.failure]
-        for k in range(rounds):
-            turn = k % len(running)
-            for child in running[turn:] + running[:turn]:
-                child.time(runs)
-        for child in running:
-            child.close()
-    return [child.timing for child in children]
+        running = []
+        for timing in timings:
+            try:
+                session = stack.enter_context(_started(timing.candidate, folder))
+            except EdgeRnnError as error:
+                timing.failure = reason(error)
+                continue
+            timing.way = session.facts["way"]
+            timing.logits = np.load(session.facts["logits"])
+            running.append((timing, session))
+        sessions = [session for _, session in running]
+        answers = in_turns(sessions, rounds, [{"ask": "time", "runs": runs}] * len(sessions))
+        for (timing, session), found in zip(running, answers):
+            timing.rounds, timing.resident = found, session.ask({"ask": "resident_bytes"})
+    return timings
 
 
-def _core() -> list[str]:
-    """All children on one core, the last one allowed, where the machine has several."""
+def _started(candidate: Candidate, folder: Path) -> AbstractContextManager[Session]:
+    config = {
+        "engine": candidate.engine,
+        "model": str(candidate.file),
+        "windows": str(folder / "windows.npy"),
+        "logits": str(Path(tempfile.mkdtemp(dir=folder), "logits.npy")),
+        "core": _core(),
+        "any_way": candidate.any_way,
+    }
+    # One thread for numpy, as all children run on one core.
+    variables = {"OPENBLAS_NUM_THREADS": "1"}
+    return start_session("benchmarks.timed_child", candidate.name, config, variables=variables)
+
+
+def _core() -> int | None:
+    """The core for all children, the last one allowed; None where the machine has no choice."""
     if not hasattr(os, "sched_getaffinity"):
-        return []
+        return None
     cores = sorted(os.sched_getaffinity(0))
-    return ["--core", str(cores[-1])] if len(cores) > 1 else []
+    return cores[-1] if len(cores) > 1 else None

@@ -1,6 +1,6 @@
 """Time per window of every precision and of other engines and converters, on the same trained network.
 
-    python benchmarks/latency.py runs/mnist [--rounds 100] [--runs 100]
+    python -m benchmarks.latency runs/mnist [--rounds 100] [--runs 100]
 
 Prints Markdown. One process for each candidate, one thread, all on one core, interleaved rounds
 (interleaved.py); median and p99 over all runs. A run: a window of the input's type in, the logits as
@@ -17,17 +17,15 @@ ONNX Runtime float32 and dynamic int8, PyTorch float32 and dynamic int8 (peers.p
 from __future__ import annotations
 
 import argparse
-import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from cpu import cpu_name
-from interleaved import Candidate, Timing, measure
-from timed_child import SHARED, installed
 
+from benchmarks.cpu import cpu_name
+from benchmarks.interleaved import Candidate, Timing, measure
+from benchmarks.timed_child import SHARED, installed
 from convert.options import ConversionOptions
 from convert.pipeline import convert_source
 from convert.readers.run_directory import open_run
@@ -36,6 +34,7 @@ from convert.targets.precision import offered
 from convert.targets.target import TARGETS
 from edge_runtime.engines.engine import ENGINES
 from edge_runtime.errors import EdgeRnnError
+from edge_runtime.host.child_process import run_module
 from edge_runtime.model_file.read_file import read_model
 
 CHECKED_WINDOWS = 200
@@ -113,13 +112,10 @@ def peer_candidates(run: str, folder: Path) -> tuple[list[Candidate], list[str]]
 
 def make_peer(kind: str, run: str, file: Path) -> str | None:
     """Make the file in a process of its own; the reason where that failed."""
-    script = Path(__file__).with_name("peers.py")
-    command = [sys.executable, str(script), kind, run, str(file)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode < 0:
-        return f"its converter crashed ({signal.Signals(-result.returncode).name})"
-    lines = result.stderr.strip().splitlines()
-    return lines[-1] if result.returncode else None
+    ending = run_module("benchmarks.peers", kind, run, str(file))
+    if ending:
+        return None
+    return f"its converter crashed ({ending.signal})" if ending.signal else str(ending)
 
 
 def table(timings: list[Timing], full: np.ndarray) -> None:

@@ -1,6 +1,6 @@
 """What the classifier adds to the engine, in one process; footprint.py starts it.
 
-    python benchmarks/overhead_child.py MODEL WINDOWS.npy ENGINE [--rounds 200] [--runs 50]
+    python -m benchmarks.overhead_child MODEL WINDOWS.npy ENGINE [--rounds 200] [--runs 50]
 
 WINDOWS are raw, in the unit of the training data. Every round times some runs of each of three ways, one
 after the other:

@@ -1,6 +1,6 @@
 """Parity of every precision in every engine of every target, and where the bytes of each file go.
 
-    python benchmarks/parity_table.py runs/mnist [--prove]
+    python -m benchmarks.parity_table runs/mnist [--prove]
 
 Prints Markdown: two tables. Engines are those installed here and those in isolated environments
 (convert.proof.environments); --prove makes the environments that are missing, which needs the network.
@@ -19,8 +19,7 @@ import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cpu import cpu_name
-
+from benchmarks.cpu import cpu_name
 from convert.compiler.compile import compile_network
 from convert.inspection.inspect_model import (
     ARCHIVE,

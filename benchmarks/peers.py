@@ -1,6 +1,6 @@
 """The same trained network for other engines: the peers of latency.py.
 
-    python benchmarks/peers.py KIND RUN FILE
+    python -m benchmarks.peers KIND RUN FILE
 
 KIND is one of MAKERS. Every peer is made in a process of its own, as the stock converter can crash. RUN
 is a run directory whose model is one LSTM and one Dense layer, as `edge-rnn train` makes it.

@@ -1,6 +1,6 @@
 """Where quantization loses, and what each choice of the converter gains (docs/internals/graph.md).
 
-    python benchmarks/quantization_choices.py runs/mnist
+    python -m benchmarks.quantization_choices runs/mnist
 
 Runs in numpy only, on training windows that calibration has not seen; the test split chooses nothing.
 Prints the logit error against the float graph, as Markdown.
@@ -12,8 +12,8 @@ import argparse
 from dataclasses import replace
 
 import numpy as np
-from cpu import cpu_name
 
+from benchmarks.cpu import cpu_name
 from convert.compiler.compile import lower
 from convert.compiler.float_graph.unroll import unroll
 from convert.compiler.scales.calibrate import calibrate

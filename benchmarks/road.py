@@ -1,6 +1,6 @@
 """The main road on real MNIST, as README's table: train, convert in every precision, prove.
 
-    python benchmarks/road.py --data-dir ~/mnist
+    python -m benchmarks.road --data-dir ~/mnist
 
 Prints Markdown: the accuracy of both presets, and parity and conversion time of every precision for the
 target any in the engines installed here. Takes some five minutes on two cores.
@@ -16,8 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from cpu import cpu_name
-
+from benchmarks.cpu import cpu_name
 from convert.compiler.compile import compile_network
 from convert.pipeline import Conversion, convert_source, output_files
 from convert.readers.run_directory import open_run

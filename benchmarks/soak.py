@@ -1,6 +1,6 @@
 """Memory over a million predictions, in every engine.
 
-    python benchmarks/soak.py runs/mnist [--predictions 1000000] [--precision int8] [--plot soak.png]
+    python -m benchmarks.soak runs/mnist [--predictions 1000000] [--precision int8] [--plot soak.png]
 
 Prints Markdown. One process for each row: Classifier.predict of one window after the other, memory in
 use (resident) after every 10,000. Flat: a straight line through the second half rises by less than a
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from cpu import cpu_name
 
+from benchmarks.cpu import cpu_name
 from edge_runtime.bench.memory import resident_bytes
 from edge_runtime.engines.engine import NUMPY, installed_engines
-from edge_runtime.errors import EdgeRnnError
+from edge_runtime.errors import DataError, EdgeRnnError, EngineError
 from edge_runtime.host.atomic_file import replacing
+from edge_runtime.host.child_process import run_module
 from edge_runtime.inference.classifier import Classifier
 from edge_runtime.runs.run_directory import Run
 
@@ -96,8 +96,10 @@ def main() -> None:
 
 def converted(run: str, precision: str, folder: Path) -> Path:
     file = folder / f"{precision}.tflite"
-    command = [sys.executable, "-m", "edge_runtime", "convert", run, "--precision", precision]
-    subprocess.run([*command, "--out", str(file)], check=True, stdout=subprocess.DEVNULL)
+    options = ["--precision", precision, "--out", str(file)]
+    ending = run_module("edge_runtime", "convert", run, *options)
+    if not ending:
+        raise DataError(f"{run}: cannot be converted to {precision}. {ending}")
     return file
 
 
@@ -106,10 +108,10 @@ def soak(engine: str, precision: str, file: Path, run: str, predictions: int) ->
     slower = SLOWER if engine == NUMPY else 1
     arguments = [str(file), run, engine, str(predictions // slower), str(EVERY // slower)]
     start = time.perf_counter()
-    printed = subprocess.run(
-        [sys.executable, __file__, "--child", *arguments], check=True, capture_output=True, text=True
-    )
-    counts, resident = np.array([json.loads(line) for line in printed.stdout.splitlines()]).T
+    ending = run_module("benchmarks.soak", "--child", *arguments)
+    if not ending:
+        raise EngineError(f"{engine}: {ending}")
+    counts, resident = np.array([json.loads(line) for line in ending.output.splitlines()]).T
     return Soak(engine, precision, counts, resident, time.perf_counter() - start)
 
 

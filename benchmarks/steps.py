@@ -1,6 +1,6 @@
 """How file size, conversion time and latency grow with the number of time steps.
 
-    python benchmarks/steps.py [--steps 28 64 128 256 512] [--rounds 20] [--runs 50]
+    python -m benchmarks.steps [--steps 28 64 128 256 512] [--rounds 20] [--runs 50]
 
 Prints Markdown. Windows of 28 features, LSTM(128), 10 classes, random weights as Keras initializes them,
 uniform random windows; no training and no TensorFlow. The bytes are those of the FlatBuffer, without
@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from cpu import cpu_name
-from interleaved import Candidate, measure
-from timed_child import SHARED, installed
 
+from benchmarks.cpu import cpu_name
+from benchmarks.interleaved import Candidate, measure
+from benchmarks.timed_child import SHARED, installed
 from convert.compiler.compile import compile_network
 from convert.source_model.network import Dense, Lstm, Network
 from edge_runtime.engines.engine import engine_version, installed_engines

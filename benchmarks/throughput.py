@@ -1,6 +1,6 @@
 """Windows per second of predict() on a large batch, against ONNX Runtime.
 
-    python benchmarks/throughput.py runs/mnist [--windows 10000] [--rounds 5]
+    python -m benchmarks.throughput runs/mnist [--windows 10000] [--rounds 5]
 
 Prints Markdown. One process for each row (batch_child.py), interleaved rounds, the median of the rounds;
 every row predicts all windows in each. Ours: one predict() of all windows, in one interpreter or in as
@@ -12,30 +12,29 @@ its peak while all windows ran. RUN has to be one of pixels.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from batch_child import ORT, PIXELS
-from cpu import cpu_name
-from latency import make_peer
-from timed_child import SHARED, installed
 
+from benchmarks.batch_child import ORT, PIXELS
+from benchmarks.cpu import cpu_name
+from benchmarks.latency import make_peer
+from benchmarks.timed_child import SHARED, installed
 from convert.options import ConversionOptions
 from convert.pipeline import convert_source
 from convert.readers.run_directory import open_run
 from convert.source_model.source_model import SourceModel
 from convert.targets.target import TARGETS
+from edge_runtime.bench.child_session import Session, in_turns, start_session
 from edge_runtime.errors import DataError, EdgeRnnError
 from edge_runtime.model_file.read_file import read_model
 
-CHILD = Path(__file__).with_name("batch_child.py")
 BATCHES = (1, 16, 64, 256, 1024)
 OURS = (
     ("float32", "any", ("ai-edge-litert", SHARED, "tflite-runtime")),
@@ -119,33 +118,30 @@ def peer_rows(run: str, counts: list[int], folder: Path) -> list[Row]:
 
 
 def measure(rows: list[Row], windows: Path, rounds: int) -> None:
-    """Fill in the rows; each round asks every process once, in an order that turns by one."""
-    children = [start(row, windows) for row in rows]
-    for k in range(rounds):
-        turn = k % len(rows)
-        for n in (*range(turn, len(rows)), *range(turn)):
-            print(file=children[n].stdin, flush=True)
-            rows[n].seconds.append(float(children[n].stdout.readline()))
-    for child in children:
-        child.communicate()
+    """Fill in the rows; each round asks every process once, in an order that turns by one.
+
+    Raises the error of a row whose process fails.
+    """
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(started(row, windows)) for row in rows]
+        for row, session in zip(rows, sessions):
+            row.classes = np.array(session.facts["classes"])
+            row.allocated = session.facts["allocated"]
+        answers = in_turns(sessions, rounds, [{"ask": "time"}] * len(rows))
+    for row, seconds in zip(rows, answers):
+        row.seconds = seconds
 
 
-def start(row: Row, windows: Path) -> subprocess.Popen[str]:
-    """Its process, which has predicted once. Raises DataError where it fails."""
-    arguments = [row.engine, str(row.file), str(windows), str(row.threads), str(row.batch)]
-    child = subprocess.Popen(
-        [sys.executable, str(CHILD), *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    line = child.stdout.readline()
-    if not line:
-        raise DataError(f"{row.name} in {row.engine}: exit code {child.wait()}")
-    found = json.loads(line)
-    row.classes, row.allocated = np.array(found["classes"]), found["allocated"]
-    return child
+def started(row: Row, windows: Path) -> AbstractContextManager[Session]:
+    """Its process, which has predicted once."""
+    config = {
+        "engine": row.engine,
+        "model": str(row.file),
+        "windows": str(windows),
+        "threads": row.threads,
+        "batch": row.batch,
+    }
+    return start_session("benchmarks.batch_child", f"{row.name} in {row.engine}", config)
 
 
 def fastest_batches(rows: list[Row]) -> list[Row]:

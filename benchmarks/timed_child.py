@@ -1,20 +1,23 @@
-"""One engine with one model in a process of its own, timed on request; latency.py and steps.py start it.
+"""One engine with one model in a process of its own, timed on request; interleaved.py starts it.
 
-    python benchmarks/timed_child.py ENGINE MODEL WINDOWS.npy LOGITS.npy [--core 1] [--any-way]
+    python -m benchmarks.timed_child '{"engine": "onnxruntime", "model": "m.onnx", "windows": "w.npy",
+        "logits": "l.npy", "core": 1, "any_way": false}'
 
-Saves the logits of all windows, prints one line with the way the model is run, and then for each number
-N on standard input a line of JSON: the nanoseconds of N runs. A run takes a window that has the input's
-type already and ends with the logits as an array. One thread.
+Saves the logits of all windows, says in a line of JSON which way the model is run, and then answers
+requests like those of edge_runtime.bench.child:
 
---any-way: try TFLite models with and without XNNPACK and keep the faster; without it they run as
+    {"ask": "time", "runs": 100}      the nanoseconds of so many runs
+    {"ask": "resident_bytes"}         the memory of this process, Python included
+
+A run takes a window that has the input's type already and ends with the logits as an array. One thread.
+
+any_way: try TFLite models with and without XNNPACK and keep the faster; without it they run as
 edge_runtime runs them. ONNX Runtime and PyTorch always run in the fastest of their ways.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
-import json
 import os
 import statistics
 import sys
@@ -25,8 +28,10 @@ from typing import Any, Callable
 
 import numpy as np
 
+from edge_runtime.bench.child import Opened, serve
+from edge_runtime.bench.memory import resident_bytes
 from edge_runtime.engines.engine import NUMPY, SHARED_WEIGHTS, open_interpreter
-from edge_runtime.errors import EdgeRnnError
+from edge_runtime.errors import EdgeRnnError, EngineError, reason
 from edge_runtime.inference.classifier import Classifier
 from edge_runtime.tflite.quantization import dequantize, quantize
 
@@ -52,30 +57,22 @@ class Way:
     """The output's array to float logits; not timed."""
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("engine", choices=list(OPENERS))
-    parser.add_argument("model", type=Path)
-    parser.add_argument("windows")
-    parser.add_argument("logits")
-    parser.add_argument("--core", type=int)
-    parser.add_argument("--any-way", action="store_true")
-    options = parser.parse_args()
-    if options.core is not None and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {options.core})
-    windows = np.load(options.windows)[:, np.newaxis]
+def opened(config: dict[str, Any]) -> Opened:
+    """Run the model once on each window; the answers are nanoseconds and bytes."""
+    if config["core"] is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {config["core"]})
+    engine, windows = config["engine"], np.load(config["windows"])[:, np.newaxis]
     try:
-        ways = OPENERS[options.engine](options.engine, options.model, windows[0], options.any_way)
+        ways = OPENERS[engine](engine, Path(config["model"]), windows[0], config["any_way"])
         way = chosen(ways, windows)
-    except (EdgeRnnError, ImportError, RuntimeError) as error:
-        print(next(iter(str(error).splitlines()), type(error).__name__), file=sys.stderr)
-        return 2
+    except (ImportError, RuntimeError) as error:
+        raise EngineError(reason(error)) from error
     inputs = [way.prepare(window) for window in windows]
-    np.save(options.logits, np.concatenate([way.logits(way.run(item).copy()) for item in inputs]))
-    print(way.name, flush=True)
-    for line in sys.stdin:
-        print(json.dumps(nanoseconds(way, inputs, int(line))), flush=True)
-    return 0
+    np.save(config["logits"], np.concatenate([way.logits(way.run(item).copy()) for item in inputs]))
+    return {"way": way.name, "logits": config["logits"]}, {
+        "time": lambda runs: nanoseconds(way, inputs, runs),
+        "resident_bytes": resident_bytes,
+    }
 
 
 def chosen(ways: list[Way], windows: np.ndarray) -> Way:
@@ -283,4 +280,4 @@ def installed(engine: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(opened))

@@ -19,11 +19,13 @@ EdgeRnnError.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from edge_runtime.host.lazy_names import lazy_attributes
 
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False
+"""As in `typing`, which is not imported here: `python -m edge_runtime` runs this file while the working
+directory still comes first in sys.path, and a `typing.py` there would be imported instead."""
 
 if TYPE_CHECKING:
     from edge_runtime.bench.measure import bench_model

@@ -1,6 +1,6 @@
 """Debian for ARM with Python 3.11 and the engines' wheels in a folder, run as a Raspberry Pi by qemu.
 
-    python scripts/arm_root.py [aarch64|armv7l]
+    python -m scripts.arm_root [aarch64|armv7l]
 
 prints the folder, in $EDGE_RNN_CACHE or in edge-rnn in the user's cache folder. It is made once, out of
 Debian's packages and wheels from PyPI, about 200 MB; of the 32-bit system, for which PyPI has no numpy,
@@ -15,9 +15,6 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from edge_runtime.errors import EngineError
 from scripts.arm_boards import Board, board_of
@@ -157,7 +154,7 @@ def arm_machine(cpu: str, folder: Path) -> Machine:
 
 def _install_wheels(architecture: Architecture, site: Path) -> None:
     platforms = [f"--platform={tag}_{architecture.name}" for tag in TAGS]
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command = [sys.executable, "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--target", str(site), "--no-deps", "--only-binary=:all:", "--python-version=3.11"]
     run([*command, "--implementation=cp", *platforms, *architecture.wheels], Path.cwd())
 

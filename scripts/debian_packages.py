@@ -7,12 +7,12 @@ it checks the signatures. Needs apt-get and dpkg, that is Debian or one of its k
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from edge_runtime.errors import EngineError
+from edge_runtime.host.child_process import run_command
 
 SUITE = "bookworm"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -45,13 +45,12 @@ def own_architecture() -> str:
 def run(command: list[str], folder: Path) -> str:
     """What the command prints. Raises EngineError with the last line that it prints on failure."""
     try:
-        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        ending = run_command(command, folder=folder)
     except OSError as error:
         raise EngineError(f"{command[0]} cannot be run: {error.strerror}") from None
-    if result.returncode:
-        lines = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
-        raise EngineError(f"{command[0]} {command[-1]} failed: {lines[-1]}")
-    return result.stdout
+    if not ending:
+        raise EngineError(f"{command[0]} {command[-1]} failed: {ending}")
+    return ending.output
 
 
 def _settings(state: Path, architecture: str) -> list[str]:

@@ -35,6 +35,7 @@ from convert.targets.precision import PRECISIONS
 from convert.targets.target import Target
 from edge_runtime.numpy_engine.interpret import run_all
 from edge_runtime.tflite.graph import Graph, Operator, Tensor
+from tests.support.networks import RandomLayers, random_windows
 
 STEPS, FEATURES, UNITS, CLASSES = 8, 6, 20, 5
 CALIBRATION, PROBES = 200, 20
@@ -228,25 +229,20 @@ def hybrid_rounding(
     return float(row * half_steps.max())
 
 
-def networks() -> dict[str, Network]:  # noqa: C901 (a table of networks and their short names)
+def networks() -> dict[str, Network]:
     """A small random network of every kind of layer; source_model.network says what each one is."""
-    rng = np.random.default_rng(0)
+    make = RandomLayers()
+    weights = make.weights
 
-    def weights(*shape: int) -> np.ndarray:
-        return rng.normal(0, 0.5, shape).astype(np.float32)
-
-    def lstm(features: int = FEATURES, units: int = UNITS, **options: bool) -> Lstm:
-        gates = 4 * units
-        return Lstm("lstm", weights(gates, features), weights(gates, units), weights(gates), **options)
+    def lstm(features: int = FEATURES, **options: bool) -> Lstm:
+        return make.lstm(features, UNITS, **options)
 
     def gru(**options: bool) -> Gru:
-        gates = 3 * UNITS
-        kernels = (weights(gates, FEATURES), weights(gates, UNITS))
-        return Gru("gru", *kernels, weights(gates), weights(gates), **options)
+        return make.gru(FEATURES, UNITS, **options)
 
     def simple(activation: str) -> SimpleRnn:
-        kernels = (weights(UNITS, FEATURES), weights(UNITS, UNITS) / 4, weights(UNITS))
-        return SimpleRnn("rnn", *kernels, activation)
+        layer = make.simple(FEATURES, UNITS, activation=activation)
+        return replace(layer, recurrent_kernel=layer.recurrent_kernel / 4)
 
     def both_ways(merge: str, sequences: bool = False) -> Bidirectional:
         there = lstm(return_sequences=sequences)
@@ -254,11 +250,10 @@ def networks() -> dict[str, Network]:  # noqa: C901 (a table of networks and the
         return Bidirectional("both", there, back, merge)
 
     def dense(inputs: int = UNITS, outputs: int = UNITS, activation: str = "linear") -> Dense:
-        return Dense(f"dense_{activation}", weights(outputs, inputs), weights(outputs), activation)
+        return make.dense(inputs, outputs, activation, f"dense_{activation}")
 
     def network(*layers: Layer, inputs: int = UNITS) -> Network:
-        last = Dense("logits", weights(CLASSES, inputs), weights(CLASSES))
-        return Network(STEPS, FEATURES, (*layers, last))
+        return Network(STEPS, FEATURES, (*layers, make.dense(inputs, CLASSES, name="logits")))
 
     def normal(width: int = UNITS) -> LayerNorm:
         return LayerNorm("norm", 1 + weights(width) / 4, weights(width), 1e-3)
@@ -292,9 +287,3 @@ def networks() -> dict[str, Network]:  # noqa: C901 (a table of networks and the
             for kind in ("average", "max")
         },
     }
-
-
-def random_windows(network: Network, count: int, seed: int = 1) -> np.ndarray:
-    """Normal noise, float32 `[count, steps, features]`."""
-    rng = np.random.default_rng(seed)
-    return rng.normal(0, 1, (count, network.steps, network.features)).astype(np.float32)

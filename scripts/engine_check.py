@@ -1,7 +1,7 @@
 """Does convert/targets/target_table.json say what the engines that are installed here do now?
 
-    python scripts/engine_check.py                           # a minute; needs no network
-    python scripts/engine_check.py --kinds LSTM --kinds GRU  # only these networks of engine_cases.py
+    python -m scripts.engine_check                           # a minute; needs no network
+    python -m scripts.engine_check --kinds LSTM --kinds GRU  # only these networks of engine_cases.py
 
 Prints every difference, one a line, and exits with 1 where there is one. An engine in a version that
 the table was not made from is named and passed over.
@@ -12,10 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from convert.targets.target import RIGHT, TABLE
 from edge_runtime.engines.engine import engine_version, installed_engines

@@ -1,6 +1,6 @@
 """Runs test graphs in the engine of this interpreter: the child process of engine_table.py.
 
-    python engine_probe.py ENGINE FOLDER FIRST
+    python -m scripts.engine_probe ENGINE FOLDER
 
 FOLDER holds cases, 0.tflite, 1.tflite, ... with their inputs in 0.npz, 1.npz, ..., and versions.npz,
 files of one operator code each. For case N and each kind of kernels the answer goes to N-KIND.npz, or,

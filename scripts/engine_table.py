@@ -1,7 +1,7 @@
 """Writes convert/targets/target_table.json and docs/guides/targets.md out of the engines themselves.
 
-    python scripts/engine_table.py --environments ~/.cache/engine_table    # minutes; needs the network
-    python scripts/engine_table.py --check                                 # is the page in step?
+    python -m scripts.engine_table --environments ~/.cache/engine_table    # minutes; needs the network
+    python -m scripts.engine_table --check                                 # is the page in step?
 
 For every version in ENGINES an environment with that engine alone is made in the folder (once), and the
 graphs of engine_cases.py are run in it, with each kind of kernels, in a child process: does the engine
@@ -14,9 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -25,19 +22,18 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from convert.compiler.float_graph.builder import GraphBuilder
+from convert.model_file.flatbuffer import serialize
+from convert.proof.environments import INSTALL_SECONDS, fitting_python, make_in
+from convert.targets.target import RIGHT, TABLE, Engine
+from edge_runtime.host.atomic_file import replacing
+from edge_runtime.host.child_process import foreign_command, run_command
+from edge_runtime.tflite.graph import Op
+from scripts.engine_cases import Case, cases, schemes
 
-from convert.compiler.float_graph.builder import GraphBuilder  # noqa: E402
-from convert.model_file.flatbuffer import serialize  # noqa: E402
-from convert.proof.environments import PIP_SECONDS, fitting_python, make_in  # noqa: E402
-from convert.targets.target import RIGHT, TABLE, Engine  # noqa: E402
-from edge_runtime.host.atomic_file import replacing  # noqa: E402
-from edge_runtime.tflite.graph import Op  # noqa: E402
-from scripts.engine_cases import Case, cases, schemes  # noqa: E402
+ROOT = Path(__file__).parents[1]
 
 PAGE = ROOT / "docs" / "guides" / "targets.md"
-PROBE = Path(__file__).with_name("engine_probe.py")
 HIGHEST_VERSION = 20
 """Operator versions that are tried; the highest one in TensorFlow 2.21's op_version.cc is 14."""
 
@@ -90,7 +86,7 @@ def main() -> None:
     if options.check:
         stale = PAGE.read_text("utf-8") != page(json.loads(TABLE.read_text("utf-8")))
         sys.exit(
-            "docs/guides/targets.md is not in step: python scripts/engine_table.py" if stale else None
+            "docs/guides/targets.md is not in step: python -m scripts.engine_table" if stale else None
         )
     if options.environments is None:
         parser.error("--environments is needed, unless --check is given")
@@ -158,24 +154,17 @@ def written(tests: list[Case]) -> dict[str, list[str]]:
 def run_probe(python: str, distribution: str, folder: Path) -> dict[str, str]:
     """Run the child until it has been through everything; returns crashed "case-kernels" -> signal."""
     crashed: dict[str, str] = {}
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONNOUSERSITE": "1"}
+    command = foreign_command(python, ROOT, "scripts.engine_probe", distribution, str(folder))
     while not (folder / "loaded.txt").exists():
-        result = subprocess.run(
-            [python, str(PROBE), distribution, str(folder)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=PIP_SECONDS,
-            check=False,
-        )
-        if result.returncode == 0:
+        ending = run_command(command, seconds=INSTALL_SECONDS)
+        if ending:
             continue
-        if result.returncode > 0:
-            sys.exit(f"{python}: {result.stderr}")
+        if ending.signal is None:
+            sys.exit(f"{python}: {ending.errors or ending}")
         started = {mark.stem for mark in folder.glob("*.started")}
-        answered = {path.stem for path in folder.glob("*-*.[nt][px][zt]")}
+        answered = {path.stem for suffix in ("npz", "txt") for path in folder.glob(f"*-*.{suffix}")}
         (unanswered,) = started - answered - set(crashed)
-        crashed[unanswered] = signal.Signals(-result.returncode).name
+        crashed[unanswered] = ending.signal
     return crashed
 
 

@@ -1,7 +1,7 @@
 """Writes edge_runtime/doctor/operator_facts.json: what a device needs of the target table.
 
-    python scripts/operator_facts.py            # after scripts/engine_table.py
-    python scripts/operator_facts.py --check    # is it in step?
+    python -m scripts.operator_facts            # after scripts/engine_table.py
+    python -m scripts.operator_facts --check    # is it in step?
 
 `edge-rnn doctor` needs, for every engine, the highest version of each operator that the converter writes
 and the precisions that can be had for it.
@@ -11,17 +11,13 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from convert.targets.precision import offered  # noqa: E402
-from convert.targets.target import ANY, TARGETS, Engine  # noqa: E402
-from edge_runtime.doctor.operators import OPERATOR_FACTS  # noqa: E402
-from edge_runtime.host.atomic_file import replacing  # noqa: E402
-from edge_runtime.tflite.graph import Op  # noqa: E402
+from convert.targets.precision import offered
+from convert.targets.target import ANY, TARGETS, Engine
+from edge_runtime.doctor.operators import OPERATOR_FACTS
+from edge_runtime.host.atomic_file import replacing
+from edge_runtime.tflite.graph import Op
 
 
 def main() -> None:
@@ -30,7 +26,7 @@ def main() -> None:
     text = json.dumps({"made_by": "scripts/operator_facts.py", "engines": engines}, indent=1) + "\n"
     if "--check" in sys.argv:
         stale = OPERATOR_FACTS.read_text("utf-8") != text
-        message = f"{OPERATOR_FACTS.name} is not in step: python scripts/operator_facts.py"
+        message = f"{OPERATOR_FACTS.name} is not in step: python -m scripts.operator_facts"
         sys.exit(message if stale else None)
     with replacing(OPERATOR_FACTS) as temporary:
         temporary.write_text(text, "utf-8")

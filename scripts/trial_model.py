@@ -1,6 +1,6 @@
 """Writes edge_runtime/doctor/trial.tflite, the model with which `edge-rnn doctor` tries an engine.
 
-    python scripts/trial_model.py
+    python -m scripts.trial_model
 
 An LSTM with random weights in `mixed`, the precision that has integer and float operators, so that in
 every engine XNNPACK, where the engine has it, takes some of them. It is proven in all engines that are
@@ -14,17 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from convert.compiler.float_graph.unroll import unroll
+from convert.options import ConversionOptions
+from convert.pipeline import convert_source
+from convert.source_model.network import Dense, Lstm, Network
+from convert.source_model.source_model import SourceModel
+from edge_runtime.model_file.normalization import Normalization
+from edge_runtime.numpy_engine.interpret import run
+from edge_runtime.runs.labelled_windows import LabelledWindows
 
-from convert.compiler.float_graph.unroll import unroll  # noqa: E402
-from convert.options import ConversionOptions  # noqa: E402
-from convert.pipeline import convert_source  # noqa: E402
-from convert.source_model.network import Dense, Lstm, Network  # noqa: E402
-from convert.source_model.source_model import SourceModel  # noqa: E402
-from edge_runtime.model_file.normalization import Normalization  # noqa: E402
-from edge_runtime.numpy_engine.interpret import run  # noqa: E402
-from edge_runtime.runs.run_directory import LabelledWindows  # noqa: E402
+ROOT = Path(__file__).parents[1]
 
 FILE = ROOT / "edge_runtime" / "doctor" / "trial.tflite"
 STEPS, FEATURES, UNITS, CLASSES = 2, 3, 4, 2

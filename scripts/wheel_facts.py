@@ -1,6 +1,6 @@
 """Writes edge_runtime/doctor/wheel_facts.json: what PyPI has wheels of, for `edge-rnn doctor`.
 
-    python scripts/wheel_facts.py --environments ~/.cache/wheel_facts    # minutes; needs the network
+    python -m scripts.wheel_facts --environments ~/.cache/wheel_facts    # minutes; needs the network
 
 Asks PyPI's JSON API for every release of the engines and of numpy, and keeps wheels for CPython 3.9 and
 newer on Linux; of numpy only those that no newer release of the same major version makes superfluous.
@@ -27,15 +27,14 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from convert.proof.environments import fitting_python, make_in
+from edge_runtime.doctor.installation import OLDEST_PYTHON
+from edge_runtime.doctor.wheels import WHEEL_FACTS, libcs
+from edge_runtime.engines.engine import ENGINES
+from edge_runtime.host.atomic_file import replacing
+from scripts.engine_table import series
 
-from convert.proof.environments import fitting_python, make_in  # noqa: E402
-from edge_runtime.doctor.installation import OLDEST_PYTHON  # noqa: E402
-from edge_runtime.doctor.wheels import WHEEL_FACTS, libcs  # noqa: E402
-from edge_runtime.engines.engine import ENGINES  # noqa: E402
-from edge_runtime.host.atomic_file import replacing  # noqa: E402
-from scripts.engine_table import series  # noqa: E402
+ROOT = Path(__file__).parents[1]
 
 SOURCE = "https://pypi.org/pypi/{}/json"
 XNNPACK_MESSAGE = b"XNNPACK delegate for CPU"
@@ -156,7 +155,17 @@ def downloaded(requirement: str, tag: str, folder: Path) -> Path:
     python, _, platform = tag.split("-")
     place = folder.absolute() / f"{requirement}-{tag}"
     if not place.exists():
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(place)]
+        command = [
+            sys.executable,
+            "-I",
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--dest",
+            str(place),
+        ]
         command += ["--only-binary=:all:", "--implementation=cp", f"--python-version={python[2:]}"]
         command += [f"--platform={part}" for part in platform.split(".")]
         subprocess.run([*command, requirement], check=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +14,15 @@ from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.inputs.idx import read_idx
 from edge_runtime.inputs.read_windows import looks_like_idx
 from edge_runtime.model_file.normalization import Normalization
-from edge_runtime.runs.run_directory import LabelledWindows
+from edge_runtime.runs.labelled_windows import LabelledWindows
+from edge_runtime.runs.npz_windows import classes_in, labels_in, read_npz, windows_in
 from train.mnist import find_mnist
 
 TEST_FRACTION = 0.2
-"""Part of a data set without a test split of its own that becomes one."""
+"""The part of a data set that becomes its test split, where it has none of its own."""
 
 DIGITS_TEST_WINDOWS = 1000
-"""Of the 1,797 digits, so that a conversion can be proven on a thousand held-out windows."""
+"""The number of the 1,797 digits to hold out, so that a conversion is proven on a thousand windows."""
 
 SPLIT_SEED = 0
 """The split is part of the data set: the same for every run, whatever the run's seed."""
@@ -76,8 +76,8 @@ def load_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
     if path.is_file() and looks_like_idx(path):
         return _idx_pair(path)
     raise DataError(
-        f"{name}: not a data set: expected mnist, digits, a folder of IDX files, an IDX file of "
-        "images, or an .npz file"
+        f"{name}: not a data set. Expected mnist, digits, a folder of IDX files, an IDX file of "
+        "images, or an .npz file."
     )
 
 
@@ -106,8 +106,8 @@ def _idx_directory(folder: Path, name: str) -> Dataset:
     )
     if train.x.shape[1:] != test.x.shape[1:]:
         raise DataError(
-            f"{folder}: the test images are {list(test.x.shape[1:])}, "
-            f"the training images {list(train.x.shape[1:])}: expected the same"
+            f"{folder}: the test images have shape {list(test.x.shape[1:])}, the training images "
+            f"{list(train.x.shape[1:])}. Expected the same shape."
         )
     classes = int(max(train.y.max(), test.y.max())) + 1
     _check_labels(train.y, classes, folder)
@@ -118,7 +118,7 @@ def _idx_file(folder: Path, name: str) -> Path:
     for candidate in (folder / name, folder / f"{name}.gz"):
         if candidate.is_file():
             return candidate
-    raise DataError(f"{folder}: no {name} and no {name}.gz: expected MNIST's four IDX files")
+    raise DataError(f"{folder}: found no {name} and no {name}.gz. Expected MNIST's four IDX files.")
 
 
 def _idx_pair(images: Path) -> Dataset:
@@ -126,8 +126,8 @@ def _idx_pair(images: Path) -> Dataset:
     labels = images.with_name(images.name.replace("images-idx3", "labels-idx1"))
     if labels == images or not labels.is_file():
         raise DataError(
-            f"{images}: no labels beside it: expected a name with 'images-idx3-ubyte' and a file "
-            "of the same name with 'labels-idx1-ubyte'"
+            f"{images}: found no labels beside it. Expected a name with 'images-idx3-ubyte' and a file "
+            "of the same name with 'labels-idx1-ubyte'."
         )
     windows = _idx_windows(images, labels)
     classes = int(windows.y.max()) + 1
@@ -138,78 +138,42 @@ def _idx_pair(images: Path) -> Dataset:
 def _idx_windows(images: Path, labels: Path) -> LabelledWindows:
     x, y = read_idx(images, 3), read_idx(labels, 1)
     if len(x) != len(y):
-        raise DataError(f"{labels}: {len(y)} labels for the {len(x)} images in {images.name}")
+        raise DataError(
+            f"{labels}: {len(y)} labels for the {len(x)} images in {images.name}. Expected one for each."
+        )
     return LabelledWindows(x, y.astype(np.int64))
 
 
 def _npz(path: Path) -> Dataset:
-    """`x` `[N, steps, features]`, `y` `[N]` of class indices, and optionally `labels`."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            content = {name: archive[name] for name in archive.files}
-    except Exception as error:  # zipfile, zlib and numpy each raise their own kinds
-        raise DataError(f"{path}: cannot read the .npz file: {error}") from None
-    missing = [name for name in ("x", "y") if name not in content]
+    """`x`, `y` and optionally `labels` (edge_runtime.runs.npz_windows)."""
+    arrays = read_npz(path)
+    missing = [name for name in ("x", "y") if name not in arrays]
     if missing:
         raise DataError(
-            f"{path}: no array named {' and '.join(missing)}: expected x [N, steps, features] and "
-            f"y [N], found {', '.join(content) or 'nothing'}"
+            f"{path}: no array named {' and '.join(missing)}. Expected x [N, steps, features] and "
+            f"y [N], found {', '.join(arrays) or 'nothing'}."
         )
-    x, y = _npz_x(content["x"], path), _npz_y(content["y"], len(content["x"]), path)
-    labels = _npz_labels(content.get("labels"), path)
+    x = windows_in(arrays, "x", str(path))
+    y = classes_in(arrays, "y", len(x), str(path))
+    labels = labels_in(arrays, str(path))
     classes = len(labels) or int(y.max()) + 1
     _check_labels(y, classes, path)
     windows = LabelledWindows(x, y)
     return _split(windows, path.name, labels or _digit_labels(classes), image=False)
 
 
-def _npz_x(x: NDArray[Any], path: Path) -> NDArray[Any]:
-    if x.ndim != 3 or 0 in x.shape:
-        raise DataError(
-            f"{path}: x has shape {list(x.shape)}: expected [N, steps, features], none of them 0"
-        )
-    if x.dtype == np.uint8:
-        return x
-    if x.dtype.kind not in "fiu":
-        raise DataError(f"{path}: x has dtype {x.dtype}: expected uint8, an integer or a float")
-    converted = x.astype(np.float32)
-    if not np.isfinite(converted).all():
-        raise DataError(f"{path}: x holds NaN or infinity: expected finite numbers")
-    return converted
-
-
-def _npz_y(y: NDArray[Any], count: int, path: Path) -> NDArray[np.int64]:
-    if y.shape != (count,):
-        raise DataError(f"{path}: y has shape {list(y.shape)}: expected [{count}], one label a window")
-    if y.dtype.kind not in "iu":
-        raise DataError(f"{path}: y has dtype {y.dtype}: expected integer class indices")
-    return y.astype(np.int64)
-
-
-def _npz_labels(labels: NDArray[Any] | None, path: Path) -> tuple[str, ...]:
-    if labels is None:
-        return ()
-    names = tuple(str(label) for label in labels.reshape(-1))
-    if labels.ndim != 1 or len(set(names)) != len(names) or not all(names) or "\n" in "".join(names):
-        raise DataError(
-            f"{path}: labels are {list(names)} of shape {list(labels.shape)}: expected one name a "
-            "class, all different, none empty or with a line break"
-        )
-    return names
-
-
 def _check_labels(y: NDArray[np.int64], classes: int, path: Path) -> None:
     if y.min() < 0 or y.max() >= classes:
         raise DataError(
-            f"{path}: class indices from {y.min()} to {y.max()}: expected 0 to {classes - 1}"
+            f"{path}: class indices from {y.min()} to {y.max()}. Expected 0 to {classes - 1}."
         )
     if classes < 2:
-        raise DataError(f"{path}: every window has the same class: expected at least two")
+        raise DataError(f"{path}: every window has the same class. Expected at least two classes.")
     counts = np.bincount(y, minlength=classes)
     if counts.min() < 3:
         raise DataError(
-            f"{path}: class {int(counts.argmin())} has {counts.min()} windows: expected at least 3 of "
-            f"each of the classes 0 to {classes - 1}"
+            f"{path}: class {int(counts.argmin())} has {counts.min()} windows. Expected at least 3 of "
+            f"each of the classes 0 to {classes - 1}."
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.errors import DataError
+from edge_runtime.errors import DataError, reason
 from edge_runtime.runs.run_directory import Run
 from train.fit import EVALUATION_BATCH, load_tensorflow
 from train.pictures import plot_confusion, plot_window
@@ -107,5 +107,4 @@ def _load(path: Path) -> Any:
     try:
         return tensorflow.keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises many kinds
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise DataError(f"{path}: Keras cannot load the model: {reason}") from error
+        raise DataError(f"{path}: Keras cannot load the model: {reason(error)}") from error

@@ -9,8 +9,6 @@ between the classes are the ones whose class a rounding can change, and real one
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError, InputError
+from edge_runtime.host.child_process import run_module
 from edge_runtime.runs import run_directory
 from edge_runtime.runs.graph_record import GraphRecord
 from edge_runtime.runs.run_directory import Run, RunRecord
@@ -99,17 +98,11 @@ def finetune_run(
 
 
 def _recorded_graph(run: Path, out: Path, precision: str, target: str) -> GraphRecord:
-    """The quantized graph, asked of the converter in a process of its own: it is another package."""
-    command = [sys.executable, "-m", "edge_runtime", "convert", str(run), "--write-graph", str(out)]
-    result = subprocess.run(
-        [*command, "--precision", precision, "--target", target],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode != 0:
-        lines = result.stderr.strip().splitlines() or ["no message"]
-        raise DataError(f"{run}: cannot be converted: {lines[-1].removeprefix('Error: ')}")
+    """The quantized graph. The converter is another package, so a process of its own is asked for it."""
+    options = ["--write-graph", str(out), "--precision", precision, "--target", target]
+    ending = run_module("edge_runtime", "convert", str(run), *options)
+    if not ending:
+        raise DataError(f"{run}: cannot be converted: {str(ending).removeprefix('Error: ')}")
     return GraphRecord.load(out)
 
 

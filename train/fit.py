@@ -22,7 +22,8 @@ from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.host.quiet import quiet_stderr
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs import run_directory
-from edge_runtime.runs.run_directory import LabelledWindows, RunRecord
+from edge_runtime.runs.labelled_windows import LabelledWindows
+from edge_runtime.runs.run_directory import RunRecord
 from train.datasets import Dataset, load_dataset
 from train.hyperparameters import Hyperparameters
 from train.model import build_model

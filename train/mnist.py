@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import http.client
 import os
-import urllib.error
-import urllib.request
-import zlib
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from edge_runtime.errors import DataError
-from edge_runtime.host.atomic_file import replacing
+from edge_runtime.errors import DataError, reason
 from edge_runtime.host.optional_packages import needs_extra
 
 ENVIRONMENT = "EDGE_RNN_DATA"
@@ -22,23 +17,24 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 
-TIMEOUT = 20  # seconds without an answer from a mirror
+TIMEOUT = 20
+"""Seconds without an answer after which a mirror is given up."""
 
 SHA256 = {
-    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    "train-images-idx3-ubyte": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "train-labels-idx1-ubyte": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "t10k-images-idx3-ubyte": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "t10k-labels-idx1-ubyte": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 }
-"""Digests of the uncompressed files."""
+"""Digests of the files as they were published, gzip-compressed."""
 
 
 def find_mnist(data_dir: str | Path | None = None) -> Path:
-    """The folder with MNIST's four files, plain or gzip.
+    """The folder with MNIST's four files, plain or gzip-compressed.
 
-    Looked for in `data_dir`; without it in $EDGE_RNN_DATA; then in the user's cache folder, into which
-    they are downloaded when they are nowhere. A folder that is named but lacks the files is an error,
-    not passed over. Raises DataError.
+    The places are `data_dir`, or else $EDGE_RNN_DATA, or else the user's cache folder, into which the
+    files are downloaded when they are missing. A folder that is named is never skipped. Raises DataError
+    when it lacks the files, or when they cannot be downloaded.
     """
     for origin, folder in (
         ("--data-dir", data_dir),
@@ -57,8 +53,8 @@ def _named_folder(folder: Path, origin: str) -> Path:
         if _complete(candidate):
             return candidate
     raise DataError(
-        f"{folder} ({origin}): MNIST's four files are not there: expected {', '.join(SHA256)}, "
-        "plain or with .gz"
+        f"{folder} ({origin}): MNIST's four files are not there. Expected {', '.join(SHA256)}, "
+        "plain or with .gz."
     )
 
 
@@ -72,32 +68,41 @@ def _cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("edge-rnn")) / "mnist"
 
 
-def download_mnist(folder: Path, mirrors: tuple[str, ...] = MIRRORS) -> None:
-    """Fetch the four files, gzip-compressed, into `folder`; each is verified before it is kept.
+def download_mnist(
+    folder: Path, mirrors: tuple[str, ...] = MIRRORS, files: Mapping[str, str] = SHA256
+) -> None:
+    """Download `files`, gzip-compressed, into `folder`, which keeps none that was not verified.
 
-    Raises DataError when no mirror gives a file with the right digest.
+    `files`: name without `.gz` -> SHA-256 of the compressed file, hexadecimal. A file is asked of one
+    mirror after the other. Raises DataError when none of them gives it with its digest.
     """
-    for name in SHA256:
-        data = _fetch(name, mirrors)
-        with replacing(folder / f"{name}.gz") as temporary:
-            temporary.write_bytes(data)
+    with needs_extra("workstation", "pooch", "the download of mnist"):
+        import pooch
+    pooch.get_logger().setLevel("ERROR")
+    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=TIMEOUT)
+    for name, digest in files.items():
+        reasons = []
+        for mirror in mirrors:
+            url = f"{mirror}{name}.gz"
+            try:
+                pooch.retrieve(url, f"sha256:{digest}", f"{name}.gz", folder, downloader=downloader)
+                break
+            except (ValueError, OSError) as error:
+                reasons.append(f"{url} {_failure(error)}")
+        else:
+            raise DataError(
+                f"mnist: cannot be downloaded, as {' and '.join(reasons)}. Name a folder that holds its "
+                f"four IDX files with --data-dir or ${ENVIRONMENT}, or train on the digits that are "
+                "installed with --data digits."
+            )
 
 
-def _fetch(name: str, mirrors: tuple[str, ...]) -> bytes:
-    reasons = []
-    for mirror in mirrors:
-        url = f"{mirror}{name}.gz"
-        try:
-            with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
-                data: bytes = response.read()
-            if hashlib.sha256(gzip.decompress(data)).hexdigest() == SHA256[name]:
-                return data
-            reasons.append(f"{url}: wrong digest")
-        except urllib.error.URLError as error:
-            reasons.append(f"{url}: {error.reason}")
-        except (EOFError, OSError, http.client.HTTPException, zlib.error) as error:
-            reasons.append(f"{url}: {error}")
-    raise DataError(
-        f"MNIST cannot be downloaded ({'; '.join(reasons)}): name a folder that holds its four IDX "
-        f"files with --data-dir or ${ENVIRONMENT}, or train on the embedded --data digits"
-    )
+def _failure(error: Exception) -> str:
+    """What pooch raised, as the rest of a clause about a URL."""
+    import requests  # by which pooch downloads
+
+    if isinstance(error, (requests.ConnectionError, requests.Timeout)):
+        return "cannot be reached"
+    if isinstance(error, OSError):  # the other exceptions of requests, too
+        return f"failed with {reason(error)}"
+    return "has a wrong digest"

@@ -11,6 +11,7 @@ from edge_runtime.errors import InputError
 from edge_runtime.model_file.metadata import LABELS_NAME, MOST_VALUES, PROBES_NAME, RECORD_NAME, Metadata
 from edge_runtime.model_file.probes import Probes
 from edge_runtime.model_file.read_file import MOST_UNPACKED
+from edge_runtime.runs.npz_windows import label_fault
 
 EARLIEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 """In place of the present time, so that the same model gives the same bytes."""
@@ -22,12 +23,12 @@ ZIP_HEADERS = 30 + 46
 def embed(flatbuffer: bytes, metadata: Metadata, probes: Probes | None = None) -> bytes:
     """The model file: `flatbuffer` followed by a ZIP archive with labels, record and probes.
 
-    Raises InputError when a label is empty or holds a line break, which labels.txt cannot express, and
-    when a window or an entry is larger than readers allow.
+    Raises InputError for labels that labels.txt cannot express (runs.npz_windows), and for a window or
+    an entry that is larger than readers allow.
     """
-    for label in metadata.labels:
-        if not label or "\n" in label:
-            raise InputError(f"the label {label!r} is empty or holds a line break")
+    fault = label_fault(metadata.labels)
+    if fault:
+        raise InputError(f"{fault}, which {LABELS_NAME} cannot express")
     if metadata.steps * metadata.features > MOST_VALUES:
         raise InputError(
             f"a window has {metadata.steps} x {metadata.features} values: a model file is for windows "

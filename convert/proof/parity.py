@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,9 +15,11 @@ from convert.proof.engines import ProofEngine, ProofEngines
 from convert.proof.environments import without_this_python
 from convert.source_model.source_model import SourceModel
 from edge_runtime.errors import EngineError
+from edge_runtime.host.child_process import Ending, foreign_command, run_command, run_module
 from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, ParityReport
 from edge_runtime.model_file.read_file import read_model
 
+WORKER = "edge_runtime.inference.worker"
 START_SECONDS = 120
 SECONDS_A_WINDOW = 1.0
 """An engine that takes longer than this has hung; the slowest one seen takes 0.01 s a window."""
@@ -103,51 +101,36 @@ def engine_logits(
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = Path(folder, "windows.npy"), Path(folder, "logits.npy")
         np.save(inputs, windows)
-        command = [python or sys.executable, "-m", "edge_runtime.inference.worker"]
-        command += [str(Path(model).absolute()), str(inputs), str(outputs)]
-        command += ["--engine", engine, "--kernels", kernels, *(["--by-row"] if by_row else [])]
+        arguments = [str(model), str(inputs), str(outputs), "--engine", engine, "--kernels", kernels]
+        arguments += ["--by-row"] if by_row else []
         seconds = START_SECONDS + SECONDS_A_WINDOW * len(windows)
-        try:
-            result = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                env=_environment() if python is None else _isolated(Path(folder)),
-                cwd=None if python is None else folder,
-                timeout=seconds,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise EngineError(f"{engine} gave no answer within {seconds:.0f} s") from None
-        if result.returncode != 0:
-            raise EngineError(_failure(engine, result).replace(f"{Path(model).absolute()}: ", ""))
+        if python is None:
+            ending = run_module(WORKER, *arguments, seconds=seconds)
+        else:
+            command = foreign_command(python, _copied_runtime(Path(folder)), WORKER, *arguments)
+            ending = run_command(command, seconds=seconds, env=without_this_python())
+        if not ending:
+            raise EngineError(_failure(engine, ending, seconds).replace(f"{model}: ", ""))
         logits: NDArray[np.float32] = np.load(outputs)
     return logits
 
 
-def _environment() -> dict[str, str]:
-    """This process's environment, with edge_runtime importable from where it was imported here."""
-    home = str(Path(edge_runtime.__file__).parents[1])
-    path = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([home, path] if path else [home])}
+def _copied_runtime(folder: Path) -> Path:
+    """A folder below `folder` with a copy of edge_runtime, and nothing else of this Python's.
 
-
-def _isolated(folder: Path) -> dict[str, str]:
-    """An environment with a copy of edge_runtime in `folder`, and nothing else of this Python's.
-
-    Where edge_runtime is installed, its folder holds this Python's engine and numpy as well: on the
-    other Python's path they would take the place of its own.
+    The folder where edge_runtime is installed holds this Python's engine and numpy as well. On the other
+    Python's path they would take the place of its own.
     """
     home = folder / "home"
     skipped = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(edge_runtime.__file__).parent, home / "edge_runtime", ignore=skipped)
-    return {**without_this_python(), "PYTHONPATH": str(home)}
+    return home
 
 
-def _failure(engine: str, result: subprocess.CompletedProcess[str]) -> str:
-    if result.returncode < 0:
-        return f"{engine} crashed: {signal.Signals(-result.returncode).name}"
-    return next(reversed(result.stderr.strip().splitlines()), f"exit code {result.returncode}")
+def _failure(engine: str, ending: Ending, seconds: float) -> str:
+    if ending.timed_out:
+        return f"{engine} gave no answer within {seconds:.0f} s"
+    return f"{engine} crashed: {ending.signal}" if ending.signal else str(ending)
 
 
 def _agreement(logits: NDArray[np.float32], others: NDArray[np.float32]) -> float:

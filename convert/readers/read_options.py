@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convert.readers.user_data import DataSource, UserData, checked_labels, read_user_data
+from convert.readers.user_data import DataSource, UserData, read_user_data
 from edge_runtime.errors import InputError
 from edge_runtime.model_file.parity_report import FEW_WINDOWS
+from edge_runtime.runs.npz_windows import checked_labels
 
 CALIBRATION_SAMPLES = 500
 PARITY_WINDOWS = 10_000

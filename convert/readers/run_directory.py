@@ -10,7 +10,8 @@ from convert.readers.keras.read_model import network_from_keras
 from convert.readers.read_options import ReadOptions
 from convert.readers.tensorflow.full_models import full_logits, load_full_model, tensorflow_version
 from convert.source_model.source_model import Finetuned, Selection, SourceModel
-from edge_runtime.runs.run_directory import LabelledWindows, Run
+from edge_runtime.runs.labelled_windows import LabelledWindows
+from edge_runtime.runs.run_directory import Run
 
 
 def open_run(run_directory: str | Path, options: ReadOptions | None = None) -> SourceModel:

@@ -15,7 +15,7 @@ from convert.source_model.network import Network
 from convert.source_model.source_model import Selection, SourceModel
 from edge_runtime.errors import DataError, InputError
 from edge_runtime.model_file.normalization import Normalization
-from edge_runtime.runs.run_directory import LabelledWindows
+from edge_runtime.runs.labelled_windows import LabelledWindows
 
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """The full model: float32 windows `[N, steps, features]` to logits `[N, classes]`."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from convert.source_model.network import Network
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs.graph_record import GraphRecord
-from edge_runtime.runs.run_directory import LabelledWindows
+from edge_runtime.runs.labelled_windows import LabelledWindows
 
 
 @dataclass(frozen=True, eq=False)

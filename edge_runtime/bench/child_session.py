@@ -1,46 +1,71 @@
-"""A process that measures one model, started and asked (edge_runtime.bench.child)."""
+"""A process that measures one model: how it is started and asked (edge_runtime.bench.child)."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import signal
+import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from edge_runtime import errors
-from edge_runtime.host.child_process import module_command
+from edge_runtime.host.child_process import Ending, module_command
 
 CLOSING_TIME = 10
-"""Seconds that a process has to end when its input has."""
+"""Seconds that a process has to end after its standard input was closed."""
 _ERRORS = {
     kind.__name__: kind
     for kind in (errors.DataError, errors.EngineError, errors.InputError, errors.ModelError)
 }
+
+Request = Mapping[str, Any]
+"""What a session is asked: "ask" says what, the other fields are details."""
 
 
 @contextlib.contextmanager
 def open_session(
     model: str, *, source: str | None = None, jobs: int = 1, options: dict[str, Any]
 ) -> Iterator[Session]:
-    """A started process that has predicted once; it ends with the block.
+    """A process of edge_runtime.bench.child that has predicted once; it ends with the block.
 
     Raises the error that the model raised there, and EngineError when the process dies.
     """
-    config = json.dumps({"model": model, "input": source, "jobs": jobs, "options": options})
-    command = module_command("edge_runtime.bench.child", config)
-    with tempfile.TemporaryFile("w+") as said:  # by an engine, or by a process that dies
-        start = time.perf_counter_ns()
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True
-        ) as process:
-            try:
-                yield Session(model, process, said, start)
-            finally:
-                _end(process)
+    config = {"model": model, "input": source, "jobs": jobs, "options": options}
+    start = time.perf_counter_ns()
+    with start_session("edge_runtime.bench.child", model, config) as session:
+        cold = session.facts["cold"]
+        cold["python"] = cold.pop("started") - start
+        yield session
+
+
+@contextlib.contextmanager
+def start_session(
+    module: str, name: str, config: dict[str, Any], *, variables: Mapping[str, str] | None = None
+) -> Iterator[Session]:
+    """A process that runs `module`, which calls edge_runtime.bench.child.serve; it ends with the block.
+
+    `name`: of the model, for messages. `config`: what `serve` is given. `variables`: environment
+    variables to be set besides those of this process. Raises what `open_session` raises.
+    """
+    command = module_command(module, json.dumps(config))
+    with contextlib.ExitStack() as stack:
+        # What an engine prints, or Python as it dies.
+        said = stack.enter_context(tempfile.TemporaryFile("w+"))
+        process = stack.enter_context(
+            subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+                env={**os.environ, **(variables or {})},
+            )
+        )
+        stack.callback(_end, process)
+        yield Session(name, process, said)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -54,20 +79,17 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 class Session:
-    """Questions and answers. `facts`: the first answer, with how long it took to get there."""
+    """Questions to a process, and its answers. `facts`: the first answer, given unasked."""
 
-    def __init__(self, model: str, process: subprocess.Popen[str], said: IO[str], start: int) -> None:
-        """`start`: perf_counter_ns just before the process was started."""
+    def __init__(self, model: str, process: subprocess.Popen[str], said: IO[str]) -> None:
         self._model, self._process, self._said = model, process, said
         self.facts = self._read()
-        cold = self.facts["cold"]
-        cold["python"] = cold.pop("started") - start
 
-    def ask(self, **request: Any) -> Any:
-        """The answer to a request; the name of the first argument says what is wanted."""
+    def ask(self, request: Request) -> Any:
+        """The answer to a request, e.g. `{"ask": "latency", "seconds": 0.05}`."""
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it is dead: so there will be no answer
-            print(json.dumps(request), file=self._process.stdin, flush=True)
+        with contextlib.suppress(BrokenPipeError):  # the process is dead, so no answer will come
+            print(json.dumps(dict(request)), file=self._process.stdin, flush=True)
         return self._read()
 
     def _read(self) -> Any:
@@ -83,7 +105,17 @@ class Session:
     def _death(self) -> errors.EngineError:
         code = self._process.wait()
         self._said.seek(0)
-        lines = self._said.read().strip().splitlines()
-        reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        last = f": {lines[-1]}" if lines else ""
-        return errors.EngineError(f"{self._model}: the process that measures it died, {reason}{last}")
+        ending = Ending(code, self._said.read())
+        last = f": {ending.last_line}" if ending.last_line else ""
+        return errors.EngineError(
+            f"{self._model}: the process that measures it died, {ending.cause}{last}"
+        )
+
+
+def in_turns(sessions: Sequence[Session], rounds: int, requests: Sequence[Request]) -> list[list[Any]]:
+    """Each session's answers to its request, one a round; the order turns by one each round."""
+    answers: list[list[Any]] = [[] for _ in sessions]
+    for k in range(rounds):
+        for n in (*range(k % len(sessions), len(sessions)), *range(k % len(sessions))):
+            answers[n].append(sessions[n].ask(requests[n]))
+    return answers

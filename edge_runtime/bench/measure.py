@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, Callable
 
-from edge_runtime.bench.child_session import Session, open_session
+from edge_runtime.bench.child_session import Session, in_turns, open_session
 from edge_runtime.bench.machine_state import read_machine_state
 from edge_runtime.bench.report import (
     BenchReport,
@@ -122,22 +122,13 @@ def steady(
     """Latency of each model after its warm-up, the ratio of two, and each one's profile."""
     with ExitStack() as stack:
         sessions = [stack.enter_context(opener(path)) for path in models]
-        warm_ups = [session.ask(warm_up=seconds) for session in sessions]
+        warm_ups = [session.ask({"ask": "warm_up", "seconds": seconds}) for session in sessions]
         share = min(ROUND_SECONDS, seconds / FEWEST_ROUNDS)
-        rounds = in_turns(sessions, round(seconds / share), [{"latency": share}] * len(sessions))
+        request = {"ask": "latency", "seconds": share}
+        rounds = in_turns(sessions, round(seconds / share), [request] * len(sessions))
         latencies = list(map(_latency, rounds, warm_ups))
-        return latencies, latency_ratio(rounds), [session.ask(profile=seconds) for session in sessions]
-
-
-def in_turns(
-    sessions: Sequence[Session], rounds: int, requests: Sequence[dict[str, Any]]
-) -> list[list[Any]]:
-    """Each session's answers to its request, one in each round; the order rotates by one each round."""
-    answers: list[list[Any]] = [[] for _ in sessions]
-    for k in range(rounds):
-        for n in (*range(k % len(sessions), len(sessions)), *range(k % len(sessions))):
-            answers[n].append(sessions[n].ask(**requests[n]))
-    return answers
+        profiles = [session.ask({"ask": "profile", "seconds": seconds}) for session in sessions]
+        return latencies, latency_ratio(rounds), profiles
 
 
 def _latency(rounds: list[list[int]], warm_up: Figures) -> Latency:
@@ -182,9 +173,8 @@ def all_throughputs(
     for threads, jobs in tried:
         with ExitStack() as stack:
             sessions = [stack.enter_context(opener(path, threads, jobs)) for path in models]
-            requests = [
-                {"throughput": seconds / BATCH_ROUNDS, "windows": jobs * batch} for batch in batches
-            ]
+            share = {"ask": "throughput", "seconds": seconds / BATCH_ROUNDS}
+            requests = [{**share, "windows": jobs * batch} for batch in batches]
             answers = in_turns(sessions, BATCH_ROUNDS, requests)
         for rounds, throughputs in zip(answers, found):
             rates = [1e9 * answer["windows"] / answer["nanoseconds"] for answer in rounds]

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.doctor.child import run_module
 from edge_runtime.errors import ModelError
+from edge_runtime.host.child_process import run_module
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.doctor.child import run_module
 from edge_runtime.engines.engine import NUMPY
+from edge_runtime.host.child_process import run_module
 
 TRIAL_MODEL = str(Path(__file__).with_name("trial.tflite"))
 

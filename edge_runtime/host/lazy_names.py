@@ -1,10 +1,17 @@
-"""Public names of a package that are imported on first use (PEP 562)."""
+"""Public names of a package that are imported on first use (PEP 562).
+
+Imports only what Python has loaded before: `python -m edge_runtime` needs this module before it has
+taken the working directory out of sys.path (edge_runtime.host.search_path).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib import import_module
-from typing import Any, Callable
+import importlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Callable
 
 
 def lazy_attributes(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
@@ -13,6 +20,6 @@ def lazy_attributes(package: str, homes: Mapping[str, str]) -> Callable[[str], A
     def get(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(homes[name]), name)
+        return getattr(importlib.import_module(homes[name]), name)
 
     return get

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from edge_runtime.errors import DataError
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs.graph_record import GraphRecord
+from edge_runtime.runs.labelled_windows import LabelledWindows
 
 MODEL = "model.keras"
 RECORD = "run.json"
@@ -33,35 +34,6 @@ CURVES = "training.png"
 WINDOWS = "windows.npz"
 FINETUNED = "finetuned.npz"
 PREDICTED = "predicted.npy"
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledWindows:
-    """Raw windows `x` `[N, steps, features]` (uint8 or float32) with class indices `y` `[N]` (int64)."""
-
-    x: NDArray[Any]
-    y: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def take(self, indices: NDArray[np.int64]) -> LabelledWindows:
-        """The windows at these positions."""
-        return LabelledWindows(self.x[indices], self.y[indices])
-
-    def stratified_sample(self, count: int, seed: int) -> LabelledWindows:
-        """`count` windows with the classes in the proportions found here, chosen by `seed`.
-
-        All of them, in a seeded order, when `count` is not smaller than their number. Any first part
-        of the sample is nearly stratified too: the classes are interleaved.
-        """
-        order = np.random.default_rng(seed).permutation(len(self.y))
-        rank = np.empty(len(order))
-        for label in np.unique(self.y):
-            members = order[self.y[order] == label]
-            # Spread each class evenly over 0..1; sorting by that rank interleaves the classes.
-            rank[members] = (np.arange(len(members)) + 0.5) / len(members)
-        return self.take(np.argsort(rank, kind="stable")[:count])
 
 
 @dataclass(frozen=True)

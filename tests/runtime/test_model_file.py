@@ -62,7 +62,7 @@ def test_zipfile_reads_the_associated_files(model):
     }
 
 
-@pytest.mark.parametrize("label", ["", "a\nb"])
+@pytest.mark.parametrize("label", ["", "a\nb", "b\r", "\u2028", "a"])
 def test_labels_that_labels_txt_cannot_hold_are_refused(label):
     with pytest.raises(InputError, match="label"):
         embed(b"", metadata_for(b"", labels=("a", label)))

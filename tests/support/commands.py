@@ -36,6 +36,27 @@ def edge_rnn(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=900, **options)
 
 
+SHADOWS = (
+    *("ai_edge_litert", "click", "contextlib", "convert", "dataclasses", "json", "keras", "numpy"),
+    *("random", "signal", "subprocess", "tensorflow", "tflite_runtime", "train", "typing"),
+)
+"""Modules that edge-rnn, its engines or numpy import, by which a user may have named a file."""
+
+
+def shadowed(folder: Path) -> Path:
+    """`folder`, made and filled with a file for each of SHADOWS that raises when it is imported."""
+    folder.mkdir()
+    for name in SHADOWS:
+        (folder / f"{name}.py").write_text("raise ImportError('from the working directory')\n")
+    return folder
+
+
+def as_module(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
+    """Run `python -m edge_runtime`, which Python starts with the working directory in sys.path."""
+    command = [sys.executable, "-m", "edge_runtime", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=900, **options)
+
+
 def succeed(result: subprocess.CompletedProcess[str]) -> str:
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
 from pathlib import Path
 
 from convert.model_file.archive import embed
-from edge_runtime.model_file.metadata import Metadata
+from edge_runtime.model_file.metadata import LABELS_NAME, Metadata, read_model_file
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.model_file.parity_report import ParityReport
 from tests.support.networks import random_network, random_windows
@@ -37,6 +38,19 @@ def write_model(path: Path, precision: str = "float32", graph: str = "unrolled",
     if graph == "step":
         changes = {"graph": "step", "states": ("h", "c"), **changes}
     path.write_bytes(embed(flatbuffer, metadata_for(flatbuffer, precision=precision, **changes)))
+    return path
+
+
+def relabelled(path: Path, labels: tuple[str, ...]) -> Path:
+    """The file with other labels, which the converter may refuse to write and a reader has to bear."""
+    content = read_model_file(path).flatbuffer
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    entries[LABELS_NAME] = "\n".join(labels).encode()
+    path.write_bytes(content)
+    with zipfile.ZipFile(path, "a") as archive:
+        for name, entry in entries.items():
+            archive.writestr(name, entry)
     return path
 
 

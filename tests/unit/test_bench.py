@@ -139,7 +139,7 @@ def test_a_process_that_dies_later_is_an_error_too(model):
     with open_session(str(model), options=OPTIONS) as session:
         session._process.kill()
         with pytest.raises(EngineError, match=r"model\.tflite: .* died, SIGKILL"):
-            session.ask(latency=0.01)
+            session.ask({"ask": "latency", "seconds": 0.01})
 
 
 def test_memory_is_that_of_the_measured_process_not_of_the_one_that_started_it(model):

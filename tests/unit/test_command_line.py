@@ -16,7 +16,7 @@ import train
 from edge_runtime import Classifier
 from edge_runtime.engines.engine import choose_engine
 from tests.support.commands import ROOT, edge_rnn, loaded_by, succeed
-from tests.support.model_files import write_model
+from tests.support.model_files import relabelled, write_model
 from train.hyperparameters import PRESETS, preset
 
 NEEDED_BY_ENGINES = {
@@ -286,7 +286,7 @@ def test_the_numpy_engine_says_that_it_is_slow(model, tmp_path):
 
 def test_labels_that_a_terminal_would_obey_are_printed_as_text(tmp_path):
     labels = ("idle", "\x1b[31mwalk", "run\r", "fall")
-    model = write_model(tmp_path / "m.tflite", labels=labels)
+    model = relabelled(write_model(tmp_path / "m.tflite"), labels)
     np.save(tmp_path / "w.npy", np.zeros((5, 3)))
     text = succeed(edge_rnn("predict", model, tmp_path / "w.npy", "--top", 4))
     assert "\\x1b[31mwalk" in text

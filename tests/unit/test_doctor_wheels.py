@@ -151,8 +151,8 @@ def test_an_engine_that_computes_wrong_is_not_recommended():
 
 
 def test_facts_about_operators_are_those_of_the_converter():
-    command = [sys.executable, str(ROOT / "scripts" / "operator_facts.py"), "--check"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    command = [sys.executable, "-m", "scripts.operator_facts", "--check"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
 
 

@@ -15,7 +15,7 @@ from convert.source_model.source_model import SourceModel
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.model_file.read_file import read_model
 from edge_runtime.numpy_engine.interpret import run
-from edge_runtime.runs.run_directory import LabelledWindows
+from edge_runtime.runs.labelled_windows import LabelledWindows
 from tests.support.commands import OFFERED, edge_rnn, succeed
 from tests.support.networks import random_network, random_windows
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.errors import DataError
+from edge_runtime.errors import DataError, reason
 from edge_runtime.host.optional_packages import needs_extra
 
 Array = NDArray[Any]
@@ -121,8 +121,7 @@ def read_onnx(path: str | Path, constants: Mapping[str, Array] | None = None) ->
     except FileNotFoundError as error:
         raise DataError(f"{error.filename or path}: no such file") from None
     except Exception as error:  # protobuf's and onnx's own, of many kinds
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise DataError(f"{path}: not a valid ONNX model: {reason}") from None
+        raise DataError(f"{path}: not a valid ONNX model: {reason(error)}") from None
     return file_from_model(model, str(path), constants)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from convert.readers.onnx.file import Node, OnnxFile
 from convert.readers.onnx.tracing import PADDING, Positions, Traced, Unsupported, Value, as_constant
+from edge_runtime.errors import reason
 
 SHAPE_NODES = {"Shape", "Size"}
 
@@ -38,8 +39,7 @@ def computed(file: OnnxFile, node: Node, given: list[Value]) -> list[Value]:
     try:
         return list(file.evaluate(node, arrays))
     except Exception as error:  # the reference implementation raises many kinds
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise Unsupported(f"cannot be computed: {reason}") from None
+        raise Unsupported(f"cannot be computed: {reason(error)}") from None
 
 
 def moved(file: OnnxFile, node: Node, given: list[Value]) -> list[Value]:

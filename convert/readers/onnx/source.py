@@ -12,7 +12,7 @@ from convert.readers.onnx.read_model import network_from_onnx
 from convert.readers.read_options import ReadOptions
 from convert.readers.user_source import user_source
 from convert.source_model.source_model import SourceModel
-from edge_runtime.errors import DataError
+from edge_runtime.errors import DataError, reason
 from edge_runtime.runs.run_directory import file_sha256
 
 
@@ -31,8 +31,7 @@ def onnx_source(path: str | Path, options: ReadOptions) -> SourceModel:
         try:
             return reading.evaluate(file, raw)
         except Exception as error:  # the engines raise many kinds
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise DataError(f"{path}: the model cannot be evaluated: {reason}") from None
+            raise DataError(f"{path}: the model cannot be evaluated: {reason(error)}") from None
 
     return user_source(
         reading.network,

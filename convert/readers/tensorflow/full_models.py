@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.readers.tensorflow.keras2_files import readable_by_keras3
-from edge_runtime.errors import DataError
+from edge_runtime.errors import DataError, reason
 from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.host.quiet import quiet_stderr
 
 BATCH = 1000  # windows per call
-LONGEST_REASON = 300  # characters
 
 
 def load_full_model(path: str | Path) -> Any:
@@ -34,10 +33,7 @@ def load_full_model(path: str | Path) -> Any:
     except DataError:
         raise
     except Exception as error:  # Keras raises many kinds
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        if len(reason) > LONGEST_REASON:
-            reason = f"{reason[:LONGEST_REASON]}..."  # Keras appends whole configurations
-        raise DataError(f"{path}: Keras cannot load the model: {reason}") from error
+        raise DataError(f"{path}: Keras cannot load the model: {reason(error)}") from error
 
 
 def tensorflow_version() -> str:
@@ -64,8 +60,7 @@ def read_checkpoint(prefix: str | Path) -> dict[str, NDArray[Any]]:
         reader = tensorflow.train.load_checkpoint(str(prefix))
         return {name: np.asarray(reader.get_tensor(name)) for name in reader.get_variable_to_shape_map()}
     except Exception as error:  # TensorFlow's own kinds, RuntimeError, ValueError
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise DataError(f"{prefix}: TensorFlow cannot read the checkpoint: {reason}") from error
+        raise DataError(f"{prefix}: TensorFlow cannot read the checkpoint: {reason(error)}") from error
 
 
 def basic_lstm_logits(

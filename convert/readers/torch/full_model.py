@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.readers.torch.state_dict import EPSILON, TorchModule
-from edge_runtime.errors import DataError
+from edge_runtime.errors import DataError, reason
 from edge_runtime.host.optional_packages import needs_extra
 
 BATCH = 1000  # windows per call
@@ -31,8 +31,8 @@ def load_state(path: str | Path) -> dict[str, NDArray[Any]]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # PyTorch and pickle raise many kinds
-        reason = next(iter(str(error).splitlines()), type(error).__name__).split(". ")[0]
-        raise DataError(f"{path}: PyTorch cannot load it ({reason}): {expected}") from None
+        said = reason(error).split(". ")[0]
+        raise DataError(f"{path}: PyTorch cannot load it ({said}): {expected}") from None
     for key in WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]

@@ -1,0 +1,1 @@
+"""Programs that write or check the project's tables. They run as modules: `python -m scripts.NAME`."""
