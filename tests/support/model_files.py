@@ -8,9 +8,10 @@ import zipfile
 from pathlib import Path
 
 from convert.model_file.archive import embed
-from edge_runtime.model_file.metadata import LABELS_NAME, Metadata, read_model_file
+from edge_runtime.model_file.metadata import LABELS_NAME, Metadata
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.model_file.parity_report import ParityReport
+from edge_runtime.model_file.read_file import read_model_file
 from tests.support.networks import random_network, random_windows
 
 FOLDER_VARIABLE = "EDGE_RNN_TEST_FLATBUFFERS"

@@ -10,7 +10,7 @@ import pytest
 from convert.proof.environments import environment_python, make_in
 from convert.targets.target import TARGETS
 from edge_runtime.errors import EngineError
-from edge_runtime.model_file.metadata import read_model
+from edge_runtime.model_file.read_file import read_model
 from tests.support.commands import ENGINES, as_module, shadowed, succeed
 
 FINETUNING = ("--iterations", 2, "--batch-size", 8, "--quiet")
