@@ -56,7 +56,8 @@ def without_rounding_ties(graph: Graph, quantizations: Quantizations) -> Quantiz
     for group, operators in tables.items():
         result.update(_widened(group, operators, result))
     for group, operators in products.items():
-        result.update(_widened(group, [*operators, *tables.get(group, ())], result))
+        helped = [operator for operator in operators if not set(group) & set(operator.inputs)]
+        result.update(_widened(group, [*helped, *tables.get(group, ())], result))
     return result
 
 
