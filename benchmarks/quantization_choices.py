@@ -17,9 +17,10 @@ from benchmarks.cpu import cpu_name
 from convert.compiler.compile import lower
 from convert.compiler.float_graph.unroll import unroll
 from convert.compiler.scales.calibrate import calibrate
+from convert.compiler.scales.cell_state import state_tensors
 from convert.compiler.scales.cell_state_search import LIMITS, state_candidate
-from convert.compiler.scales.equalize import balance
-from convert.compiler.scales.int8_scales import int8_quantizations, state_tensors
+from convert.compiler.scales.equalize import equalize
+from convert.compiler.scales.int8_scales import int8_quantizations
 from convert.compiler.scales.shared_scales import separate
 from convert.compiler.weights.gptq import WEIGHT_LIMIT, quantize_matrix, second_moments
 from convert.readers.keras.read_model import network_from_keras
@@ -106,9 +107,9 @@ def with_rounded_weights(graph: Graph, moments: dict, per_channel: bool) -> Grap
 def activations(graph: Graph, calibration: np.ndarray, held_out: np.ndarray) -> None:
     exact = run(graph, held_out)
     ranges = calibrate(graph, calibration)
-    balanced = balance(graph, ranges)
-    if balanced is not graph:
-        graph, ranges = balanced, calibrate(balanced, calibration)
+    equalized = equalize(graph, ranges)
+    if equalized is not graph:
+        graph, ranges = equalized, calibrate(equalized, calibration)
     graph, ranges = separate(graph, ranges)
     chosen = int8_quantizations(graph, ranges, calibration)
     last = last_state(graph)

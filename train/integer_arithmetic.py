@@ -1,8 +1,9 @@
-"""What TFLite's int8 kernels give for sums, products and matmuls, to the last unit.
+"""Results of TFLite's int8 kernels for sums, products, matmuls and tables, to the last unit.
 
 Fake quantization rounds a real result once; the kernels rescale integers in fixed point and round twice
 (edge_runtime.numpy_engine). The two differ in few cases by one unit, but a recurrent network adds such
-units up over its steps, so an evaluation that is to predict a file runs the kernels.
+units up over its steps, so an evaluation that is to predict a file runs the kernels. LOGISTIC and TANH
+are the engine's tables, as TensorFlow's float32 functions differ between CPUs in the last bit.
 """
 
 from __future__ import annotations
@@ -18,27 +19,26 @@ from edge_runtime.tflite.graph import Op, Operator, Quantization, Tensor
 
 Array = NDArray[Any]
 
-_ROUNDING_TWICE = (Op.ADD, Op.FULLY_CONNECTED, Op.MUL, Op.SUB)
+_BY_KERNEL = (Op.ADD, Op.FULLY_CONNECTED, Op.LOGISTIC, Op.MUL, Op.SUB, Op.TANH)
 
 
 def integer_result(
     tf: Any, record: GraphRecord, item: RecordedOperator, inputs: list[Any]
 ) -> Any | None:
-    """The operator's result as real values, float32; None where its kernel rounds a real result once.
+    """The operator's result as real values, float32; None where fake quantization gives the same.
 
     `inputs`: real values that the input tensors hold exactly.
     """
     tensors = [_tensor(name, record.tensors[name]) for name in (*item.inputs, *item.outputs)]
-    if item.op not in _ROUNDING_TWICE or not all(tensor.quantization for tensor in tensors):
+    if item.op not in _BY_KERNEL or not all(tensor.quantization for tensor in tensors):
         return None
     operator = Operator(Op(item.op), item.inputs, item.outputs, item.axis, item.relu)
-    kernel, output = KERNELS[operator.op](operator, tensors), tensors[-1].affine
+    kernel, output = KERNELS[operator.op](operator, tensors), tensors[-1]
 
     def compute(*values: Array) -> Array:
         integers = [_integers(tensor, value) for tensor, value in zip(tensors, values)]
         (result,) = kernel(integers)
-        centered = result.astype(np.float64) - output.zero_point
-        return (centered * output.scale[0]).astype(np.float32)
+        return output.decode(result)
 
     result = tf.numpy_function(compute, inputs, tf.float32)
     result.set_shape((None, *tensors[-1].shape[1:]))

@@ -12,10 +12,10 @@ from convert.compiler.quantize import to_int8, to_int16x8
 from convert.compiler.recipe import Recipe
 from convert.compiler.scales.calibrate import calibrate
 from convert.compiler.scales.cell_state import keep_state_float
-from convert.compiler.scales.equalize import balance
+from convert.compiler.scales.equalize import equalize
 from convert.compiler.scales.int8_scales import int8_quantizations
 from convert.compiler.scales.int16_scales import int16_quantizations
-from convert.compiler.scales.rounding_ties import without_half_ways
+from convert.compiler.scales.rounding_ties import without_rounding_ties
 from convert.compiler.scales.shared_scales import separate, with_shared_states
 from convert.compiler.weights.formats import SCHEME_FORMATS, WeightFormat, with_weights
 from convert.compiler.weights.gptq import second_moments
@@ -129,10 +129,10 @@ def _with_integer_activations(
         graph = keep_state_float(graph)
     ranges = calibrate(graph, windows)
     check_ranges(ranges)
-    balanced = balance(graph, ranges)
-    if balanced is not graph:
-        graph, ranges = balanced, calibrate(balanced, windows)
-    graph, ranges = separate(graph, ranges)
+    equalized = equalize(graph, ranges)
+    if equalized is not graph:
+        graph, ranges = equalized, calibrate(equalized, windows)
+    graph, ranges = separate(graph, ranges, tables=scheme != "int16x8")
     moments = second_moments(graph, windows)
     if scheme == "int16x8":
         int16 = with_shared_states(graph, int16_quantizations(graph, ranges))
@@ -140,5 +140,5 @@ def _with_integer_activations(
     quantizations = int8_quantizations(graph, ranges, windows)
     if recipe is not None:
         quantizations = recipe.apply_ranges(graph, quantizations)
-    quantizations = without_half_ways(graph, with_shared_states(graph, quantizations))
+    quantizations = without_rounding_ties(graph, with_shared_states(graph, quantizations))
     return to_int8(graph, moments, quantizations)

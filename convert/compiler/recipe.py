@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from convert.compiler.scales.calibrate import affine
-from convert.compiler.scales.shared_scales import FIXED, tied_groups
+from convert.compiler.scales.shared_scales import FIXED, shared_groups
 from convert.compiler.weights.formats import KINDS, SCHEME_FORMATS, WeightFormat
 from convert.targets.precision import PRECISIONS
 from convert.targets.target import Target
@@ -96,7 +96,7 @@ class Recipe:
         Raises InputError for a pattern that matches no tensor, and for a scale that the format fixes.
         """
         result = dict(quantizations)
-        groups = {name: group for group in tied_groups(graph) for name in group}
+        groups = {name: group for group in shared_groups(graph) for name in group}
         fixed = {op.outputs[0] for op in graph.operators if op.op in FIXED}
         for rule in self.ranges:
             for name in _matching(self.path, rule.tensors, result):

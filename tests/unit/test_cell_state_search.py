@@ -6,8 +6,9 @@ import numpy as np
 
 from convert.compiler.float_graph.unroll import unroll
 from convert.compiler.scales.calibrate import calibrate
+from convert.compiler.scales.cell_state import state_tensors
 from convert.compiler.scales.cell_state_search import LIMITS, state_candidate, state_quantizations
-from convert.compiler.scales.int8_scales import int8_quantizations, state_tensors
+from convert.compiler.scales.int8_scales import int8_quantizations
 from edge_runtime.numpy_engine.interpret import rounding_observer, run
 from tests.support.networks import random_network, random_windows
 

@@ -7,7 +7,7 @@ import pytest
 
 from convert.compiler.float_graph.unroll import unroll
 from convert.compiler.scales.calibrate import calibrate
-from convert.compiler.scales.equalize import balance
+from convert.compiler.scales.equalize import equalize
 from convert.source_model.network import Network
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.graph import Op
@@ -27,8 +27,8 @@ def test_the_network_computes_the_same(name, factor):
     network = COMBINATIONS[name]
     windows = random_windows(network) * np.float32(factor)
     graph = unroll(network)
-    balanced = balance(graph, calibrate(graph, windows))
-    np.testing.assert_allclose(run(balanced, windows), run(graph, windows), atol=2e-4)
+    equalized = equalize(graph, calibrate(graph, windows))
+    np.testing.assert_allclose(run(equalized, windows), run(graph, windows), atol=2e-4)
 
 
 @pytest.mark.parametrize("name", WITH_MATMULS_ON_THE_WINDOW)
@@ -36,9 +36,9 @@ def test_one_operator_serves_the_whole_window(name):
     network = COMBINATIONS[name]
     windows = random_windows(network) * 20
     graph = unroll(network)
-    balanced = balance(graph, calibrate(graph, windows))
-    assert balanced.operators[0].op is Op.MUL
-    assert balanced.operators[0].inputs == ("window", "window_factor")
+    equalized = equalize(graph, calibrate(graph, windows))
+    assert equalized.operators[0].op is Op.MUL
+    assert equalized.operators[0].inputs == ("window", "window_factor")
 
 
 def test_rows_of_another_layer_get_one_each():
@@ -48,22 +48,22 @@ def test_rows_of_another_layer_get_one_each():
     network = Network(7, 5, (quiet, make.lstm(8, 6, "second"), make.dense(6, 3)))
     windows = random_windows(network)
     graph = unroll(network)
-    balanced = balance(graph, calibrate(graph, windows))
-    new = [op for op in balanced.operators if "second/kernel_factor" in op.inputs]
+    equalized = equalize(graph, calibrate(graph, windows))
+    new = [op for op in equalized.operators if "second/kernel_factor" in op.inputs]
     assert len(new) == network.steps
-    np.testing.assert_allclose(run(balanced, windows), run(graph, windows), atol=1e-5)
+    np.testing.assert_allclose(run(equalized, windows), run(graph, windows), atol=1e-5)
 
 
 def test_nothing_changes_where_ranges_are_close():
     network = COMBINATIONS["gru"]
     windows = np.clip(random_windows(network), -1, 1)
     graph = unroll(network)
-    assert balance(graph, calibrate(graph, windows)) is graph
+    assert equalize(graph, calibrate(graph, windows)) is graph
 
 
 def test_windows_of_zeros_divide_nothing_by_zero():
     network = COMBINATIONS["stacked"]
     windows = random_windows(network) * 0
     graph = unroll(network)
-    balanced = balance(graph, calibrate(graph, windows))
-    assert all(np.isfinite(balanced.tensors[name].values).all() for name in balanced.matrices())
+    equalized = equalize(graph, calibrate(graph, windows))
+    assert all(np.isfinite(equalized.tensors[name].values).all() for name in equalized.matrices())

@@ -1,4 +1,4 @@
-"""Keeps the cell state of LSTMs in float32 while everything around it is int8.
+"""Finds the cell states of LSTMs, and keeps them in float32 while everything around them is int8.
 
 The state is the one tensor that is rounded again at every step, and it needs both the range of a counter
 and the resolution of a gate: with 8 bits it causes most of the error (docs/internals/graph.md). The
@@ -12,19 +12,35 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from convert.compiler.scales.int8_scales import state_tensors
 from edge_runtime.tflite.graph import Graph, Op
 
 _FEEDS_STATE = (Op.ADD, Op.MUL, Op.SPLIT, Op.TANH)
-"""Operators from the gates to the state, the candidate's TANH among them; before these all is int8."""
+"""Operators from the gates to the state, the candidate's TANH among them. What they read is int8."""
+
+
+def state_tensors(graph: Graph) -> set[str]:
+    """The cell states of LSTMs and the products they are sums of.
+
+    Found as sums, or in the first step products, that go through TANH.
+    """
+    made_by = graph.producers()
+    squashed = {name for op in graph.operators if op.op is Op.TANH for name in op.inputs}
+    states = {name for name in squashed if name in made_by and made_by[name].op in (Op.ADD, Op.MUL)}
+    products = {
+        name
+        for state in states
+        for name in made_by[state].inputs
+        if made_by[state].op is Op.ADD and name in made_by and made_by[name].op is Op.MUL
+    }
+    return states | products
 
 
 def keep_state_float(graph: Graph) -> Graph:
     """The float `graph`, marked so that quantization leaves the cell updates of its LSTMs in float32.
 
-    Marked are the state (of a single step: before the row, too), the products it is the sum of, the
-    gates from their SPLIT on, the candidate, and tanh of the state. h is int8 again. A graph without
-    LSTM is returned as it is.
+    The marked tensors are the state (in a single step also the state before the row), the products it
+    is the sum of, the gates from their SPLIT on, the candidate, and tanh of the state. h is int8 again.
+    A graph without an LSTM is returned as it is.
     """
     states = _cell_states(graph)
     fed_back = {before for before, after in graph.states if after in states}
@@ -37,8 +53,8 @@ def keep_state_float(graph: Graph) -> Graph:
 
 
 def _cell_states(graph: Graph) -> set[str]:
-    """Every c_t and its products: state_tensors but for what only looks alike, GRU's sum before TANH."""
-    made_by = {name: operator for operator in graph.operators for name in operator.outputs}
+    """Every c_t and its products: state_tensors without a GRU's sum before TANH, which looks alike."""
+    made_by = graph.producers()
     candidates = state_tensors(graph)
     sums = {name for name in candidates if made_by[name].op is Op.ADD}
     alike = {name for name in sums if not candidates.issuperset(made_by[name].inputs)}

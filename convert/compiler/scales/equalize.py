@@ -1,13 +1,13 @@
-"""Brings what is concatenated into one range, so that a shared int8 scale serves both sides.
+"""Equalizes the ranges of what is concatenated, so that a shared int8 scale serves both sides.
 
 CONCATENATION does not rescale: [x_t, h] has one scale, and where x reaches 10 and h stays below 0.5, h
 is left with 4 bits. Here x is divided by a factor, and the columns of the matmul that read it are
-multiplied by it: the network computes the same, and the new operator loses nothing, as its integers are
-x's own. It is one operator in all for the window, and one a step for the rows of another layer.
+multiplied by it. The network computes the same, and the new operator loses nothing, as its integers are
+x's own. The window takes one operator, the rows of another layer one in each step.
 
 The columns for x and h share scales too, one for each row of the matrix, so a factor that brings the
-activations together drives the weights apart. The geometric mean of what either side would want is
-taken: Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction",
+activations together drives the weights apart. The factor is the geometric mean of the best one for
+either side: Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction",
 section 4.1.
 """
 
@@ -24,8 +24,8 @@ LEAST_FACTOR = 1.5
 """A smaller factor is not worth the operator in front of the window."""
 
 LEAST_FACTOR_BY_STEP = 2.0
-"""A smaller factor, less than one of the 8 bits, is not worth an operator in every step. Scales are tied
-along a whole stack of layers, so that without it the last, quietest one can lose three bits."""
+"""A smaller factor, less than one of the 8 bits, is not worth an operator in every step. A stack of
+layers shares its scales, so the last and quietest layer can lose three bits without it."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +47,19 @@ class _Join:
         if min(*reach, *columns) <= 0:
             return 1.0
         activations, weights = reach[0] / reach[1], columns[1] / columns[0]
-        balanced = float(np.sqrt(activations * weights))
-        return float(np.clip(balanced, min(1.0, activations), max(1.0, activations)))
+        between = float(np.sqrt(activations * weights))
+        return float(np.clip(between, min(1.0, activations), max(1.0, activations)))
 
     def reads_only(self, rows: set[str]) -> bool:
         """Whether every first one is among `rows`."""
         return all(pair[0] in rows for pair in self.pairs)
 
 
-def balance(graph: Graph, ranges: dict[str, Range]) -> Graph:
-    """The float `graph` with ranges brought together where that is worth an operator.
+def equalize(graph: Graph, ranges: dict[str, Range]) -> Graph:
+    """The float `graph` with equalized ranges where that is worth an operator.
 
-    `ranges`: of every activation, from calibrate. Returns `graph` itself where nothing is to be
-    done; otherwise new tensors exist, which want calibrating.
+    `ranges`: those of every activation, from calibrate. Returns `graph` itself where nothing is to be
+    done. Otherwise the result has new tensors, which must be calibrated.
     """
     rows = _window_rows(graph)
     joins = [(join, join.factor(graph, ranges)) for join in _joins(graph)]
@@ -74,7 +74,7 @@ def balance(graph: Graph, ranges: dict[str, Range]) -> Graph:
 
 
 def _strength(factor: float) -> float:
-    """A factor and its inverse count alike."""
+    """The factor or its inverse, whichever is larger."""
     return max(factor, 1 / factor)
 
 
@@ -101,8 +101,8 @@ def _joins(graph: Graph) -> list[_Join]:
         if op.op is Op.CONCATENATION and len(op.inputs) == 2
     }
     found: dict[str, list[tuple[str, str]]] = {}
-    for operator in graph.operators:
-        if operator.op is Op.FULLY_CONNECTED and operator.inputs[0] in pairs:
+    for operator in graph.matmuls():
+        if operator.inputs[0] in pairs:
             found.setdefault(operator.inputs[1], []).append(pairs[operator.inputs[0]])
     together: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for weights, group in found.items():
@@ -154,8 +154,8 @@ def _columns(graph: Graph, rows: set[str]) -> dict[str, list[slice]]:
                 start += width[name]
     return {
         operator.inputs[1]: parts[operator.inputs[0]]
-        for operator in graph.operators
-        if operator.op is Op.FULLY_CONNECTED and operator.inputs[0] in parts
+        for operator in graph.matmuls()
+        if operator.inputs[0] in parts
     }
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from convert.compiler.integer_operators import integer_tensors
 from convert.compiler.scales.calibrate import Range
-from convert.compiler.scales.shared_scales import FIXED, fixed_quantization, tied_groups
+from convert.compiler.scales.shared_scales import FIXED, fixed_quantization, shared_groups
 from edge_runtime.tflite.graph import Graph, Op, Quantization
 
 FIXED_OUT = Quantization((1 / 32768,))
@@ -36,7 +36,7 @@ SUM_RATIO = 1 / 8192
 def int16_quantizations(graph: Graph, ranges: dict[str, Range]) -> dict[str, Quantization]:
     """Tensor name -> Quantization for every int16 activation and small constant of the float `graph`.
 
-    `graph` and `ranges` have been through scale_ties.separate.
+    `graph` and `ranges` have been through shared_scales.separate.
     """
     result = {op.outputs[0]: FIXED_OUT for op in graph.operators if op.op in FIXED}
     groups = _groups(graph)
@@ -57,9 +57,9 @@ def symmetric(largest: float) -> Quantization:
 
 def _groups(graph: Graph) -> list[list[str]]:
     """Every tensor to quantize, with those that share its scale."""
-    groups = tied_groups(graph)
-    tied = {name for group in groups for name in group}
-    return groups + [[name] for name in integer_tensors(graph) if name not in tied]
+    groups = shared_groups(graph)
+    shared = {name for group in groups for name in group}
+    return groups + [[name] for name in integer_tensors(graph) if name not in shared]
 
 
 def _magnitude(graph: Graph, name: str, ranges: dict[str, Range]) -> float:

@@ -1,10 +1,10 @@
 """Scale and zero_point of every int8 activation: what the format fixes, and what calibration decides.
 
-Ranges of states are chosen step by step, as an LSTM's state grows along the window; the pre-activations
-of all steps share one, as they come from one matrix (scale_ties). Where an 8-bit result saturates, so
-may its input: the pre-activations are clipped to where LOGISTIC and TANH have reached their last
-representable value, which costs nothing and gives the rest of the range a finer scale. The cell state
-has no such end: its limits are searched for (convert.compiler.scales.cell_state_search).
+Ranges of states are chosen step by step, as an LSTM's state grows along the window. The pre-activations
+of all steps share one range, as they come from one matrix (see shared_scales). Where an 8-bit result
+saturates, so may its input. The pre-activations are clipped to where LOGISTIC and TANH have reached
+their last representable value, which costs nothing and gives the rest of the range a finer scale. The
+cell state has no such end, so its limits are searched for (see cell_state_search).
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from convert.compiler.integer_operators import integer_tensors
 from convert.compiler.scales.calibrate import Range, affine
+from convert.compiler.scales.cell_state import state_tensors
 from convert.compiler.scales.cell_state_search import state_quantizations
 from convert.compiler.scales.shared_scales import (
     FIXED,
     MOVES,
     fixed_quantization,
+    shared_groups,
     sharing_a_matrix,
-    tied_groups,
 )
 from edge_runtime.tflite.graph import Graph, Op, Quantization
 
@@ -36,12 +37,12 @@ def int8_quantizations(
 ) -> dict[str, Quantization]:
     """Tensor name -> Quantization for every int8 activation and small constant of the float `graph`.
 
-    `graph` and `ranges` have been through scale_ties.separate. `windows`: normalized calibration windows
-    `[N, steps, features]`, the ones `ranges` come from.
+    `graph` and `ranges` have been through shared_scales.separate. `windows`: the normalized calibration
+    windows `[N, steps, features]` that `ranges` come from.
     """
     result = _format_quantizations(graph)
     by_matrix = [set(names) for names in sharing_a_matrix(graph)]
-    for group in tied_groups(graph):
+    for group in shared_groups(graph):
         cover = _covering_own if set(group) in by_matrix else _covering
         fixed = fixed_quantization(graph, group, ranges)
         result.update(dict.fromkeys(group, fixed or cover(graph, group, ranges)))
@@ -103,20 +104,3 @@ def _useful_range(graph: Graph, name: str) -> tuple[float, float]:
 def _only_squashed(graph: Graph, name: str) -> bool:
     """Whether only TANH reads the tensor: the state of the last step, a GRU's candidate."""
     return _useful_range(graph, name) == TANH_IN
-
-
-def state_tensors(graph: Graph) -> set[str]:
-    """The cell states of LSTMs and the products they are sums of.
-
-    Found as sums, or in the first step products, that go through TANH.
-    """
-    made_by = {name: operator for operator in graph.operators for name in operator.outputs}
-    squashed = {name for op in graph.operators if op.op is Op.TANH for name in op.inputs}
-    states = {name for name in squashed if name in made_by and made_by[name].op in (Op.ADD, Op.MUL)}
-    products = {
-        name
-        for state in states
-        for name in made_by[state].inputs
-        if made_by[state].op is Op.ADD and name in made_by and made_by[name].op is Op.MUL
-    }
-    return states | products

@@ -25,7 +25,7 @@ TANH_OUT = Quantization((1 / 128,), 0)
 FIXED = {Op.LOGISTIC: LOGISTIC_OUT, Op.TANH: TANH_OUT}
 
 
-def tied_groups(graph: Graph) -> list[list[str]]:
+def shared_groups(graph: Graph) -> list[list[str]]:
     """Every set of tensors that share one scale, in the order of the graph; each has at least two."""
     parent: dict[str, str] = {}
 
@@ -38,7 +38,7 @@ def tied_groups(graph: Graph) -> list[list[str]]:
     for first, *others in (*_moved(graph), *_sharing_a_bias(graph), *sharing_a_matrix(graph)):
         for name in others:
             parent[root(name)] = root(first)
-    # A step's state is fed back as it is: what ties the input ties the output.
+    # A step's state is fed back as it is: what shares a scale with one side shares it with the other.
     for before, after in graph.states:
         if before in parent or after in parent:
             parent[root(before)] = root(after)
@@ -61,18 +61,16 @@ def _moved(graph: Graph) -> list[list[str]]:
 def _sharing_a_bias(graph: Graph) -> list[list[str]]:
     """The inputs of all matmuls with the same bias."""
     inputs: dict[str, list[str]] = {}
-    for operator in graph.operators:
-        if operator.op is Op.FULLY_CONNECTED:
-            inputs.setdefault(operator.inputs[2], []).append(operator.inputs[0])
+    for operator in graph.matmuls():
+        inputs.setdefault(operator.inputs[2], []).append(operator.inputs[0])
     return [names for names in inputs.values() if len(set(names)) > 1]
 
 
 def sharing_a_matrix(graph: Graph) -> list[list[str]]:
     """The outputs of all matmuls with the same matrix."""
     outputs: dict[str, list[str]] = {}
-    for operator in graph.operators:
-        if operator.op is Op.FULLY_CONNECTED:
-            outputs.setdefault(operator.inputs[1], []).append(operator.outputs[0])
+    for operator in graph.matmuls():
+        outputs.setdefault(operator.inputs[1], []).append(operator.outputs[0])
     return [names for names in outputs.values() if len(names) > 1]
 
 
@@ -101,7 +99,7 @@ def _fixed_and_free(graph: Graph, group: list[str]) -> tuple[dict[str, Quantizat
 
     A state before the row counts as computed by what computes it after the row.
     """
-    made_by = {name: operator.op for operator in graph.operators for name in operator.outputs}
+    made_by = {name: operator.op for name, operator in graph.producers().items()}
     made_by.update({before: made_by[after] for before, after in graph.states})
     fixed = {name: FIXED[made_by[name]] for name in group if made_by.get(name) in FIXED}
     free = [
@@ -112,12 +110,18 @@ def _fixed_and_free(graph: Graph, group: list[str]) -> tuple[dict[str, Quantizat
     return fixed, free
 
 
-def separate(graph: Graph, ranges: dict[str, Range]) -> tuple[Graph, dict[str, Range]]:
+def separate(
+    graph: Graph, ranges: dict[str, Range], *, tables: bool = False
+) -> tuple[Graph, dict[str, Range]]:
     """The graph with a QUANTIZE where a fixed scale meets others, and the ranges with the new tensors.
 
-    In the float graph the new operators pass their input on; float files are not made from it.
+    `tables`: also where LOGISTIC or TANH reads a result of LOGISTIC or TANH, whose fixed scale has
+    rounding ties in the second table (see rounding_ties). In the float graph the new operators pass
+    their input on; float files are not made from it.
     """
-    copies = _copies(graph, ranges)
+    shared = _copies(graph, ranges)
+    tabulated = _table_copies(graph) if tables else {}
+    copies = {**shared, **tabulated}
     if not copies:
         return graph, ranges
     tensors, operators = dict(graph.tensors), []
@@ -130,8 +134,9 @@ def separate(graph: Graph, ranges: dict[str, Range]) -> tuple[Graph, dict[str, R
 
     add_copies(graph.inputs)
     for operator in graph.operators:
-        if operator.op in (*MOVES, Op.FULLY_CONNECTED):
-            inputs = tuple(copies.get(name, name) for name in operator.inputs)
+        if operator.op in (*MOVES, *FIXED, Op.FULLY_CONNECTED):
+            read = tabulated if operator.op in FIXED else shared
+            inputs = tuple(read.get(name, name) for name in operator.inputs)
             operator = replace(operator, inputs=inputs)
         operators.append(operator)
         add_copies(operator.outputs)
@@ -144,11 +149,22 @@ def _copies(graph: Graph, ranges: dict[str, Range]) -> dict[str, str]:
     read = {name for op in graph.operators if op.op in MOVES for name in op.inputs}
     read.update(name for names in _sharing_a_bias(graph) for name in names)
     copies: dict[str, str] = {}
-    for group in tied_groups(graph):
+    for group in shared_groups(graph):
         fixed, _ = _fixed_and_free(graph, group)
         if fixed and fixed_quantization(graph, group, ranges) is None:
             copies.update({name: f"{name}_q" for name in fixed if name in read})
     return copies
+
+
+def _table_copies(graph: Graph) -> dict[str, str]:
+    """Result of LOGISTIC or TANH that LOGISTIC or TANH reads -> name of its form in a free scale."""
+    made_by = graph.producers()
+    names = [
+        operator.inputs[0]
+        for operator in graph.operators
+        if operator.op in FIXED and not graph.tensors[operator.outputs[0]].keep_float
+    ]
+    return {name: f"{name}_q" for name in names if name in made_by and made_by[name].op in FIXED}
 
 
 def with_shared_states(graph: Graph, quantizations: dict[str, Quantization]) -> dict[str, Quantization]:
@@ -156,7 +172,7 @@ def with_shared_states(graph: Graph, quantizations: dict[str, Quantization]) -> 
 
     The input gets the output's scale: the ranges of what a step computes are chosen with more care.
     Where CONCATENATION gives the input the scale of other tensors, the output has that scale too (see
-    tied_groups). A state that stays float32 (see cell_state) has no scale.
+    shared_groups). A state that stays float32 (see cell_state) has no scale.
     """
     integer = [pair for pair in graph.states if pair[1] in quantizations]
     return {**quantizations, **{before: quantizations[after] for before, after in integer}}
