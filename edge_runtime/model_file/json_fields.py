@@ -7,8 +7,7 @@ object is of another type.
 from __future__ import annotations
 
 import math
-from dataclasses import MISSING, fields
-from typing import Any
+from typing import Any, Callable, TypeVar
 
 from edge_runtime.errors import reason
 
@@ -67,32 +66,14 @@ def mapping(record: dict[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-_READERS = {
-    "bool": flag,
-    "float": number,
-    "int": whole,
-    "str": text,
-    "tuple[float, ...]": numbers,
-    "tuple[int, ...]": wholes,
-    "tuple[str, ...]": texts,
-}
-"""Annotation of a dataclass's field -> what reads it."""
+Value = TypeVar("Value")
 
 
-def known_fields(kind: type, record: dict[str, Any]) -> dict[str, Any]:
-    """The values of the fields of a dataclass in a JSON object, but for those that hold other objects.
-
-    Keys that a later version added are left out; those that only a later version writes have a default
-    in `kind`. `kind` is from a module whose annotations are strings.
-    """
-    found = {}
-    for item in fields(kind):
-        wanted, _, optional = str(item.type).partition(" | ")
-        if wanted not in _READERS or (item.name not in record and item.default is not MISSING):
-            continue
-        absent = optional and record[item.name] is None
-        found[item.name] = None if absent else _READERS[wanted](record, item.name)
-    return found
+def optional(
+    read: Callable[[dict[str, Any], str], Value], record: dict[str, Any], key: str
+) -> Value | None:
+    """What `read` (one of the functions above) returns; None for a key that is missing or null."""
+    return None if record.get(key) is None else read(record, key)
 
 
 def _whole(value: Any, key: str, least: int) -> int:

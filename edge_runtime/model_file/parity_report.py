@@ -9,7 +9,16 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edge_runtime.model_file.json_fields import known_fields
+from edge_runtime.model_file.json_fields import (
+    flag,
+    number,
+    numbers,
+    optional,
+    text,
+    texts,
+    whole,
+    wholes,
+)
 
 FEW_WINDOWS = 1000
 """With fewer windows than this the report says how coarse its figures are."""
@@ -224,17 +233,38 @@ class ParityReport:
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> ParityReport:
         """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError on anything else."""
-        values = known_fields(cls, record)
-        if values["windows"] < 1:
-            raise ValueError("windows: expected at least 1")
-        values["budget"] = ParityBudget(**known_fields(ParityBudget, record["budget"]))
-        values["engines"] = tuple(_engine_parity(result) for result in record["engines"])
-        values["by_row"] = tuple(_row_parity(result) for result in record.get("by_row", ()))
-        return cls(**values)
+        return cls(
+            precision=text(record, "precision"),
+            windows=whole(record, "windows", 1),
+            split=text(record, "split"),
+            full_accuracy=None if record["full_accuracy"] is None else number(record, "full_accuracy"),
+            budget=_budget(record["budget"]),
+            flatbuffer_bytes=whole(record, "flatbuffer_bytes"),
+            engines=tuple(_engine_parity(result) for result in record["engines"]),
+            not_proven=texts(record, "not_proven") if "not_proven" in record else (),
+            by_row=tuple(_row_parity(result) for result in record.get("by_row", ())),
+        )
+
+
+def _budget(record: dict[str, Any]) -> ParityBudget:
+    return ParityBudget(
+        min_agreement=number(record, "min_agreement"),
+        max_logit_difference=optional(number, record, "max_logit_difference"),
+    )
 
 
 def _engine_parity(record: dict[str, Any]) -> EngineParity:
-    result = EngineParity(**known_fields(EngineParity, record))
+    result = EngineParity(
+        engine=text(record, "engine"),
+        version=text(record, "version"),
+        required=flag(record, "required"),
+        failure=optional(text, record, "failure"),
+        accuracy=optional(number, record, "accuracy"),
+        agreement=optional(number, record, "agreement"),
+        max_logit_difference=optional(number, record, "max_logit_difference"),
+        mean_logit_difference=optional(number, record, "mean_logit_difference"),
+        original_agreement=optional(number, record, "original_agreement"),
+    )
     figures = (result.agreement, result.max_logit_difference, result.mean_logit_difference)
     if figures.count(None) not in (0, len(figures)):
         raise ValueError("engines: expected all figures, or none after a failure")
@@ -242,7 +272,14 @@ def _engine_parity(record: dict[str, Any]) -> EngineParity:
 
 
 def _row_parity(record: dict[str, Any]) -> RowParity:
-    result = RowParity(**known_fields(RowParity, record))
+    result = RowParity(
+        engine=text(record, "engine"),
+        windows=whole(record, "windows"),
+        rows=wholes(record, "rows"),
+        max_logit_difference=number(record, "max_logit_difference"),
+        mean_logit_differences=numbers(record, "mean_logit_differences"),
+        spread=number(record, "spread"),
+    )
     if len(result.mean_logit_differences) != len(result.rows) or not result.rows:
         raise ValueError("by_row: expected a mean difference for every row")
     return result

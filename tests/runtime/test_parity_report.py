@@ -51,6 +51,20 @@ def test_json_both_ways():
     assert ParityReport.from_json(json.loads(json.dumps(original.to_json()))) == original
 
 
+def test_keys_that_later_versions_added_may_be_missing():
+    record = report(GOOD).to_json()
+    del record["not_proven"], record["engines"][0]["original_agreement"]
+    assert ParityReport.from_json(record) == report(GOOD)
+
+
+@pytest.mark.parametrize("key", ["precision", "windows", "full_accuracy", "budget", "engines"])
+def test_a_record_that_lacks_a_key_is_refused(key):
+    record = report(GOOD).to_json()
+    del record[key]
+    with pytest.raises(KeyError):
+        ParityReport.from_json(record)
+
+
 def test_frozen():
     with pytest.raises(FrozenInstanceError):
         report(GOOD).windows = 1

@@ -317,6 +317,27 @@ def test_network_computes_what_the_model_computes(build):
     np.testing.assert_allclose(found, reading.evaluate(file, windows()), rtol=1e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize("build", MODELS, ids=lambda build: build.__name__)
+def test_windows_together_have_the_logits_that_each_has_alone(build):
+    file = build(Graph())
+    reading = read(file)
+    alone = [reading.evaluate(file, windows()[k : k + 1]) for k in range(5)]
+    together = reading.evaluate(file, windows())
+    np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-5, atol=2e-6)
+
+
+def test_a_model_with_one_window_built_in_is_evaluated_window_by_window():
+    g = Graph()
+    one_row = g.node("Reshape", g.recurrent(_steps_first(g))[1], g.constant([1, UNITS], np.int64))
+    file = g.file(g.dense(one_row))
+    reading = read(file)
+    with pytest.raises(DataError, match=r"\(Reshape\) cannot be computed"):
+        reading.with_batch(file, 5)
+    np.testing.assert_allclose(
+        run(unroll(reading.network), windows()), reading.evaluate(file, windows()), atol=2e-6
+    )
+
+
 @pytest.mark.parametrize("build", [lstm_last_row, both_ends, dense_on_every_row, log_softmax])
 def test_without_onnx_runtime_the_reference_evaluates(build, monkeypatch):
     file = build(Graph())

@@ -47,29 +47,68 @@ SUPPORTED = (
 )
 
 
+TOGETHER = 100
+"""Windows that a model of any batch evaluates at a time."""
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """How windows lie in the model's input."""
+
+    axes: tuple[str, ...]
+    """The meaning of each axis; one of _AXES."""
+    batch: int
+    """The number of windows in one input."""
+    any_batch: bool
+    """Whether the model leaves this number open, so that `batch` is a choice."""
+
+
 @dataclass(frozen=True, eq=False)
 class OnnxNetwork:
     """A Network, and where its window and its logits are in the model's tensors."""
 
     network: Network
-    batch: int
-    """Windows that the model takes at a time; 1 where that is left open."""
+    arrangement: Arrangement
     window: Positions
-    """Of the shape of the model's input: which element of `[batch, steps, features]` stands there."""
+    """In the shape of the model's input: the element of `[batch, steps, features]` at each place."""
     output: str
-    """The tensor with the logits: the input of a trailing Softmax."""
+    """The model's output that was read."""
+    tensor: str
+    """The tensor with the logits: the output, or the input of the Softmax or Sigmoid that gives it."""
     logits: Positions
     """`[batch, classes]`: where each logit is in that tensor, counted in C order."""
     function: str
-    """What the model does with the logits: softmax, linear, or, to a single one, sigmoid."""
+    """What the model applies to the logits: softmax, linear, or, to a single one, sigmoid."""
 
     def evaluate(self, file: OnnxFile, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The full model's logits `[N, classes]` of windows `[N, steps, features]`."""
-        run, count = file.runner(self.output), len(windows)
-        missing = -count % self.batch
+        """The full model's logits `[N, classes]` of windows `[N, steps, features]`.
+
+        A model of any batch evaluates up to TOGETHER windows at a time, unless one of its nodes expects
+        a single window all the same.
+        """
+        if self.arrangement.any_batch and len(windows) > 1:
+            try:
+                together = self.with_batch(file, min(TOGETHER, len(windows)))
+                return together._evaluate(file, windows)
+            except Exception:  # a DataError of the reader, or one of the engines' many kinds
+                return self._evaluate(file, windows)
+        return self._evaluate(file, windows)
+
+    def with_batch(self, file: OnnxFile, batch: int) -> OnnxNetwork:
+        """The same model, read with another batch.
+
+        Raises DataError for a model whose nodes mix the windows of such a batch.
+        """
+        window = (self.network.steps, self.network.features)
+        arrangement = replace(self.arrangement, batch=batch)
+        return _read(_Reader(file), arrangement, window, self.output)
+
+    def _evaluate(self, file: OnnxFile, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        run, count, batch = file.runner(self.tensor), len(windows), self.arrangement.batch
+        missing = -count % batch
         filled = np.concatenate([windows, np.repeat(windows[-1:], missing, axis=0)])
-        batches = filled.reshape(-1, self.batch, *windows.shape[1:])
-        values = [run(self.feed(batch)).reshape(-1)[self.logits] for batch in batches]
+        batches = filled.reshape(-1, batch, *windows.shape[1:])
+        values = [run(self.feed(part)).reshape(-1)[self.logits] for part in batches]
         return logits_of(np.concatenate(values)[:count].astype(np.float32), self.function)
 
     def feed(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -95,10 +134,10 @@ def network_from_onnx(
             "to start at zero inside the model)"
         )
     furthest: tuple[int, DataError] | None = None
-    for batch, positions in _arrangements(file, steps, features):
+    for arrangement in _arrangements(file, steps, features):
         reader = _Reader(file)
         try:
-            return _read(reader, batch, positions, (steps, features), name)
+            return _read(reader, arrangement, (steps, features), name)
         except DataError as error:
             if furthest is None or reader.done > furthest[0]:
                 furthest = (reader.done, error)
@@ -122,18 +161,19 @@ def _output(file: OnnxFile, output: str | None) -> str:
     return output or file.outputs[0]
 
 
-def _arrangements(file: OnnxFile, steps: int, features: int) -> Iterator[tuple[int, Positions]]:
-    """Batch size and positions of the window's elements for every order of axes that fits the input."""
+def _arrangements(file: OnnxFile, steps: int, features: int) -> Iterator[Arrangement]:
+    """Every order of axes that fits the input."""
     shape = file.inputs[0].shape
     for axes in _AXES.get(len(shape), ()):
-        known = {"steps": steps, "features": features, "all": steps * features, "1": 1}
-        batch = next((size for size, axis in zip(shape, axes) if axis == "batch"), 1) or 1
-        known["batch"] = batch
+        found = next((size for size, axis in zip(shape, axes) if axis == "batch"), 1)
+        batch = found or 1
         if axes[0] == "steps" and shape[0] is None and batch > 1:
-            continue  # an open first axis is the batch, and what follows it the model's own steps
+            continue  # an open first axis is the batch, and the axis after it the model's own steps
+        known = {"batch": batch, "steps": steps, "features": features, "1": 1}
+        known["all"] = steps * features
         sizes = [known[axis] for axis in axes]
         if all(size in (None, own) for size, own in zip(shape, sizes)):
-            yield batch, _ordered(natural(batch, steps, features), axes)
+            yield Arrangement(axes, batch, found is None)
 
 
 _AXES: dict[int, tuple[tuple[str, ...], ...]] = {
@@ -162,9 +202,10 @@ def _ordered(positions: Positions, axes: tuple[str, ...]) -> Positions:
 
 
 def _read(
-    reader: _Reader, batch: int, positions: Positions, window: tuple[int, int], output: str
+    reader: _Reader, arrangement: Arrangement, window: tuple[int, int], output: str
 ) -> OnnxNetwork:
-    file, (steps, features) = reader.file, window
+    file, batch, (steps, features) = reader.file, arrangement.batch, window
+    positions = _ordered(natural(batch, steps, features), arrangement.axes)
     start = Traced((), batch, steps, features, positions)
     value = reader.follow(file.nodes, {**file.constants, file.inputs[0].name: start}).get(output)
     try:
@@ -178,7 +219,9 @@ def _read(
     except (Unsupported, DataError) as reason:
         separator = ": " if isinstance(reason, DataError) else " "
         raise DataError(f"{file.path}: the output {output}{separator}{reason}") from None
-    return OnnxNetwork(network, batch, positions, found.tensor, found.places, found.function)
+    return OnnxNetwork(
+        network, arrangement, positions, output, found.tensor, found.places, found.function
+    )
 
 
 def _simplified(network: Network) -> Network:
