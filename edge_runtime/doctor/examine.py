@@ -120,7 +120,7 @@ def _missing(engine: str, remedies: Remedies) -> list[Finding]:
 def _counts(trial: Trial, trials: list[Trial]) -> bool:
     """Whether a trial went wrong in a way that matters.
 
-    It does not matter when only the model fails, and only in an engine that `auto` would not choose.
+    It does not when only the model fails, in an engine that `auto` does not choose.
     """
     return not trial and not (trial.computes and trials[0])
 

@@ -1,1 +1,1 @@
-"""TFLite engines: which one runs a model, and how it is opened."""
+"""Engines: which one runs a model, and how it is opened."""

@@ -101,7 +101,7 @@ def engine_version(name: str) -> str:
 
 
 def check_engine_name(name: str) -> None:
-    """Raises EngineError for a name that is neither an engine's, installed or not, nor AUTO."""
+    """Raises EngineError unless `name` is AUTO or the name of an engine, installed or not."""
     if name not in (AUTO, *ENGINES, *OWN_ENGINES):
         *names, last = (AUTO, *ENGINES, *OWN_ENGINES)
         raise EngineError(f"unknown engine {name!r}: choose {', '.join(names)} or {last}")

@@ -109,7 +109,7 @@ class Classifier(AbstractContextManager["Classifier"]):
     """
 
     spec: Metadata
-    """Everything that the file says of itself."""
+    """The metadata of the file."""
 
     def __init__(
         self,

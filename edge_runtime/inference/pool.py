@@ -79,7 +79,7 @@ class ClassifierPool(AbstractContextManager["ClassifierPool"]):
 
     @property
     def spec(self) -> Metadata:
-        """Everything that the model file says of itself."""
+        """The metadata of the model file."""
         return self._classifiers[0].spec
 
     def predict(self, windows: NDArray[Any]) -> list[Prediction]:

@@ -93,7 +93,7 @@ class StreamingClassifier(AbstractContextManager["StreamingClassifier"]):
 
     @property
     def spec(self) -> Metadata:
-        """Everything that the model file says of itself."""
+        """The metadata of the model file."""
         return self._classifier.spec
 
     @property

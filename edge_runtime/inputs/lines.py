@@ -29,7 +29,7 @@ class Line:
 
 
 def longest_line(numbers: int) -> int:
-    """The most bytes that a line with a row or a window of so many numbers may have."""
+    """The most bytes that a line with `numbers` numbers, a row or a window, may have."""
     return BYTES_OF_A_LINE + BYTES_OF_A_NUMBER * numbers
 
 

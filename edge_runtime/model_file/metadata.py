@@ -1,8 +1,7 @@
 """What a model file says about itself: the read side of the contract in docs/reference/format.md.
 
-A model file is a TFLite FlatBuffer with a ZIP archive appended, TFLite's own convention for
-associated files: every TFLite interpreter loads it, every ZIP reader lists it. The archive holds
-`labels.txt` (one label a line), `probes.bin` (model_file.probes) and `edge_rnn.json` (all else).
+The ZIP archive at the end of a model file (model_file.read_file) holds `labels.txt` with one label on
+each line, `probes.bin` (model_file.probes) and `edge_rnn.json` with everything else.
 """
 
 from __future__ import annotations

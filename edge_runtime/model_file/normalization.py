@@ -21,7 +21,7 @@ class Normalization:
     """normalized = (raw - mean) / std, in float32.
 
     `mean` and `std` hold one value for all features, or one value per feature. `dtype` is that of the
-    raw training windows ("uint8" or "float32"), and tells the unit in which a raw window is expected.
+    raw training windows ("uint8" or "float32"), and tells in which unit a raw window is expected.
     """
 
     mean: tuple[float, ...]

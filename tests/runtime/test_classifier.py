@@ -138,7 +138,7 @@ def test_closed_classifier_says_so(tmp_path, engine):
 
 def test_metadata_that_contradicts_the_model_is_refused(tmp_path):
     path = write_model(tmp_path / "m.tflite", labels=("a", "b"))
-    with pytest.raises(ModelError, match=r"expected input \[1, 5, 3\] and output \[1, 2\]"):
+    with pytest.raises(ModelError, match=r"Expected input \[1, 5, 3\] and output \[1, 2\]"):
         Classifier(path)
 
 

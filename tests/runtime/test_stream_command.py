@@ -196,7 +196,7 @@ def test_a_reader_of_the_answers_that_leaves_ends_it_quietly(model, options):
         (["--from", "unix:absent"], "unix:absent: cannot be opened: No such file or directory"),
         (["--from", "unix:m.tflite", "--listen"], "unix:m.tflite: cannot listen at this address"),
         (["--listen"], "--listen is for tcp:HOST:PORT and unix:PATH, found standard input"),
-        (["--from", "unix:s", "--listen", "--reconnect", "1"], "--listen waits for the next peer"),
+        (["--from", "unix:s", "--listen", "--reconnect", "1"], "--reconnect does not go with --listen"),
         (["--reply"], "--reply is for sockets and serial ports, found standard input"),
         (["--reconnect", "1"], "--reconnect is for sockets and serial ports"),
         (["--from", "unix:s", "--reconnect", "0"], "--reconnect is 0.0: expected seconds above 0"),
