@@ -1,7 +1,7 @@
-"""Tries an engine in a child process: does it survive being loaded, and does it compute rightly?
+"""Tries an engine in a child process: does it survive being loaded, and does it compute correctly?
 
-The trial model (scripts/trial_model.py) has integer and float operators and probes of its own; in every
-engine XNNPACK takes its float ones, where the engine has XNNPACK.
+The trial model (scripts/trial_model.py) has integer and float operators and probes of its own. Every
+engine that has XNNPACK hands the float operators to it.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ from edge_runtime.host.child_process import run_module
 TRIAL_MODEL = str(Path(__file__).with_name("trial.tflite"))
 
 NUMPY_IMPORT, IMPORT, COMPUTE, MODEL = "numpy", "import", "compute", "model"
-"""Stages: importing numpy, importing the engine, running the trial model, running the user's."""
+"""Stages: importing numpy, importing the engine, running the trial model, running the user's model."""
 
 LONGEST_WAIT = 1_000_000
-"""Seconds, eleven days; clocks refuse much larger numbers."""
+"""Limit on --timeout in seconds, eleven days. Clocks refuse much larger numbers."""
 
 SECONDS = 60.0
-"""A child that takes longer hangs; a Pi Zero imports an engine in some ten seconds."""
+"""A child that takes longer has hung. A Pi Zero imports an engine in about ten seconds."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of it; truthy when the engine computes rightly, the user's model included."""
+    """The result of a trial. It is true when the engine computes correctly, also the user's model."""
 
     engine: str
     version: str | None
-    """Of the installed distribution; None for a package without one."""
+    """The version of the installed distribution; None for a package without one."""
     stage: str = ""
-    """In which the child ended before its time; empty when it came through."""
+    """The stage in which the child ended too early; empty when it finished."""
     failure: str = ""
-    """Its exceptions, and what it printed on standard error."""
+    """The child's exceptions, and what it printed on standard error."""
     signal: str | None = None
     timed_out: bool = False
     numpy: str | None = None
-    """Version; None when it cannot be imported."""
+    """The version of numpy; None when it cannot be imported."""
     verification: dict[str, Any] | None = None
-    """Of the trial model (probes.Verification); None when it did not come to that."""
+    """The Verification of the trial model as JSON; None when the child did not get so far."""
     xnnpack: bool | None = None
     """Whether XNNPACK took operators of the trial model; None when that is not known."""
     model: dict[str, Any] | None = None
-    """As `verification`, of the user's model."""
+    """Like `verification`, for the user's model."""
 
     @property
     def imports(self) -> bool:
@@ -58,12 +58,12 @@ class Trial:
 
     @property
     def is_passed_over(self) -> bool:
-        """Whether `auto` takes another engine: what dies instead of raising takes edge-rnn with it."""
+        """Whether `auto` takes another engine. It cannot when this one dies instead of raising."""
         return not (self.imports or self.signal or self.timed_out)
 
     @property
     def computes(self) -> bool:
-        """Whether the trial model came out right."""
+        """Whether the engine computed the trial model correctly."""
         return bool(self.verification and self.verification["verified"])
 
     @property
@@ -73,7 +73,7 @@ class Trial:
 
     @property
     def model_fails(self) -> bool:
-        """Whether the user's model came out wrong."""
+        """Whether the engine computed the user's model wrong."""
         return self.model is not None and self.model["verified"] is False
 
     def __bool__(self) -> bool:
@@ -111,7 +111,7 @@ class Trial:
 
 
 def first_line(failure: str) -> str:
-    """What a failure says first, without the kind of the exception."""
+    """The first line of a failure, without the kind of the exception."""
     lines = (line for line in failure.splitlines() if line.strip())
     return re.sub(r"^\w+(Error|Exception): ", "", next(lines, "it says nothing"))
 
@@ -124,7 +124,7 @@ def try_engine(engine: str, model: str | None = None, *, seconds: float = SECOND
         module = "edge_runtime.doctor.trial_child"
         ending = run_module(module, engine, str(record), model or "", seconds=seconds)
         facts = _merged(record.read_text("utf-8"))
-    if not ending and not facts["stage"]:  # it came through, and died on its way out
+    if not ending and not facts["stage"]:  # it finished, and died while it exited
         facts["stage"] = MODEL if model else COMPUTE
     failure = "\n".join(part for part in (facts.pop("failure", ""), ending.errors) if part)
     return Trial(
@@ -139,7 +139,7 @@ def try_engine(engine: str, model: str | None = None, *, seconds: float = SECOND
 
 
 def installed_version(package: str) -> str | None:
-    """The version that pip has installed; None when it has none."""
+    """The version that is installed; None when the package is not."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -147,7 +147,7 @@ def installed_version(package: str) -> str | None:
 
 
 def _merged(record: str) -> dict[str, Any]:
-    """All lines in one; a child that did not even begin stopped at its first stage."""
+    """The facts of all lines. A child that did not even begin stopped at its first stage."""
     facts: dict[str, Any] = {"stage": NUMPY_IMPORT}
     for line in record.splitlines():
         facts.update(json.loads(line))
