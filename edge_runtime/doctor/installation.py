@@ -1,4 +1,7 @@
-"""What `pip install edge_rnn-*.whl` installs on a system, and which engines exist for it at all."""
+"""What `pip install edge_rnn-*.whl` brings on a system, and which engines can run there at all.
+
+Versions are compared as tuples of numbers: see edge_runtime.doctor.wheels for why not with `packaging`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from edge_runtime.doctor.wheels import Release, libcs, newest, releases
 from edge_runtime.engines.engine import ENGINES
 
 OLDEST_PYTHON = (3, 9)
-"""The oldest Python that edge-rnn runs on (pyproject.toml, requires-python)."""
+"""The oldest Python that edge-rnn runs on (requires-python in pyproject.toml)."""
 
 TFLITE_RUNTIME_MACHINES = ("x86_64", "aarch64", "armv7l")
 
@@ -23,10 +26,10 @@ class Requirement:
     oldest: tuple[int, ...]
     below: tuple[int, ...]
     text: str
-    """As pip reads it."""
+    """The requirement in pip's syntax."""
 
     def allows(self, release: Release) -> bool:
-        """Whether it is one of them."""
+        """Whether `release` is one of them."""
         return self.oldest <= release.numbers < self.below
 
 
@@ -43,7 +46,7 @@ def required_engine(system: System) -> Requirement:
 
 @dataclass(frozen=True)
 class Installation:
-    """What pip finds for a system; None where it finds no wheel."""
+    """What pip finds on a system; None where it finds no wheel."""
 
     requirement: Requirement
     engine: Release | None

@@ -1,4 +1,4 @@
-"""What the doctor needs to know about a model file. A child process reads it: numpy may be broken."""
+"""What the doctor needs to know about a model file. A child process reads it, as numpy may be broken."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from edge_runtime.host.child_process import run_module
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """The facts of a model file that is not damaged."""
+    """What a valid model file says about itself."""
 
     path: str
     precision: str
     target: str
-    """The target it was made for, as `edge-rnn convert --target` names it."""
+    """The target that it was made for, as `edge-rnn convert --target` names it."""
     operators: tuple[tuple[str, int], ...]
     """Name and version of each operator."""
     proven: tuple[str, ...]
-    """Engines with their versions that ran the model in its proof."""
+    """The engines, with their versions, that ran it in its proof."""
 
     def __str__(self) -> str:
         """One line."""
@@ -36,9 +36,9 @@ class ModelFacts:
 
 
 def read_model_facts(path: str, *, seconds: float) -> ModelFacts | None:
-    """The facts of the file `path`; None when numpy is broken or missing, so that none can be read.
+    """The facts of the file `path`; None when they cannot be read because numpy is broken or missing.
 
-    Raises ModelError for a file that is not a model of edge-rnn, or is damaged.
+    Raises ModelError for a file that is damaged or is not a model of edge-rnn.
     """
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder, "record")

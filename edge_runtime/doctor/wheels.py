@@ -1,7 +1,13 @@
 """Which wheels of the engines and of numpy PyPI has, and which of them pip takes on a system.
 
-The facts are recorded in wheel_facts.json by scripts/wheel_facts.py. The rules are those of the platform
-tags in the names of wheels: https://packaging.python.org/specifications/platform-compatibility-tags/
+scripts/wheel_facts.py records the facts in wheel_facts.json. The rules are those of the platform tags in
+the names of wheels: https://packaging.python.org/specifications/platform-compatibility-tags/
+
+The library `packaging` knows these rules, but is not used, for three reasons. The doctor has to work
+where an installation is broken, so it must not need a package that may be missing; pip's own copy of
+`packaging` is private, and missing where uv made the environment. `packaging.tags` describes the running
+interpreter, and the doctor also judges systems that it does not run on (--system). What remains of the
+rules is short, and tests/unit/test_doctor_wheels.py holds it against pip itself.
 """
 
 from __future__ import annotations
@@ -33,13 +39,13 @@ class Release:
     wheels: tuple[str, ...]
     """Their tags, e.g. cp311-cp311-manylinux_2_34_aarch64."""
     numpy: str = ""
-    """For an engine: the numpy that it runs with, as pip's requirement: "numpy" or "numpy<2"."""
+    """For an engine, the numpy that it runs with, as pip's requirement ("numpy" or "numpy<2")."""
     verified: bool = True
-    """For an engine: whether it computes the trial model correctly; tflite-runtime does from 2.10 on."""
+    """For an engine, whether it computes the trial model correctly. tflite-runtime does from 2.10 on."""
     glibc: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """For an engine: architecture -> the glibc that its wheels really need, whatever their tags say."""
+    """For an engine, architecture -> the glibc that its wheels really need, whatever their tags say."""
     xnnpack: tuple[str, ...] = ()
-    """For an engine: the architectures for which its wheels have XNNPACK."""
+    """For an engine, the architectures for which its wheels have XNNPACK."""
 
     def __str__(self) -> str:
         """As in `ai-edge-litert 2.3.0`."""
@@ -60,7 +66,7 @@ class Release:
         return next((tag for tag in self.wheels if fits(tag, system)), None)
 
     def runs_on(self, system: System) -> bool:
-        """Whether pip takes a wheel of it on `system` that finds the glibc it needs."""
+        """Whether pip takes one of its wheels on `system`, and the wheel finds the glibc it needs."""
         least = self.glibc.get(system.architecture, (0, 0)) if system.libc == GLIBC else (0, 0)
         return self.wheel_for(system) is not None and least <= system.libc_version
 
@@ -72,7 +78,7 @@ def version_numbers(version: str) -> tuple[int, ...]:
 
 
 def libcs(platform: str) -> Iterator[tuple[str, tuple[int, int], str]]:
-    """The requirements of each part of a platform tag: libc, its least version, architecture."""
+    """What each part of a platform tag asks for, as (libc, its least version, architecture)."""
     for part in platform.split("."):
         match = _PLATFORM.fullmatch(part)
         if match is None:
