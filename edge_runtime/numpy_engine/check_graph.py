@@ -1,7 +1,7 @@
 """Checks a graph out of a file: shapes, types and scales are those that the kernels are written for.
 
-The reader (read_graph) has made sure that everything is there. What passes here as well runs to its end:
-no kernel meets an array of another shape or type, and time and memory have a limit.
+The reader (see read_graph) has made sure that the graph is complete. A graph that passes this check too
+runs to its end: no kernel meets an array of another shape or type, and time and memory have a limit.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from edge_runtime.tflite.graph import Graph, Op, Operator, Tensor
 Shape = tuple[int, ...]
 
 MOST_PRODUCTS = 1 << 34
-"""Multiplications in all matmuls of one run: thousands of times those of LSTM(128) on 28 rows of 28, and
-seconds on a workstation."""
+"""Limit on the multiplications in all matmuls of one run: thousands of times those of LSTM(128) on 28
+rows of 28, and seconds on a workstation."""
 
 FLOAT, HALF, INT8, INT16 = (np.dtype(name) for name in ("f4", "f2", "i1", "i2"))
 
 BIASES = {FLOAT: np.dtype("f4"), INT8: np.dtype("i4"), INT16: np.dtype("i8")}
-"""Type of a matmul's result -> of its bias."""
+"""Type of a matmul's result -> type of its bias."""
 
 JOINS = (Op.CONCATENATION, Op.PACK)
 MOVES = (*JOINS, Op.REDUCE_MAX, Op.SPLIT, Op.UNPACK)
-"""Operators that move or choose numbers as they are, so that all are of one type and one scale."""
+"""Operators that move or choose numbers as they are; all their tensors have one type and scale."""
 
 
 def check_graph(graph: Graph) -> None:
-    """Raises MalformedError, saying where, for a graph that the numpy engine would fail on."""
+    """Raises MalformedError, naming the operator, for a graph that the numpy engine would fail on."""
     for name in (*graph.inputs, *graph.outputs):
         if graph.tensors[name].shape[:1] != (1,):
             raise MalformedError(f"an input or output has shape {list(graph.tensors[name].shape)}")

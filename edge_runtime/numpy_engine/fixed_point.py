@@ -20,7 +20,7 @@ Int64 = NDArray[np.int64]
 
 
 LARGEST_FACTOR = 2.0**30
-"""Beyond it one unit of the input is more than the whole range of the output."""
+"""Beyond this factor, one unit of the input is more than the whole range of the output."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Rescaling:
 
 
 def _alone(values: Int64) -> Any:
-    """The only value of an array, or all of them."""
+    """The value of an array with one element, or else the array."""
     return values[0] if len(values) == 1 else values
 
 

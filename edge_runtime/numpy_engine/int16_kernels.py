@@ -28,7 +28,7 @@ SUM_LEFT_SHIFT = 15  # bits of headroom that ADD and SUB give 16-bit inputs (add
 
 TABLE_STEPS = 24  # entries of the table for an input of 1
 LARGEST_INPUT_MULTIPLIER = 2.0**31  # an int32 in activations.cc: input_multiplier
-TABLE_FRACTION_BITS = 9  # TABLE_STEPS * 2 ** 9 is the 3 * 4096 that activations.cc scales inputs to
+TABLE_FRACTION_BITS = 9  # activations.cc scales inputs to 3 * 4096 = TABLE_STEPS * 2 ** 9
 
 
 def _sigmoid_table() -> Int64:

@@ -29,7 +29,7 @@ Observer = Callable[[Tensor, Array], "Array | None"]
 
 
 class PreparedGraph:
-    """A graph with everything computed that does not depend on its inputs."""
+    """A graph, with everything computed in advance that does not depend on its inputs."""
 
     def __init__(self, graph: Graph, float_kernels: FloatKernels = FLOAT_KERNELS) -> None:
         """`float_kernels`: those of the float operators; matmuls of integer weights have their own.
@@ -81,8 +81,8 @@ def run(
 
     For the graph of a single step, the logits after the last row of each window.
 
-    `observe` is called with every tensor computed and its values `[N, ...]`, the input included; an
-    array that it returns takes the values' place. For a single step it is called once for every row.
+    `observe` is called with every tensor, the input included, and its values `[N, ...]`. An array that
+    it returns replaces the values. For a single step it is called once for every row.
     `float_kernels`: see PreparedGraph.
     """
     if graph.states:
@@ -107,13 +107,13 @@ def run_rows(
 
 
 def zeros(tensor: Tensor, count: int) -> Array:
-    """`count` times the value 0 of a tensor, in its dtype."""
+    """The real value 0 in a tensor's dtype and shape, for `count` windows."""
     zero = tensor.quantization.zero_point if tensor.quantization else 0
     return np.full((count, *tensor.shape[1:]), zero, tensor.dtype)
 
 
 def run_all(graph: Graph, inputs: list[Array], observe: Observer | None = None) -> list[Array]:
-    """Every output for the given values of every input, in the graph's order; otherwise as `run`."""
+    """Every output for the given values of every input, in the graph's order. See `run` for the rest."""
     return PreparedGraph(graph).run(inputs, observe)
 
 

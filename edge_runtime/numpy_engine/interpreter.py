@@ -22,7 +22,7 @@ class NumpyInterpreter:
     def __init__(self, flatbuffer: bytes) -> None:
         graph = read_graph(flatbuffer)
         try:
-            with np.errstate(all="ignore"):  # scales beyond float32: their factors are refused
+            with np.errstate(all="ignore"):  # the factors of scales beyond float32 are refused
                 self._prepared = PreparedGraph(graph)
         except KeyError as error:
             raise MalformedError(f"the numpy engine has no kernel for {error} in these types") from None
@@ -31,11 +31,11 @@ class NumpyInterpreter:
         self._values: dict[int, NDArray[Any]] = {}
 
     def get_input_details(self) -> list[dict[str, Any]]:
-        """As of a tflite.Interpreter; names are numbers."""
+        """As tflite.Interpreter's; the names of tensors are their numbers."""
         return self._inputs
 
     def get_output_details(self) -> list[dict[str, Any]]:
-        """As of a tflite.Interpreter; names are numbers."""
+        """As tflite.Interpreter's; the names of tensors are their numbers."""
         return self._outputs
 
     def set_tensor(self, index: int, value: NDArray[Any]) -> None:
@@ -50,7 +50,7 @@ class NumpyInterpreter:
         if not self._values.keys() >= {detail["index"] for detail in self._inputs}:
             raise ValueError("an input was not filled")
         inputs = [self._values[detail["index"]] for detail in self._inputs]
-        with np.errstate(all="ignore"):  # as the kernels of the other engines: infinities are results
+        with np.errstate(all="ignore"):  # infinities are results, as in the other engines
             results = self._prepared.run(inputs)
         self._values.update(zip((detail["index"] for detail in self._outputs), results))
 

@@ -1,7 +1,7 @@
 """Bytes of a TFLite FlatBuffer -> Graph, for the operators that `edge-rnn convert` writes.
 
-Fields are numbered as in tensorflow/lite/schema/schema.fbs. Nothing of the file is trusted
-(flatbuffer_reader); what is sound but not written by the converter is refused by name.
+Fields are numbered as in tensorflow/lite/schema/schema.fbs. The file is not trusted
+(see flatbuffer_reader). Sound content that the converter does not write is refused by name.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ BUILTIN_CODES = {
 """BuiltinOperator -> Op."""
 
 INT4 = 17
-"""TensorType of values that are stored two a byte."""
+"""TensorType of values that are stored in pairs, two in a byte."""
 
 TYPES = {0: "<f4", 1: "<f2", 2: "<i4", 4: "<i8", 7: "<i2", 9: "i1", INT4: "i1"}
 """TensorType -> numpy's name."""
@@ -52,14 +52,14 @@ MOST_DIMENSIONS = 8
 MOST_OPERANDS = 1 << 16
 
 MOST_ELEMENTS = 1 << 26
-"""Of all tensors together, which bounds memory and time: LSTM(1024) on 1,000 rows has half of it."""
+"""Limit on all tensors together, which bounds memory and time; LSTM(1024) on 1,000 rows has half."""
 
 
 def read_graph(flatbuffer: bytes) -> Graph:
     """The graph of the first subgraph; tensors are named by their number in it, inputs and outputs too.
 
-    Raises MalformedError for bytes that are no sound model, for one with an operator, a type, a shape or
-    an option that the converter does not write, and for one that takes too much memory or time.
+    Raises MalformedError for bytes that are not a sound model, for a model with an operator, a type, a
+    shape or an option that the converter does not write, and for one that takes too much memory or time.
     """
     graph = _Reader(flatbuffer).graph
     check_graph(graph)
@@ -69,8 +69,9 @@ def read_graph(flatbuffer: bytes) -> Graph:
 def read_operators(flatbuffer: bytes) -> list[tuple[str, int]]:
     """Name and version of each operator code of the model, in its order.
 
-    An engine looks all of them up before it reads the graph. One that the converter does not write is
-    named by its number in TFLite's schema. Raises MalformedError for bytes that are no sound model.
+    An engine looks all of them up before it reads the graph. An operator that the converter does not
+    write is named by its number in TFLite's schema. Raises MalformedError for bytes that are not a sound
+    model.
     """
     found = []
     for table in Buffer(flatbuffer).root("").tables(1):
@@ -114,7 +115,7 @@ class _Reader:
         if self._data[number]:
             data = _values(self._data[number], kind, shape)
         elif kind == INT4:
-            raise MalformedError("a tensor of int4 is no constant")
+            raise MalformedError("a tensor of int4 is not a constant")
         return Tensor("", shape, dtype.newbyteorder("="), data, _quantization(table), int4=kind == INT4)
 
     def _shape(self, table: Table) -> tuple[int, ...]:
@@ -148,7 +149,7 @@ class _Reader:
         if op in _AXIS_TENSOR:
             data = self._of(inputs[_AXIS_TENSOR[op]]).data
             if data is None or data.size != 1:
-                raise MalformedError(f"{op.value} along an axis that is no single constant")
+                raise MalformedError(f"{op.value} along an axis that is not a single constant")
             rank = len(self._of(inputs[1 - _AXIS_TENSOR[op]]).shape)
             return _counted(op, int(data.reshape(())), rank)
         if op in _AXIS_OPTION:
@@ -161,10 +162,10 @@ class _Reader:
 
 
 _AXIS_TENSOR = {Op.MEAN: 1, Op.REDUCE_MAX: 1, Op.SPLIT: 0}
-"""Operators whose axis is a constant -> which input."""
+"""Operators whose axis is a constant -> the input that holds it."""
 
 _AXIS_OPTION = {Op.CONCATENATION: 0, Op.PACK: 1, Op.UNPACK: 1}
-"""Operators whose axis is an option -> which field."""
+"""Operators whose axis is an option -> the field that holds it."""
 
 _FUSED_OPTION = {Op.ADD: 0, Op.CONCATENATION: 1, Op.FULLY_CONNECTED: 0, Op.MUL: 0, Op.SUB: 0}
 """Operators that can have a fused activation -> the field that says which."""
@@ -179,7 +180,7 @@ _INPUTS = {
     Op.SQUARED_DIFFERENCE: 2,
     Op.SUB: 2,
 }
-"""How many inputs an operator has; one where it is not said, any number for those that join."""
+"""The number of inputs of an operator. Others have one input, those that join have any number."""
 
 
 def _check_arity(op: Op, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
@@ -190,15 +191,15 @@ def _check_arity(op: Op, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> N
 
 
 def _check_order(graph: Graph) -> None:
-    """Every tensor is there before it is read, and comes from one place."""
+    """Raises MalformedError unless every tensor has one source, which comes before its readers."""
     known = {tensor.name for tensor in graph.constants()}
     _add(known, graph.inputs)
     for operator in graph.operators:
         if not known.issuperset(operator.inputs):
-            raise MalformedError(f"{operator.op.value} reads a tensor that nothing has computed")
+            raise MalformedError(f"{operator.op.value} reads a tensor that no operator has computed")
         _add(known, operator.outputs)
     if not known.issuperset(graph.outputs):
-        raise MalformedError("an output is computed by nothing")
+        raise MalformedError("no operator computes an output")
 
 
 def _add(known: set[str], names: tuple[str, ...]) -> None:
@@ -249,14 +250,14 @@ def _quantization(tensor: Table) -> Quantization | None:
         return None
     points = table.numbers(3, "q", MOST_OPERANDS)
     if not all(math.isfinite(scale) and scale > 0 for scale in scales):
-        raise MalformedError("a scale is no positive number")
+        raise MalformedError("a scale is not a positive number")
     if len(scales) > 1 and any(points):
         raise MalformedError("a tensor has several scales and zero_points that are not 0")
     return Quantization(tuple(scales), points[0] if points else 0)
 
 
 def _values(raw: bytes, kind: int, shape: tuple[int, ...]) -> NDArray[Any]:
-    """The data of a constant, of int4 as int8."""
+    """The data of a constant; that of int4 as int8."""
     dtype, count = np.dtype(TYPES[kind]), math.prod(shape)
     expected = (count + 1) // 2 if kind == INT4 else count * dtype.itemsize
     if len(raw) != expected:

@@ -1,8 +1,8 @@
-"""Searches the limits of the cell states' int8 ranges: where to clip so that the logits err least.
+"""Searches the limits of the cell states' int8 ranges that give the smallest error of the logits.
 
 A wide range rounds every state coarsely, a narrow one clips the few large ones; which is better differs
-between models. So the limits are searched for the smallest mean squared logit error on calibration
-windows: first the same one for both sides, then the lower and the upper one in turn.
+between models. So several limits are tried, and those with the smallest mean squared logit error on
+calibration windows are taken: first the same limit for both sides, then the lower and the upper one.
 """
 
 from __future__ import annotations

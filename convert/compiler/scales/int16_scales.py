@@ -1,9 +1,10 @@
 """Scale of every int16 activation. All are symmetric: zero_point 0, as the format demands for int16.
 
 With 65,535 levels nothing has to be traded: a tensor gets the whole range that calibration found and
-some more, for windows that it has not seen. Two ranges end earlier. LOGISTIC and TANH are constant
-beyond their kernel's table, and of the window the rarest values may be left out where a sensor's
-spikes are far from everything else, as h shares its scale.
+some more, for windows that it has not seen. Two ranges end earlier. Inputs of LOGISTIC and TANH end
+where the kernels' table does. The window's range leaves out a sensor's rare spikes where they are far
+from everything else, as h shares its scale. The kernels compute with integers and a fixed table, so
+no scale can make engines round differently.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def _format_quantizations(graph: Graph) -> dict[str, Quantization]:
 def _covering(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Quantization:
     """One quantization for tensors that share it.
 
-    Of the window the central range counts, so that rare spikes of a sensor do not coarsen every h.
+    The window counts with its central range, so that rare spikes of a sensor do not coarsen every h.
     """
     moved = {name for op in graph.operators if op.op in MOVES for name in op.outputs}
     sources = [ranges[name] for name in group if name in ranges and name not in moved]
@@ -81,7 +81,7 @@ def _covering_own(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Q
 
 
 def _own_range(graph: Graph, name: str, ranges: dict[str, Range]) -> Quantization:
-    """By the tensor's own values, clipped to what its readers can tell apart."""
+    """The quantization of the tensor's own values, clipped to what its readers can distinguish."""
     data = graph.tensors[name].data
     if data is not None:
         return affine(float(data.min()), float(data.max()))
@@ -94,7 +94,7 @@ def _own_limits(graph: Graph, name: str, found: Range) -> tuple[float, float]:
 
 
 def _useful_range(graph: Graph, name: str) -> tuple[float, float]:
-    """The values of `name` that its readers can tell apart: all of them, unless a table saturates."""
+    """The values of `name` that its readers can distinguish: all of them, unless a table saturates."""
     readers = {operator.op for operator in graph.operators if name in operator.inputs}
     if readers == {Op.LOGISTIC}:
         return LOGISTIC_IN

@@ -1,12 +1,12 @@
 """Tensors that must share scale and zero_point.
 
 CONCATENATION, PACK, REDUCE_MAX, SPLIT and UNPACK only move bytes in TFLite's int8 kernels (8-bit
-quantization specification): all of their tensors form one group. So do the inputs of matmuls that share
-a bias, as the integers of the bias are in units of input scale times weight scale. So do the outputs of
-matmuls that share a matrix: what XNNPACK packs of a matrix holds the scales on both sides, and one
-packed copy is to serve every step (engines.shared_weights). Where a group would hold tensors whose
-scale the format fixes (outputs of LOGISTIC and TANH) beside others that need another one, `separate`
-puts a QUANTIZE behind the fixed ones.
+quantization specification), so all of their tensors form one group. The inputs of matmuls that share a
+bias form a group, as the integers of the bias are in units of input scale times weight scale. The
+outputs of matmuls that share a matrix form one too, as XNNPACK's packed copy of a matrix holds the
+scales on both sides, and one copy is to serve every step (edge_runtime.engines.shared_weights). Where a
+group would hold tensors whose scale the format fixes (outputs of LOGISTIC and TANH) beside others that
+need another one, `separate` puts a QUANTIZE behind the fixed ones.
 """
 
 from __future__ import annotations
