@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.compiler.reproducible_run import exact_product
-from convert.compiler.weights.gptq import quantize_matrix, round_weights
+from convert.compiler.weights.gptq import quantize_matrix, round_weights, rounding_plan
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 
 INT4_RANGE = (-8, 7)
@@ -87,9 +87,10 @@ def quantize_int4(
     best_q = np.zeros(weights.shape, np.int8)
     best_scale = np.zeros((len(weights), 1))
     best_error = np.full((len(weights), 1), np.inf)
+    plan = rounding_plan(moments)
     for clipping in CLIPPINGS:
         scale = (whole * clipping).astype(np.float32).astype(np.float64)
-        q = round_weights(weights, scale, moments, INT4_RANGE[1], lowest=INT4_RANGE[0])
+        q = round_weights(weights, scale, plan, INT4_RANGE[1], lowest=INT4_RANGE[0])
         error = q * scale - weights
         loss = (exact_product(error, moments) * error).sum(
             axis=1 if per_channel else None, keepdims=True

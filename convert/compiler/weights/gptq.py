@@ -13,6 +13,7 @@ factors are computed by elementwise operations, without LAPACK.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -63,26 +64,40 @@ def quantize_matrix(
     """int8 weights `[outputs, inputs]` and their scales; the largest weight is the largest integer."""
     largest = np.abs(weights).max(axis=1 if per_channel else None, keepdims=True)
     scale = (np.where(largest > 0, largest, 1) / WEIGHT_LIMIT).astype(np.float32)
-    q = round_weights(weights, scale.astype(np.float64), moments, WEIGHT_LIMIT)
+    q = round_weights(weights, scale.astype(np.float64), rounding_plan(moments), WEIGHT_LIMIT)
     return q, Quantization(tuple(float(value) for value in scale.reshape(-1)))
+
+
+@dataclass(frozen=True, eq=False)
+class RoundingPlan:
+    """What rounding a matrix needs to know about its inputs, whatever its scales."""
+
+    order: NDArray[np.intp]
+    """The inputs `[inputs]` in the order of their rounding."""
+    factor: Float64
+    """Upper Cholesky factor `[inputs, inputs]` of the inverse of the damped moments, in that order."""
+
+
+def rounding_plan(moments: Float64) -> RoundingPlan:
+    """The plan for second `moments` `[inputs, inputs]`; its time grows with the cube of the inputs."""
+    # The inputs that matter most come first, when all the others can still make up for them.
+    order = np.argsort(-np.diag(moments), kind="stable")
+    return RoundingPlan(order, _inverse_factor(moments[np.ix_(order, order)]))
 
 
 def round_weights(
     weights: NDArray[np.float32],
     scale: Float64,
-    moments: Float64,
+    plan: RoundingPlan,
     limit: int,
     lowest: int | None = None,
 ) -> NDArray[np.int8]:
     """The integers `[outputs, inputs]` in `lowest`..`limit` for `weights` of the same shape.
 
-    `scale`: `[outputs, 1]` or `[1, 1]`; `moments`: `[inputs, inputs]`, from `second_moments`; `lowest`
-    is -limit by default.
+    `scale`: `[outputs, 1]` or `[1, 1]`; `lowest` is -limit by default.
     """
     least = -limit if lowest is None else lowest
-    # The inputs that matter most come first, when all the others can still make up for them.
-    order = np.argsort(-np.diag(moments), kind="stable")
-    factor = _inverse_factor(moments[np.ix_(order, order)])
+    order, factor = plan.order, plan.factor
     remaining = weights[:, order].astype(np.float64)
     rounded = np.empty_like(remaining)
     for k in range(remaining.shape[1]):
