@@ -7,9 +7,9 @@ import click
 
 @click.command()
 @click.argument("model", type=click.Path())
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect(model: str, as_json: bool) -> None:
-    """Show what is in a .tflite file, ours or any other: tensors, operators, every byte, the proof."""
+    """Show the content of any .tflite file: tensors, operators, bytes by part, and the proof."""
     from convert.inspection.inspect_model import inspect_model
 
     inspection = inspect_model(model)

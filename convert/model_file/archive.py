@@ -19,25 +19,25 @@ from edge_runtime.model_file.metadata import (
 from edge_runtime.model_file.probes import Probes
 
 EARLIEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
-"""In place of the present time, so that the same model gives the same bytes."""
+"""Used instead of the current time, so that the same model gives the same bytes."""
 
 ZIP_HEADERS = 30 + 46
-"""Bytes of an entry's local and central header without its names (APPNOTE.TXT 4.3.7 and 4.3.12)."""
+"""Bytes of an entry's local and central header, without the names (APPNOTE.TXT 4.3.7 and 4.3.12)."""
 
 
 def embed(flatbuffer: bytes, metadata: Metadata, probes: Probes | None = None) -> bytes:
-    """The model file: `flatbuffer` followed by a ZIP archive with labels, record and probes.
+    """The model file: `flatbuffer`, followed by a ZIP archive with labels, record and probes.
 
-    Raises InputError when a label is empty or holds a line break, which labels.txt cannot express, and
-    when a window or an entry is larger than readers allow.
+    Raises InputError when a label is empty or holds a line break, since labels.txt has one label per
+    line, and when a window or an entry is larger than readers allow.
     """
     for label in metadata.labels:
         if not label or "\n" in label:
             raise InputError(f"the label {label!r} is empty or holds a line break")
     if metadata.steps * metadata.features > MOST_VALUES:
         raise InputError(
-            f"a window has {metadata.steps} x {metadata.features} values: a model file is for windows "
-            f"of at most {MOST_VALUES:,}"
+            f"a window has {metadata.steps} x {metadata.features} values, but a model file is for "
+            f"windows of at most {MOST_VALUES:,}"
         )
     record = metadata.with_probes(probes.record if probes else None).to_json()
     entries = {
@@ -49,7 +49,8 @@ def embed(flatbuffer: bytes, metadata: Metadata, probes: Probes | None = None) -
     for name, content in entries.items():
         if len(content) > MOST_UNPACKED[name]:
             raise InputError(
-                f"{name} has {len(content):,} bytes: a model file holds at most {MOST_UNPACKED[name]:,}"
+                f"{name} has {len(content):,} bytes, but a model file holds at most "
+                f"{MOST_UNPACKED[name]:,}"
             )
     buffer = io.BytesIO()
     buffer.write(flatbuffer)
@@ -62,7 +63,7 @@ def embed(flatbuffer: bytes, metadata: Metadata, probes: Probes | None = None) -
 
 
 def archived_bytes(probes: Probes) -> int:
-    """How much of the file probes.bin takes: compressed, with its two ZIP headers."""
+    """The bytes that probes.bin takes in the file: its compressed content and its two ZIP headers."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
     content = compressor.compress(probes.to_bytes()) + compressor.flush()
     return len(content) + ZIP_HEADERS + 2 * len(PROBES_NAME)

@@ -1,7 +1,8 @@
 """Refuses a graph with an operator that an engine of the target does not load, or computes wrongly.
 
 An engine registers every operator for a range of versions and refuses a file that asks for another one
-("Didn't find op for builtin opcode 'FULLY_CONNECTED' version '12'"): better said before the file exists.
+("Didn't find op for builtin opcode 'FULLY_CONNECTED' version '12'"). This check says so before the file
+is written.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def check_operators(graph: Graph, target: Target, scheme: str) -> None:
             if trouble:
                 aside = "" if target.name == engine.name else f", which target {target.name} includes,"
                 raise InputError(
-                    f"{engine.name}{aside} {trouble}: choose another --precision or --target"
+                    f"{engine.name}{aside} {trouble}. Choose another --precision or --target."
                 )
 
 

@@ -11,13 +11,13 @@ from edge_runtime.model_file.parity_report import ParityBudget
 
 @dataclass(frozen=True)
 class Precision:
-    """A name for the arithmetic of a converted file."""
+    """A named arithmetic of converted files."""
 
     name: str
     budget: ParityBudget
     """Default parity budget against the full model."""
     schemes: tuple[str, ...]
-    """The quantization schemes that give it, the most accurate first (convert.targets.target)."""
+    """The quantization schemes that implement it, the most accurate first (convert.targets.target)."""
 
 
 PRECISIONS = {
@@ -32,7 +32,7 @@ PRECISIONS = {
         Precision("int8", ParityBudget(0.995), ("int8",)),
     )
 }
-"""Name -> Precision, from the largest file to the most integer one."""
+"""Name -> Precision, ordered from float arithmetic to integer arithmetic."""
 
 
 def precision_named(name: str) -> Precision:
@@ -40,11 +40,11 @@ def precision_named(name: str) -> Precision:
     try:
         return PRECISIONS[name]
     except KeyError:
-        raise InputError(f"unknown precision {name!r}: choose {', '.join(PRECISIONS)} or all") from None
+        raise InputError(f"unknown precision {name!r}. Choose {', '.join(PRECISIONS)} or all.") from None
 
 
 def offered(target: Target) -> list[str]:
-    """The precisions that every engine of `target` loads and gets right."""
+    """The precisions that every engine of `target` loads and computes correctly."""
     return [name for name, item in PRECISIONS.items() if set(item.schemes) & target.schemes]
 
 
@@ -56,5 +56,5 @@ def scheme_for(precision: str, target: Target) -> str:
     found = [name for name in precision_named(precision).schemes if name in target.schemes]
     if not found:
         choices = ", ".join(offered(target))
-        raise InputError(f"target {target.name} has no {precision}: choose {choices}")
+        raise InputError(f"target {target.name} has no {precision}. Choose {choices}.")
     return found[0]

@@ -109,4 +109,4 @@ def target_named(name: str | Target) -> Target:
     try:
         return TARGETS[name]
     except KeyError:
-        raise InputError(f"unknown target {name!r}: choose {', '.join(TARGETS)}") from None
+        raise InputError(f"unknown target {name!r}. Choose {', '.join(TARGETS)}.") from None

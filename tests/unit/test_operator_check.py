@@ -33,7 +33,7 @@ def test_operator_version_and_target_are_named(graph, target):
     assert "tflite-runtime-2.14" in sentence
     assert f"target {target} includes" in sentence or target == "tflite-runtime-2.14"
     assert "no version above 10" in sentence
-    assert "choose another --precision or --target" in sentence
+    assert "Choose another --precision or --target" in sentence
     assert "\n" not in sentence
 
 

@@ -72,8 +72,8 @@ def test_a_precision_that_the_target_lacks_is_refused_with_those_it_has(digits_r
     result = edge_rnn("convert", digits_run.path, *arguments)
     assert result.returncode == 2
     assert result.stderr == (
-        "Error: target tflite-runtime-2.14 has no int4: "
-        "choose float32, float16, dynamic, int16x8, mixed, int8\n"
+        "Error: target tflite-runtime-2.14 has no int4. "
+        "Choose float32, float16, dynamic, int16x8, mixed, int8.\n"
     )
     assert not out.exists()
 
@@ -81,7 +81,7 @@ def test_a_precision_that_the_target_lacks_is_refused_with_those_it_has(digits_r
 def test_unknown_target_lists_the_choices(digits_run):
     result = edge_rnn("convert", digits_run.path, "--target", "litert-9")
     assert result.returncode == 2
-    assert f"unknown target 'litert-9': choose {', '.join(TARGETS)}" in result.stderr
+    assert f"unknown target 'litert-9'. Choose {', '.join(TARGETS)}." in result.stderr
 
 
 def test_dynamic_has_a_scale_per_row_where_the_target_loads_it(digits_run, no_environments, tmp_path):
