@@ -1,4 +1,4 @@
-"""A user's own Keras model, a file or an object -> Source."""
+"""A user's own Keras model, as a file or an object -> Source."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def keras_source(model: Any, data: DataSource, **options: Any) -> Source:
 
 
 def _weights_sha256(model: Any) -> str:
-    """Of a model without a file: over its weights."""
+    """The SHA-256 of a model without a file, over its weights."""
     digest = hashlib.sha256()
     for array in model.get_weights():
         digest.update(f"{array.dtype.str}{array.shape}".encode())

@@ -13,19 +13,19 @@ from convert.readers.onnx.read_model import network_from_onnx
 from convert.readers.user_data import DataSource, read_user_data
 from convert.readers.user_source import user_source
 from convert.source_model.source_model import Source
-from edge_runtime.errors import DataError
+from edge_runtime.errors import DataError, reason
 from edge_runtime.runs.run_directory import file_sha256
 
 
 def onnx_source(
     path: str | Path, data: DataSource, *, onnx_output: str | None = None, **options: Any
 ) -> Source:
-    """Read an ONNX model; steps that it leaves open are those of `data`.
+    """Read an ONNX model. A number of steps that it leaves open is that of `data`.
 
     `onnx_output` names the output with the logits where the model has several. The full model's logits
-    are ONNX Runtime's, or the onnx library's own where that is not installed. `data` and `options` as
-    in `user_source`. Raises DataError, naming the node, for a model that cannot be converted,
-    MissingExtraError without onnx, and what `user_source` raises.
+    are ONNX Runtime's, or those of the onnx library where ONNX Runtime is not installed. `data` and
+    `options` are those of `user_source`. Raises DataError that names the node of a model that cannot be
+    converted, MissingExtraError without onnx, and what `user_source` raises.
     """
     windows = read_user_data(data)
     file = read_onnx(path)
@@ -35,8 +35,7 @@ def onnx_source(
         try:
             return reading.evaluate(file, raw)
         except Exception as error:  # the engines raise many kinds
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise DataError(f"{path}: the model cannot be evaluated: {reason}") from None
+            raise DataError(f"{path}: the model cannot be evaluated ({reason(error)})") from None
 
     return user_source(
         reading.network,

@@ -20,9 +20,9 @@ def torch_source(
 ) -> Source:
     """Read a state dict of recurrent modules and one nn.Linear; the steps are those of `data`.
 
-    `torch_last` is one of from_torch.LAST and matters where the last recurrent module is bidirectional.
-    `data` and `options` as in `user_source`. Raises DataError, naming the module, for a state dict that
-    cannot be converted, MissingExtraError without PyTorch, and what `user_source` raises.
+    `torch_last` is one of state_dict.LAST, and matters if the last recurrent module is bidirectional.
+    `data` and `options` are those of `user_source`. Raises DataError that names the module of a state
+    dict that cannot be converted, MissingExtraError without PyTorch, and what `user_source` raises.
     """
     windows = read_user_data(data)
     state = load_state(path)
