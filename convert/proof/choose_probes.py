@@ -51,8 +51,8 @@ LEAST = 2
 
 ALLOWANCE = 5.0
 LEAST_TOLERANCE = 1e-3
-"""The order of summation differs between CPUs, so that float32 logits of about 10 to 100 differ by about
-1e-5."""
+"""The order of summation differs between CPUs, so that float32 logits of 10 to 100 may differ by
+about 1e-5."""
 
 LEADS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 SYNTHETIC_COUNT = 4

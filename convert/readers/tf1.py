@@ -33,7 +33,7 @@ Variables = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class BasicLstm:
-    """The weights as the checkpoint has them; matrices `[inputs, outputs]`."""
+    """The weights in the form of the checkpoint, whose matrices are `[inputs, outputs]`."""
 
     kernel: Weights
     """`[features + units, 4 * units]`"""
@@ -117,7 +117,7 @@ def checkpoint_prefix(path: str | Path) -> Path:
         file = file.with_suffix("")
     if not Path(f"{file}.index").is_file():
         raise DataError(
-            f"{path}: no such checkpoint. Expected {file.name}.index and {file.name}.data-... ."
+            f"{path}: no such checkpoint. Expected {file.name}.index and {file.name}.data-*."
         )
     return file
 
@@ -132,8 +132,8 @@ def _weights_file(prefix: Path) -> Path:
 def basic_lstm(variables: Variables, path: str | Path) -> BasicLstm:
     """Find the weights among a checkpoint's variables; those of the dense layer by their shapes.
 
-    Raises DataError, beginning with `path`, that lists the variables when there is not exactly one cell
-    and one matrix and bias that fit behind it.
+    Raises DataError that names `path` and lists the variables unless there is exactly one cell, and one
+    matrix and bias that fit after it.
     """
     # A slot (Adam's moments, a moving average) is named after the variable it belongs to.
     own = {

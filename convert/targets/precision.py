@@ -1,4 +1,4 @@
-"""The precisions a model can be converted to, and what each may lose by default."""
+"""The precisions that a model can be converted to, and the default parity budget of each."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The record of a proof: how closely a converted model agreed with the full model, engine by engine.
+"""The record of a proof: how closely a converted model agreed with the full model in each engine.
 
-`convert` measures it, the model file carries it, the device can print it.
+`convert` measures it, the model file holds it, and the device can print it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class EngineParity:
     max_logit_difference: float | None = None
     mean_logit_difference: float | None = None
     original_agreement: float | None = None
-    """Of a fine-tuned model: how often it gives the class of the model before fine-tuning."""
+    """For a fine-tuned model: how often it gives the class of the model before fine-tuning."""
 
     def meets(self, budget: ParityBudget) -> bool:
         """Whether the engine ran the model and stayed within the budget."""
@@ -128,16 +128,16 @@ class ParityReport:
     windows: int
     """How many held-out windows were compared."""
     split: str
-    """Where those windows come from."""
+    """Where these windows come from."""
     full_accuracy: float | None
     """Accuracy of the full model on the same windows; None: their classes are not known."""
     budget: ParityBudget
     flatbuffer_bytes: int
     engines: tuple[EngineParity, ...]
     not_proven: tuple[str, ...] = ()
-    """Engines of the target, by their target's names, that were not there where the file was made."""
+    """Engines of the target that were not installed where the file was made, by their targets' names."""
     by_row: tuple[RowParity, ...] = ()
-    """Of a step file: the logits after every row."""
+    """For a step file: the agreement after every row."""
 
     def __bool__(self) -> bool:
         proven = any(result.required and result.agreement is not None for result in self.engines)

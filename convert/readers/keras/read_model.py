@@ -1,4 +1,4 @@
-"""Keras model -> Network, and its logits. Works on model objects; full_models loads them."""
+"""Keras model -> Network and logits. Model files are loaded by tensorflow.full_models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHECKED_WINDOWS = 64
 """Windows on which the layers in turn are compared with the model as a whole."""
 
 TOLERANCE = 1e-3
-"""Of that comparison, relative to the largest output: both run the same layers in float32."""
+"""Largest difference in that comparison, relative to the largest output; both run in float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +36,9 @@ class KerasReading:
     chain: tuple[Any, ...]
     """The model's layers up to its logits, in order."""
     function: str
-    """What the model applies to them: softmax, sigmoid (to one) or linear."""
+    """What the model applies to its logits: softmax, linear or, to a single one, sigmoid."""
     fused: bool
-    """Whether that is the activation of the chain's last layer."""
+    """Whether that function is the activation of the chain's last layer."""
 
     def logits(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The model's logits `[N, classes]` of float32 windows `[N, steps, features]`, by Keras.

@@ -1,4 +1,4 @@
-"""ONNX nodes that compute nothing new: on constants, on shapes, and those that only move elements."""
+"""ONNX nodes that compute nothing new: nodes of constants or shapes, and those that move elements."""
 
 from __future__ import annotations
 
