@@ -48,7 +48,9 @@ SUPPORTED = (
 
 
 TOGETHER = 100
-"""Windows that a model of any batch evaluates at a time."""
+"""Limit on the windows that a model of any batch evaluates at a time."""
+VALUES_TOGETHER = 1 << 17
+"""Limit on the values in these windows. Every tensor of the model is traced for all of them."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,13 @@ class OnnxNetwork:
     def evaluate(self, file: OnnxFile, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The full model's logits `[N, classes]` of windows `[N, steps, features]`.
 
-        A model of any batch evaluates up to TOGETHER windows at a time, unless one of its nodes expects
-        a single window all the same.
+        A model of any batch evaluates several windows at a time, unless one of its nodes expects a
+        single window all the same.
         """
-        if self.arrangement.any_batch and len(windows) > 1:
+        batch = min(TOGETHER, len(windows), VALUES_TOGETHER // self.window.size)
+        if self.arrangement.any_batch and batch > 1:
             try:
-                together = self.with_batch(file, min(TOGETHER, len(windows)))
-                return together._evaluate(file, windows)
+                return self.with_batch(file, batch)._evaluate(file, windows)
             except Exception:  # a DataError of the reader, or one of the engines' many kinds
                 return self._evaluate(file, windows)
         return self._evaluate(file, windows)
