@@ -1,4 +1,4 @@
-"""Refuses what no precision can represent, naming the layer, before anything is compiled."""
+"""Refuses networks and windows that no precision can represent, before anything is compiled."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from edge_runtime.errors import DataError, InputError
 from edge_runtime.tflite.graph import Graph
 
 FLOAT16_LOSS = 1e-3
-"""Largest error of a matrix in float16, in proportion to its norm; rounding alone gives 3e-4."""
+"""Largest error of a matrix in float16, relative to its norm. Rounding alone gives 3e-4."""
 
 
 def check_network(network: Network) -> None:
-    """Raises DataError that names the layer and the weights that hold NaN or infinity."""
+    """Raises DataError that names the layer and its weights if these hold NaN or infinity."""
     for layer in network.layers:
         for name, weights in _weights(layer):
             if not np.isfinite(weights).all():
                 count = int(np.count_nonzero(~np.isfinite(weights)))
                 raise DataError(
                     f"layer {layer.name!r}: {count} of {weights.size} values of {name} are NaN or "
-                    "infinite: the training has diverged, or the file is damaged"
+                    "infinite. The training has diverged, or the file is damaged."
                 )
 
 
@@ -34,11 +34,11 @@ def check_windows(network: Network, windows: NDArray[np.float32]) -> None:
     expected = (network.steps, network.features)
     if windows.ndim != 3 or windows.shape[1:] != expected or not len(windows):
         raise DataError(
-            f"the calibration windows have shape {list(windows.shape)}: "
-            f"expected [N, {network.steps}, {network.features}] with N of at least 1"
+            f"the calibration windows have shape {list(windows.shape)}. "
+            f"Expected [N, {network.steps}, {network.features}] with N of at least 1."
         )
     if not np.isfinite(windows).all():
-        raise DataError("the calibration windows hold NaN or infinity: expected finite numbers")
+        raise DataError("the calibration windows hold NaN or infinity. Expected finite numbers.")
 
 
 def check_ranges(ranges: dict[str, Range]) -> None:
@@ -46,15 +46,16 @@ def check_ranges(ranges: dict[str, Range]) -> None:
     for name, found in ranges.items():
         if not np.isfinite((found.low, found.high)).all():
             raise DataError(
-                f"the tensor {name!r} overflows float32 on the calibration windows: "
-                "weights or windows are too large (scale the windows to about -1 to 1)"
+                f"the tensor {name!r} overflows float32 on the calibration windows, because weights or "
+                "windows are too large. Scale the windows to about -1 to 1."
             )
 
 
 def check_float16(graph: Graph) -> None:
-    """Raises InputError when float16 cannot hold a matrix: too large, or too small for its digits.
+    """Raises InputError for a matrix that is too large for float16, or too small for its precision.
 
-    Norms count, so single weights near zero do not.
+    The norm of the error is compared with the norm of the matrix, so single weights near zero may
+    vanish.
     """
     for name in graph.matrices():
         values = graph.tensors[name].values
@@ -63,13 +64,13 @@ def check_float16(graph: Graph) -> None:
             lost = np.linalg.norm(values - values.astype(np.float16).astype(np.float32))
         if not lost <= FLOAT16_LOSS * np.linalg.norm(values):
             raise InputError(
-                f"float16 cannot hold the weights {name!r}, the largest of them {largest:g}: "
-                "its range is about 6e-05 to 65504: choose another precision"
+                f"float16 cannot hold the weights {name!r}, the largest of which is {largest:g}. "
+                "Its range is about 6e-05 to 65504. Choose another precision."
             )
 
 
 def _weights(layer: Any, prefix: str = "") -> list[tuple[str, NDArray[Any]]]:
-    """Names and values of a layer's arrays, those of layers inside it included."""
+    """Names and values of a layer's arrays and of the arrays of layers inside it."""
     result: list[tuple[str, NDArray[Any]]] = []
     for item in fields(layer):
         value = getattr(layer, item.name)

@@ -1,4 +1,4 @@
-"""Network -> bytes of a TFLite FlatBuffer: the compiler's stages in order. Loads no TensorFlow."""
+"""Network -> bytes of a TFLite FlatBuffer, by the compiler's stages in order. Loads no TensorFlow."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from edge_runtime.tflite.graph import Graph
 Windows = NDArray[np.float32]
 
 GRAPHS = {UNROLLED: unroll, STEP: step_graph}
-"""Name -> function from Network to float Graph: of a whole window, or of one row with states."""
+"""Name -> function from Network to float Graph, for a whole window or for one row with states."""
 
 
 PROJECTED = ("float32",)
-"""Schemes in which one matmul over the window beats one that joins input and state in every step."""
+"""Schemes in which one matmul over the window is faster than joining input and state in every step."""
 
 
 def compile_network(
@@ -73,9 +73,9 @@ def compile_network(
 
 
 def float_graph(network: Network, graph: str = "unrolled") -> Graph:
-    """The float graph of that name, before quantization. Raises InputError for an unknown one."""
+    """The float graph before quantization; `graph`: one of GRAPHS, otherwise InputError is raised."""
     if graph not in GRAPHS:
-        raise InputError(f"unknown graph {graph!r}: choose {' or '.join(GRAPHS)}")
+        raise InputError(f"unknown graph {graph!r}. Choose {' or '.join(GRAPHS)}.")
     return GRAPHS[graph](network)
 
 
@@ -88,9 +88,10 @@ def lower(
     graph: str = "unrolled",
     recipe: Recipe | None = None,
 ) -> Graph:
-    """The graph that `compile_network` writes; takes the same, and leaves operators unchecked.
+    """The graph that `compile_network` writes, without the check of its operators.
 
-    `recipe`: ranges and weight formats of its own; InputError where they do not go with the precision.
+    The arguments are those of `compile_network`. `recipe` replaces ranges or weight formats; InputError
+    is raised if the precision does not have them.
     """
     scheme = scheme_for(precision, target_named(target))
     if recipe is not None:
@@ -103,7 +104,7 @@ def lower(
 
 
 def quantized(graph: Graph, windows: Windows, scheme: str, recipe: Recipe | None = None) -> Graph:
-    """The float `graph` by a quantization scheme, one of those in convert.targets.precision."""
+    """The float `graph` quantized by `scheme`, one of the schemes in convert.targets.precision."""
     if scheme in SCHEME_FORMATS:
         return _with_float_activations(graph, windows, SCHEME_FORMATS[scheme], recipe)
     return _with_integer_activations(graph, windows, scheme, recipe)

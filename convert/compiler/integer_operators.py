@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge_runtime.tflite.graph import Graph, Op, Operator
 
 _FLOAT_ONLY = (Op.MEAN, Op.RSQRT, Op.SOFTMAX, Op.SQUARED_DIFFERENCE)
-"""Operators whose int8 kernels are missing, coarse, or round differently from version to version."""
+"""Operators whose int8 kernels are missing, imprecise, or round differently between versions."""
 
 
 def runs_in_float(graph: Graph, operator: Operator) -> bool:
@@ -15,7 +15,7 @@ def runs_in_float(graph: Graph, operator: Operator) -> bool:
 
 
 def int8_inputs(operator: Operator) -> tuple[str, ...]:
-    """The inputs that an integer graph holds in int8 with a scale of their own: no weights, no axis."""
+    """The inputs, except weights and axis, that an integer graph holds in int8 with their own scale."""
     if operator.op is Op.FULLY_CONNECTED:
         return operator.inputs[:1]
     if operator.op is Op.SPLIT:
@@ -24,7 +24,7 @@ def int8_inputs(operator: Operator) -> tuple[str, ...]:
 
 
 def integer_tensors(graph: Graph) -> list[str]:
-    """Activations and constants that an integer graph holds in int8, in the graph's order."""
+    """The activations and constants that an integer graph holds in int8, in the graph's order."""
     names: dict[str, None] = dict.fromkeys(graph.inputs)
     for operator in graph.operators:
         if not runs_in_float(graph, operator):

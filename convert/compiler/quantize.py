@@ -1,4 +1,4 @@
-"""Float Graph -> int8 or int16x8 Graph: every tensor an integer, input and output included.
+"""Float Graph -> int8 or int16x8 Graph, in which every tensor is an integer, input and output included.
 
 Scales of activations come from scales.int8_scales or scales.int16_scales. Graphs with float activations
 and smaller weights are made by weights.formats.
@@ -23,9 +23,10 @@ BIAS_LIMITS = {"int32": 2**31 - 1, "int64": 2**46 - 1}
 def to_int8(
     graph: Graph, moments: dict[str, NDArray[np.float64]], quantizations: dict[str, Quantization]
 ) -> Graph:
-    """Every tensor an integer, but for those that stay float (Tensor.keep_float).
+    """The graph with integer tensors, except those that stay float (Tensor.keep_float).
 
-    `quantizations` holds that of every activation and small constant; biases are int32.
+    `moments`: gptq.second_moments of the float `graph`. `quantizations` has an entry for every
+    activation and small constant. Biases are int32.
     """
     return _to_integer(graph, moments, quantizations, np.dtype(np.int8), np.dtype(np.int32))
 
@@ -33,7 +34,7 @@ def to_int8(
 def to_int16x8(
     graph: Graph, moments: dict[str, NDArray[np.float64]], quantizations: dict[str, Quantization]
 ) -> Graph:
-    """As `to_int8` with int16 activations and int64 biases; the matrices are int8."""
+    """The same as `to_int8` with int16 activations and int64 biases; the matrices are int8."""
     return _to_integer(graph, moments, quantizations, np.dtype(np.int16), np.dtype(np.int64))
 
 
@@ -56,7 +57,7 @@ def _to_integer(
 
 
 def _with_float_islands(graph: Graph) -> Graph:
-    """The graph with DEQUANTIZE before and QUANTIZE behind the operators that stay in float32."""
+    """The graph with DEQUANTIZE before and QUANTIZE after the operators that stay in float32."""
     tensors, operators = dict(graph.tensors), []
     integer = [operator for operator in graph.operators if not runs_in_float(graph, operator)]
     integer_inputs = {name for operator in integer for name in int8_inputs(operator)}
@@ -103,7 +104,7 @@ def _as_integer(tensor: Tensor, quantization: Quantization, dtype: np.dtype[Any]
 
 
 def _bias(bias: Tensor, source: Tensor, weights: Tensor, dtype: np.dtype[Any]) -> Tensor:
-    """int32, or int64 for int16 activations, with scale input x weight, as FULLY_CONNECTED demands."""
+    """The integer bias, whose scale is the input's times the weights', as FULLY_CONNECTED requires."""
     scale = np.float32(source.affine.scale[0]) * np.array(weights.affine.scale, np.float32)
     limit = BIAS_LIMITS[dtype.name]
     q = np.clip(np.rint(bias.values / scale.astype(np.float64)), -limit - 1, limit)

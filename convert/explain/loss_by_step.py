@@ -169,7 +169,7 @@ class _Observer:
         }
 
     def __call__(self, tensor: Tensor, values: NDArray[Any]) -> NDArray[Any] | None:
-        """Observes a tensor of the run; returns what takes the place of its values, if anything."""
+        """Measure the error of a tensor; returns the values that replace those of the run, if any."""
         if tensor.name not in self._observed:
             return None
         exact = self.exact[tensor.name]

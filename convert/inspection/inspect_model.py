@@ -1,6 +1,6 @@
-"""Takes any `.tflite` file apart: tensors, operators, weights, and where every byte goes.
+"""Takes any `.tflite` file apart: its tensors, operators and weights, and the part of each byte.
 
-Nothing of the file is trusted (see flatbuffer_reader), and no engine runs it. Fields are numbered as in
+The file is not trusted (see flatbuffer_reader), and no engine runs it. Fields are numbered as in
 tensorflow/lite/schema/schema.fbs; the generated schema classes give the names of operators and types.
 """
 
@@ -24,7 +24,7 @@ from edge_runtime.tflite.flatbuffer_reader import Buffer, MalformedError, Table
 
 MOST_DIMENSIONS = 64
 MOST_OPERANDS = 1 << 20
-"""Of an operator or a subgraph: beyond that the file is no model."""
+"""Limit on the inputs or outputs of an operator or a subgraph; no valid model has more."""
 
 STRUCTURE = "header, opcodes, signature"
 BUFFERS = "buffer tables"
@@ -55,7 +55,7 @@ def inspect_model(path: str | Path) -> Inspection:
     try:
         parts = _Parts(Buffer(data))
     except MalformedError as error:
-        raise ModelError(f"{path}: not a sound TFLite model: {error}") from None
+        raise ModelError(f"{path}: not a valid TFLite model ({error})") from None
     versions = {(use.name, use.version) for use in parts.operators}
     return Inspection(
         path=str(path),
@@ -75,7 +75,7 @@ def inspect_model(path: str | Path) -> Inspection:
 
 
 def _metadata(data: bytes, path: str | Path) -> tuple[Metadata | None, str | None]:
-    """The metadata, or why a file of ours has none that can be believed; neither for a foreign file."""
+    """The metadata, or what is wrong with it; (None, None) for a file that edge-rnn did not write."""
     try:
         file = parse_model_file(data, path)
         return (file.metadata.check(path) if file else None), None
@@ -84,13 +84,13 @@ def _metadata(data: bytes, path: str | Path) -> tuple[Metadata | None, str | Non
 
 
 def loads_on(target: str, versions: set[tuple[str, int]]) -> bool:
-    """Whether every engine of the target has these operators (name, version)."""
+    """Whether every engine of the target loads these operators (name, version)."""
     known = TARGETS[target].op_versions
     return all(version <= known.get(name, 0) for name, version in versions)
 
 
 class _Parts:
-    """A model's tables, read in an order in which every byte gets the part it belongs to."""
+    """A model's tables. Reading them in this order assigns every byte to the part it belongs to."""
 
     def __init__(self, buffer: Buffer) -> None:
         self.buffer = buffer
@@ -100,7 +100,7 @@ class _Parts:
         self.opcodes = [_opcode(table) for table in model.tables(1)]
         self.graphs = [_Subgraph(table, self) for table in model.tables(2)]
         if not self.graphs:
-            raise MalformedError("it has no subgraph")
+            raise MalformedError("it has no subgraphs")
         uses = Counter(use for graph in self.graphs for use in graph.uses)
         self.operators = tuple(
             OperatorUse(*self.opcodes[opcode], count) for opcode, count in uses.most_common()
@@ -112,9 +112,11 @@ class _Parts:
         _claim_archive(buffer)
 
     def size_of(self, blob: int) -> int | None:
-        """Bytes of a buffer's data; None for the empty one that tensors without data have."""
+        """Bytes of a buffer's data; None for the empty buffer of tensors without data."""
         if not 0 <= blob < len(self.blobs):
-            raise MalformedError(f"a tensor is in buffer {blob}, of {len(self.blobs)}")
+            raise MalformedError(
+                f"a tensor is in buffer {blob}, but there are {len(self.blobs)} buffers"
+            )
         return self.blobs[blob][1] or None
 
     def constants(self) -> tuple[TensorFacts, ...]:
@@ -138,7 +140,7 @@ class _Parts:
 
 
 class _Subgraph:
-    """One subgraph: its tensors, and the opcode of each operator."""
+    """One subgraph, with its tensors and the opcode of each operator."""
 
     def __init__(self, table: Table, parts: _Parts) -> None:
         self._parts = parts
@@ -170,13 +172,17 @@ class _Subgraph:
         indices = table.numbers(field, "i", MOST_OPERANDS)
         for index in indices:
             if not 0 <= index < len(self.tensors):
-                raise MalformedError(f"an input or output is tensor {index}, of {len(self.tensors)}")
+                raise MalformedError(
+                    f"an input or output is tensor {index}, but there are {len(self.tensors)} tensors"
+                )
         return tuple(self.tensors[index] for index in indices)
 
     def _operator(self, table: Table) -> int:
         opcode = table.number(0, "I")
         if opcode >= len(self._parts.opcodes):
-            raise MalformedError(f"an operator has opcode {opcode}, of {len(self._parts.opcodes)}")
+            raise MalformedError(
+                f"an operator has opcode {opcode}, but there are {len(self._parts.opcodes)} opcodes"
+            )
         for operands, width in ((1, 4), (2, 4), (5, 1), (7, 1), (8, 4)):
             table.vector(operands, width)
         for options in (4, 12):
@@ -195,7 +201,7 @@ def _quantization(tensor: Table) -> tuple[float | None, int | None, int]:
     points, points_count = table.vector(3, 8)
     scale = table.buffer.number(scales, "f") if count else None
     if scale is not None and not math.isfinite(scale):
-        raise MalformedError("a tensor's scale is no finite number")
+        raise MalformedError("a tensor's scale is not finite")
     zero_point = table.buffer.number(points, "q") if points_count else None
     return scale, zero_point, count
 
@@ -208,7 +214,7 @@ def _opcode(table: Table) -> tuple[str, int]:
 
 
 def _blob(table: Table) -> tuple[int, int]:
-    """Start and length of a buffer's data, inside the FlatBuffer or, in large models, behind it."""
+    """Start and length of a buffer's data, in the FlatBuffer or, for large models, after it."""
     start, length = table.span(0)
     offset, size = table.number(1, "Q"), table.number(2, "Q")
     return (offset, size) if offset > 1 else (start, length)
@@ -223,11 +229,11 @@ def _claim_signatures(model: Table) -> None:
 
 
 def _claim_archive(buffer: Buffer) -> None:
-    """Book the entries of the ZIP archive at the end, ours under their own names."""
+    """Assign the bytes of the ZIP archive to its entries; ours count under their own names."""
     try:
         with zipfile.ZipFile(io.BytesIO(buffer.data)) as archive:
             entries, directory = archive.infolist(), archive.start_dir
-    except Exception:  # no archive, or one that is broken: no part of a TFLite model
+    except Exception:  # no archive, or a damaged one, which is not part of a TFLite model
         return
     for entry in entries:
         header = entry.header_offset

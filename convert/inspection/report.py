@@ -1,4 +1,4 @@
-"""What `edge-rnn inspect` finds in a model file: a record, printable and JSON."""
+"""The record of what `edge-rnn inspect` finds in a model file: printable, and available as JSON."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 from edge_runtime.errors import printable
 from edge_runtime.model_file.metadata import Metadata
 
-UNUSED = "padding and what nothing refers to"
+UNUSED = "padding and unreferenced bytes"
 SHOWN_CONSTANTS = 20
-"""The text lists no more constants than these; JSON lists all."""
+"""The text lists at most this many constants; JSON lists all."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class TensorFacts:
     dtype: str
     shape: tuple[int, ...]
     scale: float | None
-    """None for a tensor that is not quantized; the first one where there are many."""
+    """None for a tensor that is not quantized; the first of several."""
     zero_point: int | None
     scales: int
-    """How many scales it has: more than one when it is quantized per channel."""
+    """The number of scales; more than one when the tensor is quantized per channel."""
     bytes: int | None
-    """Of its data; None for a tensor without data."""
+    """Size of its data; None for a tensor without data."""
 
     def __str__(self) -> str:
         """`window  INT8 [1, 28, 28]  scale 0.0039, zero_point -128`"""
@@ -58,22 +58,22 @@ class Inspection:
     description: str
     subgraphs: int
     tensors: int
-    """Of all subgraphs together, as `operators` and `constants` are."""
+    """The number in all subgraphs together; `operators` and `constants` also cover all subgraphs."""
     inputs: tuple[TensorFacts, ...]
     outputs: tuple[TensorFacts, ...]
-    """Of the first subgraph, the one that runs."""
+    """Inputs and outputs are those of the first subgraph, which is the one that runs."""
     operators: tuple[OperatorUse, ...]
     """The most frequent first."""
     constants: tuple[TensorFacts, ...]
     """The largest first."""
     bytes_by_part: dict[str, int]
-    """Part of the file -> bytes, the largest first; they add up to `file_bytes`."""
+    """Part of the file -> bytes, the largest first. The bytes add up to `file_bytes`."""
     loads_on: tuple[str, ...]
-    """Targets whose engines have every operator in its version."""
+    """Targets whose engines load every operator in its version."""
     metadata: Metadata | None
-    """None for a model that `edge-rnn convert` did not write, and with a `problem`."""
+    """None if `edge-rnn convert` did not write the model, or if there is a `problem`."""
     problem: str | None = None
-    """What is wrong with a file that `edge-rnn convert` wrote: damaged, cut short, too new."""
+    """What is wrong with a file that `edge-rnn convert` wrote; it is damaged, cut short or too new."""
 
     def __str__(self) -> str:
         """Sections of text, printable characters only."""

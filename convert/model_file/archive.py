@@ -14,14 +14,14 @@ from edge_runtime.model_file.read_file import MOST_UNPACKED
 from edge_runtime.runs.npz_windows import label_fault
 
 EARLIEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
-"""In place of the present time, so that the same model gives the same bytes."""
+"""Used instead of the current time, so that the same model gives the same bytes."""
 
 ZIP_HEADERS = 30 + 46
-"""Bytes of an entry's local and central header without its names (APPNOTE.TXT 4.3.7 and 4.3.12)."""
+"""Bytes of an entry's local and central header, without the names (APPNOTE.TXT 4.3.7 and 4.3.12)."""
 
 
 def embed(flatbuffer: bytes, metadata: Metadata, probes: Probes | None = None) -> bytes:
-    """The model file: `flatbuffer` followed by a ZIP archive with labels, record and probes.
+    """The model file: `flatbuffer`, followed by a ZIP archive with labels, record and probes.
 
     Raises InputError for labels that labels.txt cannot express (runs.npz_windows), and for a window or
     an entry that is larger than readers allow.
@@ -31,8 +31,8 @@ def embed(flatbuffer: bytes, metadata: Metadata, probes: Probes | None = None) -
         raise InputError(f"{fault}, which {LABELS_NAME} cannot express")
     if metadata.steps * metadata.features > MOST_VALUES:
         raise InputError(
-            f"a window has {metadata.steps} x {metadata.features} values: a model file is for windows "
-            f"of at most {MOST_VALUES:,}"
+            f"a window has {metadata.steps} x {metadata.features} values, but a model file is for "
+            f"windows of at most {MOST_VALUES:,}"
         )
     record = metadata.with_probes(probes.record if probes else None).to_json()
     entries = {
@@ -44,7 +44,8 @@ def embed(flatbuffer: bytes, metadata: Metadata, probes: Probes | None = None) -
     for name, content in entries.items():
         if len(content) > MOST_UNPACKED[name]:
             raise InputError(
-                f"{name} has {len(content):,} bytes: a model file holds at most {MOST_UNPACKED[name]:,}"
+                f"{name} has {len(content):,} bytes, but a model file holds at most "
+                f"{MOST_UNPACKED[name]:,}"
             )
     buffer = io.BytesIO()
     buffer.write(flatbuffer)
@@ -57,7 +58,7 @@ def embed(flatbuffer: bytes, metadata: Metadata, probes: Probes | None = None) -
 
 
 def archived_bytes(probes: Probes) -> int:
-    """How much of the file probes.bin takes: compressed, with its two ZIP headers."""
+    """The bytes that probes.bin takes in the file: its compressed content and its two ZIP headers."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
     content = compressor.compress(probes.to_bytes()) + compressor.flush()
     return len(content) + ZIP_HEADERS + 2 * len(PROBES_NAME)

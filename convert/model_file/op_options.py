@@ -17,7 +17,7 @@ Fields = dict[str, Any]
 
 
 def _sum_options(graph: Graph, operator: Operator) -> Fields:
-    """int16 sums have any scale; the schema's default is an older kernel for powers of two."""
+    """int16 sums may have any scale, while the schema's default is a kernel for powers of two."""
     int16 = graph.tensors[operator.outputs[0]].dtype == np.int16
     return {"PotScaleInt16": False} if int16 else {}
 

@@ -29,8 +29,8 @@ def _fully_connected_version(source: Tensor, weights: Tensor) -> int:
         return 5 if len(source.shape) > 2 else 1  # 5: keep_num_dims
     if source.dtype == np.int8:
         return 4
-    # int4 is in no version's description, and tflite-runtime 2.14 (up to 11) corrupts its memory on it:
-    # a version that it refuses keeps such a file away from it.
+    # No version describes int4. tflite-runtime 2.14, which loads versions up to 11, corrupts its memory
+    # on int4, so the file asks for a version that it refuses.
     return 12 if weights.int4 or weights.affine.per_channel else 9
 
 
@@ -49,7 +49,7 @@ _INT16_VERSIONS = {
     Op.TANH: 3,
     Op.UNPACK: 4,
 }
-"""int16 in and out, scales that are no powers of two."""
+"""Versions with int16 inputs and outputs whose scales are not powers of two."""
 
 
 def _rescale(tensors: list[Tensor]) -> float:

@@ -1,22 +1,25 @@
-"""Which windows become the probes of a model file, and how far an engine may be off on them.
+"""Chooses the probe windows of a model file, and how far an engine may be off on them.
 
 The rule, for the held-out windows that the model file has just been proven on:
 
-- **Candidates** are windows of every class, from the closest calls to the median: those at the
-  fractions LEADS of the class, ordered by how far the full model's best logit leads the second.
-- The **tolerance** is ALLOWANCE times what a candidate usually differs by: the median over them of the
-  largest difference from the full model's logits that any engine shows.
-- A candidate **qualifies** when every engine is within a third of the tolerance, and its lead is at
-  least twice the tolerance: no difference that is allowed turns its class.
-- Class after class gives the qualified candidate with the smallest lead, which shows a wrong file
-  first: one a class, as many as fit into USUAL_BYTES; LEAST of them, if these fit into MOST_BYTES.
-- Where not even one window fits, the probes are **synthetic**: noise over the range of the training
-  windows, of which the file keeps the seed only, with the logits of the float graph.
+- **Candidates** are windows of every class, from the closest decisions to the median. A class's windows
+  are ordered by their lead, which is how far the full model's best logit is ahead of the second, and
+  those at the fractions LEADS are candidates.
+- The **tolerance** is ALLOWANCE times the usual difference of a candidate. This is the median over the
+  candidates of the largest difference from the full model's logits in any engine.
+- A candidate **qualifies** if every engine is within a third of the tolerance, and if its lead is at
+  least twice the tolerance. No allowed difference then changes its class.
+- Every class in turn gives its qualified candidate with the smallest lead, which shows a wrong file
+  first. There is one probe for each class, as many as fit into USUAL_BYTES, and at least LEAST of them
+  if these fit into MOST_BYTES.
+- If not even one window fits, the probes are **synthetic**. They are noise over the range of the
+  training windows, with the logits of the float graph, and the file holds only their seed.
 
-Why ALLOWANCE: engines round at other places, and so does one engine on another CPU, so a sound file
-differs from the full model by other amounts on a device that was not there when it was made. Of 10,000
-MNIST windows in int8, the canonical model, with the tolerance of 0.97 that it comes to, none that
-one engine gave within half of it was beyond it in the other engine; with 0.8 it was one, with 0.5 ten.
+The reason for ALLOWANCE: engines round at different places, and one engine does so on different CPUs.
+On a new device a good file therefore differs from the full model by other amounts than in its proof.
+For the canonical model in int8 the tolerance comes to 0.97. None of 10,000 MNIST windows that one engine
+gave within half of this tolerance was beyond it in the other engine. With a tolerance of 0.8 it was one
+window, with 0.5 ten.
 """
 
 from __future__ import annotations
@@ -41,14 +44,15 @@ from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.graph import Graph
 
 MOST_BYTES = 8000
-"""Of the file, for probes.bin."""
+"""Limit on the bytes of probes.bin in the file."""
 USUAL_BYTES = 2000
 LEAST = 2
-"""Probes, if they fit."""
+"""The smallest number of probes, if they fit."""
 
 ALLOWANCE = 5.0
 LEAST_TOLERANCE = 1e-3
-"""The order of summation differs between CPUs: float32 logits of some tens differ by some 1e-5."""
+"""The order of summation differs between CPUs, so that float32 logits of 10 to 100 may differ by
+about 1e-5."""
 
 LEADS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 SYNTHETIC_COUNT = 4
@@ -57,7 +61,7 @@ SYNTHETIC_SEED = 1
 
 @dataclass(frozen=True, eq=False)
 class _Candidates:
-    """Windows to choose from, the first choice first: the closest calls of every class, then others."""
+    """Windows to choose from, ordered by preference; the closest decisions of every class come first."""
 
     windows: NDArray[Any]
     logits: NDArray[np.float32]
@@ -68,7 +72,7 @@ class _Candidates:
         return _lead(self.logits)
 
     def take(self, indices: list[int]) -> _Candidates:
-        """Those at these positions."""
+        """The candidates at these positions."""
         return _Candidates(self.windows[indices], self.logits[indices])
 
 
@@ -79,12 +83,12 @@ def choose_probes(
     engines: ProofEngines,
     graph: Graph,
 ) -> Probes:
-    """Probes for the model file `model`, which did not fail the proof `report`.
+    """Probes for the model file `model`, which passed the proof `report` or was not proven.
 
-    Runs the engines of the report on a few windows, those outside of the target too; where none has run
-    the file, the `graph` in it is run in numpy. `engines`: those of the proof. The probes of a step file
-    are compared after every row (of long windows after some of them). Raises EngineError when an engine
-    fails now.
+    Runs the report's engines on a few windows, also those outside the target. If no engine has run the
+    file, its `graph` is run in numpy. `engines`: those of the proof. The probes of a step file are
+    compared after every row, or after some rows of long windows. Raises EngineError when an engine fails
+    that ran in the proof.
     """
     ran = {(r.engine, r.version) for r in report.engines if r.agreement is not None}
     proven = [item for item in engines.available if (item.distribution, item.version) in ran]
@@ -106,25 +110,28 @@ def _rows_that_fit(classes: int) -> int:
 
 @dataclass(frozen=True)
 class _Runs:
-    """What the full model and the engines give for probe windows."""
+    """The logits of the full model and of the engines for probe windows."""
 
     model: Path
     source: SourceModel
     engines: list[ProofEngine]
     graph: Graph
     rows: tuple[int, ...]
-    """Of a step file."""
+    """The numbers of the compared rows; () for an unrolled file."""
 
     def expected(self, raw: NDArray[Any], final: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The logits to expect: `final`, the full model's; of a step file the unrolled float network's
-        after each of the rows, `[N, rows, classes]`."""
+        """The expected logits: those of the full model, `final`.
+
+        For a step file they are the unrolled float network's after each of the rows,
+        `[N, rows, classes]`.
+        """
         if not self.rows:
             return final
         normalized = self.source.normalization.apply(raw)
         return unrolled_logits(self.source.network, normalized, self.rows)
 
     def differences(self, raw: NDArray[Any], expected: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The largest difference of a logit in any engine and after any row, window by window `[N]`."""
+        """The largest difference of a logit in any engine and after any row, for each window, `[N]`."""
         found = [self._logits(raw, engine) for engine in self.engines]
         if not found:
             found = [self._after_rows(numpy_logits(self.graph, self.source.normalization.apply(raw)))]
@@ -166,7 +173,7 @@ def _candidates(source: SourceModel) -> _Candidates:
 
 
 def _qualified(candidates: _Candidates, differences: NDArray[np.float64], tolerance: float) -> list[int]:
-    """Positions: the first of every class that qualifies; where none does, those that lead by most."""
+    """The first position that qualifies in every class; if none does, those with the largest lead."""
     close, lead = differences <= tolerance / 3, candidates.lead
     classes = candidates.logits.argmax(axis=1)
     chosen: dict[int, int] = {}
@@ -179,7 +186,7 @@ def _qualified(candidates: _Candidates, differences: NDArray[np.float64], tolera
 def _fitting(
     candidates: _Candidates, origin: str, tolerance: float, rows: tuple[int, ...]
 ) -> Probes | None:
-    """As many as the limits allow; None when not even one does."""
+    """As many candidates as the limits allow; None if not even one fits."""
     best = None
     for count in range(1, len(candidates.windows) + 1):
         windows = candidates.windows[:count]

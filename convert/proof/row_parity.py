@@ -1,8 +1,8 @@
-"""A step file's second proof: its logits after every row are the unrolled network's for those rows.
+"""A step file's second proof, which compares its logits after every row with the unrolled network's.
 
-The reference is the float graph unrolled to t rows, for every t, so that nothing of the step graph
-vouches for itself. It is run in numpy; the full model itself takes whole windows only, and the float
-graph's agreement with it is what the first proof (convert.proof.parity) measures.
+The reference is the float graph unrolled to t rows, for every t, so that the step graph is not its own
+reference. It is run in numpy, since the full model takes whole windows only. The first proof
+(convert.proof.parity) measures how the float graph agrees with the full model.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from edge_runtime.tflite.graph import Graph
 
 ROW_WINDOWS = 100
 MAX_ROWS = 32
-"""All rows of a window up to this many, otherwise this many of them, evenly apart."""
+"""All rows of a window are compared up to this number; of longer windows this many, evenly spaced."""
 
 Float32 = NDArray[np.float32]
 
@@ -32,7 +32,7 @@ Float32 = NDArray[np.float32]
 def with_row_proof(
     report: ParityReport, model: str | Path, source: SourceModel, graph: Graph, engines: ProofEngines
 ) -> ParityReport:
-    """The report, extended by the proof row by row: in numpy, and in every engine that ran the model.
+    """The report with the proof row by row, in numpy and in every engine that ran the model.
 
     `model`: the step file; `graph`: the step graph in it. Uses the first 100 held-out windows.
     """
@@ -56,7 +56,7 @@ def with_row_proof(
 
 
 def compared_rows(steps: int, most: int = MAX_ROWS) -> tuple[int, ...]:
-    """Numbers of rows, from 1, at most so many and at most MAX_ROWS; the last one is `steps`."""
+    """The numbers (from 1) of at most `most` and MAX_ROWS rows to compare. The last is `steps`."""
     count = min(steps, most, MAX_ROWS)
     return tuple(int(row) for row in np.unique(np.linspace(steps, 1, count).round()))
 
@@ -68,7 +68,10 @@ def unrolled_logits(network: Network, windows: Float32, rows: tuple[int, ...]) -
 
 
 def numpy_logits(graph: Graph, windows: Float32) -> Float32:
-    """Logits of normalized windows, in numpy: `[N, classes]`; of a step `[N, steps, classes]`."""
+    """Logits of normalized windows, computed in numpy.
+
+    `[N, classes]`, or `[N, steps, classes]` for the graph of a step.
+    """
     fed = graph.tensors[graph.input].encode(windows)
     logits = np.stack(run_rows(graph, fed), axis=1) if graph.states else run(graph, fed)
     return graph.tensors[graph.output].decode(logits)

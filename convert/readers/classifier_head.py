@@ -1,8 +1,8 @@
-"""The end of a Keras classifier: which function of the logits its output is.
+"""The end of a classifier: the function that turns its logits into its output.
 
-The converted model gives logits, and whoever runs it applies softmax (edge_runtime.Classifier does). So
-a softmax at the end is left out; a single output with sigmoid, the probability of class 1, becomes the
-two logits 0 and z, as softmax([0, z]) = [1 - sigmoid(z), sigmoid(z)].
+The converted model gives logits, and its user applies softmax, as edge_runtime.Classifier does. So a
+softmax at the end is left out. A single output with sigmoid, the probability of class 1, becomes the two
+logits 0 and z, as softmax([0, z]) = [1 - sigmoid(z), sigmoid(z)].
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Array = NDArray[np.float32]
 def split_head(layers: list[Layer], classes: int) -> tuple[list[Layer], str]:
     """The layers up to the logits, and the function that follows: softmax, sigmoid or linear.
 
-    `classes`: width of the model's output. Raises DataError for an output that is no classifier's.
+    `classes`: width of the model's output. Raises DataError if the output is not a classifier's.
     """
     function = "linear"
     last = layers[-1] if layers else None
@@ -31,13 +31,13 @@ def split_head(layers: list[Layer], classes: int) -> tuple[list[Layer], str]:
         function, layers = last.activation, [*layers[:-1], replace(last, activation="linear")]
     if classes == 1 and function != "sigmoid":
         raise DataError(
-            "the model has one output without sigmoid, a regression: expected a classifier, with one "
-            "logit for each class, or Dense(1, activation='sigmoid') for two classes"
+            "the model has one output without sigmoid, which is a regression. Expected a classifier "
+            "with one logit for each class, or Dense(1, activation='sigmoid') for two classes."
         )
     if classes > 1 and function == "sigmoid":
         raise DataError(
-            f"the model has {classes} outputs with sigmoid, several labels at a time: expected a "
-            "classifier, whose outputs have softmax or no activation"
+            f"the model has {classes} outputs with sigmoid, which is several labels at a time. Expected "
+            "a classifier whose outputs have softmax or no activation."
         )
     return (_two_logits(layers) if function == "sigmoid" else layers), function
 
@@ -52,12 +52,12 @@ def _two_logits(layers: list[Layer]) -> list[Layer]:
 
 
 def logits_of(values: Array, function: str) -> Array:
-    """The Network's logits from what the full model has before `function`, `[N, classes]`."""
+    """The Network's logits `[N, classes]` for the full model's values before `function`."""
     return np.pad(values, ((0, 0), (1, 0))) if function == "sigmoid" else values
 
 
 def output_of(values: Array, function: str) -> Array:
-    """The full model's output from what it has before `function`."""
+    """The full model's output for its values before `function`."""
     if function == "linear":
         return values
     wide = logits_of(values.astype(np.float64), function)

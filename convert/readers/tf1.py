@@ -1,9 +1,9 @@
 """A TensorFlow 1 checkpoint of BasicLSTMCell and a dense layer -> Network and SourceModel.
 
-The checkpoint is the one of TensorFlow 1's recurrent tutorials: `rnn/basic_lstm_cell/kernel` and `bias`,
-gates in the order i, j, f, o (j: the candidate), a forget bias of 1 that is added at run time and not
-stored; a dense layer of variables without names (`Variable`, `Variable_1`), beside the optimizer's. It
-does not say how many steps there are: the windows do.
+The checkpoint is like those of TensorFlow 1's recurrent tutorials. The cell's variables are
+`rnn/basic_lstm_cell/kernel` and `bias`, with gates in the order i, j, f, o (j: the candidate). A forget
+bias of 1 is added at run time and not stored. The dense layer's variables have no names of their own
+(`Variable`, `Variable_1`) and are mixed with the optimizer's. The windows give the number of steps.
 
 Source: tensorflow/python/ops/rnn_cell_impl.py (BasicLSTMCell), TensorFlow 1.15.
 """
@@ -36,7 +36,7 @@ Variables = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class BasicLstm:
-    """The weights as the checkpoint has them; matrices `[inputs, outputs]`."""
+    """The weights in the form of the checkpoint, whose matrices are `[inputs, outputs]`."""
 
     kernel: Weights
     """`[features + units, 4 * units]`"""
@@ -49,7 +49,7 @@ class BasicLstm:
 
     @property
     def features(self) -> int:
-        """Values of one row of a window."""
+        """The number of values in one row of a window."""
         return len(self.kernel) - len(self.dense_kernel)
 
     def network(self, steps: int, forget_bias: float) -> Network:
@@ -79,8 +79,8 @@ def tf1_source(path: str | Path, options: ReadOptions) -> SourceModel:
     weights = basic_lstm(read_checkpoint(prefix), path)
     if features != weights.features:
         raise DataError(
-            f"{windows.name}: windows of {features} features: "
-            f"the cell in {path} takes {weights.features}"
+            f"{windows.name}: the windows have {features} features, but the cell in {path} takes "
+            f"{weights.features}"
         )
     forward = partial(
         basic_lstm_logits,
@@ -101,7 +101,7 @@ def tf1_source(path: str | Path, options: ReadOptions) -> SourceModel:
 
 
 def checkpoint_prefix(path: str | Path) -> Path:
-    """What TensorFlow calls the checkpoint: the common beginning of its files' names.
+    """TensorFlow's name of the checkpoint, which is the common beginning of its files' names.
 
     Raises DataError when there is no such checkpoint, or when a folder holds several.
     """
@@ -110,13 +110,15 @@ def checkpoint_prefix(path: str | Path) -> Path:
         found = sorted(file.glob("*.index"))
         if len(found) != 1:
             names = ", ".join(index.stem for index in found) or "none"
-            raise DataError(f"{path}: expected one checkpoint in the folder, found {names}: name it")
+            raise DataError(
+                f"{path}: expected one checkpoint in the folder, found {names}. Name the checkpoint."
+            )
         return found[0].with_suffix("")
     if file.suffix in (".index", ".meta") or file.suffix.startswith(".data-"):
         file = file.with_suffix("")
     if not Path(f"{file}.index").is_file():
         raise DataError(
-            f"{path}: no such checkpoint: expected {file.name}.index and {file.name}.data-..."
+            f"{path}: no such checkpoint. Expected {file.name}.index and {file.name}.data-*."
         )
     return file
 
@@ -124,15 +126,15 @@ def checkpoint_prefix(path: str | Path) -> Path:
 def _weights_file(prefix: Path) -> Path:
     parts = sorted(prefix.parent.glob(f"{prefix.name}.data-*"))
     if len(parts) != 1:
-        raise DataError(f"{prefix}: {len(parts)} files {prefix.name}.data-*: expected one")
+        raise DataError(f"{prefix}: found {len(parts)} files {prefix.name}.data-*. Expected one.")
     return parts[0]
 
 
 def basic_lstm(variables: Variables, path: str | Path) -> BasicLstm:
-    """Find the weights among a checkpoint's variables, the dense layer's by their shapes.
+    """Find the weights among a checkpoint's variables; those of the dense layer by their shapes.
 
-    Raises DataError, beginning with `path`, that lists the variables when there is not exactly one cell
-    and one matrix and bias that fit behind it.
+    Raises DataError that names `path` and lists the variables unless there is exactly one cell, and one
+    matrix and bias that fit after it.
     """
     # A slot (Adam's moments, a moving average) is named after the variable it belongs to.
     own = {
@@ -147,8 +149,8 @@ def basic_lstm(variables: Variables, path: str | Path) -> BasicLstm:
     bias = own.pop(cells[0].replace("/kernel", "/bias"), None)
     if kernel.ndim != 2 or bias is None or bias.shape != kernel.shape[1:] or kernel.shape[1] % 4:
         raise DataError(
-            f"{path}: {cells[0]} has shape {list(kernel.shape)}: expected [features + units, 4 * units] "
-            "and a bias beside it"
+            f"{path}: {cells[0]} has shape {list(kernel.shape)}. Expected [features + units, 4 * units] "
+            "and a bias beside it."
         )
     dense_kernel, dense_bias = _dense(own, kernel.shape[1] // 4, path)
     return BasicLstm(kernel, bias, dense_kernel, dense_bias)
@@ -158,15 +160,15 @@ def _dense(variables: Variables, units: int, path: str | Path) -> tuple[Weights,
     matrices = [name for name, value in variables.items() if value.ndim == 2 and len(value) == units]
     if len(matrices) != 1:
         raise DataError(
-            f"{path}: {len(matrices)} matrices fit behind the cell ({', '.join(matrices) or 'none'}): "
-            f"expected one of shape [{units}, classes] among {_listed(variables)}"
+            f"{path}: {len(matrices)} matrices fit after the cell ({', '.join(matrices) or 'none'}). "
+            f"Expected one of shape [{units}, classes] among {_listed(variables)}."
         )
     kernel = variables[matrices[0]]
     biases = [name for name, value in variables.items() if value.shape == kernel.shape[1:]]
     if len(biases) != 1:
         raise DataError(
-            f"{path}: {len(biases)} vectors fit {matrices[0]} ({', '.join(biases) or 'none'}): "
-            f"expected one of shape [{kernel.shape[1]}] among {_listed(variables)}"
+            f"{path}: {len(biases)} vectors fit {matrices[0]} ({', '.join(biases) or 'none'}). "
+            f"Expected one of shape [{kernel.shape[1]}] among {_listed(variables)}."
         )
     return kernel, variables[biases[0]]
 

@@ -1,8 +1,9 @@
-"""Takes scales and offsets per feature into the weights next to them, so that they cost no operator.
+"""Folds scales and offsets per feature into neighbouring weights, so that they need no operators.
 
 Batch normalization at inference, a layer normalization's gamma and beta, and rescaling layers are all
-`scale * x + offset`. In front of a matmul, W (scale * x + offset) + b = (W scale) x + (W offset + b);
-behind one, scale * (W x + b) + offset likewise. The network computes the same, up to float rounding.
+`scale * x + offset`. Before a matmul, W (scale * x + offset) + b = (W scale) x + (W offset + b).
+After a matmul, scale * (W x + b) + offset is folded likewise. The network computes the same, up to float
+rounding.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ Float64 = NDArray[np.float64]
 
 
 def fold(network: Network) -> Network:
-    """The network with as few Affine layers as possible, its LayerNorms without gamma and beta."""
+    """The network with as few Affine layers as possible, and with LayerNorms without gamma and beta."""
     result: list[Layer] = []
     for layer in _expanded(network.layers):
         result.append(layer)
@@ -61,7 +62,7 @@ def _is_identity(layer: Layer) -> bool:
 
 
 def _join(first: Layer, second: Layer) -> list[Layer] | None:
-    """What takes the place of two neighbours; None where nothing can be gained."""
+    """The layers that replace two neighbours; None if they cannot be folded."""
     if isinstance(second, Affine):
         return _behind(first, second)
     if isinstance(first, Affine):
@@ -104,7 +105,7 @@ def _in_front(affine: Affine, layer: Layer) -> list[Layer] | None:
 
 
 def _matmul(layer: Any, affine: Affine) -> Any:
-    """Dense and the recurrent layers: `kernel` reads the input."""
+    """Fold into Dense and recurrent layers, whose `kernel` reads the input."""
     kernel = _float64(layer.kernel)
     return replace(
         layer,

@@ -1,4 +1,4 @@
-"""The network as plain numpy weights: what every source is read into, nothing framework-specific.
+"""The network as plain numpy weights. Every reader produces it; nothing in it is framework-specific.
 
 Layers are applied in order, first to a sequence `[steps, features]`, then to a vector `[n]`. Every
 matrix is `[outputs, inputs]`. Dropout and other layers without effect at inference have no counterpart.
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 Weights = NDArray[np.float32]
 
 ACTIVATIONS = ("linear", "relu", "sigmoid", "softmax", "tanh")
-"""Functions that Dense, Conv1d and Activation may apply; Keras's names."""
+"""Functions that Dense, Conv1d and Activation may apply, by Keras's names."""
 
 MERGES = ("concat", "sum", "mul", "ave")
-"""How Bidirectional joins its two outputs; Keras's names."""
+"""Ways in which Bidirectional joins its two outputs, by Keras's names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +38,11 @@ class Lstm:
     recurrent_kernel: Weights
     """`[4 * units, units]`"""
     bias: Weights
-    """`[4 * units]`; a forget bias that the source adds at run time is already in it."""
+    """`[4 * units]`; it includes a forget bias that the source adds at run time."""
     return_sequences: bool = False
     """Whether the layer gives every h `[steps, units]` instead of the last one `[units]`."""
     go_backwards: bool = False
-    """Whether it reads the last row first; its h are in the order of reading (as in Keras)."""
+    """Whether it reads the last row first. Its h are in the order of reading, as in Keras."""
 
     @property
     def units(self) -> int:
@@ -110,7 +110,7 @@ RECURRENT_LAYERS = (Lstm, Gru, SimpleRnn)
 
 @dataclass(frozen=True, eq=False)
 class Bidirectional:
-    """Two recurrent layers over the same rows, the second from the last row to the first.
+    """Two recurrent layers over the same rows; the second reads from the last row to the first.
 
     With sequences, the second one's h are brought into the order of the rows before they are merged.
     """
@@ -131,7 +131,7 @@ class Bidirectional:
 
 @dataclass(frozen=True, eq=False)
 class Dense:
-    """y = activation(kernel @ x + bias), of a vector or of every row of a sequence."""
+    """y = activation(kernel @ x + bias), for a vector or for every row of a sequence."""
 
     name: str
     kernel: Weights
@@ -170,7 +170,7 @@ class Activation:
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """y = scale * x + offset per feature: batch normalization at inference, a rescaling."""
+    """y = scale * x + offset per feature, for batch normalization at inference or a rescaling."""
 
     name: str
     scale: Weights
@@ -200,7 +200,7 @@ class Flatten:
 
 @dataclass(frozen=True, eq=False)
 class GlobalPooling:
-    """One vector of a sequence: along the steps, the average or the largest of every feature."""
+    """One vector for a sequence, with the average or the maximum of every feature along the steps."""
 
     name: str
     kind: str
@@ -211,13 +211,14 @@ class GlobalPooling:
 class TakeRows:
     """Some rows of a sequence, or all of them in another order, as a sequence.
 
-    For the last output of a recurrent layer, leave return_sequences off instead. This is for others:
-    PyTorch's `output[:, -1]` of a bidirectional layer has the backward layer's output after one row.
+    The last output of a recurrent layer does not need it, as the layer's return_sequences can be False.
+    It is needed for PyTorch's `output[:, -1]` of a bidirectional layer, for example, which has the
+    backward layer's output after one row.
     """
 
     name: str
     rows: tuple[int, ...]
-    """From 0."""
+    """The numbers of the rows, from 0."""
 
 
 Layer = Union[

@@ -1,1 +1,1 @@
-"""Precisions, engines that a file is made for, and what each engine computes correctly."""
+"""Precisions, the engines that a file is made for, and what each engine computes correctly."""

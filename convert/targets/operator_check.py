@@ -1,7 +1,8 @@
-"""Refuses a graph with an operator that an engine of the target does not load, or computes wrongly.
+"""Refuses graphs with an operator that an engine of the target does not load or computes wrongly.
 
 An engine registers every operator for a range of versions and refuses a file that asks for another one
-("Didn't find op for builtin opcode 'FULLY_CONNECTED' version '12'"): better said before the file exists.
+("Didn't find op for builtin opcode 'FULLY_CONNECTED' version '12'"). This check says so before the file
+is written.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def _trouble(engine: Engine, scheme: str, op: str, version: int) -> str | None:
         return f"does not load {op} version {version}, which this file needs ({known})"
     finding = engine.operators.get(scheme, {}).get(f"{op} version {version}")
     return (
-        f"does not get {op} version {version} right as {scheme} needs it ({finding})"
+        f"does not compute {op} version {version} correctly for {scheme} ({finding})"
         if finding
         else None
     )

@@ -1,4 +1,4 @@
-"""The precisions a model can be converted to, and what each may lose by default."""
+"""The precisions that a model can be converted to, and the default parity budget of each."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from edge_runtime.model_file.parity_report import ParityBudget
 
 @dataclass(frozen=True)
 class Precision:
-    """A name for the arithmetic of a converted file."""
+    """A named arithmetic of converted files."""
 
     name: str
     budget: ParityBudget
     """Default parity budget against the full model."""
     schemes: tuple[str, ...]
-    """The quantization schemes that give it, the most accurate first (convert.targets.target)."""
+    """The quantization schemes that implement it, the most accurate first (convert.targets.target)."""
 
 
 PRECISIONS = {
@@ -32,7 +32,7 @@ PRECISIONS = {
         Precision("int8", ParityBudget(0.995), ("int8",)),
     )
 }
-"""Name -> Precision, from the largest file to the most integer one."""
+"""Name -> Precision, ordered from float arithmetic to integer arithmetic."""
 
 
 def precision_named(name: str) -> Precision:
@@ -46,7 +46,7 @@ def precision_named(name: str) -> Precision:
 
 
 def offered(target: Target) -> list[str]:
-    """The precisions that every engine of `target` loads and gets right."""
+    """The precisions that every engine of `target` loads and computes correctly."""
     return [name for name, item in PRECISIONS.items() if set(item.schemes) & target.schemes]
 
 

@@ -1,6 +1,6 @@
-"""The engines a file is made for, and what each loads and gets right.
+"""The engines that a file is made for, and what each of them loads and computes correctly.
 
-The facts come from target_table.json, which scripts/engine_table.py writes by running the engines;
+The facts come from target_table.json, which scripts/engine_table.py writes by running the engines.
 docs/guides/targets.md shows them.
 """
 
@@ -16,7 +16,7 @@ from edge_runtime.errors import InputError
 
 TABLE = Path(__file__).with_name("target_table.json")
 RIGHT = "right"
-"""The finding of a scheme that the engine loads and computes as the numpy run does."""
+"""The finding for a scheme that the engine loads, and computes like the numpy run."""
 
 ANY = "any"
 
@@ -27,19 +27,19 @@ class Engine:
 
     name: str
     distribution: str
-    """As in edge_runtime.engines.engine.ENGINES."""
+    """One of edge_runtime.engines.engine.ENGINES."""
     series: str
     """Major and minor version."""
     versions: tuple[str, ...]
     """The versions that the table was made from, the newest last."""
     pythons: tuple[str, str]
-    """The oldest and the newest CPython that all of them have wheels for."""
+    """The oldest and the newest CPython that all versions have wheels for."""
     numpy: str
-    """The numpy it runs with, as pip's requirement."""
+    """The numpy that it needs, as a requirement for pip."""
     findings: Mapping[str, str]
     """Quantization scheme -> RIGHT, or what the engine does instead."""
     operators: Mapping[str, Mapping[str, str]]
-    """Scheme -> "ADD version 2" -> what the engine does, for operators that it does not get right."""
+    """Scheme -> "ADD version 2" -> what the engine does, for operators that it computes wrongly."""
     op_versions: Mapping[str, int]
     """Operator, by its name in TFLite's schema -> the highest version that the engine loads."""
 
@@ -50,17 +50,17 @@ class Engine:
 
 @dataclass(frozen=True)
 class Target:
-    """Which engines must load the file and agree with the full model."""
+    """The engines that must load the file and agree with the full model."""
 
     name: str
     engines: tuple[Engine, ...]
     schemes: frozenset[str]
-    """Quantization schemes that all of them load and get right."""
+    """Quantization schemes that all of them load and compute correctly."""
     op_versions: Mapping[str, int] = field(default_factory=dict)
-    """Operator -> the highest version that all of them load; what one of them lacks is not in it."""
+    """Operator -> the highest version that all engines load; operators that one lacks are left out."""
 
     def covers(self, distribution: str, version: str) -> bool:
-        """Whether a proof in that engine counts for the target; for `any` every version does."""
+        """Whether a proof in that engine counts for the target; for `any`, every version counts."""
         return self.name == ANY or any(item.covers(distribution, version) for item in self.engines)
 
 

@@ -66,12 +66,10 @@ def mapping(record: dict[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-Value = TypeVar("Value")
+_T = TypeVar("_T")
 
 
-def optional(
-    read: Callable[[dict[str, Any], str], Value], record: dict[str, Any], key: str
-) -> Value | None:
+def optional(read: Callable[[dict[str, Any], str], _T], record: dict[str, Any], key: str) -> _T | None:
     """What `read` (one of the functions above) returns; None for a key that is missing or null."""
     return None if record.get(key) is None else read(record, key)
 

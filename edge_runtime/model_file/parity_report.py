@@ -1,6 +1,6 @@
-"""The record of a proof: how closely a converted model agreed with the full model, engine by engine.
+"""The record of a proof: how closely a converted model agreed with the full model in each engine.
 
-`convert` measures it, the model file carries it, the device can print it.
+`convert` measures it, the model file holds it, and the device can print it.
 """
 
 from __future__ import annotations
@@ -135,16 +135,16 @@ class ParityReport:
     windows: int
     """How many held-out windows were compared."""
     split: str
-    """Where those windows come from."""
+    """Where these windows come from."""
     full_accuracy: float | None
     """Accuracy of the full model on the same windows; None: their classes are not known."""
     budget: ParityBudget
     flatbuffer_bytes: int
     engines: tuple[EngineParity, ...]
     not_proven: tuple[str, ...] = ()
-    """Engines of the target, by its names for them, that were not installed where the file was made."""
+    """Engines of the target that were not installed where the file was made, by their targets' names."""
     by_row: tuple[RowParity, ...] = ()
-    """In a step file: the logits after every row."""
+    """For a step file: the agreement after every row."""
 
     def __bool__(self) -> bool:
         proven = any(result.required and result.agreement is not None for result in self.engines)

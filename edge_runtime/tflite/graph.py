@@ -1,7 +1,7 @@
-"""Tensors and operators, as a TFLite subgraph has them, in execution order.
+"""A TFLite subgraph as tensors and operators in execution order.
 
-A Graph is float or quantized; the converter's stages are functions from Graph to Graph. Tensors are
-known by their unique names.
+A Graph is float or quantized. The converter's stages are functions from Graph to Graph. The names of
+tensors are unique.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ class Op(str, Enum):
 
 @dataclass(frozen=True)
 class Quantization:
-    """real = scale * (q - zero_point): one scale for the tensor, or one for each index of axis 0."""
+    """real = scale * (q - zero_point), with one scale for the tensor or one for each index of axis 0."""
 
     scale: tuple[float, ...]
     zero_point: int = 0
 
     @property
     def per_channel(self) -> bool:
-        """Whether every index of axis 0 has a scale of its own."""
+        """Whether each index of axis 0 has its own scale."""
         return len(self.scale) > 1
 
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """A tensor of the graph; `data` is set for constants only. Activations have batch size 1."""
+    """A tensor of the graph. Only constants have `data`; activations have batch size 1."""
 
     name: str
     shape: tuple[int, ...]
@@ -66,24 +66,24 @@ class Tensor:
     keep_float: bool = False
     """Whether the tensor stays float32 in an integer graph, as its operator has no good integer form."""
     int4: bool = False
-    """The data, int8 here, is -8..7, and the file holds two values a byte."""
+    """Whether the values, held as int8, are -8..7, so that the file stores two of them in a byte."""
 
     @property
     def values(self) -> NDArray[Any]:
-        """The data of a constant. Raises ValueError for an activation."""
+        """The data of a constant. Raises ValueError if the tensor is an activation."""
         if self.data is None:
-            raise ValueError(f"{self.name} is no constant")
+            raise ValueError(f"{self.name} is not a constant")
         return self.data
 
     @property
     def affine(self) -> Quantization:
-        """The quantization of a quantized tensor. Raises ValueError for a float one."""
+        """The quantization of a quantized tensor. Raises ValueError if the tensor is float."""
         if self.quantization is None:
             raise ValueError(f"{self.name} is not quantized")
         return self.quantization
 
     def encode(self, real: NDArray[np.floating[Any]]) -> NDArray[Any]:
-        """What the tensor stores for `real` (float, any shape): integers when it is quantized.
+        """The values that the tensor stores for `real` (float, any shape); integers if it is quantized.
 
         Raises ValueError for a tensor with a scale for each channel.
         """
@@ -92,7 +92,7 @@ class Tensor:
         return quantize(real, self._scale, self.quantization.zero_point, self.dtype)
 
     def decode(self, stored: NDArray[Any]) -> NDArray[np.float32]:
-        """The real values, float32, that `stored` (any shape) stands for: the inverse of `encode`.
+        """The real values (float32) that `stored` (any shape) stands for; the inverse of `encode`.
 
         Raises ValueError for a tensor with a scale for each channel.
         """
@@ -109,9 +109,9 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator, its inputs in TFLite's order (SPLIT: the axis first, then the value).
+    """One operator. Its inputs are in TFLite's order, in which SPLIT has its axis first.
 
-    `axis` counts the batch dimension; CONCATENATION, MEAN, PACK, REDUCE_MAX, SPLIT and UNPACK have it.
+    CONCATENATION, MEAN, PACK, REDUCE_MAX, SPLIT and UNPACK have an `axis`; axis 0 is the batch.
     """
 
     op: Op
@@ -135,7 +135,7 @@ class Graph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     states: tuple[tuple[str, str], ...] = ()
-    """Of a single step: each state before and after the row, (input, output). They start at zero."""
+    """The states of a graph of a single step, as (input, output). They start at zero."""
 
     @property
     def input(self) -> str:
@@ -152,11 +152,11 @@ class Graph:
         return [tensor for tensor in self.tensors.values() if tensor.data is not None]
 
     def producers(self) -> dict[str, Operator]:
-        """Tensor -> the operator that computes it; inputs and constants have none."""
+        """Tensor -> the operator that computes it. Inputs and constants have no entry."""
         return {name: operator for operator in self.operators for name in operator.outputs}
 
     def consumers(self) -> dict[str, list[Operator]]:
-        """Tensor -> the operators that read it, in execution order; every tensor has an entry."""
+        """Tensor -> the operators that read it, in execution order. Every tensor has an entry."""
         found: dict[str, list[Operator]] = {name: [] for name in self.tensors}
         for operator in self.operators:
             for name in dict.fromkeys(operator.inputs):
@@ -164,7 +164,7 @@ class Graph:
         return found
 
     def matmuls(self) -> list[Operator]:
-        """The FULLY_CONNECTED operators: their inputs are the activation, the weights and the bias."""
+        """The FULLY_CONNECTED operators. Their inputs are the activation, the weights and the bias."""
         return [operator for operator in self.operators if operator.op is Op.FULLY_CONNECTED]
 
     def matrices(self) -> list[str]:

@@ -254,7 +254,7 @@ def test_unknown_keys_of_a_later_edge_rnn_are_ignored(tmp_path):
 
 
 def test_a_window_that_readers_refuse_is_not_written():
-    with pytest.raises(InputError, match="a window has 1000000 x 3000 values: a model file is for"):
+    with pytest.raises(InputError, match="a window has 1000000 x 3000 values, but a model file is for"):
         embed(b"", metadata_for(b"", steps=1_000_000, features=3000))
 
 

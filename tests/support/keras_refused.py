@@ -134,60 +134,60 @@ def dropout_at_inference(keras, x):
 CASES = {
     "masking": (
         sequential(lambda layers: layers.Masking(name="gaps"), lstm(), dense()),
-        "layer 'gaps' (Masking) is not supported: an unrolled model reads every row: leave it out",
+        "layer 'gaps' (Masking) is not supported, because an unrolled model reads every row. Remove",
     ),
     "stateful": (stateful, "layer 'cell' (LSTM) has stateful=True"),
-    "dynamic steps": (dynamic_steps, "input shape is [None, None, 3]: expected a fixed number of steps"),
+    "dynamic steps": (dynamic_steps, "input shape is [None, None, 3]. Expected a fixed number of steps"),
     "not built": (
         not_built,
-        "no fixed input: expected a Sequential or functional model with keras.Input",
+        "no fixed input. Expected a Sequential or functional model with keras.Input",
     ),
-    "pictures": (picture, "input shape is [None, 8, 8, 1]: expected [None, steps, features]"),
+    "pictures": (picture, "input shape is [None, 8, 8, 1]. Expected [None, steps, features]"),
     "lstm relu": (
         sequential(lstm(activation="relu"), dense()),
-        "layer 'cell' (LSTM) has activation='relu': expected 'tanh'",
+        "layer 'cell' (LSTM) has activation='relu'. Expected 'tanh'",
     ),
     "lstm hard sigmoid": (
         sequential(lstm(recurrent_activation="hard_sigmoid"), dense()),
-        "layer 'cell' (LSTM) has recurrent_activation='hard_sigmoid': expected 'sigmoid'",
+        "layer 'cell' (LSTM) has recurrent_activation='hard_sigmoid'. Expected 'sigmoid'",
     ),
     "gru relu": (
         sequential(lambda layers: layers.GRU(4, name="cell", activation="relu"), dense()),
-        "layer 'cell' (GRU) has activation='relu': expected 'tanh'",
+        "layer 'cell' (GRU) has activation='relu'. Expected 'tanh'",
     ),
     "simple rnn sigmoid": (
         sequential(lambda layers: layers.SimpleRNN(4, name="cell", activation="sigmoid"), dense()),
-        "layer 'cell' (SimpleRNN) has activation='sigmoid': expected 'tanh' or 'relu'",
+        "layer 'cell' (SimpleRNN) has activation='sigmoid'. Expected 'tanh' or 'relu'",
     ),
     "stacked cells": (
         sequential(
             lambda layers: layers.RNN([layers.LSTMCell(4), layers.LSTMCell(4)], name="cell"), dense()
         ),
-        "layer 'cell' (RNN) has the cell StackedRNNCells: expected LSTMCell, GRUCell, SimpleRNNCell",
+        "layer 'cell' (RNN) has the cell StackedRNNCells. Expected LSTMCell, GRUCell, SimpleRNNCell",
     ),
-    "own cell": (own_cell, "layer 'cell' (RNN) has the cell Cell: expected LSTMCell"),
+    "own cell": (own_cell, "layer 'cell' (RNN) has the cell Cell. Expected LSTMCell"),
     "own layer": (own_layer, "layer 'twice' (Twice) is a class of your own"),
-    "subclassed": (subclassed, "expected a"),
-    "own model class": (own_model, "the model is a Doubled: expected a Keras Sequential or functional"),
+    "subclassed": (subclassed, "Expected a"),
+    "own model class": (own_model, "the model is a Doubled. Expected a Keras Sequential or functional"),
     "dense gelu": (
         sequential(lstm(), dense(activation="gelu")),
-        "layer 'head' (Dense) has activation='gelu': expected linear, relu, sigmoid, softmax, tanh",
+        "layer 'head' (Dense) has activation='gelu'. Expected linear, relu, sigmoid, softmax, tanh",
     ),
     "lambda": (
         sequential(lstm(), lambda layers: layers.Lambda(lambda x: 2 * x, name="double"), dense()),
-        "layer 'double' (Lambda) is not supported: write it as a layer of Keras",
+        "layer 'double' (Lambda) is not supported. Write it with layers of Keras.",
     ),
     "unit normalization": (
         sequential(lstm(), lambda layers: layers.UnitNormalization(name="unit"), dense()),
-        "layer 'unit' (UnitNormalization) is not supported: expected LSTM, GRU,",
+        "layer 'unit' (UnitNormalization) is not supported. Expected LSTM, GRU,",
     ),
     "max pooling": (
         sequential(lambda layers: layers.MaxPooling1D(name="pool"), lstm(), dense()),
-        "layer 'pool' (MaxPooling1D) is not supported: use strides in a Conv1D",
+        "layer 'pool' (MaxPooling1D) is not supported. Use strides in a Conv1D",
     ),
     "bidirectional unmerged": (
         functional(unmerged),
-        "layer 'both' (Bidirectional) has merge_mode=None: expected 'concat' or 'sum' or 'mul' or 'ave'",
+        "layer 'both' (Bidirectional) has merge_mode=None. Expected 'concat' or 'sum' or 'mul' or 'ave'",
     ),
     "bidirectional turned": (
         sequential(
@@ -200,15 +200,15 @@ CASES = {
     ),
     "normalized steps": (
         sequential(lambda layers: layers.BatchNormalization(axis=1, name="norm"), lstm(), dense()),
-        "layer 'norm' (BatchNormalization) has axis=1: expected -1, the features",
+        "layer 'norm' (BatchNormalization) has axis=1. Expected -1, the features",
     ),
     "normalized steps and features": (
         sequential(lambda layers: layers.LayerNormalization(axis=[1, 2], name="norm"), lstm(), dense()),
-        "layer 'norm' (LayerNormalization) has axis=[1, 2]: expected -1, the features",
+        "layer 'norm' (LayerNormalization) has axis=[1, 2]. Expected -1, the features",
     ),
     "grouped convolution": (
         sequential(lambda layers: layers.Conv1D(3, 2, groups=3, name="conv"), lstm(), dense()),
-        "layer 'conv' (Conv1D) has groups=3: expected 1",
+        "layer 'conv' (Conv1D) has groups=3. Expected 1",
     ),
     "relu6": (
         sequential(lstm(), lambda layers: layers.ReLU(max_value=6, name="six"), dense()),
@@ -216,7 +216,7 @@ CASES = {
     ),
     "leaky relu": (
         sequential(lstm(), lambda layers: layers.LeakyReLU(name="leaky"), dense()),
-        "layer 'leaky' (LeakyReLU) is not supported: use ReLU",
+        "layer 'leaky' (LeakyReLU) is not supported. Use ReLU",
     ),
     "reshaped": (
         sequential(lambda layers: layers.Reshape((3, 6), name="turn"), lstm(), dense()),
@@ -232,26 +232,29 @@ CASES = {
             lstm(),
             dense(),
         ),
-        "layer 'rows' (TimeDistributed) holds a UnitNormalization: expected Dense",
+        "layer 'rows' (TimeDistributed) holds a UnitNormalization. Expected Dense",
     ),
-    "regression": (sequential(lstm(), dense(1)), "one output without sigmoid, a regression"),
+    "regression": (sequential(lstm(), dense(1)), "one output without sigmoid, which is a regression"),
     "several labels": (
         sequential(lstm(), dense(3, activation="sigmoid")),
-        "3 outputs with sigmoid, several labels at a time",
+        "3 outputs with sigmoid, which is several labels at a time",
     ),
     "sequence of classes": (
         sequential(lstm(return_sequences=True), dense()),
-        "gives [6, 3] for a window: expected [classes]; with a recurrent layer at the end",
+        "gives [6, 3] for a window. Expected [classes]. If the last recurrent layer",
     ),
-    "half precision": (half_precision, "layer 'cell' (LSTM) computes in float16: expected float32"),
-    "two inputs": (two_inputs, "has 2 inputs: expected one"),
-    "two outputs": (two_outputs, "has 2 outputs: expected one"),
-    "branches": (functional(residual), "layer 'sum' takes 2 inputs: expected a chain of layers"),
-    "last row": (functional(last_row), "is no layer: for the last row set return_sequences=False"),
+    "half precision": (half_precision, "layer 'cell' (LSTM) computes in float16. Expected float32"),
+    "two inputs": (two_inputs, "has 2 inputs. Expected one"),
+    "two outputs": (two_outputs, "has 2 outputs. Expected one"),
+    "branches": (functional(residual), "layer 'sum' takes 2 inputs. Expected a chain of layers"),
+    "last row": (
+        functional(last_row),
+        "is not a layer. To take the last row, set return_sequences=False.",
+    ),
     "state output": (functional(state_output), "layer 'cell': its output number 2 is used"),
     "dropout at inference": (
         functional(dropout_at_inference),
-        "layer 'drop' is called with training=True: leave that out",
+        "layer 'drop' is called with training=True. Leave out this argument.",
     ),
 }
 

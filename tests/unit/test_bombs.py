@@ -63,7 +63,7 @@ def test_entries_packed_by_other_methods_are_refused(tmp_path, method):
 
 def test_what_readers_refuse_is_not_written():
     labels = tuple(f"{'long' * 300} {number}" for number in range(5000))
-    with pytest.raises(InputError, match=r"labels\.txt has .* bytes: a model file holds at most"):
+    with pytest.raises(InputError, match=r"labels\.txt has .* bytes, but a model file holds at most"):
         embed(b"", metadata_for(b"", labels=labels))
 
 

@@ -55,7 +55,7 @@ def test_calibration_windows_that_are_no_numbers(value):
 
 @pytest.mark.parametrize("shape", [(0, 5, 3), (9, 5, 4), (9, 6, 3), (9, 15)])
 def test_calibration_windows_of_another_shape(shape):
-    with pytest.raises(DataError, match=r"expected \[N, 5, 3\]"):
+    with pytest.raises(DataError, match=r"Expected \[N, 5, 3\]"):
         lower(random_network(), np.zeros(shape, np.float32), precision="int8")
 
 

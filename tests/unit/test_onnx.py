@@ -394,11 +394,11 @@ def _wrong_axis(g):
 
 REFUSED = {
     "clip": (_clipped, "my_lstm (LSTM) clips its gates at 1.0"),
-    "activations": (_hard_sigmoid, "has activations HardSigmoid, Tanh, Tanh: expected Sigmoid, Tanh"),
-    "coupled gates": (_coupled, "couples input and forget gate: expected input_forget=0"),
+    "activations": (_hard_sigmoid, "has activations HardSigmoid, Tanh, Tanh. Expected Sigmoid, Tanh"),
+    "coupled gates": (_coupled, "couples input and forget gate. Expected input_forget=0"),
     "lengths": (
         _short,
-        "has sequence_lens [5]: expected windows that are all used up to their last row",
+        "has sequence_lens [5]. Expected all windows to be used up to their last row",
     ),
 }
 
@@ -441,8 +441,11 @@ NODES = {
     "attention": (_attention, "(MatMul) multiplies by a matrix that depends on the window"),
     "residual": (_residual, "(Add) joins branches of the model"),
     "positional encoding": (_positions, "(Add) has values of its own for every row"),
-    "activation": (lambda g: g.node("Elu", _last(g)), "my_elu (Elu) has no layer: supported are LSTM"),
-    "class": (lambda g: g.node("ArgMax", _last(g)), "my_argmax (ArgMax) has no layer"),
+    "activation": (
+        lambda g: g.node("Elu", _last(g)),
+        "my_elu (Elu) is not supported. Supported nodes are LSTM",
+    ),
+    "class": (lambda g: g.node("ArgMax", _last(g)), "my_argmax (ArgMax) is not supported"),
     "leaky bound": (lambda g: g.node("Clip", _last(g), g.constant(-1.0)), "(Clip) clips to -1.0"),
     "integers": (_integers, "(Cast) turns values into integers"),
     "sequence": (lambda g: g.recurrent(_steps_first(g))[0], "is a sequence of shape [6, 1, 1, 5]"),
@@ -474,14 +477,14 @@ def test_several_outputs_want_a_name():
     file = g.file(logits, outputs=(y,))
     with pytest.raises(InputError, match="--onnx-output"):
         read(file)
-    with pytest.raises(InputError, match="no output absent: the model has"):
+    with pytest.raises(InputError, match="the model has no output absent"):
         network_from_onnx(file, STEPS, FEATURES, output="absent")
     reading = network_from_onnx(file, STEPS, FEATURES, output=logits)
     assert reading.evaluate(file, windows()).shape == (5, CLASSES)
 
 
 def test_windows_of_another_shape_are_refused():
-    with pytest.raises(DataError, match=r"has shape \['\?', 6, 3\]: the windows have 7 steps of 3"):
+    with pytest.raises(DataError, match=r"has shape \['\?', 6, 3\], but the windows have 7 steps of 3"):
         network_from_onnx(lstm_last_row(Graph()), STEPS + 1, FEATURES)
 
 

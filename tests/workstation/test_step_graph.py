@@ -111,7 +111,7 @@ def test_rows_in_another_order_give_other_logits(case):
 )
 def test_layers_that_need_the_window_are_named(kind, words):
     network = layer_combinations()[kind]
-    with pytest.raises(InputError, match=f"--graph step: the layer {words}.*: use --graph unrolled"):
+    with pytest.raises(InputError, match=f"--graph step: the layer {words}.* Use --graph unrolled"):
         compile_network(network, random_windows(network), precision="float32", graph="step")
 
 

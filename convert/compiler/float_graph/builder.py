@@ -12,7 +12,7 @@ from edge_runtime.tflite.graph import Graph, Op, Operator, Tensor
 
 @dataclass
 class GraphBuilder:
-    """Collects tensors and operators; every method returns the name of what it made."""
+    """Collects tensors and operators. The methods that add one return its name."""
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     operators: list[Operator] = field(default_factory=list)
@@ -26,7 +26,7 @@ class GraphBuilder:
         return self.tensor(Tensor(name, data.shape, data.dtype, data))
 
     def shared_constant(self, name: str, data: NDArray[Any]) -> str:
-        """Declare a constant unless there is one of that name already, which is then the same."""
+        """Declare a constant unless one of that name exists, which then has the same data."""
         return name if name in self.tensors else self.constant(name, data)
 
     def width(self, name: str) -> int:

@@ -1,4 +1,4 @@
-"""Layers without state as operators: dense, convolution, normalization, pooling, activations.
+"""Layers without state as operators: dense, convolution, normalization, pooling and activations.
 
 The arithmetic of layer normalization has no good integer form: its tensors stay float32 in integer
 graphs (Tensor.keep_float).
@@ -24,14 +24,14 @@ _ACTIVATIONS = {"relu": Op.RELU, "sigmoid": Op.LOGISTIC, "softmax": Op.SOFTMAX, 
 
 
 def add_dense(builder: GraphBuilder, layer: Dense, prefix: str, row: str, t: str) -> str:
-    """A row `[1, inputs]` to `[1, outputs]`; `t` numbers the row, "" when there is one."""
+    """A row `[1, inputs]` to `[1, outputs]`; `t` is the number of the row, or "" for a single one."""
     kernel = builder.shared_constant(f"{prefix}kernel", layer.kernel)
     bias = builder.shared_constant(f"{prefix}bias", layer.bias)
     return _matmul(builder, [row, kernel, bias], layer.activation, f"{prefix}y{t}")
 
 
 def add_conv1d(builder: GraphBuilder, layer: Conv1d, prefix: str, rows: list[str]) -> list[str]:
-    """Every position of the kernel is one FULLY_CONNECTED of the rows it covers, side by side."""
+    """One FULLY_CONNECTED for every position of the kernel; it reads the covered rows as one row."""
     filters, width, features = layer.kernel.shape
     kernel = builder.constant(f"{prefix}kernel", layer.kernel.reshape(filters, width * features))
     bias = builder.constant(f"{prefix}bias", layer.bias)
@@ -71,7 +71,7 @@ def _matmul(builder: GraphBuilder, inputs: list[str], activation: str, name: str
 
 
 def add_activation(builder: GraphBuilder, layer: Activation, prefix: str, row: str, t: str) -> str:
-    """The function of every element of `[1, n]`."""
+    """The activation function applied to every element of `[1, n]`."""
     return (
         row if layer.function == "linear" else _activation(builder, layer.function, row, f"{prefix}y{t}")
     )
@@ -83,7 +83,7 @@ def _activation(builder: GraphBuilder, function: str, row: str, name: str) -> st
 
 
 def add_affine(builder: GraphBuilder, layer: Affine, prefix: str, row: str, t: str) -> str:
-    """scale * x + offset, where no neighbour could take it in (convert.source_model.fold)."""
+    """scale * x + offset, for an Affine that could not be folded (convert.source_model.fold)."""
     shape = builder.tensors[row].shape
     scale = builder.shared_constant(f"{prefix}scale", layer.scale[np.newaxis])
     offset = builder.shared_constant(f"{prefix}offset", layer.offset[np.newaxis])
@@ -112,12 +112,12 @@ def add_layer_norm(builder: GraphBuilder, layer: LayerNorm, prefix: str, row: st
 
 
 def add_flatten(builder: GraphBuilder, layer: Flatten, prefix: str, rows: list[str]) -> str:
-    """Rows side by side."""
+    """The rows as one row, in their order."""
     return _side_by_side(builder, rows, f"{prefix}y")
 
 
 def add_pooling(builder: GraphBuilder, layer: GlobalPooling, prefix: str, rows: list[str]) -> str:
-    """The average or the largest of every feature along the rows."""
+    """The average or the maximum of every feature along the rows."""
     width = builder.width(rows[0])
     axis = builder.shared_constant("step_axis", np.array([1], np.int32))
     packed = builder.operator(Op.PACK, rows, f"{prefix}rows", (1, len(rows), width), axis=1)

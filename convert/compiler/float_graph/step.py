@@ -1,9 +1,9 @@
-"""Network -> float Graph of one time step, for devices that get one row at a time.
+"""Network -> float Graph of one time step, for devices that receive one row at a time.
 
-Inputs: the row `[1, features]`, then the states of every recurrent layer, h first; outputs: the logits
-after this row, then the new states in the same order. A window's logits are those after its last row,
-with states that start at zero (edge_runtime.numpy_engine.interpret.run_rows). The arithmetic of the
-step is that of the unrolled graph: the same cells, built once.
+The inputs are the row `[1, features]` and the states of every recurrent layer, h first. The outputs are
+the logits after this row and the new states in the same order. The logits of a window are those after
+its last row if the states start at zero (edge_runtime.numpy_engine.interpret.run_rows). The step has the
+same arithmetic as the unrolled graph, since both are built from the same cells.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROW = "row"
 
 
 def step_graph(network: Network) -> Graph:
-    """The float32 graph of one step, `[1, features]` and states to `[1, classes]` and states.
+    """The float32 graph of one step: `[1, features]` and states to `[1, classes]` and states.
 
     Raises InputError that names the first layer that needs the whole window: Bidirectional, Conv1d,
     Flatten, GlobalPooling, and a recurrent layer that reads backwards.
@@ -54,8 +54,8 @@ def check_row_by_row(layer: Layer) -> None:
         reason = None if type(layer) in ROW_LAYERS else "needs the whole window"
     if reason:
         raise InputError(
-            f"--graph step: the layer {layer.name} ({kind}) {reason}, a step has one row at a time: "
-            "use --graph unrolled"
+            f"--graph step: the layer {layer.name} ({kind}) {reason}, but a step has one row at a time. "
+            "Use --graph unrolled."
         )
 
 
@@ -65,8 +65,8 @@ def _state_inputs(builder: GraphBuilder, layer: Recurrent, prefix: str) -> State
 
 
 def state_labels(graph: Graph) -> tuple[str, ...]:
-    """What the metadata calls the states: h and c, in a network of several layers with the layer's name.
+    """The names of the states in the metadata; () for an unrolled graph.
 
-    () for an unrolled graph.
+    They are h and c, or `{layer}/h` and `{layer}/c` in a network of several recurrent layers.
     """
     return tuple(before[: -len("0")] for before, _ in graph.states)

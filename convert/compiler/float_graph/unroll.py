@@ -1,7 +1,7 @@
-"""Network -> float Graph: every layer as operators, recurrent ones with exactly `steps` copies of their
-step (convert.compiler.float_graph.recurrent_cells), no control flow.
+"""Network -> float Graph of a whole window, without control flow.
 
-Between two layers a sequence is a list of rows `[1, n]`, everything else one such row.
+A recurrent layer becomes exactly `steps` copies of its step (see recurrent_cells). Between two layers a
+sequence is a list of rows `[1, n]`, and a vector is one such row.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ Value = Union["list[str]", str]
 def unroll(network: Network, *, project: bool = False) -> Graph:
     """The float32 graph, `[1, steps, features]` to `[1, classes]`.
 
-    `project`: an LSTM at the front gets its input's part of all steps from one matmul, which is faster
-    in float32 (docs/internals/graph.md); quantized it would be rounded once more. Raises ValueError when
-    the last layer gives a sequence: a classifier has one vector of logits.
+    `project`: if the first layer is an LSTM, one matmul computes its input's part of all steps. This is
+    faster in float32 (docs/internals/graph.md), but a quantized graph would round once more. Raises
+    ValueError when the last layer gives a sequence, as a classifier has one vector of logits.
     """
     builder = GraphBuilder()
     builder.activation(INPUT, (1, network.steps, network.features))
@@ -77,7 +77,7 @@ def unroll(network: Network, *, project: bool = False) -> Graph:
     for layer, prefix in layers:
         value = _ADD[type(layer)](builder, layer, prefix, value)
     if isinstance(value, list):
-        raise ValueError("the network's last layer gives a sequence: expected one vector of logits")
+        raise ValueError("the network's last layer gives a sequence. Expected one vector of logits.")
     return renamed(without_unread(builder.build((INPUT,), (value,))), value, OUTPUT)
 
 
@@ -99,7 +99,7 @@ def without_unread(graph: Graph) -> Graph:
 
 
 def renamed(graph: Graph, old: str, new: str) -> Graph:
-    """The graph with the activation `old` called `new`."""
+    """The graph with the activation `old` renamed to `new`."""
 
     def names(items: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(new if name == old else name for name in items)
@@ -117,8 +117,11 @@ def renamed(graph: Graph, old: str, new: str) -> Graph:
 
 
 def prefixes(network: Network) -> list[str]:
-    """What the names of each layer's tensors start with: nothing for the only recurrent layer, `dense_`
-    for a dense layer at the end, otherwise the layer's name and, where two share it, its position."""
+    """The prefix of each layer's tensor names.
+
+    It is empty for the only recurrent layer and `dense_` for a dense layer at the end. Otherwise it is
+    the layer's name, with the layer's position if two layers have the same name.
+    """
     recurrent = [layer for layer in network.layers if isinstance(layer, RECURRENT_LAYERS)]
     both = any(isinstance(layer, Bidirectional) for layer in network.layers)
     names = [layer.name for layer in network.layers]
@@ -135,7 +138,7 @@ def prefixes(network: Network) -> list[str]:
 
 
 def recurrent_layers(network: Network) -> list[tuple[str, Recurrent]]:
-    """What the names of a recurrent layer's tensors start with, and the layer, in the graph's order."""
+    """The prefix of the tensor names, and the layer, for every recurrent layer in the graph's order."""
     folded = fold(network)
     result: list[tuple[str, Recurrent]] = []
     for layer, prefix in zip(folded.layers, prefixes(folded)):
@@ -201,12 +204,14 @@ def _take_rows(builder: GraphBuilder, layer: TakeRows, prefix: str, value: Value
 
 def _rows(value: Value, layer: Layer) -> list[str]:
     if isinstance(value, str):
-        raise ValueError(f"layer {layer.name} wants a sequence, the layer before it gives one vector")
+        raise ValueError(
+            f"layer {layer.name} needs a sequence, but the layer before it gives one vector"
+        )
     return value
 
 
 def _on_rows(add: Callable[..., str]) -> Callable[..., Value]:
-    """A layer that treats every row alike: its constants are shared, its outputs numbered."""
+    """For a layer that treats every row alike. Rows share its constants; its outputs are numbered."""
 
     def apply(builder: GraphBuilder, layer: Layer, prefix: str, value: Value) -> Value:
         if isinstance(value, str):
@@ -217,7 +222,7 @@ def _on_rows(add: Callable[..., str]) -> Callable[..., Value]:
 
 
 def _on_sequence(add: Callable[..., Value]) -> Callable[..., Value]:
-    """A layer that wants a whole sequence."""
+    """For a layer that needs a whole sequence."""
 
     def apply(builder: GraphBuilder, layer: Layer, prefix: str, value: Value) -> Value:
         return add(builder, layer, prefix, _rows(value, layer))
@@ -231,7 +236,7 @@ ROW_LAYERS: dict[type, Callable[..., str]] = {
     Dense: add_dense,
     LayerNorm: add_layer_norm,
 }
-"""Layers that look at one row at a time."""
+"""Layers that read one row at a time."""
 
 _ADD: dict[type, Callable[..., Value]] = {
     **{kind: _on_rows(add) for kind, add in ROW_LAYERS.items()},

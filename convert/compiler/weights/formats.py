@@ -1,7 +1,7 @@
-"""How the matrices of a graph with float activations are stored: float32, float16, int8 or int4.
+"""Stores the matrices of a graph with float activations in float32, float16, int8 or int4.
 
-Every matrix has a format of its own. float16 is widened by one DEQUANTIZE each when the model is
-loaded; int8 and int4 are multiplied by activations that the engine rounds on the fly (dynamic).
+Every matrix has a format of its own. A float16 matrix is widened by a DEQUANTIZE when the model is
+loaded. An int8 or int4 matrix is multiplied by activations that the engine rounds on the fly (dynamic).
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 INT4_RANGE = (-8, 7)
 
 CLIPPINGS = tuple(np.arange(0.5, 1.01, 0.05))
-"""Candidates for the weight that the largest 4-bit integer stands for, relative to the largest one.
-With 15 steps it pays to clip a row's few large weights for the sake of all others."""
+"""Candidates for the weight that the largest 4-bit integer stands for, relative to the largest weight.
+As 4 bits have 15 steps only, clipping a row's few large weights may make all others more precise."""
 
 KINDS = ("float32", "float16", "int8", "int4")
 
 
 @dataclass(frozen=True)
 class WeightFormat:
-    """Storage of one matrix."""
+    """How one matrix is stored."""
 
     kind: str
     """One of KINDS."""
     per_channel: bool = True
-    """int8 and int4: whether every row has a scale of its own."""
+    """For int8 and int4: whether every row has a scale of its own."""
 
 
 SCHEME_FORMATS = {

@@ -1,7 +1,7 @@
-"""Keras's recurrent layers -> Lstm, Gru, SimpleRnn: by their cell, whose weights both Keras 3 and
-Keras 2 name alike, also inside of RNN.
+"""Keras's recurrent layers -> Lstm, Gru, SimpleRnn.
 
-Keras has the gates in the Network's order, and every matrix transposed.
+The layer's cell decides, as Keras 3 and Keras 2 name its weights alike, also inside RNN. Keras has the
+gates in the Network's order, and every matrix transposed.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ def recurrent(layer: Any) -> Recurrent:
     cell = getattr(layer, "cell", None)
     kind = type(cell).__name__
     if kind not in _CELLS:
-        raise DataError(f"{named(layer)} has the cell {kind}: expected {', '.join(_CELLS)}")
+        raise DataError(f"{named(layer)} has the cell {kind}. Expected {', '.join(_CELLS)}.")
     if layer.stateful:
         raise DataError(
-            f"{named(layer)} has stateful=True: a converted model starts every window from a state of "
-            "zero: build the model with stateful=False and set its weights"
+            f"{named(layer)} has stateful=True, but a converted model starts every window from a state "
+            "of zero. Build the model with stateful=False and set its weights."
         )
     require(layer, {"return_state": (False,), "time_major": (False,)})
     read: Recurrent = _CELLS[kind](layer, cell)
@@ -50,7 +50,7 @@ def _lstm(layer: Any, cell: Any) -> Lstm:
 def _gru(layer: Any, cell: Any) -> Gru:
     require(cell, {"activation": ("tanh",), "recurrent_activation": ("sigmoid",)}, layer)
     bias = zeros_without(cell, "use_bias", "bias", 3 * cell.units)
-    # With reset_after Keras has two rows: of the input, of the state.
+    # With reset_after Keras has two rows, one for the input and one for the state.
     both = bias if bias.ndim == 2 else np.stack([bias, np.zeros_like(bias)])
     return Gru(
         *_matrices(layer, cell),

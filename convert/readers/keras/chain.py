@@ -10,7 +10,7 @@ from typing import Any
 
 from edge_runtime.errors import DataError
 
-CHAIN = "expected a chain of layers, each applied to the output of the one before"
+CHAIN = "Expected a chain of layers, each applied to the output of the one before."
 
 Reference = tuple[str, int, int]
 """One tensor in a functional model's config: its layer, which call of that layer, which output."""
@@ -19,7 +19,7 @@ Reference = tuple[str, int, int]
 def layers_in_order(model: Any) -> list[Any]:
     """The layers of a Sequential or functional model without its InputLayers.
 
-    Raises DataError for any other model, and for one that is no chain.
+    Raises DataError for any other model, and for one that is not a chain.
     """
     kind = type(model).__name__
     if kind == "Sequential":
@@ -27,7 +27,7 @@ def layers_in_order(model: Any) -> list[Any]:
     elif kind == "Functional":
         found = _functional(model)
     else:
-        raise DataError(f"the model is a {kind}: expected a Keras Sequential or functional model")
+        raise DataError(f"the model is a {kind}. Expected a Keras Sequential or functional model.")
     chain: list[Any] = []
     for layer in found:
         if type(layer).__name__ in ("Sequential", "Functional"):
@@ -47,10 +47,10 @@ def _functional(model: Any) -> list[Any]:
     chain = []
     while (name, call) != first[:2]:
         if output:
-            raise DataError(f"layer {name!r}: its output number {output + 1} is used: {CHAIN}")
+            raise DataError(f"layer {name!r}: its output number {output + 1} is used. {CHAIN}")
         kind = entries[name]["class_name"]
         if name not in objects or kind.endswith("OpLambda"):  # the latter in Keras 2
-            raise DataError(f"operation {name!r} ({kind}) is no layer: {_instead(kind)}")
+            raise DataError(f"operation {name!r} ({kind}) is not a layer. {_instead(kind)}")
         chain.append(objects[name])
         name, call, output = _source(name, entries[name]["inbound_nodes"][call])
     return chain[::-1]
@@ -59,34 +59,36 @@ def _functional(model: Any) -> list[Any]:
 def _instead(kind: str) -> str:
     """What to do about an operation on tensors."""
     indexing = kind in ("GetItem", "SlicingOpLambda")
-    return "for the last row set return_sequences=False instead" if indexing else CHAIN
+    return "To take the last row, set return_sequences=False." if indexing else CHAIN
 
 
 def _single(model: Any, what: str, references: Any) -> Reference:
-    """The only one of a model's inputs or outputs; the config has it bare or in a list."""
+    """The only input or output of a model; the config has it alone or in a list."""
     if isinstance(references, dict):
         references = list(references.values())
     if references and isinstance(references[0], str):
         references = [references]
     if len(references) != 1:
-        raise DataError(f"model {model.name!r} has {len(references)} {what}: expected one")
+        raise DataError(f"model {model.name!r} has {len(references)} {what}. Expected one.")
     name, call, output = references[0]
     return name, call, output
 
 
 def _source(name: str, node: Any) -> Reference:
-    """What one call of the layer `name` is applied to."""
+    """The tensor that one call of the layer `name` is applied to."""
     found = list(_references(node))
     if len(found) != 1:
-        raise DataError(f"layer {name!r} takes {len(found)} inputs: {CHAIN}")
+        raise DataError(f"layer {name!r} takes {len(found)} inputs. {CHAIN}")
     for setting, value in _arguments(node).items():
         if value is not None and value is not False and setting != "name":
-            raise DataError(f"layer {name!r} is called with {setting}={value!r}: leave that out")
+            raise DataError(
+                f"layer {name!r} is called with {setting}={value!r}. Leave out this argument."
+            )
     return found[0]
 
 
 def _references(node: Any) -> Iterator[Reference]:
-    """Every tensor that stands in one of a config's `inbound_nodes`, by either Keras's spelling."""
+    """Every tensor in one of a config's `inbound_nodes`, in the form of Keras 3 or Keras 2."""
     if isinstance(node, dict):
         if node.get("class_name") == "__keras_tensor__":
             name, call, output = node["config"]["keras_history"]

@@ -1,4 +1,4 @@
-"""What the readers of Keras layers share: names for messages, settings, weights as numpy arrays."""
+"""Shared by the readers of Keras layers: names for messages, settings, weights as numpy arrays."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from edge_runtime.errors import DataError
 
 
 def named(layer: Any) -> str:
-    """How messages call a layer."""
+    """The name of a layer in messages."""
     return f"layer {layer.name!r} ({type(layer).__name__})"
 
 
 def described(layer: Any) -> str:
-    """The arithmetic of a layer, for messages."""
+    """The name of a layer's arithmetic in messages."""
     mode = getattr(layer, "quantization_mode", None)
     return str(mode or layer.compute_dtype)
 
 
 def require(layer: Any, settings: Mapping[str, tuple[Any, ...]], owner: Any = None) -> None:
-    """Raise DataError unless every setting that the layer has is one of those allowed.
+    """Raise DataError unless every setting of the layer has one of the allowed values.
 
-    `owner`: the layer that messages name, where `layer` is only a part of it.
+    `settings`: name -> allowed values; the first one is meant where the layer lacks the setting.
+    `owner`: the layer that messages name if `layer` is only a part of it.
     """
     config = layer.get_config()
     for setting, allowed in settings.items():
@@ -35,17 +36,17 @@ def require(layer: Any, settings: Mapping[str, tuple[Any, ...]], owner: Any = No
         if value not in allowed:
             expected = " or ".join(repr(item) for item in allowed if item is not None)
             raise DataError(
-                f"{named(owner or layer)} has {setting}={value!r}: expected {expected or None}"
+                f"{named(owner or layer)} has {setting}={value!r}. Expected {expected or None}."
             )
 
 
 def float32(values: Any) -> Weights:
-    """A Keras variable, or anything numpy takes, as float32."""
+    """A Keras variable, or anything that numpy accepts, as float32."""
     return np.ascontiguousarray(np.asarray(values), np.float32)
 
 
 def zeros_without(layer: Any, setting: str, weight: str, count: int) -> Weights:
-    """The weight of that name, `[count]`; zeros when the layer was built without it."""
+    """The layer's weight `[count]`, or zeros if the layer was built without it."""
     if not layer.get_config()[setting]:
         return np.zeros(count, np.float32)
     return float32(getattr(layer, weight))

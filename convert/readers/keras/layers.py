@@ -1,7 +1,8 @@
-"""One Keras layer -> layers of a Network. Reads layer objects of Keras 3 and Keras 2 (tf_keras) alike.
+"""One Keras layer -> layers of a Network, for Keras 3 and Keras 2 (tf_keras).
 
-A reader takes the layer and the shape of its input without the batch, `[steps, features]` or `[n]`, and
-gives no layer for what has no effect at inference. docs/reference/layers.md lists what is supported.
+A reader takes the layer and the shape of its input without the batch, `[steps, features]` or `[n]`. It
+returns no layers if the layer has no effect at inference. docs/reference/layers.md lists what is
+supported.
 """
 
 from __future__ import annotations
@@ -32,19 +33,20 @@ from edge_runtime.errors import DataError
 Shape = tuple[int, ...]
 Reader = Callable[[Any, Shape], "list[Layer]"]
 
-INSTEAD = {
-    "Masking": "an unrolled model reads every row: leave it out, and fill short windows with rows "
-    "like those it was trained on",
-    "Embedding": "windows are numbers: apply the embedding before, and convert the rest",
-    "Lambda": "write it as a layer of Keras",
-    "LeakyReLU": "use ReLU",
-    "MaxPooling1D": "use strides in a Conv1D",
-    "AveragePooling1D": "use strides in a Conv1D",
-    "ConvLSTM1D": "use Conv1D and then LSTM",
-    "CuDNNLSTM": "build the model with LSTM and set these weights",
-    "CuDNNGRU": "build the model with GRU(reset_after=True) and set these weights",
+REFUSED = {
+    "Masking": ", because an unrolled model reads every row. Remove the layer and pad short windows "
+    "with rows like those in the training data.",
+    "Embedding": ", because windows hold numbers. Apply the embedding first, and convert the rest of "
+    "the model.",
+    "Lambda": ". Write it with layers of Keras.",
+    "LeakyReLU": ". Use ReLU.",
+    "MaxPooling1D": ". Use strides in a Conv1D.",
+    "AveragePooling1D": ". Use strides in a Conv1D.",
+    "ConvLSTM1D": ". Use Conv1D and then LSTM.",
+    "CuDNNLSTM": ". Build the model with LSTM and set these weights.",
+    "CuDNNGRU": ". Build the model with GRU(reset_after=True) and set these weights.",
 }
-"""What to do about layers that people use and we cannot convert."""
+"""Common layers that cannot be converted -> the reason, if it is not obvious, and what to do."""
 
 
 def read_layer(layer: Any, shape: Shape) -> list[Layer]:
@@ -54,15 +56,15 @@ def read_layer(layer: Any, shape: Shape) -> list[Layer]:
     """
     kind = type(layer).__name__
     if type(layer).__module__.split(".")[0] not in ("keras", "tf_keras"):
-        raise DataError(f"{named(layer)} is a class of your own: use the layers of Keras")
+        raise DataError(f"{named(layer)} is a class of your own. Use the layers of Keras.")
     if kind not in READERS:
-        instead = INSTEAD.get(kind, f"expected {', '.join(READERS)}")
-        raise DataError(f"{named(layer)} is not supported: {instead}")
+        rest = REFUSED.get(kind, f". Expected {', '.join(READERS)}.")
+        raise DataError(f"{named(layer)} is not supported{rest}")
     policy = str(layer.compute_dtype)
     if policy not in ("float32", "float64") or getattr(layer, "quantization_mode", None):
         raise DataError(
-            f"{named(layer)} computes in {described(layer)}: expected float32 (build the model with "
-            "that policy and set its weights)"
+            f"{named(layer)} computes in {described(layer)}. Expected float32; build the model with "
+            "that policy and set its weights."
         )
     return READERS[kind](layer, shape)
 
@@ -82,8 +84,8 @@ def _bidirectional(layer: Any, shape: Shape) -> list[Layer]:
     forward, backward = recurrent(layer.forward_layer), recurrent(layer.backward_layer)
     if forward.go_backwards or not backward.go_backwards:
         raise DataError(
-            f"{named(layer)}: its first layer reads backwards: expected the first to read forwards and "
-            "the second backwards"
+            f"{named(layer)}: its first layer reads backwards. Expected the first to read forwards and "
+            "the second backwards."
         )
     return [Bidirectional(layer.name, forward, backward, layer.get_config()["merge_mode"])]
 
@@ -147,7 +149,7 @@ def _batch_normalization(layer: Any, shape: Shape) -> list[Layer]:
 def _layer_normalization(layer: Any, shape: Shape) -> list[Layer]:
     _last_axis(layer, shape)
     if layer.get_config().get("rms_scaling"):
-        raise DataError(f"{named(layer)} has rms_scaling=True: expected False")
+        raise DataError(f"{named(layer)} has rms_scaling=True. Expected False.")
     gamma = float32(layer.gamma) if layer.scale else np.ones(shape[-1], np.float32)
     beta = float32(layer.beta) if layer.center else np.zeros(shape[-1], np.float32)
     return [LayerNorm(layer.name, gamma, beta, float(layer.epsilon))]
@@ -167,13 +169,13 @@ def _normalization(layer: Any, shape: Shape) -> list[Layer]:
 
 
 def _affine(layer: Any, shape: Shape, scale: Any, offset: Any) -> list[Layer]:
-    """An Affine of values that are one number, or one for each feature."""
+    """An Affine of values that are one number, or one number for each feature."""
     wide = []
     for values in (scale, offset):
         if values.size not in (1, shape[-1]) or (values.size > 1 and values.shape[-1] != shape[-1]):
             raise DataError(
-                f"{named(layer)} has values of shape {list(values.shape)}: expected one for each of the "
-                f"{shape[-1]} features, or one for all"
+                f"{named(layer)} has values of shape {list(values.shape)}. Expected one for each of the "
+                f"{shape[-1]} features, or one for all."
             )
         wide.append(float32(np.broadcast_to(values.reshape(-1), (shape[-1],))))
     return [Affine(layer.name, *wide)]
@@ -193,8 +195,8 @@ def _reshape(layer: Any, shape: Shape) -> list[Layer]:
     if len(target) == 1:
         return [Flatten(layer.name)]  # both keep the order of the numbers
     raise DataError(
-        f"{named(layer)} makes {list(target)} of {list(shape)}: expected no change, or one vector "
-        "(Flatten); give the model windows of the new shape instead"
+        f"{named(layer)} makes {list(target)} of {list(shape)}. Expected no change, or one vector "
+        "(Flatten). Give the model windows of the new shape instead."
     )
 
 
@@ -202,7 +204,7 @@ def _permute(layer: Any, shape: Shape) -> list[Layer]:
     if tuple(layer.dims) == tuple(range(1, len(shape) + 1)):
         return []
     raise DataError(
-        f"{named(layer)} has dims={tuple(layer.dims)}: give the model turned windows instead"
+        f"{named(layer)} has dims={tuple(layer.dims)}. Give the model transposed windows instead."
     )
 
 
@@ -229,36 +231,36 @@ def _relu(layer: Any, shape: Shape) -> list[Layer]:
 
 
 def _time_distributed(layer: Any, shape: Shape) -> list[Layer]:
-    """Layers that treat every row alike do so without it."""
+    """The layer inside, which treats every row alike without TimeDistributed."""
     _sequence(layer, shape)
     inner = layer.layer
     if type(inner).__name__ not in ROW_BY_ROW:
         raise DataError(
-            f"{named(layer)} holds a {type(inner).__name__}: expected {', '.join(ROW_BY_ROW)}"
+            f"{named(layer)} holds a {type(inner).__name__}. Expected {', '.join(ROW_BY_ROW)}."
         )
     return [replace(read, name=layer.name) for read in read_layer(inner, shape[1:])]
 
 
 def _sequence(layer: Any, shape: Shape) -> None:
     if len(shape) != 2:
-        raise DataError(f"{named(layer)} gets {list(shape)}: expected [steps, features]")
+        raise DataError(f"{named(layer)} gets {list(shape)}. Expected [steps, features].")
 
 
 def _last_axis(layer: Any, shape: Shape) -> None:
-    """Refuse a layer that works along anything but the features."""
+    """Raise DataError for a layer that works along another axis than the features."""
     axis = layer.get_config()["axis"]
     found = [axis] if isinstance(axis, int) else list(axis)
     if found not in ([-1], [len(shape)]):
         found_axis = found[0] if len(found) == 1 else found
-        raise DataError(f"{named(layer)} has axis={found_axis}: expected -1, the features")
+        raise DataError(f"{named(layer)} has axis={found_axis}. Expected -1, the features.")
 
 
 def _function(layer: Any, activation: Any) -> str:
-    """The name of an activation function; a config has anything but Keras's own as an object."""
+    """The name of an activation function; a config holds a function of one's own as an object."""
     function = "linear" if activation is None else activation
     if function not in ACTIVATIONS:
         name = function["config"] if isinstance(function, dict) else function
-        raise DataError(f"{named(layer)} has activation={name!r}: expected {', '.join(ACTIVATIONS)}")
+        raise DataError(f"{named(layer)} has activation={name!r}. Expected {', '.join(ACTIVATIONS)}.")
     return str(function)
 
 
@@ -275,7 +277,7 @@ ROW_BY_ROW = (
     "LayerNormalization",
     "Rescaling",
 )
-"""What TimeDistributed may hold."""
+"""Layers that TimeDistributed may hold."""
 
 READERS: dict[str, Reader] = {
     "LSTM": _recurrent,

@@ -1,4 +1,4 @@
-"""Keras model -> Network, and its logits. Works on model objects; full_models loads them."""
+"""Keras model -> Network and logits. Model files are loaded by tensorflow.full_models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHECKED_WINDOWS = 64
 """Windows on which the layers in turn are compared with the model as a whole."""
 
 TOLERANCE = 1e-3
-"""Of that comparison, relative to the largest output: both run the same layers in float32."""
+"""Largest difference in that comparison, relative to the largest output; both run in float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +36,14 @@ class KerasReading:
     chain: tuple[Any, ...]
     """The model's layers up to its logits, in order."""
     function: str
-    """What the model applies to them: softmax, sigmoid (to one) or linear."""
+    """What the model applies to its logits: softmax, linear or, to a single one, sigmoid."""
     fused: bool
-    """Whether that is the activation of the chain's last layer."""
+    """Whether that function is the activation of the chain's last layer."""
 
     def logits(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The model's logits `[N, classes]` of float32 windows `[N, steps, features]`, by Keras.
 
-        Raises DataError when the layers in turn do not give what the model as a whole gives.
+        Raises DataError when the layers in turn do not compute what the model as a whole computes.
         """
         batches = [windows[k : k + BATCH] for k in range(0, len(windows), BATCH)]
         with _without_activation(self.chain[-1]) if self.fused else nullcontext():
@@ -67,7 +67,7 @@ class KerasReading:
         if difference > TOLERANCE * max(1.0, float(np.abs(expected).max())):
             raise DataError(
                 f"the model's own output differs by up to {difference:.2g} from that of its layers "
-                "applied one after the other: expected a model that does nothing else"
+                "applied one after the other. Expected a model that does nothing else."
             )
 
 
@@ -93,8 +93,8 @@ def read_keras(model: Any) -> KerasReading:
         shape = _output_shape(layer, shape)
     if len(shape) != 1:
         raise DataError(
-            f"the model gives {list(shape)} for a window: expected [classes]; with a recurrent layer at "
-            "the end of the sequence, set return_sequences=False"
+            f"the model gives {list(shape)} for a window. Expected [classes]. If the last recurrent "
+            "layer gives a sequence, set return_sequences=False."
         )
     while read and not read[-1][1]:  # no effect, so that a softmax before it is the end
         read.pop()
@@ -114,19 +114,19 @@ def read_keras(model: Any) -> KerasReading:
 def _input_shape(model: Any) -> Shape:
     inputs = getattr(model, "inputs", None)
     if not hasattr(model, "layers"):
-        raise DataError(f"a {type(model).__name__} is no Keras model")
+        raise DataError(f"expected a Keras model, found {type(model).__name__}")
     if not inputs:
         raise DataError(
-            f"the model {model.name!r} has no fixed input: expected a Sequential or functional model "
-            "with keras.Input((steps, features))"
+            f"the model {model.name!r} has no fixed input. Expected a Sequential or functional model "
+            "with keras.Input((steps, features))."
         )
     shape = tuple(inputs[0].shape)
     if len(shape) != 3:
-        raise DataError(f"the model's input shape is {list(shape)}: expected [None, steps, features]")
+        raise DataError(f"the model's input shape is {list(shape)}. Expected [None, steps, features].")
     if None in shape[1:]:
         raise DataError(
-            f"the model's input shape is {list(shape)}: expected a fixed number of steps and features: "
-            "build it with keras.Input((steps, features)) and set its weights"
+            f"the model's input shape is {list(shape)}. Expected a fixed number of steps and features. "
+            "Build it with keras.Input((steps, features)) and set its weights."
         )
     return shape[1:]
 
@@ -137,7 +137,7 @@ def _output_shape(layer: Any, shape: Shape) -> Shape:
 
 @contextmanager
 def _without_activation(layer: Any) -> Iterator[None]:
-    """While it lasts, the layer gives what comes before its activation."""
+    """Inside this context the layer does not apply its activation."""
     activation = layer.activation
     layer.activation = _identity
     try:

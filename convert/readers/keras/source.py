@@ -48,7 +48,7 @@ def _source(
 
 
 def _weights_sha256(model: Any) -> str:
-    """Of a model without a file: over its weights."""
+    """The SHA-256 of a model without a file, over its weights."""
     digest = hashlib.sha256()
     for array in model.get_weights():
         digest.update(f"{array.dtype.str}{array.shape}".encode())

@@ -19,14 +19,14 @@ from convert.readers.onnx.tracing import (
 from convert.source_model.network import RECURRENT_LAYERS, Bidirectional
 
 STEP_BY_STEP = (
-    "a recurrence that is written out step by step or as a loop is not recognized: export it as an "
-    "LSTM, GRU or RNN node (PyTorch: torch.onnx.export(..., dynamo=False))"
+    "A recurrence that is written out step by step or as a loop is not recognized. Export it as an "
+    "LSTM, GRU or RNN node (in PyTorch with torch.onnx.export(..., dynamo=False))."
 )
-BRANCHES = f"joins branches of the model: expected one chain of layers ({STEP_BY_STEP})"
+BRANCHES = f"joins branches of the model. Expected one chain of layers. {STEP_BY_STEP}"
 
 
 def concatenation(node: Node, values: list[Value]) -> Traced:
-    """Concat of values over the same layers; of a forward and a backward layer over the same input."""
+    """Concat of values of the same layers, or of a forward and a backward layer over the same input."""
     parts = [as_traced(value) for value in values]
     axis = node.attributes["axis"]
     first = parts[0]
@@ -61,7 +61,7 @@ def _as_bidirectional(node: Node, a: Traced, b: Traced) -> tuple[Traced, Traced]
 
 
 def _in_both(value: Traced, layer: Bidirectional, both: Traced) -> Positions:
-    """Where the elements of one direction are in the output of both."""
+    """The positions of one direction's elements in the output of both directions."""
     row, column = value.positions // value.width, value.columns()
     if value.layers[-1] is layer.forward:
         return row * both.width + column

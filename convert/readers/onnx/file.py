@@ -24,9 +24,9 @@ class Node:
     """One node. An input or output that is left out has the name ''."""
 
     op: str
-    """The operator; with its domain in front where that is not ONNX's own."""
+    """The operator, after its domain if that is not ONNX's own."""
     name: str
-    """The node's name, or its first output's where it has none."""
+    """The node's name, or that of its first output if the node has none."""
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: dict[str, Any]
@@ -37,7 +37,7 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class InnerGraph:
-    """A branch of an If: sees the names of the graph around it."""
+    """A branch of an If. It may use the names of the graph around it."""
 
     nodes: tuple[Node, ...]
     constants: dict[str, Array]
@@ -46,7 +46,7 @@ class InnerGraph:
 
 @dataclass(frozen=True, eq=False)
 class GraphInput:
-    """An input that has to be fed: `None` in the shape is a dimension that is left open."""
+    """An input that has to be fed. A dimension that the model leaves open is `None` in the shape."""
 
     name: str
     shape: tuple[int | None, ...]
@@ -55,7 +55,7 @@ class GraphInput:
 
 @dataclass(frozen=True, eq=False)
 class OnnxFile:
-    """A model, read; local functions are inlined."""
+    """A model that has been read; local functions are inlined."""
 
     path: str
     nodes: tuple[Node, ...]
@@ -71,7 +71,7 @@ class OnnxFile:
         return next((item.version for item in self.proto.opset_import if item.domain == ""), 1)
 
     def evaluate(self, node: Node, arrays: Sequence[Array | None]) -> list[Array]:
-        """Outputs of one node for its inputs (None: left out), by ONNX's reference implementation."""
+        """One node's outputs for its inputs (None: left out), by ONNX's reference implementation."""
         helper = _onnx().helper
         to_type = helper.np_dtype_to_tensor_dtype
         given = {name: array for name, array in zip(node.inputs, arrays) if name and array is not None}
@@ -86,13 +86,16 @@ class OnnxFile:
         return [np.asarray(next(results)) if name else np.empty(0) for name in node.outputs]
 
     def runner(self, output: str) -> Runner:
-        """The whole model as a function of its one input, giving the tensor `output`."""
+        """The whole model as a function from its one input to the tensor `output`."""
         return Runner(self, output)
 
 
 class Runner:
-    """Evaluates a model with ONNX Runtime, or with ONNX's own reference where that is not installed or
-    does not take the model (it has no LSTM with layout 1, for one)."""
+    """Evaluates a model with ONNX Runtime.
+
+    ONNX's own reference takes its place where ONNX Runtime is not installed or refuses the model, such
+    as one with an LSTM of layout 1.
+    """
 
     def __init__(self, file: OnnxFile, output: str) -> None:
         self._input = file.inputs[0]
@@ -110,9 +113,9 @@ class Runner:
 
 
 def read_onnx(path: str | Path, constants: Mapping[str, Array] | None = None) -> OnnxFile:
-    """Read a model; `constants` are values for some of its inputs, which are no inputs then.
+    """Read a model. `constants` gives values to some of its inputs, which then become constants.
 
-    Raises DataError for a file that is no valid ONNX model and MissingExtraError without onnx.
+    Raises DataError for a file that is not a valid ONNX model, and MissingExtraError without onnx.
     """
     onnx = _onnx()
     try:
@@ -121,12 +124,12 @@ def read_onnx(path: str | Path, constants: Mapping[str, Array] | None = None) ->
     except FileNotFoundError as error:
         raise DataError(f"{error.filename or path}: no such file") from None
     except Exception as error:  # protobuf's and onnx's own, of many kinds
-        raise DataError(f"{path}: not a valid ONNX model: {reason(error)}") from None
+        raise DataError(f"{path}: not a valid ONNX model ({reason(error)})") from None
     return file_from_model(model, str(path), constants)
 
 
 def file_from_model(model: Any, path: str, constants: Mapping[str, Array] | None = None) -> OnnxFile:
-    """The same of an onnx.ModelProto; `path` stands in messages. Raises DataError for a broken one."""
+    """The same for an onnx.ModelProto; `path` is its name in messages."""
     onnx = _onnx()
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)

@@ -1,4 +1,4 @@
-"""Feed-forward nodes of ONNX -> layers: matmul, convolution, normalization, pooling, activations.
+"""Feed-forward nodes of ONNX -> layers for matmul, convolution, normalization, pooling, activations.
 
 Every function takes the node and its inputs, Traced or constant, and returns the Traced output. Raises
 Unsupported. Definitions: https://onnx.ai/onnx/operators/.
@@ -39,8 +39,8 @@ from convert.source_model.network import (
 )
 
 NOT_THE_STEPS = (
-    "reduces something else than all steps: expected their axis (a layer normalization is recognized as "
-    "the node LayerNormalization, which is in opset 17 and later)"
+    "reduces something other than all steps. Expected the axis of the steps. A layer normalization is "
+    "recognized as the node LayerNormalization, which opset 17 and later have."
 )
 
 
@@ -48,7 +48,7 @@ def gemm(node: Node, values: list[Value]) -> Traced:
     """alpha * A @ B + beta * C."""
     a, b, *rest = values
     if node.attributes.get("transA", 0):
-        raise Unsupported("has transA=1: expected 0")
+        raise Unsupported("has transA=1. Expected 0.")
     b = as_constant(b, "B")
     weights = b if node.attributes.get("transB", 0) else b.T
     weights = weights * np.float32(node.attributes.get("alpha", 1.0))
@@ -67,7 +67,7 @@ def matmul(node: Node, values: list[Value]) -> Traced:
         )
     weights = as_constant(b, "B")
     if weights.ndim != 2:
-        raise Unsupported(f"multiplies by a constant of shape {list(weights.shape)}: expected a matrix")
+        raise Unsupported(f"multiplies by a constant of shape {list(weights.shape)}. Expected a matrix.")
     return _dense(node, as_traced(a), weights.T, np.zeros(weights.shape[1], np.float32))
 
 
@@ -80,21 +80,21 @@ def _dense(node: Node, x: Traced, weights: Array, bias: Array) -> Traced:
 
 
 def _after(x: Traced, rows: Rows) -> Traced:
-    """What `rows` were taken from."""
+    """The value that `rows` were taken from."""
     return Traced(rows.layers, x.batch, rows.steps, rows.width, x.positions)
 
 
 def softmax(node: Node, values: list[Value], opset: int) -> tuple[Traced, Traced]:
-    """Softmax or LogSoftmax along the features: its input, and its output, over the same layers."""
+    """Softmax or LogSoftmax along the features; returns its input and its output."""
     x = as_traced(values[0])
     rank = x.positions.ndim
     axis = node.attributes.get("axis", -1 if opset >= 13 else 1) % rank
     if opset < 13 and axis != rank - 1:
-        raise Unsupported(f"works on the axes from {axis} on: expected the last axis, {rank - 1}")
+        raise Unsupported(f"works on the axes from {axis} on. Expected the last axis, {rank - 1}.")
     last = np.moveaxis(x.positions, axis, -1)
     rows = as_rows(x, last)
     if len(set(rows.columns.tolist())) != rows.width or len(rows.columns) != rows.width:
-        raise Unsupported("works on some of the features: expected all of them")
+        raise Unsupported("works on some of the features. Expected all of them.")
     positions = np.moveaxis(rows.positions(rows.columns, rows.width), -1, axis)
     before = _after(x, rows).moved(positions)
     layer = Activation(node.name, node.op.lower())
@@ -113,19 +113,19 @@ def activation(function: str) -> Callable[[Node, list[Value]], Traced]:
 
 
 def clip(node: Node, values: list[Value]) -> Traced:
-    """Only the clipping at zero from below, which is RELU."""
+    """Clip with the lower bound zero and no upper bound, which is RELU."""
     x, *bounds = values
     low, high = node.attributes.get("min"), node.attributes.get("max")
     for k, value in enumerate(bounds):
         bound = None if value is None else float(as_constant(value, "bound").reshape(()))
         low, high = (bound, high) if k == 0 else (low, bound)
     if low != 0 or (high is not None and high < np.finfo(np.float32).max):
-        raise Unsupported(f"clips to {low} .. {high}: expected 0 from below and nothing from above")
+        raise Unsupported(f"clips to {low} .. {high}. Expected 0 as the lower bound and no upper bound.")
     return activation("relu")(node, [x])
 
 
 def arithmetic(node: Node, values: list[Value]) -> Traced:
-    """Add, Sub, Mul, Div of a value and a constant; Add and Mul of the two halves of a bidirectional."""
+    """Add, Sub, Mul, Div of a value and a constant; Add and Mul of the directions of a bidirectional."""
     a, b = values
     if isinstance(a, Traced) and isinstance(b, Traced):
         return merged_directions(node, a, b)
@@ -133,7 +133,7 @@ def arithmetic(node: Node, values: list[Value]) -> Traced:
         a, b = b, a
     if isinstance(b, Traced):
         if node.op == "Div":
-            raise Unsupported("divides a constant by a value: this has no layer")
+            raise Unsupported("divides a constant by a value, which no layer does")
         return _affine(node, b, np.full_like(as_constant(a, "A"), -1), as_constant(a, "A"))
     x, constant = as_traced(a), as_constant(b, "B").astype(np.float64)
     if node.op in ("Add", "Sub"):
@@ -145,14 +145,14 @@ def arithmetic(node: Node, values: list[Value]) -> Traced:
 
 
 def negation(node: Node, values: list[Value]) -> Traced:
-    """Neg."""
+    """Neg, which is a multiplication by -1."""
     return _affine(node, as_traced(values[0]), np.array(-1.0), np.array(0.0))
 
 
 def batch_normalization(node: Node, values: list[Value]) -> Traced:
     """scale * (x - mean) / sqrt(variance + epsilon) + offset along axis 1, at inference."""
     if node.attributes.get("training_mode", 0):
-        raise Unsupported("is in training mode: export the model for inference, with model.eval()")
+        raise Unsupported("is in training mode. Export the model for inference, with model.eval().")
     x = as_traced(values[0])
     gamma, beta, mean, variance = (
         as_constant(value, "parameter").astype(np.float64) for value in values[1:]
@@ -176,7 +176,7 @@ def _affine(node: Node, x: Traced, scale: Array, offset: Array) -> Traced:
         found = [_per_feature(x, array) for array in wide]
     per_scale, per_offset = found
     if per_scale is None or per_offset is None:
-        raise Unsupported("has values of its own for every row: expected one value for each feature")
+        raise Unsupported("has values of its own for every row. Expected one value for each feature.")
     layer = Affine(node.name, per_scale, per_offset)
     return x.then(layer, x.steps, x.width, x.positions)
 
@@ -193,7 +193,7 @@ def _per_feature(x: Traced, values: Array) -> NDArray[np.float32] | None:
 def _as_plain_vector(x: Traced) -> Traced:
     rows = as_rows(x, x.positions)
     if rows.steps is not None:
-        raise Unsupported("has values of its own for every row: expected one value for each feature")
+        raise Unsupported("has values of its own for every row. Expected one value for each feature.")
     return _after(x, rows).moved(rows.positions(rows.columns, rows.width))
 
 
@@ -202,10 +202,10 @@ def layer_normalization(node: Node, values: list[Value]) -> Traced:
     x, gamma, *beta = values
     x = as_traced(x)
     if node.attributes.get("axis", -1) not in (-1, x.positions.ndim - 1):
-        raise Unsupported("normalizes several axes: expected axis=-1")
+        raise Unsupported("normalizes several axes. Expected axis=-1.")
     rows = as_rows(x, x.positions)
     if not in_order(rows):
-        raise Unsupported("normalizes some of the features: expected all of them, in their order")
+        raise Unsupported("normalizes some of the features. Expected all of them, in their order.")
     scale = as_constant(gamma, "Scale").astype(np.float32).reshape(-1)
     offset = (
         np.zeros_like(scale) if not beta else as_constant(beta[0], "B").astype(np.float32).reshape(-1)
@@ -216,7 +216,7 @@ def layer_normalization(node: Node, values: list[Value]) -> Traced:
 
 
 def pooling(kind: str) -> Callable[[Node, list[Value]], Traced]:
-    """Mean or maximum along the steps: GlobalAveragePool, ReduceMean and their like."""
+    """Mean or maximum along the steps, for GlobalAveragePool, ReduceMean and similar nodes."""
 
     def handle(node: Node, values: list[Value]) -> Traced:
         x = as_traced(values[0])
@@ -240,7 +240,7 @@ def _reduced_axes(node: Node, values: list[Value], rank: int) -> tuple[list[int]
     if len(values) > 1 and values[1] is not None:
         axes = as_constant(values[1], "axes").tolist()
     if not axes:
-        raise Unsupported("reduces all axes: expected the axis of the steps")
+        raise Unsupported("reduces all axes. Expected the axis of the steps.")
     return sorted(axis % rank for axis in axes), bool(node.attributes.get("keepdims", 1))
 
 
@@ -258,11 +258,11 @@ def _pooled(x: Traced, groups: Positions) -> Positions:
 
 
 def convolution(node: Node, values: list[Value]) -> Traced:
-    """Conv along the steps; a 2-D one whose other axis has a single row as well."""
+    """Conv along the steps; also a 2-D Conv whose other axis has size 1."""
     x, weights, *bias = values
     x, kernel = as_traced(x), as_constant(weights, "W")
     if node.attributes.get("group", 1) != 1:
-        raise Unsupported(f"has group={node.attributes['group']}: expected 1")
+        raise Unsupported(f"has group={node.attributes['group']}. Expected 1.")
     axis = _long_axis(x.positions, kernel)
     single = tuple(k for k in range(2, x.positions.ndim) if k != axis)
     positions = np.squeeze(x.positions, single).transpose(0, 2, 1)
@@ -294,11 +294,11 @@ def convolution(node: Node, values: list[Value]) -> Traced:
 
 
 def _long_axis(positions: Positions, kernel: Array) -> int:
-    """The axis of the steps: the only spatial one, or the only one that is not single."""
+    """The axis of the steps, which is the only spatial axis or the only one whose size is not 1."""
     spatial = range(2, positions.ndim)
     long = [k for k in spatial if positions.shape[k] != 1 or kernel.shape[k] != 1]
     if len(long) > 1 or not spatial:
-        raise Unsupported("convolves along several axes: expected the steps only")
+        raise Unsupported("convolves along several axes. Expected the steps only.")
     return long[0] if long else 2
 
 
@@ -315,7 +315,7 @@ def _padding(node: Node, at: int, steps: int, width: int, stride: int, dilation:
 
 
 def _unpadded(positions: Positions) -> tuple[int, int, Positions]:
-    """Rows of padding before and after `[batch, steps, features]`, and what is between."""
+    """Numbers of padding rows before and after, and the positions `[batch, steps, features]` between."""
     real = np.flatnonzero(~(positions == PADDING).all(axis=(0, 2)))
     if not len(real):
         raise Unsupported("reads nothing but padding")

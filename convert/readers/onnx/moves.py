@@ -1,4 +1,4 @@
-"""ONNX nodes that compute nothing new: of constants, of shapes, and those that only move elements."""
+"""ONNX nodes that compute nothing new: nodes of constants or shapes, and those that move elements."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ FLOATS = (1, 10, 11, 16)
 
 
 def computed(file: OnnxFile, node: Node, given: list[Value]) -> list[Value]:
-    """A node's outputs for constants; a traced input stands for its positions."""
+    """A node's outputs for constants; a traced input is replaced by its positions."""
     arrays = [value.positions if isinstance(value, Traced) else value for value in given]
     try:
         return list(file.evaluate(node, arrays))
     except Exception as error:  # the reference implementation raises many kinds
-        raise Unsupported(f"cannot be computed: {reason(error)}") from None
+        raise Unsupported(f"cannot be computed ({reason(error)})") from None
 
 
 def moved(file: OnnxFile, node: Node, given: list[Value]) -> list[Value]:
@@ -53,23 +53,23 @@ def moved(file: OnnxFile, node: Node, given: list[Value]) -> list[Value]:
 
 
 def unchanged(node: Node, given: list[Value]) -> list[Value]:
-    """Identity, a cast between types of floating point, Dropout at inference (its mask has no value)."""
+    """Identity, a cast between floating point types, or Dropout at inference (its mask has no value)."""
     training = given[2] if node.op == "Dropout" and len(given) > 2 else None
     if training is not None and as_constant(training, "training_mode").any():
-        raise Unsupported("is in training mode: export the model for inference, with model.eval()")
+        raise Unsupported("is in training mode. Export the model for inference, with model.eval().")
     if node.op == "Cast" and node.attributes["to"] not in FLOATS:
-        raise Unsupported("turns values into integers: expected a type of floating point")
+        raise Unsupported("turns values into integers. Expected a floating point type.")
     return [given[0], *[None] * (len(node.outputs) - 1)]
 
 
 def _padded(node: Node, positions: Positions, given: list[Value]) -> Positions:
-    """Pad with zeros: the positions, with PADDING around them."""
+    """The positions with PADDING around them, for a Pad with zeros."""
     arrays = [None if value is None else np.asarray(value) for value in given]
     first, constant, axes = [*arrays, None, None, None][:3]
     pads = [int(size) for size in (node.attributes.get("pads", ()) if first is None else first)]
     fill = node.attributes.get("value", 0.0) if constant is None else constant.max()
     if node.attributes.get("mode", "constant") != "constant" or fill != 0 or min(pads) < 0:
-        raise Unsupported("pads with something else than zeros: expected mode constant and value 0")
+        raise Unsupported("pads with something other than zeros. Expected mode constant and value 0.")
     chosen = range(positions.ndim) if axes is None else axes.tolist()
     around = [(0, 0)] * positions.ndim
     for k, axis in enumerate(chosen):

@@ -1,8 +1,8 @@
 """ONNX model -> Network, by following the window through the model's nodes.
 
-What does not depend on the window is computed (the shape arithmetic, initial states and reshaped weights
-that exporters write); what only moves elements is traced (see tracing); every other node becomes a
-layer, or one sentence that names it.
+Nodes that do not depend on the window are computed: the shape arithmetic, initial states and reshaped
+weights that exporters write. Nodes that only move elements are traced (see tracing). Every other node
+becomes a layer, or an error that names it.
 """
 
 from __future__ import annotations
@@ -43,12 +43,14 @@ from edge_runtime.errors import DataError, InputError
 
 SUPPORTED = (
     "LSTM, GRU, RNN, Conv along the steps, Gemm, MatMul, BatchNormalization, LayerNormalization, "
-    "means and maxima over the steps, Relu, Sigmoid, Tanh, Softmax, and what moves elements"
+    "means and maxima over the steps, Relu, Sigmoid, Tanh, Softmax, and nodes that move elements"
 )
 
 
 TOGETHER = 100
-"""Windows that a model of any batch evaluates at a time."""
+"""Limit on the windows that a model of any batch evaluates at a time."""
+VALUES_TOGETHER = 1 << 17
+"""Limit on the values in these windows. Every tensor of the model is traced for all of them."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,13 @@ class OnnxNetwork:
     def evaluate(self, file: OnnxFile, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The full model's logits `[N, classes]` of windows `[N, steps, features]`.
 
-        A model of any batch evaluates up to TOGETHER windows at a time, unless one of its nodes expects
-        a single window all the same.
+        A model of any batch evaluates several windows at a time, unless one of its nodes expects a
+        single window all the same.
         """
-        if self.arrangement.any_batch and len(windows) > 1:
+        batch = min(TOGETHER, len(windows), VALUES_TOGETHER // self.window.size)
+        if self.arrangement.any_batch and batch > 1:
             try:
-                together = self.with_batch(file, min(TOGETHER, len(windows)))
-                return together._evaluate(file, windows)
+                return self.with_batch(file, batch)._evaluate(file, windows)
             except Exception:  # a DataError of the reader, or one of the engines' many kinds
                 return self._evaluate(file, windows)
         return self._evaluate(file, windows)
@@ -122,16 +124,16 @@ def network_from_onnx(
 ) -> OnnxNetwork:
     """Read a model for windows `[steps, features]`; `output` is needed where it has several.
 
-    Which axis of its input is the batch, the steps and the features is not written in a model: the
-    orders that fit its shape are tried, the batch first. Raises DataError naming the node that has no
-    layer, InputError for an output that it does not have.
+    A model does not say which axis of its input is the batch, the steps and the features. The orders
+    that fit its shape are tried, the batch first. Raises DataError that names the node that is not
+    supported, and InputError for an output that the model does not have.
     """
     name = _output(file, output)
     if len(file.inputs) != 1:
         names = ", ".join(item.name for item in file.inputs) or "none"
         raise DataError(
-            f"{file.path}: the model has the inputs {names}: expected one, the window (states are "
-            "to start at zero inside the model)"
+            f"{file.path}: the model has the inputs {names}. Expected the window as the only input; "
+            "states have to start at zero inside the model."
         )
     furthest: tuple[int, DataError] | None = None
     for arrangement in _arrangements(file, steps, features):
@@ -144,7 +146,7 @@ def network_from_onnx(
     if furthest is None:
         shape = [size or "?" for size in file.inputs[0].shape]
         raise DataError(
-            f"{file.path}: the input {file.inputs[0].name} has shape {shape}: the windows have "
+            f"{file.path}: the input {file.inputs[0].name} has shape {shape}, but the windows have "
             f"{steps} steps of {features} features"
         )
     raise furthest[1]
@@ -153,11 +155,13 @@ def network_from_onnx(
 def _output(file: OnnxFile, output: str | None) -> str:
     if output is None and len(file.outputs) > 1:
         raise InputError(
-            f"{file.path}: the model has the outputs {', '.join(file.outputs)}: say with --onnx-output "
-            "which of them has the logits"
+            f"{file.path}: the model has the outputs {', '.join(file.outputs)}. Name the one with the "
+            "logits with --onnx-output."
         )
     if output is not None and output not in file.outputs:
-        raise InputError(f"{file.path}: no output {output}: the model has {', '.join(file.outputs)}")
+        raise InputError(
+            f"{file.path}: the model has no output {output}. Choose {', '.join(file.outputs)}."
+        )
     return output or file.outputs[0]
 
 
@@ -210,15 +214,15 @@ def _read(
     value = reader.follow(file.nodes, {**file.constants, file.inputs[0].name: start}).get(output)
     try:
         if not isinstance(value, Traced):
-            raise Unsupported("is a cell state, or does not depend on the window: expected logits")
+            raise Unsupported("is a cell state, or does not depend on the window. Expected logits.")
         found = reader.logits(output, value)
         classes = found.places.shape[1]
         head = () if found.function == "linear" else (Activation(output, found.function),)
         chain, _ = split_head([*found.layers, *head], classes)
         network = _simplified(Network(steps, features, tuple(chain)))
     except (Unsupported, DataError) as reason:
-        separator = ": " if isinstance(reason, DataError) else " "
-        raise DataError(f"{file.path}: the output {output}{separator}{reason}") from None
+        subject = "" if isinstance(reason, DataError) else f"the output {output} "
+        raise DataError(f"{file.path}: {subject}{reason}") from None
     return OnnxNetwork(
         network, arrangement, positions, output, found.tensor, found.places, found.function
     )
@@ -233,7 +237,7 @@ def _simplified(network: Network) -> Network:
             result.append(layer)
         elif layer.function not in ACTIVATIONS:
             raise Unsupported(
-                f"depends on node {layer.name} ({layer.function}): expected it at the end only"
+                f"depends on node {layer.name} ({layer.function}). Expected that node only at the end."
             )
         elif isinstance(before, (Dense, Conv1d)) and before.activation == "linear":
             result[-1] = replace(before, activation=layer.function)
@@ -248,20 +252,20 @@ class _Reader:
 
     file: OnnxFile
     done: int = 0
-    """Nodes that were understood."""
+    """The number of nodes read so far."""
     before_head: dict[Layer, tuple[str, Traced]] = field(default_factory=dict)
-    """Softmax or Sigmoid -> the tensor that it was computed from."""
+    """Layer of a Softmax or Sigmoid -> the name and value of its input."""
     activations: dict[tuple[tuple[Layer, ...], str], Layer] = field(default_factory=dict)
-    """One layer for the same function of the same value, of which exporters apply some by halves."""
+    """(Layers, function) -> the Activation after them, which exporters may apply to parts of a value."""
 
     def follow(self, nodes: tuple[Node, ...], values: dict[str, Value]) -> dict[str, Value]:
-        """Every tensor's value, given the inputs' and constants'."""
+        """The value of every tensor, given those of inputs and constants."""
         for node in nodes:
             given = [values.get(name) for name in node.inputs]
             try:
                 results = self._apply(node, given, values)
             except (IndexError, KeyError, TypeError, ValueError) as reason:
-                # Unsupported, or attributes and inputs that are no valid node's.
+                # Unsupported, or attributes and inputs that the node may not have.
                 raise DataError(f"{self.file.path}: node {node.name} ({node.op}) {reason}") from None
             values.update(zip(node.outputs, results))
             self.done += 1
@@ -271,9 +275,11 @@ class _Reader:
         if node.op == "If":
             return self._branch(node, given[0], values)
         if any(name and value is None for name, value in zip(node.inputs, given)):
-            raise Unsupported("reads a cell state Y_c or a mask: only Y and Y_h of a layer have a value")
+            raise Unsupported(
+                "reads a cell state Y_c or a mask. Only Y and Y_h of a layer have a value."
+            )
         if node.op in ("Loop", "Scan"):
-            raise Unsupported(f"is a loop: {STEP_BY_STEP}")
+            raise Unsupported(f"is a loop. {STEP_BY_STEP}")
         if node.op in SHAPE_NODES or not any(isinstance(value, Traced) for value in given):
             return computed(self.file, node, given)
         if node.op in UNCHANGED_NODES:
@@ -290,7 +296,7 @@ class _Reader:
             self.before_head[after.layers[-1]] = (node.inputs[0], before)
             return [after]
         if node.op not in _LAYERS:
-            raise Unsupported(f"has no layer: supported are {SUPPORTED}")
+            raise Unsupported(f"is not supported. Supported nodes are {SUPPORTED}.")
         value = self._shared(_LAYERS[node.op](node, given))
         if node.op == "Sigmoid" and isinstance(given[0], Traced):
             self.before_head[value.layers[-1]] = (node.inputs[0], given[0])
@@ -298,7 +304,7 @@ class _Reader:
 
     def _branch(self, node: Node, condition: Value, values: dict[str, Value]) -> list[Value]:
         if not isinstance(condition, np.ndarray):
-            raise Unsupported("decides by the window which branch to take: expected one branch")
+            raise Unsupported("chooses a branch by the window. Expected a model with one branch.")
         name = "then_branch" if condition.reshape(-1)[0] else "else_branch"
         inner: InnerGraph = node.attributes[name]
         found = self.follow(inner.nodes, {**values, **inner.constants})
@@ -312,7 +318,7 @@ class _Reader:
         return replace(value, layers=(*key[0], self.activations.setdefault(key, last)))
 
     def logits(self, name: str, value: Traced) -> _Logits:
-        """Layers that give the logits, and where these are in the model.
+        """The layers up to the logits, and the place of the logits in the model.
 
         A Softmax at the end, or the Sigmoid of a single output, is left out.
         """
@@ -344,7 +350,7 @@ def _check_flat(rows: Rows, positions: Positions) -> None:
     long = sum(size > 1 for size in positions.shape) - (len(rows.order) > 1)
     if rows.layers and isinstance(rows.layers[-1], Flatten) and long > 1:
         raise Unsupported(
-            f"is a sequence of shape {list(positions.shape)}: expected one vector of logits a window"
+            f"is a sequence of shape {list(positions.shape)}. Expected one vector of logits per window."
         )
 
 

@@ -38,7 +38,7 @@ def recurrent(node: Node, values: list[Value]) -> list[Value]:
     """The node's outputs Y and Y_h; Y_c, the cell state, is None.
 
     Raises Unsupported for what changes the layer's definition: other activations, clipping, coupled
-    gates, peepholes, initial states that are not zero, windows cut short.
+    gates, peepholes, initial states that are not zero, windows that are cut short.
     """
     given = dict(zip(_INPUTS, values))
     x = as_traced(given["X"])
@@ -48,7 +48,7 @@ def recurrent(node: Node, values: list[Value]) -> list[Value]:
     layout = node.attributes.get("layout", 0)
     steps_first = x.positions if layout == 0 else np.swapaxes(x.positions, 0, 1)
     if steps_first.ndim != 3:
-        raise Unsupported(f"has an input of shape {list(x.positions.shape)}: expected three axes")
+        raise Unsupported(f"has an input of shape {list(x.positions.shape)}. Expected three axes.")
     batch_first = np.swapaxes(steps_first, 0, 1)
     sequence = as_sequence(x, batch_first, either_way=len(directions) == 1)
     _check_lengths(weights["sequence_lens"], sequence.steps)
@@ -73,16 +73,16 @@ def _check(node: Node, weights: dict[str, Array | None], directions: int) -> lis
     """Raises Unsupported for what the layers do not have; returns the activation per direction."""
     attributes = node.attributes
     if attributes.get("clip"):
-        raise Unsupported(f"clips its gates at {attributes['clip']}: expected no attribute clip")
+        raise Unsupported(f"clips its gates at {attributes['clip']}. Expected no attribute clip.")
     if attributes.get("input_forget"):
-        raise Unsupported("couples input and forget gate: expected input_forget=0")
+        raise Unsupported("couples input and forget gate. Expected input_forget=0.")
     peepholes = weights["P"]
     if peepholes is not None and peepholes.any():
-        raise Unsupported("has peephole weights P: expected an LSTM without them")
+        raise Unsupported("has peephole weights P. Expected an LSTM without them.")
     for state in ("initial_h", "initial_c"):
         start = weights[state]
         if start is not None and start.any():
-            raise Unsupported(f"starts from an {state} that is not zero: expected zeros")
+            raise Unsupported(f"starts from an {state} that is not zero. Expected zeros.")
     return _activations(node, directions)
 
 
@@ -93,15 +93,15 @@ def _activations(node: Node, directions: int) -> list[str]:
     if node.op == "RNN" and len(names) == directions and set(names) <= _RNN_ACTIVATIONS:
         return names
     if names != [name.lower() for name in default]:
-        raise Unsupported(f"has activations {', '.join(found)}: expected {', '.join(default)}")
+        raise Unsupported(f"has activations {', '.join(found)}. Expected {', '.join(default)}.")
     return ["tanh"] * directions
 
 
 def _check_lengths(lengths: Array | None, steps: int) -> None:
     if lengths is not None and not (lengths == steps).all():
         raise Unsupported(
-            f"has sequence_lens {sorted(set(lengths.tolist()))}: expected windows that are all used up "
-            f"to their last row, {steps}"
+            f"has sequence_lens {sorted(set(lengths.tolist()))}. Expected all windows to be used up to "
+            f"their last row, {steps}."
         )
 
 
@@ -138,7 +138,7 @@ def _cell(
 def _weights(weights: dict[str, Array | None], name: str, direction: int) -> NDArray[np.float32]:
     array = weights[name]
     if array is None:
-        raise Unsupported(f"has no {name}: expected a constant")
+        raise Unsupported(f"has no {name}. Expected a constant.")
     return np.ascontiguousarray(array[direction], np.float32)
 
 

@@ -31,7 +31,7 @@ def onnx_source(path: str | Path, options: ReadOptions) -> SourceModel:
         try:
             return reading.evaluate(file, raw)
         except Exception as error:  # the engines raise many kinds
-            raise DataError(f"{path}: the model cannot be evaluated: {reason(error)}") from None
+            raise DataError(f"{path}: the model cannot be evaluated ({reason(error)})") from None
 
     return user_source(
         reading.network,

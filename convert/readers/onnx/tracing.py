@@ -1,10 +1,11 @@
 """A value of a foreign model's graph, traced back, element by element, to the output of Network layers.
 
-A model's graph is full of nodes that only move elements: transposes, reshapes, slices, squeezes around
-every layer, in as many spellings as there are exporters. None of them is recognized by its spelling.
-They are applied to an array of positions instead, and what they did is read off the result: the
-positions of the last row make a layer give its last output, all positions row after row are a Flatten,
-and so on. Batches are traced too, so that elements of different windows cannot be mixed unseen.
+A model's graph is full of nodes that only move elements: transposes, reshapes, slices and squeezes
+around every layer, and every exporter writes them differently. The reader does not try to recognize
+them. It applies them to an array of positions instead, and reads their effect off the result. If the
+positions are those of the last row, the layer gives its last output. If they are all positions row after
+row, they are a Flatten. Batches are traced too, so a model that mixes elements of different windows is
+noticed.
 """
 
 from __future__ import annotations
@@ -31,19 +32,19 @@ Array = NDArray[Any]
 Positions = NDArray[np.int64]
 
 PADDING = -1
-"""The position of an element that is no layer's output but the constant zero."""
+"""The position of an element that is not a layer's output but the constant zero."""
 
 
 class Unsupported(ValueError):  # noqa: N818 - a refusal; the caller names the node and raises the error
-    """What cannot be expressed by Network layers, as the end of a sentence about a node."""
+    """A node that Network layers cannot express. The message is the end of a sentence about the node."""
 
 
 @dataclass(frozen=True, eq=False)
 class Traced:
     """An array whose element k is element `positions[k]` of the output of `layers`.
 
-    That output is `[batch, steps, width]`, or `[batch, width]` where `steps` is None; a position counts
-    its elements in C order. Recurrent layers at the end return sequences until a selection is made.
+    That output is `[batch, steps, width]`, or `[batch, width]` if `steps` is None. A position counts its
+    elements in C order. A recurrent layer at the end returns sequences until something is selected.
     """
 
     layers: tuple[Layer, ...]
@@ -54,7 +55,7 @@ class Traced:
 
     @property
     def size(self) -> int:
-        """Elements of one window."""
+        """The number of elements of one window."""
         return self.width * (self.steps or 1)
 
     def then(self, layer: Layer, steps: int | None, width: int, positions: Positions) -> Traced:
@@ -62,25 +63,25 @@ class Traced:
         return Traced((*self.layers, layer), self.batch, steps, width, positions)
 
     def moved(self, positions: Positions) -> Traced:
-        """The same elements elsewhere."""
+        """The same elements at other positions."""
         return replace(self, positions=positions)
 
     def columns(self) -> Positions:
         """The feature that each element belongs to. Raises Unsupported for padding."""
         if (self.positions == PADDING).any():
-            raise Unsupported("reads padding: only a convolution may be padded")
+            raise Unsupported("reads padding. Only a convolution may be padded.")
         return self.positions % self.width
 
 
 Value = Union[Traced, Array, None]
-"""What a name of the model stands for: an input's elements, a constant, or nothing that has a value."""
+"""The value of a name in the model: elements of layers, a constant, or None if it is not known."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sequence:
-    """A sequence `[batch, steps, width]`: what `layers` give, or that reversed.
+    """A sequence `[batch, steps, width]`: the output of `layers`, or its reverse.
 
-    `columns`: which features were taken, in their order.
+    `columns`: the features that were taken, in their order.
     """
 
     layers: tuple[Layer, ...]
@@ -94,8 +95,8 @@ class Sequence:
 class Rows:
     """Features along the last axis, for a layer that treats every row alike.
 
-    `order` `[rows]`: which row stands at each place, of the sequence (`batch * steps`) or, where `steps`
-    is None, of the vectors (`batch`).
+    `order` `[rows]`: the number of the row at each place, counted over the sequences (`batch * steps`)
+    or, if `steps` is None, over the vectors (`batch`).
     """
 
     layers: tuple[Layer, ...]
@@ -121,17 +122,17 @@ def as_traced(value: Value) -> Traced:
 def as_constant(value: Value, name: str) -> Array:
     """The value of the input `name`, which must not depend on the window; raises Unsupported."""
     if not isinstance(value, np.ndarray):
-        raise Unsupported(f"has an input {name} that depends on the window: expected a constant")
+        raise Unsupported(f"has an input {name} that depends on the window. Expected a constant.")
     return value
 
 
 def natural(batch: int, *shape: int) -> Positions:
-    """Positions `[batch, *shape]` of a whole output."""
+    """The positions `[batch, *shape]` of a whole output."""
     return np.arange(batch * int(np.prod(shape)), dtype=np.int64).reshape(batch, *shape)
 
 
 def as_sequence(value: Traced, positions: Positions, *, either_way: bool = False) -> Sequence:
-    """`positions` `[batch, steps, n]` as a sequence of rows; raises Unsupported where they are none.
+    """`positions` `[batch, steps, n]` as a sequence of rows; raises Unsupported if they are not one.
 
     `either_way`: whether the reader can read a reversed sequence as it is.
     """
@@ -139,11 +140,11 @@ def as_sequence(value: Traced, positions: Positions, *, either_way: bool = False
         raise Unsupported("reads one vector as a sequence")
     columns = replace(value, positions=positions).columns()
     if not (columns == columns[0, 0]).all():
-        raise Unsupported("reads other features in one row than in the next")
+        raise Unsupported("reads different features in different rows")
     row = positions // value.width
     taken = row[0, :, 0]
     if not np.array_equal(row, np.broadcast_to(_rows_of_batch(value, taken), row.shape)):
-        raise Unsupported("reads the elements of its input in an order that is no sequence of rows")
+        raise Unsupported("reads the elements of its input in an order that is not a sequence of rows")
     order = taken.tolist()
     every = list(range(value.steps))
     backwards = either_way and order != every and order == every[::-1]
@@ -178,22 +179,22 @@ def as_rows(value: Traced, positions: Positions) -> Rows:
     if not whole:
         return _as_vectors(value, flat, lead)
     if not (columns == columns[0]).all():
-        raise Unsupported("reads other features in one row than in the next")
+        raise Unsupported("reads different features in different rows")
     return Rows(value.layers, value.steps, value.width, columns[0], row[:, 0], lead)
 
 
 def as_vector(value: Traced, positions: Positions) -> Rows:
-    """Every window's elements, whatever the shape, as one vector; raises Unsupported."""
+    """The elements of every window, in any shape, as one vector per window; raises Unsupported."""
     order = np.argsort(positions.reshape(-1) // value.size, kind="stable")
     batch = value.batch
     if positions.size % batch:
-        raise Unsupported("takes different numbers of elements of the windows of a batch")
+        raise Unsupported("takes different numbers of elements from the windows of a batch")
     flat = positions.reshape(-1)[order].reshape(batch, -1)
     return _as_vectors(value, flat, (batch,))
 
 
 def _as_vectors(value: Traced, flat: Positions, lead: tuple[int, ...]) -> Rows:
-    """`flat` `[batch, n]`: every row elements of one window, the same ones in each."""
+    """`flat` `[batch, n]` as vectors. Each row has to hold the same elements of one window."""
     gather = flat % value.size
     windows = flat // value.size
     if not (
@@ -209,7 +210,7 @@ def _as_vectors(value: Traced, flat: Positions, lead: tuple[int, ...]) -> Rows:
 
 
 def _vector(value: Traced, gather: Positions) -> tuple[tuple[Layer, ...], int, Positions]:
-    """Layers that give one vector, its width, and the elements `gather` of a window as columns of it."""
+    """Layers that give one vector, its width, and the columns of the elements `gather` in it."""
     if value.steps is None:
         return value.layers, value.width, gather
     row, column = gather // value.width, gather % value.width
@@ -228,10 +229,10 @@ def _vector(value: Traced, gather: Positions) -> tuple[tuple[Layer, ...], int, P
 def _ends(
     layers: tuple[Layer, ...], width: int, steps: int, row: Positions, column: Positions
 ) -> tuple[Layer, ...] | None:
-    """The layers so that the recurrent one among them gives only its last output.
+    """The layers with a recurrent layer that gives only its last output.
 
-    None unless that is what elements (`row`, `column`) of the sequence are. Layers behind the recurrent
-    one that treat every row alike stay as they are: they read one row instead of the sequence.
+    None unless the elements (`row`, `column`) of the sequence are that output. Layers after the
+    recurrent one that treat every row alike stay as they are, and read one row instead of the sequence.
     """
     if not layers:
         return None
@@ -273,5 +274,5 @@ def absorb(kernel: NDArray[Any], columns: Positions, width: int) -> NDArray[np.f
 
 
 def in_order(rows: Rows) -> bool:
-    """Whether all features are there, in their order."""
+    """Whether the rows hold all features in their order."""
     return np.array_equal(rows.columns, np.arange(rows.width))

@@ -1,4 +1,4 @@
-"""The full model in TensorFlow: loading it, and its logits, the reference of every converted file."""
+"""Loads the full model in TensorFlow and computes its logits, the reference for every converted file."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ BATCH = 1000  # windows per call
 def load_full_model(path: str | Path) -> Any:
     """The Keras model in a `.keras` or `.h5` file, also one of Keras 2.
 
-    Raises DataError when the file is not there or Keras cannot read it.
+    Raises DataError when the file does not exist or Keras cannot read it.
     """
     if not Path(path).is_file():
         raise DataError(f"{path}: no such file")
     keras = _tensorflow().keras
     try:
         with readable_by_keras3(Path(path)) as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the style of a model that is as it is
+            warnings.simplefilter("ignore")  # about the style of the model, which is given
             return keras.models.load_model(file, compile=False)
     except DataError:
         raise
     except Exception as error:  # Keras raises many kinds
-        raise DataError(f"{path}: Keras cannot load the model: {reason(error)}") from error
+        raise DataError(f"{path}: Keras cannot load the model ({reason(error)})") from error
 
 
 def tensorflow_version() -> str:
-    """Of the module, as its distribution goes by several names (tensorflow, tensorflow-cpu)."""
+    """The module's version, as its distribution has several names (tensorflow, tensorflow-cpu)."""
     return str(_tensorflow().__version__)
 
 
@@ -60,7 +60,7 @@ def read_checkpoint(prefix: str | Path) -> dict[str, NDArray[Any]]:
         reader = tensorflow.train.load_checkpoint(str(prefix))
         return {name: np.asarray(reader.get_tensor(name)) for name in reader.get_variable_to_shape_map()}
     except Exception as error:  # TensorFlow's own kinds, RuntimeError, ValueError
-        raise DataError(f"{prefix}: TensorFlow cannot read the checkpoint: {reason(error)}") from error
+        raise DataError(f"{prefix}: TensorFlow cannot read the checkpoint ({reason(error)})") from error
 
 
 def basic_lstm_logits(
@@ -74,8 +74,8 @@ def basic_lstm_logits(
 ) -> NDArray[np.float32]:
     """Logits `[N, classes]` of TensorFlow 1's BasicLSTMCell over all steps and a dense layer.
 
-    Takes the weights as a checkpoint has them, and computes in TensorFlow what the cell computed there
-    (rnn_cell_impl.py, TensorFlow 1.15), with no part of the Network.
+    Takes the weights as a checkpoint has them, and computes in TensorFlow what that cell computed
+    (rnn_cell_impl.py, TensorFlow 1.15), without any part of the Network.
     """
     tf = _tensorflow()
     units = dense_kernel.shape[0]

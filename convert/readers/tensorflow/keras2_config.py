@@ -1,6 +1,6 @@
-"""A Keras 2 model's config in the words of Keras 3.
+"""Translates a Keras 2 model's config to Keras 3.
 
-Keras 3 refuses settings that it no longer has, takes a missing one for its own default, and counts the
+Keras 3 refuses settings that it no longer has, gives its own defaults to missing ones, and counts the
 calls of nested models differently. Sources: the constructors of both, tf_keras/src/engine/functional.py,
 keras/src/legacy/saving.
 """
@@ -17,9 +17,9 @@ CELLS = ("LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells")
 
 
 def modern(config: Any) -> Any:
-    """A model's config of Keras 2, the layers inside included, as Keras 3 understands it.
+    """The Keras 3 config of a Keras 2 model, with that of the layers inside it.
 
-    Raises DataError naming the layer whose setting has no counterpart.
+    Raises DataError that names the layer whose setting has no counterpart.
     """
     if isinstance(config, list):
         return [modern(item) for item in config]
@@ -54,10 +54,10 @@ def _modern_layer(kind: str, config: Any) -> Any:
 def _settings(kind: str, config: dict[str, Any]) -> dict[str, Any]:
     name, axis = config.get("name", kind), config.get("axis")
     if config.pop("time_major", False):
-        raise DataError(f"layer {name!r} ({kind}) has time_major=True: expected False")
+        raise DataError(f"layer {name!r} ({kind}) has time_major=True. Expected False.")
     if isinstance(axis, list):
         if len(axis) != 1:  # Keras 3 would fall back to the last one
-            raise DataError(f"layer {name!r} ({kind}) has axis={axis}: expected -1, the features")
+            raise DataError(f"layer {name!r} ({kind}) has axis={axis}. Expected -1, the features.")
         config["axis"] = axis[0]
     return config
 
@@ -90,7 +90,7 @@ def _renumbered_calls(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _calls(value: Any) -> Iterator[tuple[str, int]]:
-    """(layer, call) of every tensor that is referred to."""
+    """(layer, call) of every tensor in the references."""
     if isinstance(value, list):
         if _is_reference(value):
             yield value[0], value[1]

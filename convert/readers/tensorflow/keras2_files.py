@@ -24,8 +24,8 @@ CONFIG = "config.json"
 def readable_by_keras3(path: Path) -> Iterator[Path]:
     """A file of the same model that Keras 3 reads: `path` itself, or a temporary rewritten copy.
 
-    `path` is a .keras archive or an HDF5 file of a whole model. Raises DataError for what is neither,
-    and for a setting that Keras 3 has no counterpart of.
+    `path` is a .keras archive or an HDF5 file of a whole model. Raises DataError for a
+    file that is neither, and for a setting that has no counterpart in Keras 3.
     """
     with TemporaryDirectory() as folder:
         rewrite = _rewritten_archive if zipfile.is_zipfile(path) else _rewritten_hdf5
@@ -33,7 +33,7 @@ def readable_by_keras3(path: Path) -> Iterator[Path]:
 
 
 def _rewritten_archive(path: Path, folder: Path) -> Path | None:
-    """None: of Keras 3, nothing to do."""
+    """The copy's path, or None for a file of Keras 3, which needs no copy."""
     try:
         with zipfile.ZipFile(path) as archive:
             content = {name: archive.read(name) for name in archive.namelist()}
@@ -41,7 +41,7 @@ def _rewritten_archive(path: Path, folder: Path) -> Path | None:
             return None
         config = json.loads(content[CONFIG])
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not a .keras file, or damaged: {error}") from None
+        raise DataError(f"{path}: not a .keras file, or damaged ({error})") from None
     content[CONFIG] = _modern_json(config, path).encode()
     copy = folder / "model.keras"
     with zipfile.ZipFile(copy, "w") as archive:
@@ -51,16 +51,18 @@ def _rewritten_archive(path: Path, folder: Path) -> Path | None:
 
 
 def _rewritten_hdf5(path: Path, folder: Path) -> Path | None:
-    """None: of Keras 3, nothing to do."""
+    """The copy's path, or None for a file of Keras 3, which needs no copy."""
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
             config, version = file.attrs.get("model_config"), file.attrs.get("keras_version", "1")
     except OSError as error:
-        raise DataError(f"{path}: neither a .keras archive nor an HDF5 file: {error}") from None
+        raise DataError(f"{path}: neither a .keras archive nor an HDF5 file ({error})") from None
     if config is None:
-        raise DataError(f"{path}: no model in the file (weights only?): expected what model.save writes")
+        raise DataError(
+            f"{path}: the file holds no model, perhaps weights only. Expected what model.save writes."
+        )
     if not _is_keras2(_text(version)):
         return None
     copy = folder / "model.h5"

@@ -1,4 +1,4 @@
-"""The full PyTorch model: its state dict, and its logits, computed by PyTorch's own modules."""
+"""Loads a PyTorch state dict and computes the full model's logits with PyTorch's own modules."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from edge_runtime.host.optional_packages import needs_extra
 
 BATCH = 1000  # windows per call
 WRAPPERS = ("state_dict", "model_state_dict", "model")
-"""Keys under which checkpoints keep the state dict beside an optimizer's."""
+"""Keys of the model's state dict in checkpoints that also hold an optimizer's."""
 
 
 def load_state(path: str | Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a file that torch.save wrote, loaded with weights_only (no code is run).
+    """The arrays of a file that torch.save wrote, loaded with weights_only, so that no code in it runs.
 
-    Raises DataError for a file that holds anything but tensors by name, and MissingExtraError without
-    PyTorch.
+    Raises DataError for a file that holds anything other than tensors by name, and MissingExtraError
+    without PyTorch.
     """
     torch = _torch()
-    expected = "expected a state dict, as torch.save(model.state_dict(), path) writes it"
+    expected = "Expected a state dict, as torch.save(model.state_dict(), path) writes it."
     if not Path(path).is_file():
         raise DataError(f"{path}: no such file")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # PyTorch and pickle raise many kinds
-        said = reason(error).split(". ")[0]
-        raise DataError(f"{path}: PyTorch cannot load it ({said}): {expected}") from None
+        first = reason(error).split(". ")[0]
+        raise DataError(f"{path}: PyTorch cannot load it ({first}). {expected}") from None
     for key in WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
     if not isinstance(state, Mapping) or not state:
-        raise DataError(f"{path}: holds a {type(state).__name__}: {expected}")
+        raise DataError(f"{path}: the file holds a {type(state).__name__}. {expected}")
     for key, value in state.items():
         if not isinstance(value, torch.Tensor):
-            raise DataError(f"{path}: {key} is a {type(value).__name__}, no tensor: {expected}")
+            raise DataError(f"{path}: {key} is a {type(value).__name__}, not a tensor. {expected}")
     return {str(key): _array(value) for key, value in state.items()}
 
 
 def torch_logits(
     modules: tuple[TorchModule, ...], last: str, windows: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Logits `[N, classes]` of windows `[N, steps, features]`; `last` is one of from_torch.LAST."""
+    """Logits `[N, classes]` of windows `[N, steps, features]`; `last` is one of state_dict.LAST."""
     torch = _torch()
     built = [_module(torch, module).eval() for module in modules]
     final = max(k for k, module in enumerate(modules) if module.recurrent)
@@ -80,7 +80,7 @@ def _array(tensor: Any) -> NDArray[Any]:
 
 
 def _module(torch: Any, module: TorchModule) -> Any:
-    """PyTorch's own module with these weights."""
+    """The module of PyTorch with these weights."""
     nn = torch.nn
     if module.recurrent:
         built = getattr(nn, module.kind)(
@@ -98,13 +98,14 @@ def _module(torch: Any, module: TorchModule) -> Any:
     try:
         built.load_state_dict({name: torch.as_tensor(array) for name, array in module.state.items()})
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"module {module.name}: not a whole nn.{module.kind}: {reason}") from None
+        raise DataError(
+            f"module {module.name} is not a complete nn.{module.kind} ({reason(error)})"
+        ) from None
     return built
 
 
 def _apply(torch: Any, description: TorchModule, module: Any, x: Any, last: str | None) -> Any:
-    """One module on a batch; `last` says what is taken of the final recurrent module."""
+    """One module applied to a batch; `last` is what is taken from the final recurrent module."""
     if description.kind == "BatchNorm1d" and x.ndim == 3:
         return module(x.transpose(1, 2)).transpose(1, 2)
     if not description.recurrent:

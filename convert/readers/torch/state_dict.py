@@ -1,8 +1,8 @@
 """PyTorch state dict -> Network: recurrent modules, then normalization, then one nn.Linear.
 
-A state dict has names and shapes, nothing else. What these leave open is decided as PyTorch's defaults
-have it: nn.RNN applies tanh, nn.LayerNorm and nn.BatchNorm1d have eps=1e-5; modules are applied in the
-order in which they were defined, and dropout does nothing. Formulas and gate orders (LSTM i, f, g, o;
+A state dict has names and shapes only. PyTorch's defaults decide the rest: nn.RNN applies tanh, and
+nn.LayerNorm and nn.BatchNorm1d have eps=1e-5. Modules are applied in the order of their definition, and
+dropout has no effect. Formulas and gate orders (LSTM i, f, g, o;
 GRU r, z, n): https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html and torch.nn.GRU.html.
 """
 
@@ -37,20 +37,20 @@ Array = NDArray[Any]
 
 EPSILON = 1e-5
 LAST = ("output", "h_n")
-"""What the modules behind a bidirectional one read. output: the last row of its output, in which the
-backward direction has read one row; h_n: both directions' last states."""
+"""What the module after a bidirectional one reads. output: the last row of its output, at which the
+backward direction has read one row. h_n: the last states of both directions."""
 
 KIND_BY_GATES = {4: "LSTM", 3: "GRU", 1: "RNN"}
 """The number of a recurrent module's gates -> its class in torch.nn."""
 
-_ADVICE = "export the model as ONNX instead, which says how its parts are connected"
+_ADVICE = "Export the model as ONNX instead, which says how its parts are connected."
 _PART = re.compile(r"(weight|bias)_(ih|hh|hr)_l(\d+)(_reverse)?")
 _BATCH_NORM = {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
 
 
 @dataclass(frozen=True, eq=False)
 class TorchModule:
-    """One module of the model, as its parameters show it."""
+    """One module of the model, as described by its parameters."""
 
     name: str
     kind: str
@@ -65,12 +65,12 @@ class TorchModule:
 
     @property
     def num_layers(self) -> int:
-        """Of a recurrent module."""
+        """The number of stacked layers of a recurrent module."""
         return sum(bool(re.fullmatch(r"weight_ih_l\d+", name)) for name in self.state)
 
     @property
     def bidirectional(self) -> bool:
-        """Of a recurrent module."""
+        """Whether a recurrent module has two directions."""
         return "weight_ih_l0_reverse" in self.state
 
     @property
@@ -85,12 +85,12 @@ class TorchModule:
 
     @property
     def inputs(self) -> int:
-        """Features that it reads."""
+        """The number of features that it reads."""
         return int(self.state["weight_ih_l0" if self.recurrent else "weight"].shape[-1])
 
     @property
     def outputs(self) -> int:
-        """Features that it gives."""
+        """The number of features that it gives."""
         if self.recurrent:
             return self.hidden_size * (2 if self.bidirectional else 1)
         return int(self.state["weight"].shape[0])
@@ -99,8 +99,8 @@ class TorchModule:
 def modules_of(state: Mapping[str, Array]) -> tuple[TorchModule, ...]:
     """The modules in the order in which they are applied.
 
-    Raises DataError for a module that is not supported, parts that do not fit together, or an order
-    that the shapes do not settle.
+    Raises DataError for a module that is not supported, for parts that do not fit together, and for an
+    order that the shapes leave open.
     """
     groups: dict[str, dict[str, Array]] = {}
     for key, array in state.items():
@@ -114,21 +114,21 @@ def modules_of(state: Mapping[str, Array]) -> tuple[TorchModule, ...]:
     linear = [module for module in modules if module.kind == "Linear"]
     if not chain or len(linear) != 1:
         raise DataError(
-            f"the state dict has {_counted(chain)} recurrent modules and {_counted(linear)} nn.Linear: "
-            f"expected nn.LSTM, nn.GRU or nn.RNN, and one nn.Linear behind them ({_ADVICE})"
+            f"the state dict has {_counted(chain)} recurrent modules and {_counted(linear)} nn.Linear. "
+            f"Expected nn.LSTM, nn.GRU or nn.RNN, and one nn.Linear after them. {_ADVICE}"
         )
     norms = [module for module in modules if not module.recurrent and module.kind != "Linear"]
     front = [norm for norm in norms if _is_in_front(norm, chain)]
     behind = [norm for norm in norms if norm not in front]
     if len(front) > 1 or len(behind) > 1:
         names = ", ".join(norm.name for norm in norms)
-        raise DataError(f"the order of {names} cannot be told from the state dict ({_ADVICE})")
+        raise DataError(f"the state dict does not show the order of {names}. {_ADVICE}")
     chain = [*front, *chain, *behind, *linear]
     for before, after in zip(chain, chain[1:]):
         if before.outputs != after.inputs:
             raise DataError(
-                f"{after.name} (nn.{after.kind}) reads {after.inputs} features, {before.name} "
-                f"(nn.{before.kind}) before it gives {before.outputs}: expected a chain ({_ADVICE})"
+                f"{after.name} (nn.{after.kind}) reads {after.inputs} features, but {before.name} "
+                f"(nn.{before.kind}) before it gives {before.outputs}. Expected a chain. {_ADVICE}"
             )
     return tuple(chain)
 
@@ -150,33 +150,33 @@ def _kind(name: str, state: dict[str, Array]) -> str:
         return "BatchNorm1d"
     found = ", ".join(f"{parameter} {list(array.shape)}" for parameter, array in state.items())
     raise DataError(
-        f"module {name} has {found}: expected the parameters of nn.LSTM, nn.GRU, nn.RNN, "
-        f"nn.Linear, nn.LayerNorm or nn.BatchNorm1d ({_ADVICE})"
+        f"module {name} has {found}. Expected the parameters of nn.LSTM, nn.GRU, nn.RNN, "
+        f"nn.Linear, nn.LayerNorm or nn.BatchNorm1d. {_ADVICE}"
     )
 
 
 def _recurrent_kind(name: str, state: dict[str, Array]) -> str:
     if any("_hr_" in parameter for parameter in state):
-        raise DataError(f"module {name} has proj_size: expected an nn.LSTM without projections")
+        raise DataError(f"module {name} has proj_size. Expected an nn.LSTM without projections.")
     kernel = state.get("weight_hh_l0")
     shape = () if kernel is None else kernel.shape
     gates = shape[0] // shape[1] if len(shape) == 2 and shape[1] else 0
     if gates not in KIND_BY_GATES or shape[0] % shape[1]:
         raise DataError(
-            f"module {name} has weight_hh_l0 of shape {list(shape)}: expected [gates * units, units] "
-            "with 4 gates (nn.LSTM), 3 (nn.GRU) or 1 (nn.RNN)"
+            f"module {name} has weight_hh_l0 of shape {list(shape)}. Expected [gates * units, units] "
+            "with 4 gates (nn.LSTM), 3 (nn.GRU) or 1 (nn.RNN)."
         )
     return KIND_BY_GATES[gates]
 
 
 def _is_in_front(norm: TorchModule, recurrent: list[TorchModule]) -> bool:
-    """Whether a normalization belongs in front of the recurrent modules, rather than behind them."""
+    """Whether a normalization is applied before the recurrent modules rather than after them."""
     width = norm.outputs
     before, behind = recurrent[0].inputs == width, recurrent[-1].outputs == width
     if before == behind:
         raise DataError(
-            f"{norm.name} (nn.{norm.kind}) of {width} features: the state dict does not tell where it "
-            f"is applied ({_ADVICE})"
+            f"the state dict does not show where {norm.name} (nn.{norm.kind}) of {width} features is "
+            f"applied. {_ADVICE}"
         )
     return before
 
@@ -187,7 +187,7 @@ def network_from_torch(modules: tuple[TorchModule, ...], steps: int, last: str =
     Raises InputError for another `last`.
     """
     if last not in LAST:
-        raise InputError(f"--torch-last is {last}: expected {' or '.join(LAST)}")
+        raise InputError(f"--torch-last is {last}. Choose {' or '.join(LAST)}.")
     layers: list[Layer] = []
     final = max(k for k, module in enumerate(modules) if module.recurrent)
     for k, module in enumerate(modules):
@@ -200,7 +200,7 @@ def network_from_torch(modules: tuple[TorchModule, ...], steps: int, last: str =
 
 
 def _last(layer: Layer, steps: int, last: str) -> list[Layer]:
-    """The layer, and what takes its last output."""
+    """The layer, followed by the layers that take its last output."""
     if not isinstance(layer, Bidirectional):
         assert isinstance(layer, RECURRENT_LAYERS)  # what _recurrent makes
         return [replace(layer, return_sequences=False)]
@@ -249,7 +249,7 @@ def _zrn(stacked: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _float32(module: TorchModule, parameter: str) -> NDArray[np.float32]:
     if parameter not in module.state:
-        raise DataError(f"module {module.name} has no {parameter}: the state dict is not complete")
+        raise DataError(f"module {module.name} has no {parameter}. The state dict is not complete.")
     return np.ascontiguousarray(module.state[parameter], np.float32)
 
 
