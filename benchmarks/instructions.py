@@ -11,7 +11,7 @@ with the full model's classes on the same windows, in the emulation.
 
 Instructions are not time: caches, memory and dual issue are not counted. XNNPACK chooses its kernels by
 what the CPU can do (dot products on A76), which qemu emulates, and by the model in /proc/cpuinfo, which
-is the board's here (scripts/arm_boards.py): an A53 gets those for in-order cores, which need more.
+is the emulated board's (scripts/arm_boards.py). An A53 gets kernels for in-order cores, which need more.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def candidates_of(source, run: str, folder: Path) -> tuple[list[Candidate], list
 def compiled(folder: Path) -> Path:
     """The plugin. Raises EngineError without gcc."""
     if shutil.which("gcc") is None:
-        raise EngineError("counting instructions needs gcc, which is not here (apt-get install gcc)")
+        raise EngineError("counting instructions needs gcc. Install it: apt-get install gcc")
     plugin = folder / "count.so"
     source = str(HERE / "count_instructions.c")
     subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", str(plugin), source], check=True)

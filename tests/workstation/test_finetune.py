@@ -129,7 +129,7 @@ def test_a_recipe_that_would_not_be_followed_is_refused(finetuned, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--finetune", "RUN", "--precision", "float16"), "cannot be fine-tuned: choose int8 or mixed"),
+        (("--finetune", "RUN", "--precision", "float16"), "cannot be fine-tuned. Choose int8 or mixed"),
         (("--finetune", "nowhere"), "nowhere: not a run directory"),
         (("--finetune", "RUN", "--units", "8"), "--units has no meaning with --finetune"),
         (("--finetune", "RUN", "--iterations", "0"), "--iterations is 0: expected at least 1"),
@@ -151,7 +151,7 @@ def test_a_fine_tuned_run_cannot_be_fine_tuned_again(finetuned, tmp_path):
     _, path, _ = finetuned
     result = edge_rnn("train", "--finetune", path, "--out", tmp_path / "r")
     assert result.returncode == 2
-    assert "is fine-tuned already: expected the run it started from" in result.stderr
+    assert "is fine-tuned already. Name the run that it started from" in result.stderr
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
