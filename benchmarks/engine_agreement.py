@@ -49,7 +49,7 @@ def classes(source: SourceModel, precision: str, folder: Path) -> dict[str, np.n
     """Where the classes come from -> the classes of all test windows."""
     graph = lower(source.network, source.calibration, precision=precision)
     model = folder / "model.tflite"
-    # The budget is not what is measured here: 0, so that the file is there in any case.
+    # The budget is not measured, so it is 0: the file is written in any case.
     convert_source(source, model, precision=precision, options=ConversionOptions(min_agreement=0.0))
     assert serialize(graph) == model.read_bytes()[: len(serialize(graph))]
     result = {

@@ -88,7 +88,7 @@ def main() -> None:
     options = parser.parse_args()
     run = Run.open(options.run)
     if run.record.normalization != PIXELS:
-        raise DataError(f"{options.run}: normalized otherwise than by 255, as the bare scripts do")
+        raise DataError(f"{options.run}: not divided by 255, as the bare scripts do.")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = make_files(options.run, run, options.precision, folder)
@@ -200,7 +200,7 @@ def overhead(model: Path, windows: Path, engine: str) -> dict[str, float]:
 
 
 def ratio(cold: dict[str, list[dict[str, Any]]], entry: Contestant, key: str) -> float:
-    """To the bare script: the median over the rounds of each round's own."""
+    """The ratio to the bare script: the median over the rounds of each round's own ratio."""
     assert entry.bare is not None
     pairs = zip(cold[entry.name], cold[entry.bare])
     return statistics.median(ours[key] / bare[key] for ours, bare in pairs)

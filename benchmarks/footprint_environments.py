@@ -38,7 +38,7 @@ class Environment:
 
 
 def environment(folder: Path, requirements: list[str], wheel: Path | None = None) -> Environment:
-    """The environment with `requirements`, made anew unless it is there; the wheel always is.
+    """The environment with `requirements`, made when it is missing. The wheel is installed every time.
 
     `wheel` is installed without what it depends on. Raises EngineError when an installation fails.
     """

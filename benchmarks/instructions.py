@@ -94,7 +94,7 @@ def candidates_of(source, run: str, folder: Path) -> tuple[list[Candidate], list
 def compiled(folder: Path) -> Path:
     """The plugin. Raises EngineError without gcc."""
     if shutil.which("gcc") is None:
-        raise EngineError("counting instructions needs gcc, which is not here (apt-get install gcc)")
+        raise EngineError("counting instructions needs gcc. Install it: apt-get install gcc")
     plugin = folder / "count.so"
     source = str(HERE / "count_instructions.c")
     subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", str(plugin), source], check=True)

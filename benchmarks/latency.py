@@ -94,11 +94,11 @@ def our_candidates(source: SourceModel, folder: Path) -> tuple[list[Candidate], 
 
 
 def peer_candidates(run: str, folder: Path) -> tuple[list[Candidate], list[str]]:
-    """The peers whose packages are here, and which are not."""
+    """The peers whose packages are installed, and a note on each of the others."""
     candidates, notes = [], []
     for name, kind, engines in PEERS:
-        here = [engine for engine in engines if installed(engine)]
-        if not here:
+        found = [engine for engine in engines if installed(engine)]
+        if not found:
             notes.append(f"{name}: skipped, {engines[0]} is not installed")
             continue
         file = folder / f"{kind}.model"
@@ -106,7 +106,7 @@ def peer_candidates(run: str, folder: Path) -> tuple[list[Candidate], list[str]]
         if failure:
             notes.append(f"{name}: skipped, {failure}")
             continue
-        candidates += [Candidate(name, engine, file, any_way=True) for engine in here]
+        candidates += [Candidate(name, engine, file, any_way=True) for engine in found]
     return candidates, notes
 
 

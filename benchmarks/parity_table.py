@@ -96,7 +96,7 @@ def tell(line: str) -> None:
 
 
 def all_files(source: SourceModel, folder: Path) -> dict[str, File]:
-    """SHA-256 of the FlatBuffer -> File, proven in every engine of its targets that is here."""
+    """SHA-256 of the FlatBuffer -> File, proven in every installed engine of its targets."""
     files: dict[str, File] = {}
     for target in TARGETS.values():
         for precision in offered(target):

@@ -3,7 +3,7 @@
     python -m benchmarks.road --data-dir ~/mnist
 
 Prints Markdown: the accuracy of both presets, and parity and conversion time of every precision for the
-target any in the engines installed here. Takes some five minutes on two cores.
+target any in the engines installed here. Takes about five minutes on two cores.
 """
 
 from __future__ import annotations

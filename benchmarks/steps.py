@@ -40,7 +40,7 @@ class Row:
     steps: int
     file_bytes: int
     step_bytes: int
-    """Of the file with `--graph step`."""
+    """The size of the file with `--graph step`."""
     seconds: float
     """CPU time of the conversion, without a proof."""
     microseconds: dict[str, float]

@@ -77,7 +77,7 @@ def main() -> None:
     source = open_run(options.run)
     if source.normalization != PIXELS:
         raise DataError(
-            f"{options.run}: normalized otherwise than by 255, as ONNX Runtime's windows are"
+            f"{options.run}: the windows are not divided by 255, as ONNX Runtime's windows are."
         )
     windows = source.held_out.x[: options.windows]
     counts = sorted({1, os.cpu_count() or 1})

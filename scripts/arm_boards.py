@@ -18,9 +18,9 @@ class Board:
 
     name: str
     cpu: str
-    """As qemu's -cpu names it."""
+    """The name for qemu's -cpu."""
     architecture: str
-    """Of the system, as `uname -m` names it."""
+    """The system's architecture, as `uname -m` prints it."""
     part: str
     variant: str
     revision: str

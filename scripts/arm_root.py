@@ -43,7 +43,7 @@ NUMPY = ("libblas3", "libgfortran5", "liblapack3", "python3-numpy")
 """Debian's numpy 1.24, with plain BLAS."""
 
 TAGS = ("manylinux2014", "manylinux_2_17", "manylinux_2_27", "manylinux_2_28", "manylinux_2_34")
-"""As the wheels are tagged; bookworm has glibc 2.36."""
+"""Platform tags of the wheels. bookworm has glibc 2.36."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ class Architecture:
     """What a system of one architecture is made of."""
 
     name: str
-    """As `uname -m` and wheels name it."""
+    """The name that `uname -m` and wheels use."""
     debian: str
     triplet: str
     """Debian's names of the architecture, and of the folder of its libraries."""
     program: str
-    """Of qemu."""
+    """The emulator in qemu."""
     packages: tuple[str, ...]
     wheels: tuple[str, ...]
 
@@ -108,7 +108,7 @@ class Machine:
         return [*self.emulator, *qemu, str(self.folder / "python")]
 
     def environment(self, *folders: Path) -> dict[str, str]:
-        """For a command: these folders and the wheels on Python's path; the same at every start."""
+        """Variables for a command, with these folders and the wheels on Python's path."""
         path = os.pathsep.join(str(item) for item in (*folders, self.site))
         fixed = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1"}
         return {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": path, **fixed}
@@ -176,4 +176,4 @@ if __name__ == "__main__":
     except EngineError as error:
         sys.exit(f"Error: {error}")
     except KeyError as error:
-        sys.exit(f"Error: {error} is no architecture: choose {' or '.join(ARCHITECTURES)}")
+        sys.exit(f"Error: unknown architecture {error}. Choose {' or '.join(ARCHITECTURES)}.")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def cached_folder(name: str, content: Iterable[str], make: Callable[[Path], None]) -> Path:
-    """The folder `name`, made by `make` unless it is there. It appears whole or not at all.
+    """The folder `name`, made by `make` when it is missing. It appears whole or not at all.
 
     `content`: what decides what is in it, such as versions; with another content it is another folder.
     """

@@ -25,7 +25,7 @@ def unpack(packages: Iterable[str], architecture: str, folder: Path) -> None:
     """
     for program in ("apt-get", "dpkg"):
         if shutil.which(program) is None:
-            raise EngineError(f"unpacking Debian's packages needs {program}, which is not here")
+            raise EngineError(f"unpacking Debian's packages needs {program}, which is not installed")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         debs = Path(name, "debs")
@@ -38,7 +38,7 @@ def unpack(packages: Iterable[str], architecture: str, folder: Path) -> None:
 
 
 def own_architecture() -> str:
-    """Of this machine, by Debian's name."""
+    """This machine's architecture, by Debian's name."""
     return run(["dpkg", "--print-architecture"], Path.cwd()).strip()
 
 
@@ -57,7 +57,7 @@ def _settings(state: Path, architecture: str) -> list[str]:
     for name in ("lists/partial", "cache/archives/partial"):
         (state / name).mkdir(parents=True)
     (state / "status").touch()
-    # No security updates: they change nothing here, and their lists change while one reads them.
+    # Security updates are left out: none is needed, and their lists change while they are read.
     source = f"deb [signed-by={KEYRING}] http://deb.debian.org/debian {SUITE} main\n"
     (state / "sources.list").write_text(source)
     settings = {

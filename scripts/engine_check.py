@@ -1,10 +1,10 @@
-"""Does convert/targets/target_table.json say what the engines that are installed here do now?
+"""Does convert/targets/target_table.json say what the installed engines do now?
 
     python -m scripts.engine_check                           # a minute; needs no network
     python -m scripts.engine_check --kinds LSTM --kinds GRU  # only these networks of engine_cases.py
 
-Prints every difference, one a line, and exits with 1 where there is one. An engine in a version that
-the table was not made from is named and passed over.
+Prints each difference on a line of its own, and exits with 1 when there is one. An engine in a version
+that the table was not made from is named and skipped.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def written_otherwise(table: dict[str, Any], tests: list[Case], *, whole: bool) 
 
 
 def differing(record: dict[str, Any], found: Findings) -> list[str]:
-    """What the engine does otherwise than its entry says.
+    """How the engine differs from its entry.
 
     The entry of several versions has what all of them have: one of them may do more.
     """

@@ -4,7 +4,7 @@
 
 FOLDER holds cases, 0.tflite, 1.tflite, ... with their inputs in 0.npz, 1.npz, ..., and versions.npz,
 files of one operator code each. For case N and each kind of kernels the answer goes to N-KIND.npz, or,
-when the engine refuses the file, to N-KIND.txt; those that are there are passed over, so that after a
+when the engine refuses the file, to N-KIND.txt; cases that have an answer are skipped, so that after a
 crash the next process goes on (the crashed one left N-KIND.started).
 """
 

@@ -39,7 +39,7 @@ HIGHEST_VERSION = 20
 
 
 def series(name: str, distribution: str, versions: str, pythons: str, numpy: str) -> Engine:
-    """An engine of which nothing is known yet; `versions` and `pythons` separated by blanks."""
+    """An engine that nothing is known about yet. Blanks separate `versions` and `pythons`."""
     number = name.rsplit("-", 1)[1]
     oldest, newest = pythons.split()
     return Engine(

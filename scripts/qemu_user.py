@@ -50,8 +50,8 @@ def emulator(program: str) -> list[str]:
         )
     except EngineError as error:
         raise EngineError(
-            f"an emulated ARM machine needs {program}, which is not here (apt-get install qemu-user), "
-            f"and cannot be unpacked: {error}"
+            f"an emulated ARM machine needs {program}, which cannot be unpacked. Install it: "
+            f"apt-get install qemu-user. {error}"
         ) from None
     loader = next(folder.glob("lib*/ld-linux*"))
     libraries = [*folder.glob("lib/*-linux-gnu"), *folder.glob("usr/lib/*-linux-gnu")]

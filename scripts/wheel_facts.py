@@ -176,7 +176,7 @@ def downloaded(requirement: str, tag: str, folder: Path) -> Path:
 def verified(
     name: str, release: dict[str, Any], numpy: str, environments: Path
 ) -> subprocess.CompletedProcess[str]:
-    """`edge-rnn verify` in an environment with that release, on a Python here that it is for."""
+    """`edge-rnn verify` in an environment with that release, on a Python that it has wheels for."""
     version = release["version"]
     minors = sorted(int(tag[3 : tag.index("-")]) for tag in release["wheels"] if "x86_64" in tag)
     python = fitting_python(series(f"{name}-0", name, version, f"3.{minors[0]} 3.{minors[-1]}", numpy))

@@ -26,10 +26,10 @@ from train.fake_quantization import build_fake_quantized, trainable_constants
 from train.fit import CLIP_NORM, EVALUATION_BATCH, check_out, load_tensorflow, move_into_place
 
 PRECISIONS = ("int8", "mixed")
-"""What can be fine-tuned: precisions of which every rounding is known beforehand."""
+"""The precisions that can be fine-tuned, because each of their roundings is known beforehand."""
 
 HELD_OUT = 0.1
-"""Part of the run's training windows that only judges: fine-tuning must make them better."""
+"""The part of the run's training windows that only judges: fine-tuning must reduce their error."""
 
 REPORTS = 5
 """The held-out windows are measured this many times; the best weights are kept."""
@@ -46,7 +46,7 @@ class Finetuning:
     learning_rate: float = 0.0003
     """Adam's first rate; it decays to 0 along a half cosine."""
     seed: int = 0
-    """Of the order of the windows and their mixtures."""
+    """Random seed for the order of the windows and for their mixtures."""
 
     def __post_init__(self) -> None:
         for name in ("iterations", "batch_size"):
@@ -72,17 +72,17 @@ def finetune_run(
     """Fine-tune the run directory `run` for `precision` and write the run directory `out`.
 
     The new run keeps the full model of `run`, and adds the quantized graph with its weights, the logits
-    that its evaluation gives on the test split, and what was done. Raises InputError for a precision or
-    setting that is not offered, DataError for a directory that cannot be used, MissingExtraError without
-    TensorFlow.
+    that its evaluation gives on the test split, and a record of the fine-tuning. Raises InputError for a
+    precision or setting that is not offered, DataError for a directory that cannot be used, and
+    MissingExtraError without TensorFlow.
     """
     if precision not in PRECISIONS:
         raise InputError(
-            f"--precision {precision} cannot be fine-tuned: choose {' or '.join(PRECISIONS)}"
+            f"--precision {precision} cannot be fine-tuned. Choose {' or '.join(PRECISIONS)}."
         )
     source, destination = Run.open(run), Path(out).resolve()
     if source.record.finetuned is not None:
-        raise DataError(f"{run}: is fine-tuned already: expected the run it started from")
+        raise DataError(f"{run}: is fine-tuned already. Name the run that it started from.")
     check_out(destination, overwrite)
     tensorflow = load_tensorflow("edge-rnn train --finetune")
     destination.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def _recorded_graph(run: Path, out: Path, precision: str, target: str) -> GraphR
     options = ["--write-graph", str(out), "--precision", precision, "--target", target]
     ending = run_module("edge_runtime", "convert", str(run), *options)
     if not ending:
-        raise DataError(f"{run}: cannot be converted: {str(ending).removeprefix('Error: ')}")
+        raise DataError(f"{run}: cannot be converted. {str(ending).removeprefix('Error: ')}")
     return GraphRecord.load(out)
 
 
@@ -121,7 +121,7 @@ def _finetune_into(
     count = max(1, round(HELD_OUT * len(windows)))
     held_out, train = windows[:count], windows[count:]
     if not len(train):
-        raise DataError(f"{source.path}: keeps {len(windows)} training windows: expected at least 2")
+        raise DataError(f"{source.path}: keeps {len(windows)} training windows. Expected at least 2.")
     metrics = _fit(tensorflow, model, teacher, train, held_out, settings, quiet)
     tuned = {name: model.constants[name].numpy() for name in trainable_constants(graph)}
     graph = replace(graph, constants={**graph.constants, **tuned})
@@ -161,7 +161,10 @@ def _fit(
     settings: Finetuning,
     quiet: bool,
 ) -> dict[str, float]:
-    """Train; leaves those weights in the model, the first included, that err least on `held_out`."""
+    """Train, and leave the weights with the least error on `held_out` in the model.
+
+    The weights before the first step count as well.
+    """
     expected = _logits(teacher, held_out)
 
     def held_out_error() -> float:

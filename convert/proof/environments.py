@@ -45,7 +45,7 @@ def environment_folder(engine: Engine) -> Path:
 def environment_command(engine: Engine) -> str:
     """The shell command that makes the environment.
 
-    Raises EngineError when no Python here fits, and without uv, which could download one.
+    Raises EngineError when no installed Python fits and there is no uv, which could download one.
     """
     commands = _commands(environment_folder(engine), fitting_python(engine), _requirements(engine))
     return " && ".join(shlex.join(command) for command in commands)
@@ -167,11 +167,10 @@ def _install_command(folder: Path, requirements: Sequence[str]) -> list[str]:
 
 
 def _run(command: list[str], environment: Path) -> None:
-    """Run it in the folder above `environment`: uv reads the pyproject.toml of its working directory."""
-    above = environment.absolute().parent
-    above.mkdir(parents=True, exist_ok=True)
+    """Run it in the root folder, as uv reads the pyproject.toml in and above its working directory."""
+    root, variables = environment.absolute().anchor, without_this_python()
     try:
-        ending = run_command(command, seconds=INSTALL_SECONDS, env=without_this_python(), folder=above)
+        ending = run_command(command, seconds=INSTALL_SECONDS, env=variables, folder=root)
         failure = None if ending else _reason(ending)
     except OSError as error:
         failure = reason(error)

@@ -1,4 +1,4 @@
-"""The proof: the written file, run in every engine that is here, against the full model."""
+"""The proof: the written file, run in every available engine, against the full model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from edge_runtime.model_file.read_file import read_model
 WORKER = "edge_runtime.inference.worker"
 START_SECONDS = 120
 SECONDS_A_WINDOW = 1.0
-"""An engine that takes longer than this has hung; the slowest one seen takes 0.01 s a window."""
+"""An engine that takes longer than this has hung. The slowest one so far takes 0.01 s per window."""
 
 DECIMALS = 6
 """Logit differences are recorded to this many decimals."""
@@ -37,8 +37,8 @@ def prove(
 ) -> ParityReport:
     """Run the model file on the held-out windows in every available engine and compare the logits.
 
-    Of a fine-tuned file the full model is the one that was fine-tuned, evaluated with its roundings; how
-    often it gives the class of the model before fine-tuning is reported as well.
+    For a fine-tuned file the full model is the one that was fine-tuned, evaluated with its roundings.
+    The report also says how often it gives the class of the model before fine-tuning.
     Raises ModelError when the file itself cannot be read; an engine that refuses it or crashes is a
     line of the report.
     """
@@ -95,8 +95,8 @@ def engine_logits(
 
     A process of its own, because TensorFlow in the same process breaks tflite-runtime (it fails with
     "vector::reserve"), and because an engine that crashes must not take the converter with it.
-    `python`: that of an isolated environment, which has the engine in another version; default: this
-    one. Raises EngineError when the engine refuses the model or crashes.
+    `python`: that of an isolated environment, which has the engine in another version. Default: the
+    running one. Raises EngineError when the engine refuses the model or crashes.
     """
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = Path(folder, "windows.npy"), Path(folder, "logits.npy")
@@ -138,5 +138,5 @@ def _agreement(logits: NDArray[np.float32], others: NDArray[np.float32]) -> floa
 
 
 def _accuracy(logits: NDArray[np.float32], source: SourceModel) -> float | None:
-    """None where the true classes are not known."""
+    """The accuracy, or None when the true classes are not known."""
     return float((logits.argmax(axis=1) == source.held_out.y).mean()) if source.labelled else None

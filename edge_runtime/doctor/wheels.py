@@ -6,7 +6,7 @@ the names of wheels: https://packaging.python.org/specifications/platform-compat
 The library `packaging` knows these rules, but is not used, for three reasons. The doctor has to work
 where an installation is broken, so it must not need a package that may be missing; pip's own copy of
 `packaging` is private, and missing where uv made the environment. `packaging.tags` describes the running
-interpreter, and the doctor also judges systems that it does not run on (--system). What remains of the
+interpreter, and the doctor also judges systems that it does not run on (--for). What remains of the
 rules is short, and tests/unit/test_doctor_wheels.py holds it against pip itself.
 """
 

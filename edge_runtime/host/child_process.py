@@ -16,7 +16,7 @@ _RUN = "import runpy; runpy.run_module(sys.argv.pop(1), run_name='__main__', alt
 _ON_PATH = f"import os, sys; sys.path[:] = sys.argv.pop(1).split(os.pathsep); {_RUN}"
 _WITH_FOLDER = f"import sys; sys.path.insert(0, sys.argv.pop(1)); {_RUN}"
 """Programs for `python -c` that run a module as `python -m` does. `-m` itself would look for modules in
-the working directory first. So would `-c`, were it not for the path that is set here, or for `-I`."""
+the working directory first. `-c` does not once it has set sys.path, or when it runs with `-I`."""
 
 
 def module_command(module: str, *arguments: str) -> list[str]:

@@ -155,7 +155,7 @@ def test_a_fine_tuned_run_cannot_be_fine_tuned_again(finetuned, tmp_path):
     _, path, _ = finetuned
     result = edge_rnn("train", "--finetune", path, "--out", tmp_path / "r")
     assert result.returncode == 2
-    assert "is fine-tuned already: expected the run it started from" in result.stderr
+    assert "is fine-tuned already. Name the run that it started from" in result.stderr
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
