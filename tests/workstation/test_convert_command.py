@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from edge_runtime.model_file.metadata import read_model
-from tests.support.commands import ENGINES, OFFERED, edge_rnn, succeed
+from tests.support.command_server import edge_rnn
+from tests.support.commands import ENGINES, OFFERED, succeed
 
 both_engines = pytest.mark.skipif(len(ENGINES) < 2, reason="needs tflite-runtime and ai-edge-litert")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge_runtime.model_file.metadata import read_model
-from tests.support.commands import edge_rnn
+from tests.support.command_server import edge_rnn
 
 
 def limit_file_size(size: int):

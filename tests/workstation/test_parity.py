@@ -17,7 +17,8 @@ from edge_runtime.engines.engine import open_interpreter
 from edge_runtime.model_file.metadata import read_model
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.quantization import dequantize, quantize
-from tests.support.commands import ENGINES, OFFERED, edge_rnn, succeed
+from tests.support.command_server import edge_rnn
+from tests.support.commands import ENGINES, OFFERED, succeed
 from tests.support.engines import invoke
 
 PROJECTED = {"UNPACK", "FULLY_CONNECTED", "LOGISTIC", "SPLIT", "MUL", "ADD", "TANH"}

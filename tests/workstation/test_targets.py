@@ -16,7 +16,8 @@ from ai_edge_litert import schema_py_generated as schema
 from convert.targets.target import TARGETS
 from edge_runtime.engines.engine import engine_version
 from edge_runtime.model_file.metadata import read_model
-from tests.support.commands import ENGINES, ROOT, edge_rnn, succeed
+from tests.support.command_server import edge_rnn
+from tests.support.commands import ENGINES, ROOT, succeed
 
 
 @pytest.fixture
