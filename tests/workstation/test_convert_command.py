@@ -115,7 +115,7 @@ def test_conversion_itself_loads_no_tensorflow(digits_run):
 import sys
 import numpy as np
 from convert import compile_network, Dense, Lstm, Network
-a = np.load({str(digits_run.path.with_suffix(".npz"))!r})
+a = np.load({str(digits_run.dump)!r})
 lstm = Lstm("lstm", a["kernel"], a["recurrent_kernel"], a["bias"])
 network = Network(28, 28, (lstm, Dense("logits", a["dense_kernel"], a["dense_bias"])))
 windows = np.random.default_rng(0).random((50, 28, 28), np.float32)

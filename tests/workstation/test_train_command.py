@@ -27,10 +27,8 @@ def test_mnist_defaults_reach_99_percent(mnist_run):
     assert mnist_run.run.record.dataset["test"] == 10_000
 
 
-def test_mnist_seed_preset_beats_the_notebook(mnist_data, tmp_path):
-    out = tmp_path / "seed"
-    succeed(edge_rnn("train", "--data-dir", mnist_data, "--preset", "seed", "--out", out, "--quiet"))
-    record = Run.open(out).record
+def test_mnist_seed_preset_beats_the_notebook(mnist_seed_run):
+    record = mnist_seed_run.record
     assert record.hyperparameters["iterations"] == 1000
     assert record.hyperparameters["batch_size"] == 100
     assert record.metrics["test_accuracy"] > 0.975
