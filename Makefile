@@ -37,7 +37,7 @@ demo: $(VENV)/.workstation
 	$(BIN)/edge-rnn predict $(RUN)/$(notdir $(RUN))-int8.tflite $(RUN)/example.npy --top 3
 
 check: lint
-	$(PYTEST) tests/unit tests/runtime
+	$(PYTEST) -m 'not trained and not nightly' tests/unit tests/runtime
 
 test: $(VENV)/.dev
 	$(PYTEST) --durations=40

@@ -8,46 +8,58 @@ from __future__ import annotations
 
 import pytest
 
-FOLDERS = ("conformance", "device", "examples", "fuzz", "runtime", "unit", "workstation")
-"""Under tests/; each is a marker, too."""
+LONGEST_FIRST = ("workstation", "device", "fuzz", "examples", "conformance", "unit", "runtime")
+"""Folders under tests/; each is a marker, too."""
 
-LONGEST_FIRST = ("fuzz", "device", "workstation", "examples", "conformance", "unit", "runtime")
+
+TRAINED = {"trained", "digits_run", "mnist_run", "mnist_seed_run", "boards"}
+"""Fixtures that train a network."""
+
+MNIST = {"mnist_data", "mnist_run", "mnist_seed_run"}
 
 
 def folder_of(item: pytest.Item) -> str:
     """The folder under tests/ that the test is in."""
-    return next((name for name in item.path.parts if name in FOLDERS), "")
+    return next((name for name in item.path.parts if name in LONGEST_FIRST), "")
 
 
-def group_of(item: pytest.Item) -> str:
+def markers_of(item: pytest.Function) -> set[str]:
+    """Names of the markers."""
+    fixtures, parameters = {*item.fixturenames}, _parameters(item)
+    found = {folder_of(item)} - {""}
+    if fixtures & TRAINED:
+        found.add("trained")
+    if fixtures & MNIST or parameters.get("trained") == "mnist":
+        found.add("mnist")
+    return found
+
+
+def group_of(item: pytest.Function) -> str:
     """The file, and the parameters of its module's fixtures; empty without such a fixture."""
-    found = []
-    for name in getattr(item, "fixturenames", ()):
-        definitions = item._fixtureinfo.name2fixturedefs.get(name, ())
-        if any(str(definition.scope) == "module" for definition in definitions):
-            found.append(name)
-    if not found:
+    definitions = item._fixtureinfo.name2fixturedefs
+    shared = [
+        name
+        for name in item.fixturenames
+        if any(found.scope == "module" for found in definitions.get(name, ()))
+    ]
+    if not shared:
         return ""
-    parameters = getattr(getattr(item, "callspec", None), "params", {})
-    given = [f"{name}={parameters[name]}" for name in sorted(found) if name in parameters]
+    parameters = _parameters(item)
+    given = [f"{name}={parameters[name]}" for name in sorted(shared) if name in parameters]
     return " ".join([item.path.stem, *given])
 
 
+def _parameters(item: pytest.Function) -> dict[str, object]:
+    return item.callspec.params if hasattr(item, "callspec") else {}
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     """Mark the tests, and sort them by how long a folder's tests take."""
     for item in items:
-        folder = folder_of(item)
-        if folder:
-            item.add_marker(folder)
-        parameters = getattr(getattr(item, "callspec", None), "params", {})
-        names = {name.partition("_")[0] for name in getattr(item, "fixturenames", ())}
-        if "mnist" in names or any(
-            isinstance(value, str) and value == "mnist" for value in parameters.values()
-        ):
-            item.add_marker("mnist")
+        for marker in sorted(markers_of(item)):
+            item.add_marker(marker)
         group = group_of(item)
         if group:
             item.add_marker(pytest.mark.xdist_group(group))
-    order = {name: number for number, name in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: order.get(folder_of(item), len(order)))
+    items.sort(key=lambda item: LONGEST_FIRST.index(folder_of(item)) if folder_of(item) else -1)
