@@ -54,9 +54,11 @@ def _parameters(item: pytest.Function) -> dict[str, object]:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests, and sort them by how long a folder's tests take."""
     for item in items:
+        if not isinstance(item, pytest.Function):
+            continue
         for marker in sorted(markers_of(item)):
             item.add_marker(marker)
         group = group_of(item)
