@@ -15,19 +15,22 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup --no-lo
 # PyPI's PyTorch brings gigabytes of CUDA: its tests run where a wheel of the CPU build lies at hand.
 TORCH ?= $(firstword $(wildcard /opt/wheels/torch-*-cp311-*.whl))
 
-# pip takes a minute for so many packages; uv takes seconds, where it can be had.
-PIP = $(BIN)/pip --quiet --disable-pip-version-check install
-install = { $(PIP) uv && $(BIN)/uv pip install --quiet --python $(BIN)/python $(1); } || $(PIP) $(1)
-
 .PHONY: demo check test nightly lint docs clean
 
+# pip takes a minute for so many packages; uv takes seconds, where it can be had.
+PIP = $(BIN)/pip --quiet --disable-pip-version-check install
+UV = $(BIN)/uv pip install --quiet --python $(BIN)/python
+INSTALL = { $(PIP) uv && $(UV) $(packages); } || $(PIP) $(packages)
+
+$(VENV)/.workstation: packages = --editable '.[workstation]'
 $(VENV)/.workstation: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(call install,--editable '.[workstation]')
+	$(INSTALL)
 	touch $@
 
+$(VENV)/.dev: packages = --editable '.[workstation,dev]' $(TORCH)
 $(VENV)/.dev: $(VENV)/.workstation
-	$(call install,--editable '.[workstation,dev]' $(TORCH))
+	$(INSTALL)
 	touch $@
 
 demo: $(VENV)/.workstation

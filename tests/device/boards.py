@@ -147,14 +147,16 @@ class Boards:
         with self._downloads():
             machine = arm_machine(cpu, place / "root")
         folder = place / "device"
-        subprocess.run([machine.python, "-m", "venv", "--without-pip", folder], check=True, timeout=300)
+        command = [machine.python, "-m", "venv", "--without-pip", folder]
+        subprocess.run(command, check=True, timeout=SECONDS)
         (site,) = folder.glob("lib/python3.*/site-packages")
         (site / "engines.pth").write_text(f"{machine.site}\n")
         pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install"]
         # Without an index: what the wheel asks for on this architecture has to be installed already.
-        pip += ["--no-index", "--disable-pip-version-check", str(self._wheel)]
+        # Modules are compiled when they are imported, as compiling all of them takes longer.
+        pip += ["--no-index", "--no-compile", "--disable-pip-version-check", str(self._wheel)]
         result = subprocess.run(
-            pip, capture_output=True, text=True, timeout=300, check=True, env=without_this_python()
+            pip, capture_output=True, text=True, timeout=SECONDS, check=True, env=without_this_python()
         )
         (place / "installed.txt").write_text(result.stdout)
 
