@@ -26,6 +26,11 @@ def no_environments(tmp_path):
     return {**os.environ, "EDGE_RNN_CACHE": str(tmp_path / "cache")}
 
 
+def run_script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "scripts" / name), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+
+
 def test_the_table_says_what_the_installed_engines_do_now():
     """On the kinds of networks whose steps differ; scripts/engine_table.py has all of them."""
     kinds = ("LSTM", "LSTM, stacked", "GRU", "layer normalization")
@@ -39,11 +44,6 @@ def test_the_table_says_what_the_installed_engines_do_now():
 def test_the_page_says_what_the_table_says():
     result = run_script("engine_table.py", "--check")
     assert result.returncode == 0, result.stderr
-
-
-def run_script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "scripts" / name), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 
 def missing_engines(target: str) -> list[str]:
@@ -166,6 +166,18 @@ def test_require_engine_leaves_no_file_that_is_not_proven(digits_run, no_environ
     assert list(folder.iterdir()) == []
 
 
+def pypi_answers() -> bool:
+    """Whether pip could install something: by its own index, which may be a mirror."""
+    command = [shutil.which("python3") or "python3", "-m", "pip", "config", "get", "global.index-url"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    index = os.environ.get("PIP_INDEX_URL") or found or "https://pypi.org/simple"
+    try:
+        with urllib.request.urlopen(f"{index.rstrip('/')}/click/", timeout=10):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
 def test_prove_makes_an_environment_and_proves_there(digits_run, no_environments, tmp_path):
     """litert-1.4 is not installed where a newer ai-edge-litert is. Needs the network."""
     if "litert-1.4" not in missing_engines("litert-1.4"):
@@ -191,15 +203,3 @@ def test_prove_makes_an_environment_and_proves_there(digits_run, no_environments
     command = [environment / "bin" / "python", "-c", "import tensorflow"]
     assert subprocess.run(command, capture_output=True, check=False).returncode != 0  # isolated
     shutil.rmtree(environment)
-
-
-def pypi_answers() -> bool:
-    """Whether pip could install something: by its own index, which may be a mirror."""
-    command = [shutil.which("python3") or "python3", "-m", "pip", "config", "get", "global.index-url"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    index = os.environ.get("PIP_INDEX_URL") or found or "https://pypi.org/simple"
-    try:
-        with urllib.request.urlopen(f"{index.rstrip('/')}/click/", timeout=10):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
