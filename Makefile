@@ -1,29 +1,39 @@
-# make demo   trains, converts, predicts and proves on the embedded digits
-# make test   every test
-# make lint   ruff, mypy, import contracts, the documentation site with its links
-# make docs   regenerates docs/reference/cli.md and builds the site into build/site
+# make demo     trains, converts, predicts and proves on the embedded digits
+# make check    lint, and the tests of units and of the device side: minutes
+# make test     every test but the exhaustive ones
+# make nightly  every test with other random models, trainings from scratch, and 333,000 mutated files
+# make lint     ruff, mypy, import contracts, the documentation site with its links
+# make docs     regenerates docs/reference/cli.md and builds the site into build/site
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
-# Test processes, one more than there are cores, as some wait for what another makes; the tests of one file
-# run one after the other.
+# Test processes, one more than there are cores, as some wait for what another makes.
 JOBS ?= $(shell expr $$(nproc) + 1)
+# Tests that share a fixture of their module stay in one process (tests/support/collection.py).
+PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder
 # PyPI's PyTorch brings gigabytes of CUDA: its tests run where a wheel of the CPU build lies at hand.
 TORCH ?= $(firstword $(wildcard /opt/wheels/torch-*-cp311-*.whl))
 
-# mkdocs-material's note on its successor.
+# Silences mkdocs-material's note on its successor.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: demo test lint docs clean
+.PHONY: demo check test nightly lint docs clean
 
+# pip takes a minute for so many packages; uv takes seconds, where it can be had.
+PIP = $(BIN)/pip --quiet --disable-pip-version-check install
+UV = $(BIN)/uv pip install --quiet --python $(BIN)/python
+INSTALL = { $(PIP) uv && $(UV) $(packages); } || $(PIP) $(packages)
+
+$(VENV)/.workstation: packages = --editable '.[workstation]'
 $(VENV)/.workstation: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[workstation]'
+	$(INSTALL)
 	touch $@
 
+$(VENV)/.dev: packages = --editable '.[workstation,dev]' $(TORCH)
 $(VENV)/.dev: $(VENV)/.workstation
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[workstation,dev]' $(TORCH)
+	$(INSTALL)
 	touch $@
 
 demo: $(VENV)/.workstation
@@ -32,8 +42,15 @@ demo: $(VENV)/.workstation
 	$(BIN)/edge-rnn convert $(RUN) --precision all
 	$(BIN)/edge-rnn predict $(RUN)/$(notdir $(RUN))-int8.tflite $(RUN)/example.npy --top 3
 
+check: lint
+	$(PYTEST) -m 'not trained and not nightly' tests/unit tests/runtime
+
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(PYTEST) --durations=40
+
+nightly: $(VENV)/.dev
+	EDGE_RNN_TEST_CACHE=$$(mktemp -d) $(PYTEST) -m '' --hypothesis-profile explore --durations=100
+	$(BIN)/python -m tests.fuzz --mutations 30000
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -11,18 +11,18 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from hypothesis import settings
 
 from convert.source_model.network import Dense, Lstm, Network
 from edge_runtime.runs.run_directory import Run
+from tests.support.command_server import run_script
 from tests.support.commands import CHILDREN, OFFERED, ROOT, SEED, edge_rnn, mnist_folder, succeed
+from tests.support.made_once import cache_folder, made_once, training_digest
 
-pytest_plugins = ["tests.support.end_of_run"]
+pytest_plugins = ["tests.support.collection", "tests.support.end_of_run"]
 
 settings.register_profile("repeatable", derandomize=True, max_examples=40)
 settings.register_profile("explore", derandomize=False, max_examples=60)
@@ -37,6 +37,8 @@ class Trained:
     run: Run
     network: Network
     full_logits: np.ndarray
+    dump: Path
+    """The weights and logits, as keras_child.py wrote them."""
 
 
 @pytest.fixture(scope="session")
@@ -46,46 +48,55 @@ def shared_folder(tmp_path_factory) -> Path:
     return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
-def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
-    """`folder`, filled by `make` in the first worker that asks for it; the others wait for it."""
-    with FileLock(f"{folder}.lock"):
-        if not folder.exists():
-            partial = folder.with_name(f"{folder.name}.partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir()
-            make(partial)
-            partial.rename(folder)
-    return folder
+def training_sources() -> list[Path]:
+    """What decides a run directory, besides data and libraries."""
+    parts = ("host", "inputs", "model_file", "runs")
+    folders = [ROOT / "train", *(ROOT / "edge_runtime" / part for part in parts)]
+    return [path for folder in folders for path in folder.rglob("*.py")]
 
 
-def _trained(shared: Path, name: str, *arguments: object) -> Trained:
-    def make(folder: Path) -> None:
-        run, dump = folder / name, folder / f"{name}.npz"
-        succeed(edge_rnn("train", "--out", run, "--quiet", *arguments))
-        child = [
-            sys.executable,
-            str(CHILDREN / "keras_child.py"),
-            str(run),
-            str(dump),
-        ]
-        subprocess.run(child, check=True, capture_output=True, timeout=900)
+def cached_run(shared: Path, name: str, data: Path | None, *arguments: object) -> Path:
+    """A run directory of `edge-rnn train`, a copy for this test run.
 
-    folder = made_once(shared / f"{name}-run", make)
-    with np.load(folder / f"{name}.npz") as arrays:
+    The training itself is done when the tests' cache has none of the same sources, data, libraries
+    and CPU. `data`: the folder whose files are the data set.
+    """
+
+    def train(folder: Path) -> None:
+        given = () if data is None else ("--data-dir", data)
+        succeed(edge_rnn("train", "--out", folder / name, "--quiet", *arguments, *given))
+
+    def copy(folder: Path) -> None:
+        files = [] if data is None else [path for path in data.iterdir() if path.is_file()]
+        digest = training_digest([*training_sources(), *files], *map(str, arguments))
+        cached = made_once(cache_folder() / f"{name}-{digest}", train)
+        shutil.copytree(cached / name, folder / name)
+
+    return made_once(shared / f"{name}-run", copy) / name
+
+
+def _trained(shared: Path, name: str, data: Path | None, *arguments: object) -> Trained:
+    run = Run.open(cached_run(shared, name, data, *arguments))
+
+    def dump(folder: Path) -> None:
+        succeed(run_script(CHILDREN / "keras_child.py", run.path, folder / f"{name}.npz"))
+
+    dumped = made_once(shared / f"{name}-dump", dump) / f"{name}.npz"
+    with np.load(dumped) as arrays:
         content = dict(arrays)
-    run = Run.open(folder / name)
     layers = (
         Lstm("lstm", content["kernel"], content["recurrent_kernel"], content["bias"]),
         Dense("logits", content["dense_kernel"], content["dense_bias"]),
     )
     network = Network(run.record.steps, run.record.features, layers)
-    return Trained(run.path, run, network, content["logits"])
+    return Trained(run.path, run, network, content["logits"], dumped)
 
 
 @pytest.fixture(scope="session")
 def digits_run(shared_folder) -> Trained:
     """The embedded digits, as `make demo` trains them."""
-    return _trained(shared_folder, "digits", "--data", "digits", "--preset", "demo", "--seed", SEED)
+    arguments = ("--data", "digits", "--preset", "demo", "--seed", SEED)
+    return _trained(shared_folder, "digits", None, *arguments)
 
 
 @pytest.fixture(scope="session")
@@ -99,8 +110,14 @@ def mnist_data() -> Path:
 @pytest.fixture(scope="session")
 def mnist_run(mnist_data, shared_folder) -> Trained:
     """Real MNIST with the default hyperparameters."""
-    data = ("--data", "mnist", "--data-dir", mnist_data)
-    return _trained(shared_folder, "mnist", *data, "--seed", SEED)
+    return _trained(shared_folder, "mnist", mnist_data, "--data", "mnist", "--seed", SEED)
+
+
+@pytest.fixture(scope="session")
+def mnist_seed_run(mnist_data, shared_folder) -> Run:
+    """Real MNIST with the notebook's budget."""
+    arguments = ("--data", "mnist", "--preset", "seed")
+    return Run.open(cached_run(shared_folder, "mnist-seed", mnist_data, *arguments))
 
 
 @pytest.fixture(scope="session", params=["digits", "mnist"])
@@ -115,6 +132,14 @@ def models(trained, request) -> dict[str, Path]:
     return request.getfixturevalue(f"{trained.path.name}_models")
 
 
+def converted(trained: Trained, shared: Path) -> dict[str, Path]:
+    def make(folder: Path) -> None:
+        succeed(edge_rnn("convert", trained.path, "--precision", "all", "--out", folder))
+
+    folder = made_once(shared / f"{trained.path.name}-models", make)
+    return {name: folder / f"{trained.path.name}-{name}.tflite" for name in OFFERED}
+
+
 @pytest.fixture(scope="session")
 def digits_models(digits_run, shared_folder) -> dict[str, Path]:
     """Precision -> file of the digits run."""
@@ -125,14 +150,6 @@ def digits_models(digits_run, shared_folder) -> dict[str, Path]:
 def mnist_models(mnist_run, shared_folder) -> dict[str, Path]:
     """Precision -> file of the MNIST run."""
     return converted(mnist_run, shared_folder)
-
-
-def converted(trained: Trained, shared: Path) -> dict[str, Path]:
-    def make(folder: Path) -> None:
-        succeed(edge_rnn("convert", trained.path, "--precision", "all", "--out", folder))
-
-    folder = made_once(shared / f"{trained.path.name}-models", make)
-    return {name: folder / f"{trained.path.name}-{name}.tflite" for name in OFFERED}
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,11 @@ import json
 import platform
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from convert.proof.environments import make_in, without_this_python
 from convert.targets.precision import PRECISIONS
@@ -23,6 +23,7 @@ from scripts.arm_root import AARCH64, arm_machine
 from scripts.cached_folder import cached_folder
 from tests.device.environments import python
 from tests.support.commands import ROOT
+from tests.support.made_once import made_once
 
 CPUS = tuple(board.cpu for board in BOARDS)
 X86 = "x86"
@@ -96,64 +97,79 @@ def kernels_of(cpu: str, engine: str, precision: str) -> tuple[str, ...]:
     return ("default", "reference") if worth else ("default",)
 
 
+def _x86_python() -> str:
+    """Python 3.11 with the versions that the boards have."""
+    requirements = [wheel for wheel in AARCH64.wheels if not wheel.startswith("onnxruntime")]
+    interpreter = python("3.11")
+    if interpreter is None:
+        raise EngineError("comparing the boards with x86 needs Python 3.11, which is not installed")
+    folder = cached_folder("x86_64", requirements, lambda to: make_in(to, interpreter, requirements))
+    return str(folder / "bin" / "python")
+
+
 class Boards:
-    """The boards, made when they are asked for. EngineError says why one cannot be made here."""
+    """The boards, made when they are asked for, and what they computed, in a folder that all test
+    processes share. EngineError says why a board cannot be made."""
 
     def __init__(self, folder: Path, wheel: Path, digits: Digits) -> None:
         self.digits = digits
         self._folder, self._wheel = folder, wheel
-        self._devices: dict[str, Device | EngineError] = {}
-        self._computed: dict[tuple[str, str], dict[str, Computed]] = {}
+        self._refusals: dict[str, EngineError] = {}
 
     def device(self, cpu: str) -> Device:
         """The board with that CPU."""
-        if cpu not in self._devices:
-            try:
-                self._devices[cpu] = self._made(cpu)
-            except EngineError as error:
-                self._devices[cpu] = error
-        device = self._devices[cpu]
-        if isinstance(device, EngineError):
-            raise device
-        return device
+        if cpu in self._refusals:
+            raise self._refusals[cpu]
+        try:
+            place = made_once(self._folder / cpu, lambda folder: self._make(cpu, folder))
+        except EngineError as error:
+            self._refusals[cpu] = error
+            raise
+        return Device(place / "device", (place / "installed.txt").read_text())
 
     def computed(self, cpu: str, engine: str) -> dict[str, Computed]:
-        """ "int8/default" -> what the board computed. All its engines run at the same time."""
-        device = self.device(cpu)
-        if (cpu, engine) not in self._computed:
-            self._run_all(cpu, str(device.folder / "bin" / "python"), engines_of(cpu))
-        return self._computed[cpu, engine]
+        """ "int8/default" -> what the board computed."""
+        return self._computed(cpu, str(self.device(cpu).folder / "bin" / "python"), engine)
 
     def on_x86(self, engine: str) -> dict[str, Computed]:
         """The same on x86."""
-        if (X86, engine) not in self._computed:
-            self._run_all(X86, _x86_python(), engines_of("cortex-a72"))
-        return self._computed[X86, engine]
+        with self._downloads():
+            program = _x86_python()
+        return self._computed(X86, program, engine)
 
-    def _made(self, cpu: str) -> Device:
+    def _downloads(self) -> FileLock:
+        """Held by the one process that fills the cache folder."""
+        return FileLock(self._folder / "downloads.lock")
+
+    def _make(self, cpu: str, place: Path) -> None:
         if platform.machine() != "x86_64":
             raise EngineError(f"the boards are compared with x86-64, and this is {platform.machine()}")
-        machine = arm_machine(cpu, self._folder / cpu)
-        folder = self._folder / f"{cpu}-device"
-        subprocess.run([machine.python, "-m", "venv", "--without-pip", folder], check=True, timeout=300)
+        with self._downloads():
+            machine = arm_machine(cpu, place / "root")
+        folder = place / "device"
+        command = [machine.python, "-m", "venv", "--without-pip", folder]
+        subprocess.run(command, check=True, timeout=SECONDS)
         (site,) = folder.glob("lib/python3.*/site-packages")
         (site / "engines.pth").write_text(f"{machine.site}\n")
         pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install"]
-        # Without an index: what the wheel asks for on this architecture has to be there already.
-        pip += ["--no-index", "--disable-pip-version-check", str(self._wheel)]
+        # Without an index: what the wheel asks for on this architecture has to be installed already.
+        # Modules are compiled when they are imported, as compiling all of them takes longer.
+        pip += ["--no-index", "--no-compile", "--disable-pip-version-check", str(self._wheel)]
         result = subprocess.run(
-            pip, capture_output=True, text=True, timeout=300, check=True, env=without_this_python()
+            pip, capture_output=True, text=True, timeout=SECONDS, check=True, env=without_this_python()
         )
-        return Device(folder, result.stdout)
+        (place / "installed.txt").write_text(result.stdout)
 
-    def _run_all(self, name: str, program: str, engines: tuple[str, ...]) -> None:
-        with ThreadPoolExecutor(len(engines)) as pool:
-            results = pool.map(lambda engine: self._run(name, program, engine), engines)
-            for engine, result in zip(engines, results):
-                self._computed[name, engine] = result
+    def _computed(self, name: str, program: str, engine: str) -> dict[str, Computed]:
+        place = made_once(
+            self._folder / f"{name}-{engine}", lambda folder: self._run(name, program, engine, folder)
+        )
+        said = json.loads((place / "logits.json").read_text())
+        keys = [run["key"] for run in json.loads((place / "job.json").read_text())["runs"]]
+        with np.load(place / "logits.npz") as logits:
+            return {key: Computed(logits.get(key), said.get(key, "")) for key in keys}
 
-    def _run(self, name: str, program: str, engine: str) -> dict[str, Computed]:
-        answer = self._folder / f"{name}-{engine}.npz"
+    def _run(self, name: str, program: str, engine: str, place: Path) -> None:
         runs = [
             {
                 "key": f"{precision}/{kernels}",
@@ -164,31 +180,17 @@ class Boards:
             for precision in precisions_of(engine)
             for kernels in kernels_of(name, engine, precision)
         ]
-        job = answer.with_suffix(".job.json")
-        job.write_text(json.dumps({"engine": engine, "logits": str(answer), "runs": runs}))
+        job, logits = place / "job.json", str(place / "logits.npz")
+        job.write_text(json.dumps({"engine": engine, "logits": logits, "runs": runs}))
         # On the board the installed wheel counts; of x86 only the engines.
         environment = without_this_python() | ({"PYTHONPATH": str(ROOT)} if name == X86 else {})
         result = subprocess.run(
             [program, str(CHILD), str(job)],
             env=environment,
-            cwd=self._folder,
+            cwd=place,
             capture_output=True,
             text=True,
             timeout=SECONDS,
             check=False,
         )
         assert result.returncode == 0, f"{name}, {engine}: {result.stderr}"
-        said = json.loads(answer.with_suffix(".json").read_text())
-        with np.load(answer) as logits:
-            keys = [run["key"] for run in runs]
-            return {key: Computed(logits.get(key), said.get(key, "")) for key in keys}
-
-
-def _x86_python() -> str:
-    """Python 3.11 with the versions that the boards have."""
-    requirements = [wheel for wheel in AARCH64.wheels if not wheel.startswith("onnxruntime")]
-    interpreter = python("3.11")
-    if interpreter is None:
-        raise EngineError("comparing the boards with x86 needs Python 3.11, which is not here")
-    folder = cached_folder("x86_64", requirements, lambda to: make_in(to, interpreter, requirements))
-    return str(folder / "bin" / "python")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from scripts.arm_boards import board_of
 from tests.device.boards import Boards, Digits
 from tests.device.environments import Environments
 from tests.device.matrix import Matrix
-from tests.support.commands import edge_rnn, mnist_folder, succeed
+from tests.support.command_server import edge_rnn
+from tests.support.commands import mnist_folder, succeed
 from tests.support.end_of_run import show_at_end
+from tests.support.made_once import made_once
 
 COUNT = 200
 """Digits of the test split that the boards classify."""
@@ -22,23 +25,26 @@ MEANING = "Digits with the full model's class, and the largest difference of a l
 
 
 @pytest.fixture(scope="session")
-def environments(wheel, tmp_path_factory) -> Environments:
-    """Fresh environments of every Python, with the wheel."""
-    return Environments(tmp_path_factory.mktemp("environments"), wheel)
+def environments(wheel, shared_folder) -> Environments:
+    """Fresh environments of every Python, with the wheel; made once for all test processes."""
+    return Environments(shared_folder / "environments", wheel)
 
 
 @pytest.fixture(scope="session")
-def boards(request, wheel, tmp_path_factory) -> Boards:
+def boards(request, wheel, shared_folder) -> Boards:
     """The emulated boards, with real digits and models of every precision: of MNIST where it is."""
-    folder = tmp_path_factory.mktemp("boards")
     name = "mnist" if mnist_folder() else "digits"
     trained, models = request.getfixturevalue(f"{name}_run"), request.getfixturevalue(f"{name}_models")
-    windows, int4 = folder / "digits.npy", folder / "int4.tflite"
-    np.save(windows, trained.run.test_windows().x[:COUNT])
-    arguments = ("--precision", "int4", "--target", "litert-2.1", "--out", int4)
-    succeed(edge_rnn("convert", trained.path, *arguments))
-    models = {**models, "int4": int4}
-    return Boards(folder, wheel, Digits(name, windows, trained.full_logits[:COUNT], models))
+
+    def make(folder: Path) -> None:
+        np.save(folder / "digits.npy", trained.run.test_windows().x[:COUNT])
+        arguments = ("--precision", "int4", "--target", "litert-2.1", "--out", folder / "int4.tflite")
+        succeed(edge_rnn("convert", trained.path, *arguments))
+
+    inputs = made_once(shared_folder / "boards-inputs", make)
+    models = {**models, "int4": inputs / "int4.tflite"}
+    digits = Digits(name, inputs / "digits.npy", trained.full_logits[:COUNT], models)
+    return Boards(shared_folder / "boards", wheel, digits)
 
 
 @pytest.fixture
@@ -51,9 +57,9 @@ def board(boards, cpu):
 
 
 @pytest.fixture(scope="session")
-def matrix(pytestconfig) -> Iterator[Matrix]:
-    """What the boards computed: shown at the end of the run."""
-    result = Matrix()
+def matrix(pytestconfig, shared_folder) -> Iterator[Matrix]:
+    """What the boards computed, in all test processes: shown at the end of the run."""
+    result = Matrix(shared_folder / "boards-found")
     yield result
     if result.rows:
         show_at_end(pytestconfig, "emulated Raspberry Pis", f"{MEANING}\n\n{result}")

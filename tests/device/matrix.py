@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -53,22 +55,34 @@ def compared(
     )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Matrix:
-    """Collects what was found; printed, a Markdown table."""
+    """Collects what was found, in a folder that all test processes share; printed, a Markdown table."""
 
-    rows: list[Found] = field(default_factory=list)
+    folder: Path
+
+    def add(self, row: Found) -> None:
+        """Keep a row."""
+        self.folder.mkdir(exist_ok=True)
+        name = f"{row.cpu}-{row.engine}-{row.precision}-{row.kernels}"
+        (self.folder / f"{name}.pickle").write_bytes(pickle.dumps(row))
+
+    @property
+    def rows(self) -> list[Found]:
+        """All rows of all processes until now."""
+        return [pickle.loads(path.read_bytes()) for path in sorted(self.folder.glob("*.pickle"))]
 
     def __str__(self) -> str:
         """The table."""
-        cpus = [board.cpu for board in BOARDS if board.cpu in {row.cpu for row in self.rows}]
+        rows = self.rows
+        cpus = [board.cpu for board in BOARDS if board.cpu in {row.cpu for row in rows}]
         head = [
             "precision",
             "engine",
             *(f"{board_of(cpu).name.removesuffix(' Model B')}, {cpu}" for cpu in cpus),
         ]
         cells: dict[tuple[str, str, str], dict[str, str]] = {}
-        for row in self.rows:
+        for row in rows:
             cells.setdefault((row.precision, row.engine, row.kernels), {})[row.cpu] = str(row)
         lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
         for precision, engine, kernels in sorted(cells, key=_order):

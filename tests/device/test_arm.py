@@ -93,7 +93,7 @@ def test_logits_are_those_of_x86(boards, matrix, cpu, engine, precision):
         assert there.logits is not None, there.said
         place = (cpu, engine, precision, kernels)
         found = compared(place, here.logits, there.logits, full, here.said)
-        matrix.rows.append(found)
+        matrix.add(found)
         assert found.verified or kernels != "default", here.said
         expect_budget(found, there.logits, full)
         expect_x86(found, np.abs(there.logits - full).mean())

@@ -10,22 +10,13 @@ import numpy as np
 import pytest
 
 from edge_runtime.doctor.trial import TRIAL_MODEL
-from tests.device.environments import python
+from tests.device.environments import make_environment, python
 from tests.device.test_clean_environment import on_device
 from tests.support.commands import succeed
 
 old_enough = pytest.mark.skipif(
     sys.version_info >= (3, 12), reason="tflite-runtime has wheels up to Python 3.11"
 )
-
-
-def environment(interpreter: str, folder: Path, *installations: tuple[object, ...]) -> Path:
-    """A fresh environment in which pip has run with each of these arguments; its programs' folder."""
-    subprocess.run([interpreter, "-m", "venv", folder], check=True)
-    for arguments in installations:
-        command = [folder / "bin" / "pip", "install", "--quiet", *arguments]
-        subprocess.run(command, check=True, capture_output=True, timeout=600)
-    return folder / "bin"
 
 
 def fixed(printed: str, device: Path, cwd: Path) -> str:
@@ -47,7 +38,7 @@ def fixed(printed: str, device: Path, cwd: Path) -> str:
 @old_enough
 def test_numpy_2_beside_tflite_runtime(wheel, tmp_path):
     packages = ("click", "numpy>=2", "tflite-runtime==2.14.0")
-    device = environment(sys.executable, tmp_path / "numpy2", ("--no-deps", wheel), packages)
+    device = make_environment(sys.executable, tmp_path / "numpy2", ("--no-deps", wheel), packages)
     result = on_device(device, "doctor", cwd=tmp_path)
     assert result.returncode == 1
     assert "wrong: tflite-runtime 2.14.0 is built for numpy 1, and numpy is 2." in result.stdout
@@ -62,7 +53,9 @@ def test_numpy_2_beside_tflite_runtime(wheel, tmp_path):
 
 @old_enough
 def test_no_engine_at_all(wheel, tmp_path):
-    device = environment(sys.executable, tmp_path / "bare", ("--no-deps", wheel), ("click", "numpy>=2"))
+    device = make_environment(
+        sys.executable, tmp_path / "bare", ("--no-deps", wheel), ("click", "numpy>=2")
+    )
     result = on_device(device, "doctor", TRIAL_MODEL, cwd=tmp_path)
     assert result.returncode == 1
     assert "wrong: no TFLite engine is installed" in result.stdout
@@ -78,7 +71,7 @@ def test_an_engine_that_computes_something_else(wheel, tmp_path):
     interpreter = python("3.9")
     if interpreter is None:
         pytest.skip("Python 3.9 is not installed here")
-    device = environment(
+    device = make_environment(
         interpreter,
         tmp_path / "old",
         ("--no-deps", wheel),

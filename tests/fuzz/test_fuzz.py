@@ -5,14 +5,18 @@ The counts are shown at the end of the test run.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.fuzz.campaign import Counts, explained, run_target, table, write_seeds_once
+from tests.fuzz.campaign import explained, run_target, table
+from tests.fuzz.seeds import write_seeds
 from tests.fuzz.targets import TARGETS
 from tests.support.commands import ENGINES, SEED
 from tests.support.end_of_run import show_at_end
+from tests.support.made_once import made_once
 
 LOADER = 20_000
 """Mutations of model files, for all engines together."""
@@ -23,8 +27,6 @@ OTHERS = {"verify": 2500, "trust": 200, "numpy engine": 3000, "inspect": 3000}
 INPUTS = 2000
 """Mutations of each kind of input."""
 
-AT_ONCE = 2
-
 
 def _count(name: str) -> int:
     if name.startswith("loader"):
@@ -32,20 +34,23 @@ def _count(name: str) -> int:
     return next((count for start, count in OTHERS.items() if name.startswith(start)), INPUTS)
 
 
-@pytest.fixture(scope="module")
-def counts(pytestconfig, tmp_path_factory) -> dict[str, Counts]:
-    """Target -> what its mutations came to."""
-    folder = tmp_path_factory.mktemp("fuzz")
-    write_seeds_once(folder)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = list(pool.map(lambda name: run_target(name, SEED, _count(name), folder), TARGETS))
-    show_at_end(pytestconfig, "mutated files", table(found))
-    return {item.target: item for item in found}
+@pytest.fixture(scope="session")
+def results(pytestconfig, shared_folder) -> Iterator[Path]:
+    """A folder for the counts of every target, in all test processes: shown at the end of the run."""
+    folder = shared_folder / "fuzz-results"
+    folder.mkdir(exist_ok=True)
+    yield folder
+    found = [pickle.loads(path.read_bytes()) for path in folder.glob("*.pickle")]
+    if found:
+        found.sort(key=lambda counts: list(TARGETS).index(counts.target))
+        show_at_end(pytestconfig, "mutated files", table(found))
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_every_mutation_is_refused_in_a_sentence_or_answered_rightly(counts, name):
-    found = counts[name]
+def test_every_mutation_is_refused_in_a_sentence_or_answered_rightly(results, shared_folder, name):
+    folder = made_once(shared_folder / "fuzz", lambda place: write_seeds(place / "seeds"))
+    found = run_target(name, SEED, _count(name), folder)
+    (results / f"{name}.pickle").write_bytes(pickle.dumps(found))
     assert explained([found]) == []
     assert found.mutations == _count(name)
     # The mutations are worth something: some are refused, and of most targets some still work.
@@ -54,5 +59,6 @@ def test_every_mutation_is_refused_in_a_sentence_or_answered_rightly(counts, nam
         assert found.refused < found.mutations * 0.99
 
 
-def test_there_were_enough_mutations_of_model_files(counts):
-    assert sum(item.mutations for name, item in counts.items() if name.startswith("loader")) >= LOADER
+def test_there_are_enough_mutations_of_model_files():
+    """Each target has tried as many as it should, or its test above fails."""
+    assert sum(_count(name) for name in TARGETS if name.startswith("loader")) >= LOADER

@@ -16,7 +16,9 @@ from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.model_file.read_file import read_model
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.runs.labelled_windows import LabelledWindows
-from tests.support.commands import OFFERED, edge_rnn, succeed
+from tests.support import commands
+from tests.support.command_server import edge_rnn
+from tests.support.commands import OFFERED, succeed
 from tests.support.networks import random_network, random_windows
 
 NOT_NORMALIZED = Normalization((0.0,), (1.0,), "float32")
@@ -24,7 +26,8 @@ NOT_NORMALIZED = Normalization((0.0,), (1.0,), "float32")
 
 def test_auto_takes_the_smallest_file_that_fits_and_shows_what_it_decided_from(digits_run, tmp_path):
     out = tmp_path / "auto.tflite"
-    printed = succeed(edge_rnn("convert", digits_run.path, "--precision", "auto", "--out", out))
+    arguments = ("--precision", "auto", "--out", out)
+    printed = succeed(commands.edge_rnn("convert", digits_run.path, *arguments))
     table = re.findall(r"^  (\w+) +([\d,]+)  (fits|too close|below)", printed, re.MULTILINE)
     assert {name for name, _, _ in table} == set(OFFERED)
     sizes = [int(size.replace(",", "")) for _, size, _ in table]

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from edge_runtime.model_file.read_file import read_model
-from tests.support.commands import ENGINES, OFFERED, edge_rnn, succeed
+from tests.support.command_server import edge_rnn
+from tests.support.commands import ENGINES, OFFERED, succeed
 
 both_engines = pytest.mark.skipif(len(ENGINES) < 2, reason="needs tflite-runtime and ai-edge-litert")
 
@@ -114,7 +115,7 @@ def test_conversion_itself_loads_no_tensorflow(digits_run):
 import sys
 import numpy as np
 from convert import compile_network, Dense, Lstm, Network
-a = np.load({str(digits_run.path.with_suffix(".npz"))!r})
+a = np.load({str(digits_run.dump)!r})
 lstm = Lstm("lstm", a["kernel"], a["recurrent_kernel"], a["bias"])
 network = Network(28, 28, (lstm, Dense("logits", a["dense_kernel"], a["dense_bias"])))
 windows = np.random.default_rng(0).random((50, 28, 28), np.float32)

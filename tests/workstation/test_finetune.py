@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -19,7 +17,9 @@ from edge_runtime.model_file.read_file import read_model
 from edge_runtime.numpy_engine.interpret import run as run_graph
 from edge_runtime.runs.graph_record import GraphRecord
 from edge_runtime.runs.run_directory import Run
-from tests.support.commands import CHILDREN, ENGINES, edge_rnn, succeed
+from tests.support import commands
+from tests.support.command_server import edge_rnn, run_script
+from tests.support.commands import CHILDREN, ENGINES, succeed
 from tests.support.networks import random_network, random_windows
 
 PRECISIONS = ("int8", "mixed")
@@ -30,7 +30,9 @@ def finetuned(request, digits_run, tmp_path_factory):
     """precision, run directory, what was printed."""
     out = tmp_path_factory.mktemp("finetuned") / "run"
     arguments = ("--precision", request.param, "--iterations", 60, "--batch-size", 64, "--quiet")
-    printed = succeed(edge_rnn("train", "--finetune", digits_run.path, "--out", out, *arguments))
+    printed = succeed(
+        commands.edge_rnn("train", "--finetune", digits_run.path, "--out", out, *arguments)
+    )
     return request.param, out, printed
 
 
@@ -43,12 +45,7 @@ def numpy_logits(record: GraphRecord, windows: np.ndarray) -> np.ndarray:
 def test_the_keras_evaluation_predicts_the_file(finetuned, tmp_path):
     precision, path, _ = finetuned
     run = Run.open(path)
-    child = [
-        sys.executable,
-        str(CHILDREN / "finetuned_child.py"),
-        str(path),
-    ]
-    subprocess.run([*child, str(tmp_path / "k.npy")], check=True, capture_output=True, timeout=300)
+    succeed(run_script(CHILDREN / "finetuned_child.py", path, tmp_path / "k.npy"))
     keras = np.load(tmp_path / "k.npy")
     np.testing.assert_allclose(keras, run.predicted_logits(), atol=1e-5)
     record = run.finetuned_graph()

@@ -14,7 +14,8 @@ from convert.inspection.inspect_model import OTHER_FILES, inspect_model
 from edge_runtime import Classifier
 from edge_runtime.model_file.read_file import read_model
 from tests.fuzz.archive_mutations import Parts
-from tests.support.commands import ENGINES, OFFERED, edge_rnn, succeed
+from tests.support.command_server import edge_rnn
+from tests.support.commands import ENGINES, OFFERED, succeed
 from tests.support.model_files import write_model
 from tests.support.networks import layer_combinations, random_windows
 

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from edge_runtime.model_file.read_file import read_model
-from tests.support.commands import edge_rnn
+from tests.support.command_server import edge_rnn
+from tests.support.stream_process import heed_ctrl_c
 
 
 def limit_file_size(size: int):
@@ -50,8 +52,32 @@ def test_output_that_cannot_be_written(digits_run, out):
     assert Path(out).parent.name in result.stderr
 
 
-@pytest.mark.parametrize("seconds", [0.5, 3.0, 6.0])
-def test_interrupt(digits_run, tmp_path, seconds):
+def loads_numpy(process: subprocess.Popen[str]) -> bool:
+    """The first library with native code outside of Python's own: the command has just begun."""
+    return "site-packages" in Path(f"/proc/{process.pid}/maps").read_text()
+
+
+def loads_tensorflow(process: subprocess.Popen[str]) -> bool:
+    """TensorFlow's largest library is mapped; its modules, then the model, are yet to be loaded."""
+    return "libtensorflow_cc" in Path(f"/proc/{process.pid}/maps").read_text()
+
+
+def proves(process: subprocess.Popen[str]) -> bool:
+    """It has started a process, in which the first engine computes."""
+    return bool(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
+
+
+def wait_until(phase: Callable[[subprocess.Popen[str]], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not phase(process):
+        assert process.poll() is None, f"ended before it {phase.__name__}"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("phase", [loads_numpy, loads_tensorflow, proves])
+def test_interrupt(digits_run, tmp_path, phase):
     out = tmp_path / "model.tflite"
     command = [str(Path(sys.executable).with_name("edge-rnn")), "convert", str(digits_run.path)]
     process = subprocess.Popen(
@@ -59,8 +85,9 @@ def test_interrupt(digits_run, tmp_path, seconds):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_ctrl_c,
     )
-    time.sleep(seconds)
+    wait_until(phase, process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     assert [path.name for path in tmp_path.iterdir()] in ([], ["model.tflite"])

@@ -7,8 +7,6 @@ engines.
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -17,7 +15,8 @@ import pytest
 from convert.compiler.compile import compile_network
 from convert.compiler.float_graph.unroll import unroll
 from edge_runtime.numpy_engine.interpret import run
-from tests.support.commands import ENGINES, ROOT
+from tests.support.command_server import run_script
+from tests.support.commands import ENGINES, ROOT, succeed
 from tests.support.engines import invoke
 from tests.support.keras_zoo import zoo
 
@@ -38,9 +37,7 @@ NAMES = list(zoo(Names()))
 
 
 def _child(*arguments):
-    command = [sys.executable, str(ROOT / "tests" / "support" / "keras_zoo.py"), *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    assert result.returncode == 0, result.stderr
+    succeed(run_script(ROOT / "tests" / "support" / "keras_zoo.py", *arguments))
 
 
 def _load(folder):

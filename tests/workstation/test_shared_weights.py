@@ -15,7 +15,8 @@ from convert.model_file.archive import embed
 from edge_runtime import Classifier
 from edge_runtime.errors import EngineError
 from edge_runtime.model_file.read_file import read_model_file
-from tests.support.commands import ENGINES, edge_rnn, succeed
+from tests.support.command_server import edge_rnn
+from tests.support.commands import ENGINES, succeed
 
 here = pytest.mark.skipif(
     "ai-edge-litert" not in ENGINES or find_spec("ai_edge_litert.compiled_model") is None,

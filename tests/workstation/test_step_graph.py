@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -18,7 +16,8 @@ from edge_runtime.engines.engine import open_interpreter
 from edge_runtime.errors import InputError
 from edge_runtime.inference.step_model import StepModel
 from edge_runtime.model_file.read_file import read_model
-from tests.support.commands import ENGINES, edge_rnn, succeed
+from tests.support.command_server import edge_rnn, run_python
+from tests.support.commands import ENGINES, succeed
 from tests.support.networks import RandomLayers, layer_combinations, random_windows
 
 STEPS, FEATURES, CLASSES = 9, 5, 4
@@ -174,7 +173,7 @@ for name, built in middle.items():
 
 
 def test_command_refuses_models_that_need_the_window(tmp_path):
-    subprocess.run([sys.executable, "-c", SAVE, tmp_path], check=True, capture_output=True, timeout=600)
+    succeed(run_python(SAVE, tmp_path))
     x = np.random.default_rng(0).normal(0, 1, (2200, 6, 3)).astype(np.float32)
     np.savez(tmp_path / "x.npz", x=x)
     for name, words in (("bidirectional", "(Bidirectional)"), ("pooling", "(GlobalPooling)")):

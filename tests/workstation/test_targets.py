@@ -16,13 +16,19 @@ from ai_edge_litert import schema_py_generated as schema
 from convert.targets.target import TARGETS
 from edge_runtime.engines.engine import engine_version
 from edge_runtime.model_file.read_file import read_model
-from tests.support.commands import ENGINES, ROOT, edge_rnn, succeed
+from tests.support.command_server import edge_rnn
+from tests.support.commands import ENGINES, ROOT, succeed
 
 
 @pytest.fixture
 def no_environments(tmp_path):
     """The process environment with an empty cache folder, so that only installed engines are here."""
     return {**os.environ, "EDGE_RNN_CACHE": str(tmp_path / "cache")}
+
+
+def run_script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", f"scripts.{name}", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_the_table_says_what_the_installed_engines_do_now():
@@ -38,11 +44,6 @@ def test_the_table_says_what_the_installed_engines_do_now():
 def test_the_page_says_what_the_table_says():
     result = run_script("engine_table", "--check")
     assert result.returncode == 0, result.stderr
-
-
-def run_script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", f"scripts.{name}", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
 
 
 def missing_engines(target: str) -> list[str]:
@@ -166,6 +167,18 @@ def test_require_engine_leaves_no_file_that_is_not_proven(digits_run, no_environ
     assert list(folder.iterdir()) == []
 
 
+def pypi_answers() -> bool:
+    """Whether pip could install something: by its own index, which may be a mirror."""
+    command = [shutil.which("python3") or "python3", "-m", "pip", "config", "get", "global.index-url"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    index = os.environ.get("PIP_INDEX_URL") or found or "https://pypi.org/simple"
+    try:
+        with urllib.request.urlopen(f"{index.rstrip('/')}/click/", timeout=10):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
 def test_prove_makes_an_environment_and_proves_there(digits_run, no_environments, tmp_path):
     """litert-1.4 is not installed where a newer ai-edge-litert is. Needs the network."""
     if "litert-1.4" not in missing_engines("litert-1.4"):
@@ -191,15 +204,3 @@ def test_prove_makes_an_environment_and_proves_there(digits_run, no_environments
     command = [environment / "bin" / "python", "-c", "import tensorflow"]
     assert subprocess.run(command, capture_output=True, check=False).returncode != 0  # isolated
     shutil.rmtree(environment)
-
-
-def pypi_answers() -> bool:
-    """Whether pip could install something: by its own index, which may be a mirror."""
-    command = [shutil.which("python3") or "python3", "-m", "pip", "config", "get", "global.index-url"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    index = os.environ.get("PIP_INDEX_URL") or found or "https://pypi.org/simple"
-    try:
-        with urllib.request.urlopen(f"{index.rstrip('/')}/click/", timeout=10):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False

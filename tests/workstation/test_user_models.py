@@ -12,7 +12,9 @@ import pytest
 
 from edge_runtime import Classifier
 from edge_runtime.model_file.read_file import read_model
-from tests.support.commands import ENGINES, ROOT, edge_rnn, succeed
+from tests.support import commands
+from tests.support.command_server import edge_rnn, run_python
+from tests.support.commands import ENGINES, ROOT, succeed
 from tests.support.keras_refused import CASES
 
 SAVE = """
@@ -46,9 +48,7 @@ def windows(tmp_path_factory):
 def saved(folder, windows, library, suffix, classes=3, activation="softmax"):
     model, predictions = folder / f"mine{suffix}", folder / "predictions.npy"
     arguments = [library, str(classes), activation, str(model), str(windows), str(predictions)]
-    subprocess.run(
-        [sys.executable, "-c", SAVE, *arguments], check=True, capture_output=True, timeout=600
-    )
+    succeed(run_python(SAVE, *arguments))
     return model, np.load(predictions)
 
 
@@ -59,7 +59,8 @@ def test_a_keras_model_becomes_a_file_that_predicts_the_same(windows, tmp_path, 
     if find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
     model, predictions = saved(tmp_path, windows / "x.npz", library, suffix)
-    out = succeed(edge_rnn("convert", model, "--data", windows / "xy.npz", "--precision", "float32"))
+    arguments = ("--data", windows / "xy.npz", "--precision", "float32")
+    out = succeed(commands.edge_rnn("convert", model, *arguments))
     file = tmp_path / "mine-float32.tflite"
     assert f"{file}: written" in out
     x = np.load(windows / "x.npz")["x"][:200]
@@ -99,7 +100,7 @@ model = keras.Sequential([keras.Input((12, 5)), keras.layers.LSTM(8), keras.laye
 data, out = {str(windows / "x.npz")!r}, {str(tmp_path / "m.tflite")!r}
 assert convert_model(model, data, out, precision="float32")
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=600, capture_output=True)
+    succeed(run_python(script))
     read_model(tmp_path / "m.tflite")
 
 
@@ -120,7 +121,7 @@ def _checkpoint(folder, *extra):
 
 def test_tensorflow_1_checkpoint(checkpoint):
     out = succeed(
-        edge_rnn(
+        commands.edge_rnn(
             "convert",
             checkpoint / "model.ckpt",
             "--tf1-basic-lstm",
@@ -156,10 +157,7 @@ print(json.dumps(sentences(keras)))
 
 @pytest.fixture(scope="module")
 def said():
-    command = [sys.executable, "-c", REFUSED]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=ROOT, check=False)
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout.splitlines()[-1])
+    return json.loads(succeed(run_python(REFUSED)).splitlines()[-1])
 
 
 @pytest.mark.parametrize("case", CASES)

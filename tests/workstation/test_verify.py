@@ -18,7 +18,8 @@ from edge_runtime import Classifier
 from edge_runtime.errors import VerificationError
 from edge_runtime.model_file.probes import read_probes
 from edge_runtime.model_file.read_file import read_model_file
-from tests.support.commands import ENGINES, edge_rnn, succeed
+from tests.support.command_server import edge_rnn
+from tests.support.commands import ENGINES, succeed
 from tests.support.model_files import write_model
 
 QUANTIZE = """
