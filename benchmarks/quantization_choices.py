@@ -18,7 +18,7 @@ from convert.compiler.compile import lower
 from convert.compiler.float_graph.unroll import unroll
 from convert.compiler.scales.calibrate import calibrate
 from convert.compiler.scales.cell_state import state_tensors
-from convert.compiler.scales.cell_state_search import LIMITS, state_candidate
+from convert.compiler.scales.cell_state_search import STATE_LIMITS, state_candidate
 from convert.compiler.scales.equalize import equalize
 from convert.compiler.scales.int8_scales import int8_quantizations
 from convert.compiler.scales.shared_scales import separate
@@ -114,7 +114,7 @@ def activations(graph: Graph, calibration: np.ndarray, held_out: np.ndarray) -> 
     chosen = int8_quantizations(graph, ranges, calibration)
     last = last_state(graph)
     states = [name for name in ranges if name in state_tensors(graph) - {last}]
-    for limit in LIMITS:
+    for limit in STATE_LIMITS:
         candidate = {**state_candidate(ranges, states, limit, limit), last: chosen[last]}
         found = run(graph, held_out, rounding_observer(candidate))
         within = f"within +-{limit:g}" if np.isfinite(limit) else "not limited"

@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 from convert.auto_precision import Choice, choose_and_convert
 from convert.compiler.recipe import Recipe
-from convert.options import AUTO, ConversionOptions
+from convert.options import AUTO_PRECISION, ConversionOptions
 from convert.pipeline import Conversion, convert_files, output_files
 from convert.readers.read_options import CALIBRATION_SAMPLES, PARITY_WINDOWS, ReadOptions
 from convert.readers.user_data import DataSource
@@ -317,7 +317,7 @@ def convert_named(
     A falsy result stands for a file that was not written. The options are checked by the call itself.
     """
     chosen = options.precision(precision)
-    if chosen != AUTO:
+    if chosen != AUTO_PRECISION:
         outputs = output_files(model, chosen, out, graph=options.graph, target=options.target)
         return convert_files(model, outputs, read, options, prove=prove, progress=progress)
     choice, found = choose_and_convert(model, out, read, options, prove=prove, progress=progress)

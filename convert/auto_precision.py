@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.compiler.float_graph.unroll import unroll
-from convert.options import AUTO, ConversionOptions
+from convert.options import AUTO_PRECISION, ConversionOptions
 from convert.pipeline import Conversion, check_output, convert_source, output_files, try_source
 from convert.proof.engines import make_missing
 from convert.readers.open_source import kind_of, open_source
@@ -173,7 +173,7 @@ def choose_and_convert(
 
     The options are checked before any file is opened.
     """
-    options.precision(AUTO)
+    options.precision(AUTO_PRECISION)
     kind_of(model, read)
     if out is not None:
         check_output(out, model, read, options)

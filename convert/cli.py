@@ -16,7 +16,7 @@ user_model = partial(option, "A model of your own")
 calibration = partial(option, "Calibration and proof")
 advanced = partial(option, "Advanced")
 
-KINDS = ("onnx", "torch", "tf1-basic-lstm")
+MODEL_KINDS = ("onnx", "torch", "tf1-basic-lstm")
 """The options that tell the format of MODEL."""
 
 WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
@@ -217,7 +217,7 @@ def convert(
 
 
 def _kind(context: click.Context) -> str | None:
-    given = [kind for kind in KINDS if context.params[kind.replace("-", "_")]]
+    given = [kind for kind in MODEL_KINDS if context.params[kind.replace("-", "_")]]
     if len(given) > 1:
         raise InputError(f"--{given[0]}: contradicts --{given[1]}. Leave one of them out.")
     return given[0] if given else None

@@ -20,7 +20,7 @@ from edge_runtime.model_file.metadata import UNROLLED
 from edge_runtime.runs.graph_record import GraphRecord, RecordedOperator, RecordedTensor
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 
-FINETUNED = ("int8", "mixed")
+FINETUNED_PRECISIONS = ("int8", "mixed")
 """Precisions that can be fine-tuned, as all their rounding is known before the model runs."""
 
 
@@ -32,9 +32,9 @@ def write_graph_record(
     `edge-rnn train --finetune` reads the file. Raises InputError for a precision that cannot be
     fine-tuned and for a folder in the file's place, and what open_run raises.
     """
-    if precision not in FINETUNED:
+    if precision not in FINETUNED_PRECISIONS:
         raise InputError(
-            f"--precision: {precision} cannot be fine-tuned. Choose {' or '.join(FINETUNED)}."
+            f"--precision: {precision} cannot be fine-tuned. Choose {' or '.join(FINETUNED_PRECISIONS)}."
         )
     if Path(out).is_dir():
         raise InputError(f"{out}: is a folder. --write-graph names the file to write.")

@@ -12,7 +12,7 @@ from edge_runtime.errors import InputError
 from edge_runtime.model_file.metadata import STEP, UNROLLED
 from edge_runtime.model_file.parity_report import ParityBudget
 
-AUTO, ALL = "auto", "all"
+AUTO_PRECISION, ALL = "auto", "all"
 """What --precision takes besides the name of a precision."""
 
 DEFAULT_PRECISION = "int8"

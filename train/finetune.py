@@ -25,13 +25,13 @@ from edge_runtime.runs.run_directory import Run, RunRecord
 from train.fake_quantization import build_fake_quantized, trainable_constants
 from train.fit import CLIP_NORM, EVALUATION_BATCH, check_out, load_tensorflow, move_into_place
 
-PRECISIONS = ("int8", "mixed")
+TRAINED_PRECISIONS = ("int8", "mixed")
 """The precisions that can be fine-tuned, because each of their roundings is known beforehand."""
 
 HELD_OUT = 0.1
 """The part of the run's training windows that only judges: fine-tuning must reduce their error."""
 
-REPORTS = 5
+FINETUNE_REPORTS = 5
 """The held-out windows are measured this many times; the best weights are kept."""
 
 
@@ -76,9 +76,9 @@ def finetune_run(
     precision or setting that is not offered, DataError for a directory that cannot be used, and
     MissingExtraError without TensorFlow.
     """
-    if precision not in PRECISIONS:
+    if precision not in TRAINED_PRECISIONS:
         raise InputError(
-            f"--precision {precision} cannot be fine-tuned. Choose {' or '.join(PRECISIONS)}."
+            f"--precision {precision} cannot be fine-tuned. Choose {' or '.join(TRAINED_PRECISIONS)}."
         )
     source, destination = Run.open(run), Path(out).resolve()
     if source.record.finetuned is not None:
@@ -174,7 +174,7 @@ def _fit(
     kept = model.get_weights()
     step = _training_step(tensorflow, model, teacher, settings)
     batches = _batches(len(train), settings)
-    each = max(1, settings.iterations // REPORTS)
+    each = max(1, settings.iterations // FINETUNE_REPORTS)
     for iteration in range(1, settings.iterations + 1):
         step(tensorflow.constant(train[next(batches)]))
         if iteration % each == 0 or iteration == settings.iterations:

@@ -28,13 +28,13 @@ from typing import Any
 
 from convert.compiler.scales.calibrate import affine
 from convert.compiler.scales.shared_scales import FIXED, shared_groups
-from convert.compiler.weights.formats import KINDS, SCHEME_FORMATS, WeightFormat
+from convert.compiler.weights.formats import SCHEME_FORMATS, WEIGHT_KINDS, WeightFormat
 from convert.targets.precision import PRECISIONS
 from convert.targets.target import Target
 from edge_runtime.errors import InputError
 from edge_runtime.tflite.graph import Graph, Quantization
 
-LIMITS = (float("-inf"), float("inf"))
+INFINITE = (float("-inf"), float("inf"))
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def read_recipe(path: str | Path) -> Recipe:
 def _range(path: str | Path, item: Any) -> RangeRule:
     number = (int, float)
     _check_keys(path, "[[range]] ", item, {"tensors": str, "low": number, "high": number}, every=True)
-    if item["low"] in LIMITS or item["high"] in LIMITS:
+    if item["low"] in INFINITE or item["high"] in INFINITE:
         raise InputError(f"{path}: [[range]] {item['tensors']!r} needs two finite numbers.")
     if not item["low"] < item["high"]:
         raise InputError(
@@ -175,9 +175,9 @@ def _weights(path: str | Path, item: Any) -> WeightRule:
     _check_keys(
         path, "[[weights]] ", {key: item[key] for key in kinds if key in item}, kinds, every=True
     )
-    if item["precision"] not in KINDS:
+    if item["precision"] not in WEIGHT_KINDS:
         raise InputError(
-            f"{path}: [[weights]] has precision {item['precision']!r}. Choose {', '.join(KINDS)}."
+            f"{path}: [[weights]] has precision {item['precision']!r}. Choose {', '.join(WEIGHT_KINDS)}."
         )
     integer = item["precision"] in ("int8", "int4")
     if "per_channel" in item and not integer:

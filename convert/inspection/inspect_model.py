@@ -22,8 +22,8 @@ from edge_runtime.model_file.metadata import Metadata
 from edge_runtime.model_file.read_file import MOST_UNPACKED, parse_model_file, read_bytes
 from edge_runtime.tflite.flatbuffer_reader import Buffer, MalformedError, Table
 
-MOST_DIMENSIONS = 64
-MOST_OPERANDS = 1 << 20
+MOST_SHOWN_DIMENSIONS = 64
+MOST_SHOWN_OPERANDS = 1 << 20
 """Limit on the inputs or outputs of an operator or a subgraph; no valid model has more."""
 
 STRUCTURE = "header, opcodes, signature"
@@ -151,7 +151,7 @@ class _Subgraph:
         table.string(4)
 
     def _tensor(self, index: int, table: Table) -> TensorFacts:
-        shape = tuple(table.numbers(0, "i", MOST_DIMENSIONS))
+        shape = tuple(table.numbers(0, "i", MOST_SHOWN_DIMENSIONS))
         name = table.string(3, part=NAMES)
         blob = table.number(2, "I")
         self.blob_of.append(blob)
@@ -169,7 +169,7 @@ class _Subgraph:
         )
 
     def _ends(self, table: Table, field: int) -> tuple[TensorFacts, ...]:
-        indices = table.numbers(field, "i", MOST_OPERANDS)
+        indices = table.numbers(field, "i", MOST_SHOWN_OPERANDS)
         for index in indices:
             if not 0 <= index < len(self.tensors):
                 raise MalformedError(

@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from edge_runtime.errors import InputError
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+DecoratedCommand = TypeVar("DecoratedCommand", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]
 
 OTHER = "Other options"

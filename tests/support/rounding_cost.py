@@ -8,7 +8,7 @@ import numpy as np
 
 from convert.compiler.float_graph.unroll import unroll
 from convert.compiler.scales.calibrate import Range, affine, calibrate
-from convert.compiler.scales.shared_scales import FIXED, MOVES
+from convert.compiler.scales.shared_scales import FIXED, MOVING_OPERATORS
 from convert.source_model.network import Network
 from edge_runtime.numpy_engine.interpret import rounding_observer, run
 from edge_runtime.tflite.graph import Graph, Op, Quantization
@@ -29,7 +29,7 @@ def rounded_logits(network: Network, calibration: np.ndarray, windows: np.ndarra
 def _own_scales(graph: Graph, ranges: dict[str, Range]) -> dict[str, Quantization]:
     made_by = {name: operator.op for operator in graph.operators for name in operator.outputs}
     # What only moves was rounded before; what is concatenated has to have one scale.
-    moved = set(MOVES) - {Op.CONCATENATION}
+    moved = set(MOVING_OPERATORS) - {Op.CONCATENATION}
     return {
         name: FIXED.get(made_by.get(name)) or affine(found.low, found.high)
         for name, found in ranges.items()

@@ -7,7 +7,7 @@ import numpy as np
 from convert.compiler.float_graph.unroll import unroll
 from convert.compiler.scales.calibrate import calibrate
 from convert.compiler.scales.cell_state import state_tensors
-from convert.compiler.scales.cell_state_search import LIMITS, state_candidate, state_quantizations
+from convert.compiler.scales.cell_state_search import STATE_LIMITS, state_candidate, state_quantizations
 from convert.compiler.scales.int8_scales import int8_quantizations
 from edge_runtime.numpy_engine.interpret import rounding_observer, run
 from tests.support.networks import random_network, random_windows
@@ -25,7 +25,7 @@ def test_no_single_limit_is_better_than_what_is_found():
 
     found = state_quantizations(graph, ranges, windows, states)
     assert set(found) == states
-    singles = [error(state_candidate(ranges, states, limit, limit)) for limit in LIMITS]
+    singles = [error(state_candidate(ranges, states, limit, limit)) for limit in STATE_LIMITS]
     assert error(found) <= min(singles)
     assert error(found) < max(singles)
 

@@ -53,7 +53,7 @@ from edge_runtime.tflite.graph import Graph, Op
 INPUT = "window"
 OUTPUT = "logits"
 
-Value = Union["list[str]", str]
+GraphValue = Union["list[str]", str]
 
 
 def unroll(network: Network, *, project: bool = False) -> Graph:
@@ -67,7 +67,7 @@ def unroll(network: Network, *, project: bool = False) -> Graph:
     builder.activation(INPUT, (1, network.steps, network.features))
     folded = fold(network)
     layers = list(zip(folded.layers, prefixes(folded)))
-    value: Value
+    value: GraphValue
     first = layers[0][0] if layers else None
     if project and isinstance(first, Lstm):
         value = _projected(builder, first, layers.pop(0)[1], network.steps)
@@ -149,7 +149,7 @@ def recurrent_layers(network: Network) -> list[tuple[str, Recurrent]]:
     return result
 
 
-def _projected(builder: GraphBuilder, layer: Lstm, prefix: str, steps: int) -> Value:
+def _projected(builder: GraphBuilder, layer: Lstm, prefix: str, steps: int) -> GraphValue:
     rows = add_projection(builder, layer, prefix, INPUT, steps)
     state: State | None = None
     hidden = []
@@ -159,7 +159,7 @@ def _projected(builder: GraphBuilder, layer: Lstm, prefix: str, steps: int) -> V
     return hidden if layer.return_sequences else hidden[-1]
 
 
-def _recurrent(builder: GraphBuilder, layer: Recurrent, prefix: str, value: Value) -> Value:
+def _recurrent(builder: GraphBuilder, layer: Recurrent, prefix: str, value: GraphValue) -> GraphValue:
     rows = _rows(value, layer)
     add_constants(builder, layer, prefix)
     state: State | None = None
@@ -170,7 +170,9 @@ def _recurrent(builder: GraphBuilder, layer: Recurrent, prefix: str, value: Valu
     return hidden if layer.return_sequences else hidden[-1]
 
 
-def _bidirectional(builder: GraphBuilder, layer: Bidirectional, prefix: str, value: Value) -> Value:
+def _bidirectional(
+    builder: GraphBuilder, layer: Bidirectional, prefix: str, value: GraphValue
+) -> GraphValue:
     forward = _recurrent(builder, layer.forward, f"{prefix}fw/", value)
     backward = _recurrent(builder, layer.backward, f"{prefix}bw/", value)
     if isinstance(forward, str) or isinstance(backward, str):
@@ -197,12 +199,12 @@ def _merge(builder: GraphBuilder, merge: str, name: str, forward: str, backward:
     return builder.operator(Op.MUL, [total, half], name, shape)
 
 
-def _take_rows(builder: GraphBuilder, layer: TakeRows, prefix: str, value: Value) -> Value:
+def _take_rows(builder: GraphBuilder, layer: TakeRows, prefix: str, value: GraphValue) -> GraphValue:
     rows = _rows(value, layer)
     return [rows[row] for row in layer.rows]
 
 
-def _rows(value: Value, layer: Layer) -> list[str]:
+def _rows(value: GraphValue, layer: Layer) -> list[str]:
     if isinstance(value, str):
         raise ValueError(
             f"layer {layer.name} needs a sequence, but the layer before it gives one vector"
@@ -210,10 +212,10 @@ def _rows(value: Value, layer: Layer) -> list[str]:
     return value
 
 
-def _on_rows(add: Callable[..., str]) -> Callable[..., Value]:
+def _on_rows(add: Callable[..., str]) -> Callable[..., GraphValue]:
     """For a layer that treats every row alike. Rows share its constants; its outputs are numbered."""
 
-    def apply(builder: GraphBuilder, layer: Layer, prefix: str, value: Value) -> Value:
+    def apply(builder: GraphBuilder, layer: Layer, prefix: str, value: GraphValue) -> GraphValue:
         if isinstance(value, str):
             return add(builder, layer, prefix, value, "")
         return [add(builder, layer, prefix, row, str(t)) for t, row in enumerate(value, start=1)]
@@ -221,10 +223,10 @@ def _on_rows(add: Callable[..., str]) -> Callable[..., Value]:
     return apply
 
 
-def _on_sequence(add: Callable[..., Value]) -> Callable[..., Value]:
+def _on_sequence(add: Callable[..., GraphValue]) -> Callable[..., GraphValue]:
     """For a layer that needs a whole sequence."""
 
-    def apply(builder: GraphBuilder, layer: Layer, prefix: str, value: Value) -> Value:
+    def apply(builder: GraphBuilder, layer: Layer, prefix: str, value: GraphValue) -> GraphValue:
         return add(builder, layer, prefix, _rows(value, layer))
 
     return apply
@@ -238,7 +240,7 @@ ROW_LAYERS: dict[type, Callable[..., str]] = {
 }
 """Layers that read one row at a time."""
 
-_ADD: dict[type, Callable[..., Value]] = {
+_ADD: dict[type, Callable[..., GraphValue]] = {
     **{kind: _on_rows(add) for kind, add in ROW_LAYERS.items()},
     Bidirectional: _bidirectional,
     Conv1d: _on_sequence(add_conv1d),

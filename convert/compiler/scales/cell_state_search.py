@@ -18,16 +18,16 @@ from convert.compiler.scales.calibrate import Range, affine
 from edge_runtime.numpy_engine.interpret import rounding_observer, run
 from edge_runtime.tflite.graph import Graph, Quantization
 
-LIMITS = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 12.0, float("inf"))
+STATE_LIMITS = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 12.0, float("inf"))
 """Candidates for the largest magnitude on a side of the states' ranges."""
 
-WINDOWS = 256
+SEARCH_WINDOWS = 256
 """Calibration windows on which the candidates are compared."""
 
 CLOSE = 1.05
 """Errors up to this factor above the smallest may change places on another computer."""
 
-Run = Callable[..., "NDArray[np.float32]"]
+GraphRun = Callable[..., "NDArray[np.float32]"]
 
 
 def state_quantizations(
@@ -40,15 +40,15 @@ def state_quantizations(
     if not names:
         return {}
     ordered = [name for name in ranges if name in names]
-    errors = _Errors(graph, windows[:WINDOWS])
+    errors = _Errors(graph, windows[:SEARCH_WINDOWS])
 
     def best(limits: list[tuple[float, float]]) -> tuple[float, float]:
         candidates = [state_candidate(ranges, ordered, *pair) for pair in limits]
         return limits[errors.least(candidates)]
 
-    both, _ = best([(limit, limit) for limit in LIMITS])
-    lower, _ = best([(limit, both) for limit in LIMITS])
-    return state_candidate(ranges, ordered, *best([(lower, limit) for limit in LIMITS]))
+    both, _ = best([(limit, limit) for limit in STATE_LIMITS])
+    lower, _ = best([(limit, both) for limit in STATE_LIMITS])
+    return state_candidate(ranges, ordered, *best([(lower, limit) for limit in STATE_LIMITS]))
 
 
 class _Errors:
@@ -56,8 +56,8 @@ class _Errors:
 
     def __init__(self, graph: Graph, windows: NDArray[np.float32]) -> None:
         self._graph, self._windows = graph, windows
-        self._logits: dict[Run, NDArray[np.float32]] = {}
-        self._known: dict[tuple[Run, tuple[Quantization, ...]], float] = {}
+        self._logits: dict[GraphRun, NDArray[np.float32]] = {}
+        self._known: dict[tuple[GraphRun, tuple[Quantization, ...]], float] = {}
 
     def least(self, candidates: list[dict[str, Quantization]]) -> int:
         """Index of the candidate with the smallest error, the first one of equals.
@@ -72,7 +72,7 @@ class _Errors:
             return close[0]
         return min(close, key=lambda k: self._error(run_reproducibly, candidates[k]))
 
-    def _error(self, run: Run, candidate: dict[str, Quantization]) -> float:
+    def _error(self, run: GraphRun, candidate: dict[str, Quantization]) -> float:
         key = (run, tuple(candidate.values()))
         if key not in self._known:
             if run not in self._logits:

@@ -18,7 +18,7 @@ from convert.compiler.scales.cell_state import state_tensors
 from convert.compiler.scales.cell_state_search import state_quantizations
 from convert.compiler.scales.shared_scales import (
     FIXED,
-    MOVES,
+    MOVING_OPERATORS,
     fixed_quantization,
     shared_groups,
     sharing_a_matrix,
@@ -66,7 +66,7 @@ def _covering(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Quant
 
     The window counts with its central range, so that rare spikes of a sensor do not coarsen every h.
     """
-    moved = {name for op in graph.operators if op.op in MOVES for name in op.outputs}
+    moved = {name for op in graph.operators if op.op in MOVING_OPERATORS for name in op.outputs}
     sources = [ranges[name] for name in group if name in ranges and name not in moved]
     window = [ranges[name] for name in (graph.input, f"{graph.input}_scaled") if name in ranges]
     lows = [found.central_low if found in window else found.low for found in sources]

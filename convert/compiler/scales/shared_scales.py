@@ -16,7 +16,7 @@ from dataclasses import replace
 from convert.compiler.scales.calibrate import Range
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 
-MOVES = (Op.CONCATENATION, Op.PACK, Op.REDUCE_MAX, Op.SPLIT, Op.UNPACK)
+MOVING_OPERATORS = (Op.CONCATENATION, Op.PACK, Op.REDUCE_MAX, Op.SPLIT, Op.UNPACK)
 
 LOGISTIC_OUT = Quantization((1 / 256,), -128)
 TANH_OUT = Quantization((1 / 128,), 0)
@@ -54,7 +54,7 @@ def _moved(graph: Graph) -> list[list[str]]:
     return [
         [*operator.inputs[data.get(operator.op, slice(None))], *operator.outputs]
         for operator in graph.operators
-        if operator.op in MOVES and not graph.tensors[operator.outputs[0]].keep_float
+        if operator.op in MOVING_OPERATORS and not graph.tensors[operator.outputs[0]].keep_float
     ]
 
 
@@ -105,7 +105,9 @@ def _fixed_and_free(graph: Graph, group: list[str]) -> tuple[dict[str, Quantizat
     free = [
         name
         for name in group
-        if name not in fixed and graph.tensors[name].data is None and made_by.get(name) not in MOVES
+        if name not in fixed
+        and graph.tensors[name].data is None
+        and made_by.get(name) not in MOVING_OPERATORS
     ]
     return fixed, free
 
@@ -134,7 +136,7 @@ def separate(
 
     add_copies(graph.inputs)
     for operator in graph.operators:
-        if operator.op in (*MOVES, *FIXED, Op.FULLY_CONNECTED):
+        if operator.op in (*MOVING_OPERATORS, *FIXED, Op.FULLY_CONNECTED):
             read = tabulated if operator.op in FIXED else shared
             inputs = tuple(read.get(name, name) for name in operator.inputs)
             operator = replace(operator, inputs=inputs)
@@ -146,7 +148,7 @@ def separate(
 
 def _copies(graph: Graph, ranges: dict[str, Range]) -> dict[str, str]:
     """Tensor whose scale is fixed -> name of its form in the scale that its group will have."""
-    read = {name for op in graph.operators if op.op in MOVES for name in op.inputs}
+    read = {name for op in graph.operators if op.op in MOVING_OPERATORS for name in op.inputs}
     read.update(name for names in _sharing_a_bias(graph) for name in names)
     copies: dict[str, str] = {}
     for group in shared_groups(graph):

@@ -22,7 +22,7 @@ CLIPPINGS = tuple(np.arange(0.5, 1.01, 0.05))
 """Candidates for the weight that the largest 4-bit integer stands for, relative to the largest weight.
 As 4 bits have 15 steps only, clipping a row's few large weights may make all others more precise."""
 
-KINDS = ("float32", "float16", "int8", "int4")
+WEIGHT_KINDS = ("float32", "float16", "int8", "int4")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class WeightFormat:
     """How one matrix is stored."""
 
     kind: str
-    """One of KINDS."""
+    """One of WEIGHT_KINDS."""
     per_channel: bool = True
     """For int8 and int4: whether every row has a scale of its own."""
 

@@ -57,8 +57,8 @@ def read_layer(layer: Any, shape: Shape) -> list[Layer]:
     kind = type(layer).__name__
     if type(layer).__module__.split(".")[0] not in ("keras", "tf_keras"):
         raise DataError(f"{named(layer)} is a class of your own. Use the layers of Keras.")
-    if kind not in READERS:
-        rest = REFUSED.get(kind, f". Expected {', '.join(READERS)}.")
+    if kind not in LAYER_READERS:
+        rest = REFUSED.get(kind, f". Expected {', '.join(LAYER_READERS)}.")
         raise DataError(f"{named(layer)} is not supported{rest}")
     policy = str(layer.compute_dtype)
     if policy not in ("float32", "float64") or getattr(layer, "quantization_mode", None):
@@ -66,7 +66,7 @@ def read_layer(layer: Any, shape: Shape) -> list[Layer]:
             f"{named(layer)} computes in {described(layer)}. Expected float32; build the model with "
             "that policy and set its weights."
         )
-    return READERS[kind](layer, shape)
+    return LAYER_READERS[kind](layer, shape)
 
 
 def _nothing(layer: Any, shape: Shape) -> list[Layer]:
@@ -279,7 +279,7 @@ ROW_BY_ROW = (
 )
 """Layers that TimeDistributed may hold."""
 
-READERS: dict[str, Reader] = {
+LAYER_READERS: dict[str, Reader] = {
     "LSTM": _recurrent,
     "GRU": _recurrent,
     "SimpleRNN": _recurrent,

@@ -26,7 +26,7 @@ from convert.readers.onnx.moves import (
     moved,
     unchanged,
 )
-from convert.readers.onnx.recurrent import RECURRENT_NODES, recurrent
+from convert.readers.onnx.recurrent import RECURRENT_NODES, recurrent_node
 from convert.readers.onnx.tracing import (
     Positions,
     Rows,
@@ -290,7 +290,7 @@ class _Reader:
 
     def _layer(self, node: Node, given: list[Value]) -> list[Value]:
         if node.op in RECURRENT_NODES:
-            return recurrent(node, given)
+            return recurrent_node(node, given)
         if node.op in ("Softmax", "LogSoftmax"):
             before, after = layers.softmax(node, given, self.file.opset)
             self.before_head[after.layers[-1]] = (node.inputs[0], before)

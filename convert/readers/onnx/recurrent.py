@@ -34,7 +34,7 @@ _ACTIVATIONS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"),
 _RNN_ACTIVATIONS = {"tanh", "relu"}
 
 
-def recurrent(node: Node, values: list[Value]) -> list[Value]:
+def recurrent_node(node: Node, values: list[Value]) -> list[Value]:
     """The node's outputs Y and Y_h; Y_c, the cell state, is None.
 
     Raises Unsupported for what changes the layer's definition: other activations, clipping, coupled
