@@ -24,7 +24,7 @@ from rich.text import Text
 PICTURE = Path(__file__).parents[1] / "docs" / "session.svg"
 
 SESSION = (
-    ("train --data digits --preset demo --quiet --out runs/digits", slice(-1, None)),
+    ("train --data digits --preset demo --out runs/digits", slice(-1, None)),
     ("evaluate runs/digits", slice(1)),
     ("convert runs/digits --precision int8 --out digits-int8.tflite", slice(6)),
     ("verify digits-int8.tflite", slice(1)),
