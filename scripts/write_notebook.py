@@ -1,6 +1,6 @@
 """Writes examples/first_model.ipynb, with outputs, from first_model.md; `--check` only compares.
 
-    EDGE_RNN_DATA=~/mnist python scripts/write_notebook.py
+    EDGE_RNN_DATA=~/mnist python -m scripts.write_notebook
 
 The notebook runs in an empty folder. Outputs that name a folder of this machine are refused. `--check`
 runs nothing: it compares the cells.
@@ -65,7 +65,7 @@ def main() -> str | None:
     if "--check" in sys.argv:
         written = nbformat.read(NOTEBOOK, as_version=4).cells
         same = [(c.cell_type, c.source) for c in written] == [(c.cell_type, c.source) for c in cells()]
-        return None if same else f"{NOTEBOOK}: out of date. Run python scripts/write_notebook.py."
+        return None if same else f"{NOTEBOOK}: out of date. Run python -m scripts.write_notebook."
     text = nbformat.writes(executed()) + "\n"
     places = (ROOT, Path.home(), Path(sys.prefix), Path(tempfile.gettempdir()))
     found = [str(place) for place in places if str(place) in text]
