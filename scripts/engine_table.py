@@ -86,7 +86,7 @@ def main() -> None:
     if options.check:
         stale = PAGE.read_text("utf-8") != page(json.loads(TABLE.read_text("utf-8")))
         sys.exit(
-            "docs/guides/targets.md is not in step: python -m scripts.engine_table" if stale else None
+            "docs/guides/targets.md: out of date. Run python -m scripts.engine_table." if stale else None
         )
     if options.environments is None:
         parser.error("--environments is needed, unless --check is given")
@@ -287,7 +287,8 @@ must load and compute correctly on every engine in the tables below.
 
 - **What a target cannot do is left out.** A precision may have a second form that the target can run. In
   that case the converter uses that form. The report and the file say so and name its cost in accuracy,
-  as in the example below. Otherwise the precision is refused: `target any has no int4`.
+  as in the example below. Otherwise the precision is refused, as in
+  `--precision: target any has no int4.`
 - **Every installed engine takes part in the proof.** An engine of the target that is not installed runs
   in an environment of its own, in the user's cache folder or in `$EDGE_RNN_CACHE`. `--prove` makes this
   environment. Without `--prove`, the command that makes it is printed. An engine outside the target may
