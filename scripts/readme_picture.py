@@ -1,6 +1,6 @@
 """Draws the README's picture, docs/session.svg: a terminal session of edge-rnn with its real output.
 
-    python scripts/readme_picture.py
+    python -m scripts.readme_picture
 
 Runs the commands of SESSION in an empty folder, which takes about a minute, and draws what they print. A
 long output is cut, which "..." shows. The picture loads no fonts, so the reader's own monospaced font is
