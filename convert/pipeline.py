@@ -152,8 +152,6 @@ def check_output(out: str | Path, model: Any, read: ReadOptions, options: Conver
     for path in inputs:
         if isinstance(path, (str, Path)) and Path(path).absolute() == Path(out).absolute():
             raise InputError(f"{out}: is read by this conversion. Choose another --out.")
-    if options.explain is not None and Path(options.explain).is_file():
-        raise InputError(f"{options.explain}: is a file. --explain names a folder.")
 
 
 def check_source(source: SourceModel, precision: str, options: ConversionOptions) -> None:

@@ -26,6 +26,7 @@ CONVERT = {
     "explain, step": ("--explain e --graph step", "--explain: compares the steps of a window."),
     "explain, float32": ("--explain e --precision float32", "--explain: float32 loses nothing"),
     "explain, file": ("--explain file", "file: is a file. --explain names a folder."),
+    "auto, explain": ("--precision auto --explain file", "file: is a file. --explain names a folder."),
     "recipe, precision": ("--recipe int8.toml --precision mixed", "--precision: mixed contradicts int8"),
     "recipe, all": ("--recipe int8.toml --precision all", "--precision: all contradicts int8.toml"),
     "recipe, auto": ("--recipe int8.toml --precision auto", "--precision: auto contradicts int8.toml"),
@@ -168,6 +169,11 @@ def test_the_call_itself_refuses_contradictions(name):
         CALLS[name](explain="e", graph="step")
     with pytest.raises(InputError, match="^--target: unknown target 'coral'"):
         CALLS[name](target="coral")
+
+
+def test_a_model_without_a_file_name_needs_out():
+    with pytest.raises(InputError, match="^out: is missing"):
+        convert_auto(object(), data={})
 
 
 def test_a_file_is_written_for_one_precision_only():
