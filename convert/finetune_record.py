@@ -17,11 +17,13 @@ from convert.targets.target import Target, target_named
 from edge_runtime.errors import InputError
 from edge_runtime.host.atomic_file import replacing
 from edge_runtime.model_file.metadata import UNROLLED
-from edge_runtime.runs.graph_record import GraphRecord, RecordedOperator, RecordedTensor
+from edge_runtime.runs.graph_record import (
+    FINETUNED_PRECISIONS,
+    GraphRecord,
+    RecordedOperator,
+    RecordedTensor,
+)
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
-
-FINETUNED_PRECISIONS = ("int8", "mixed")
-"""Precisions that can be fine-tuned, as all their rounding is known before the model runs."""
 
 
 def write_graph_record(
