@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from convert.compiler.compile import lower
 from convert.compiler.recipe import Recipe
 from convert.compiler.weights.gptq import WEIGHT_LIMIT
+from convert.readers.read_options import check_unread
 from convert.readers.run_directory import open_run
 from convert.targets.precision import scheme_for
 from convert.targets.target import Target, target_named
@@ -32,7 +33,7 @@ def write_graph_record(
     """Quantize a run's model and write its graph to the file `out`. Nothing is proven.
 
     `edge-rnn train --finetune` reads the file. Raises InputError for a precision that cannot be
-    fine-tuned and for a folder in the file's place, and what open_run raises.
+    fine-tuned, for a folder in the file's place and for a file of the run, and what open_run raises.
     """
     if precision not in FINETUNED_PRECISIONS:
         raise InputError(
@@ -40,6 +41,7 @@ def write_graph_record(
         )
     if Path(out).is_dir():
         raise InputError(f"{out}: is a folder. --write-graph names the file to write.")
+    check_unread(out, "--write-graph", run_directory)
     scheme = scheme_for(precision, target_named(target))
     source = open_run(run_directory)
     graph = lower(source.network, source.calibration, precision=precision, target=target)

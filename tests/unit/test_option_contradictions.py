@@ -46,6 +46,7 @@ CONVERT = {
     "one, folder": ("--out folder", "folder: is a folder. --out names the file to write."),
     "auto, folder": ("--precision auto --out folder", "folder: is a folder. --out names the file"),
     "out, model": ("--out absent", "absent: is read by this conversion. Choose another --out."),
+    "out, run": ("--out absent/model.keras", "model.keras: is read by this conversion."),
     "out, recipe": ("--recipe int8.toml --out int8.toml", "int8.toml: is read by this conversion."),
     "out, data": ("--onnx --data file --out file", "file: is read by this conversion."),
     "two kinds": ("--onnx --torch --data file", "--onnx: contradicts --torch. Leave one of them out."),
@@ -58,6 +59,10 @@ CONVERT = {
     "kind, no data": ("--onnx", "absent: --data is missing."),
     "agreement": ("--min-agreement 2", "--min-agreement: expected 0 to 1, found 2.0."),
     "difference": ("--max-logit-difference -1", "--max-logit-difference: expected at least 0"),
+    "write-graph, run": (
+        "--write-graph absent/windows.npz",
+        "windows.npz: is read by this conversion. Choose another --write-graph.",
+    ),
     "write-graph, folder": ("--write-graph folder", "folder: is a folder. --write-graph names the file"),
     "write-graph, precision": ("--write-graph g --precision float32", "float32 cannot be fine-tuned."),
     **{
