@@ -24,7 +24,7 @@ from convert.readers.open_source import kind_of, open_source
 from convert.readers.read_options import ReadOptions
 from convert.source_model.source_model import SourceModel
 from convert.targets.precision import offered
-from edge_runtime.errors import DataError, EdgeRnnError
+from edge_runtime.errors import DataError, EdgeRnnError, InputError
 from edge_runtime.model_file.parity_report import EngineParity, ParityReport
 from edge_runtime.numpy_engine.interpret import run
 
@@ -177,6 +177,8 @@ def choose_and_convert(
     kind_of(model, read)
     if out is not None:
         check_output(out, model, read, options)
+    elif not isinstance(model, (str, Path)):
+        raise InputError("out: is missing. Name the file to write, as the model has no file name.")
     if options.min_agreement is None:
         options = replace(options, min_agreement=AUTO_AGREEMENT)
     source = open_source(model, read)

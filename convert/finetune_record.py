@@ -11,17 +11,20 @@ from numpy.typing import NDArray
 from convert.compiler.compile import lower
 from convert.compiler.recipe import Recipe
 from convert.compiler.weights.gptq import WEIGHT_LIMIT
+from convert.readers.read_options import check_unread
 from convert.readers.run_directory import open_run
 from convert.targets.precision import scheme_for
 from convert.targets.target import Target, target_named
 from edge_runtime.errors import InputError
 from edge_runtime.host.atomic_file import replacing
 from edge_runtime.model_file.metadata import UNROLLED
-from edge_runtime.runs.graph_record import GraphRecord, RecordedOperator, RecordedTensor
+from edge_runtime.runs.graph_record import (
+    FINETUNED_PRECISIONS,
+    GraphRecord,
+    RecordedOperator,
+    RecordedTensor,
+)
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
-
-FINETUNED_PRECISIONS = ("int8", "mixed")
-"""Precisions that can be fine-tuned, as all their rounding is known before the model runs."""
 
 
 def write_graph_record(
@@ -30,7 +33,7 @@ def write_graph_record(
     """Quantize a run's model and write its graph to the file `out`. Nothing is proven.
 
     `edge-rnn train --finetune` reads the file. Raises InputError for a precision that cannot be
-    fine-tuned and for a folder in the file's place, and what open_run raises.
+    fine-tuned, for a folder in the file's place and for a file of the run, and what open_run raises.
     """
     if precision not in FINETUNED_PRECISIONS:
         raise InputError(
@@ -38,6 +41,7 @@ def write_graph_record(
         )
     if Path(out).is_dir():
         raise InputError(f"{out}: is a folder. --write-graph names the file to write.")
+    check_unread(out, "--write-graph", run_directory)
     scheme = scheme_for(precision, target_named(target))
     source = open_run(run_directory)
     graph = lower(source.network, source.calibration, precision=precision, target=target)

@@ -53,6 +53,8 @@ class ConversionOptions:
             raise InputError(f"--max-logit-difference: expected at least 0, found {difference}.")
         if self.explain is not None and self.graph == STEP:
             raise InputError("--explain: compares the steps of a window. Leave out --graph step.")
+        if self.explain is not None and Path(self.explain).is_file():
+            raise InputError(f"{self.explain}: is a file. --explain names a folder.")
 
     def with_recipe(self, recipe: str | Path | Recipe | None) -> ConversionOptions:
         """The same options with a recipe, read if it is a path. Raises what `read_recipe` raises."""

@@ -27,7 +27,7 @@ from convert.proof.engines import find_proof_engines, make_missing
 from convert.proof.parity import prove as prove_file
 from convert.proof.row_parity import with_row_proof
 from convert.readers.open_source import kind_of, open_source
-from convert.readers.read_options import ReadOptions
+from convert.readers.read_options import ReadOptions, check_unread
 from convert.source_model.source_model import SourceModel
 from convert.targets.operator_check import check_operators
 from convert.targets.precision import offered, precision_named, scheme_for
@@ -128,7 +128,7 @@ def convert_files(
         raise InputError(
             f"--explain: {UNEXPLAINED} loses nothing that could be explained. Leave it out."
         )
-    if len({Path(out).absolute() for out in outputs.values()}) < len(outputs):
+    if len({Path(out).resolve() for out in outputs.values()}) < len(outputs):
         raise InputError("outputs: two precisions have the same file. Name a file for each.")
     kind_of(model, read)
 
@@ -148,12 +148,7 @@ def check_output(out: str | Path, model: Any, read: ReadOptions, options: Conver
     """Raises InputError for an `out` that is a folder or would replace what is converted."""
     if Path(out).is_dir():
         raise InputError(f"{out}: is a folder. --out names the file to write.")
-    inputs = (model, read.data, options.recipe and options.recipe.path)
-    for path in inputs:
-        if isinstance(path, (str, Path)) and Path(path).absolute() == Path(out).absolute():
-            raise InputError(f"{out}: is read by this conversion. Choose another --out.")
-    if options.explain is not None and Path(options.explain).is_file():
-        raise InputError(f"{options.explain}: is a file. --explain names a folder.")
+    check_unread(out, "--out", model, read.data, options.recipe and options.recipe.path)
 
 
 def check_source(source: SourceModel, precision: str, options: ConversionOptions) -> None:

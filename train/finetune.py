@@ -20,13 +20,10 @@ from numpy.typing import NDArray
 from edge_runtime.errors import DataError, InputError
 from edge_runtime.host.child_process import run_module
 from edge_runtime.runs import run_directory
-from edge_runtime.runs.graph_record import GraphRecord
+from edge_runtime.runs.graph_record import FINETUNED_PRECISIONS, GraphRecord
 from edge_runtime.runs.run_directory import Run, RunRecord
 from train.fake_quantization import build_fake_quantized, trainable_constants
 from train.fit import CLIP_NORM, EVALUATION_BATCH, check_out, load_tensorflow, move_into_place
-
-TRAINED_PRECISIONS = ("int8", "mixed")
-"""The precisions that can be fine-tuned, because each of their roundings is known beforehand."""
 
 HELD_OUT = 0.1
 """The part of the run's training windows that only judges: fine-tuning must reduce their error."""
@@ -76,9 +73,9 @@ def finetune_run(
     precision or setting that is not offered, DataError for a directory that cannot be used, and
     MissingExtraError without TensorFlow.
     """
-    if precision not in TRAINED_PRECISIONS:
+    if precision not in FINETUNED_PRECISIONS:
         raise InputError(
-            f"--precision {precision} cannot be fine-tuned. Choose {' or '.join(TRAINED_PRECISIONS)}."
+            f"--precision: {precision} cannot be fine-tuned. Choose {' or '.join(FINETUNED_PRECISIONS)}."
         )
     source, destination = Run.open(run), Path(out).resolve()
     if source.record.finetuned is not None:

@@ -12,7 +12,6 @@ from convert.targets.precision import precision_named, scheme_for
 from convert.targets.target import RIGHT, TARGETS, Engine, Target
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.graph import Graph
-from edge_runtime.tflite.quantization import dequantize, quantize
 
 COST_WINDOWS = 500
 """The largest number of calibration windows on which the cost is measured."""
@@ -69,12 +68,6 @@ def _why(engine: Engine, scheme: str) -> str:
 
 
 def _logit_error(graph: Graph, windows: NDArray[np.float32], exact: NDArray[np.float32]) -> float:
-    source, result = graph.tensors[graph.input], graph.tensors[graph.output]
-    inputs = windows
-    if source.quantization is not None:
-        affine = source.quantization
-        inputs = quantize(windows, affine.scale[0], affine.zero_point, source.dtype)
-    logits = run(graph, inputs)
-    if result.quantization is not None:
-        logits = dequantize(logits, result.quantization.scale[0], result.quantization.zero_point)
+    stored = run(graph, graph.tensors[graph.input].encode(windows))
+    logits = graph.tensors[graph.output].decode(stored)
     return float(np.abs(logits - exact).mean())

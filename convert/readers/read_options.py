@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from convert.readers.user_data import DataSource, UserData, read_user_data
 from edge_runtime.errors import InputError
 from edge_runtime.model_file.parity_report import FEW_WINDOWS
 from edge_runtime.runs.npz_windows import checked_labels
+from edge_runtime.runs.run_directory import READ_BY_CONVERT
 
 CALIBRATION_SAMPLES = 500
 PARITY_WINDOWS = 10_000
@@ -59,3 +61,15 @@ class ReadOptions:
         if self.data is None:
             raise InputError(MISSING_DATA)
         return read_user_data(self.data)
+
+
+def check_unread(out: str | Path, option: str, *inputs: object) -> None:
+    """Raises InputError for an `out` that is one of `inputs`, or a file of a run directory among them.
+
+    `option`: the one that names `out`. Only the paths among `inputs` count.
+    """
+    for path in inputs:
+        if isinstance(path, (str, Path)):
+            read = (Path(path), *(Path(path, name) for name in READ_BY_CONVERT))
+            if Path(out).resolve() in [file.resolve() for file in read]:
+                raise InputError(f"{out}: is read by this conversion. Choose another {option}.")

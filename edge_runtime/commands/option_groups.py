@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable
 
 import click
 from click.core import ParameterSource
 
 from edge_runtime.errors import InputError
 
-DecoratedCommand = TypeVar("DecoratedCommand", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]
 
 OTHER = "Other options"

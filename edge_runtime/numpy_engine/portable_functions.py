@@ -32,8 +32,8 @@ def exp(x: NDArray[np.floating[Any]]) -> Float64:
 
     Beyond -700 and 700 the result is that of -700 or 700.
     """
-    rest = np.minimum(np.asarray(x, np.float64), _LARGEST_EXPONENT)
-    np.maximum(rest, -_LARGEST_EXPONENT, out=rest)
+    rest = np.array(x, np.float64)
+    np.clip(rest, -_LARGEST_EXPONENT, _LARGEST_EXPONENT, out=rest)
     power = np.rint(rest * _INVERSE_LN2)
     rest -= power * _LN2_HIGH
     rest -= power * _LN2_LOW

@@ -22,6 +22,9 @@ from edge_runtime.errors import DataError
 
 GRAPH_RECORD_VERSION = 1
 
+FINETUNED_PRECISIONS = ("int8", "mixed")
+"""Precisions that can be fine-tuned, as all their rounding is known before the model runs."""
+
 _CONSTANT = "constant/"
 
 

@@ -35,6 +35,9 @@ WINDOWS = "windows.npz"
 FINETUNED = "finetuned.npz"
 PREDICTED = "predicted.npy"
 
+READ_BY_CONVERT = (MODEL, RECORD, WINDOWS, FINETUNED, PREDICTED)
+"""The files without which a run cannot be converted."""
+
 
 @dataclass(frozen=True)
 class RunRecord:

@@ -15,7 +15,6 @@ from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, ParityReport, RowParity
 from edge_runtime.model_file.probe_record import ProbeRecord
 from edge_runtime.model_file.probes import Probes
-from edge_runtime.model_file.read_file import read_model_file
 from tests.support.model_files import metadata_for
 from tests.support.networks import random_network, random_windows
 
@@ -128,8 +127,3 @@ def _probes(plain: Path, metadata: Metadata) -> Probes:
 def read_seeds(folder: Path) -> dict[str, bytes]:
     """Name -> bytes of the file that `write_seeds` wrote."""
     return {path.stem: path.read_bytes() for path in sorted(folder.glob("*.tflite"))}
-
-
-def sound_files(folder: Path) -> dict[str, object]:
-    """Name -> the file, read."""
-    return {path.stem: read_model_file(path) for path in sorted(folder.glob("*.tflite"))}

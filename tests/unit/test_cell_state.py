@@ -14,7 +14,6 @@ from edge_runtime.engines.engine import open_interpreter
 from edge_runtime.inference.step_model import StepModel
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.graph import Op
-from edge_runtime.tflite.quantization import quantize
 from tests.support.commands import ENGINES
 from tests.support.engines import invoke
 from tests.support.networks import RandomLayers, layer_combinations, random_network, random_windows
@@ -38,8 +37,7 @@ def test_engines_are_close_to_the_numpy_run(engine, kernels):
     network = random_network(features=5, units=12)
     windows = random_windows(network)
     graph = lower(network, windows, precision="mixed")
-    source = graph.tensors[graph.input].affine
-    inputs = quantize(windows, source.scale[0], source.zero_point)
+    inputs = graph.tensors[graph.input].encode(windows)
     found = invoke(serialize(graph), inputs, engine, kernels).astype(int)
     assert np.abs(found - run(graph, inputs)).max() <= 3
 

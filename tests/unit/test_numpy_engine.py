@@ -19,7 +19,6 @@ from edge_runtime.numpy_engine.interpret import prepared, run_all
 from edge_runtime.numpy_engine.read_graph import read_graph
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
-from edge_runtime.tflite.quantization import dequantize, quantize
 from tests.support.commands import ENGINES, OFFERED
 from tests.support.engines import invoke
 from tests.support.model_files import metadata_for, write_model
@@ -62,10 +61,9 @@ def test_all_of_mnist_equals_the_reference_kernels(mnist_run, tmp_path):
     with Classifier(path, engine="tflite-runtime", kernels="reference") as theirs:
         expected = theirs.logits(windows)
     graph = read_graph(flatbuffer)
-    before, after = graph.tensors[graph.input].affine, graph.tensors[graph.output].affine
-    integers = quantize(normalize(windows), before.scale[0], before.zero_point)
+    integers = graph.tensors[graph.input].encode(normalize(windows))
     parts = [run_all(graph, [integers[k : k + 1000]])[0] for k in range(0, len(integers), 1000)]
-    found = dequantize(np.concatenate(parts), after.scale[0], after.zero_point)
+    found = graph.tensors[graph.output].decode(np.concatenate(parts))
     np.testing.assert_array_equal(found, expected)
     with Classifier(path, engine="numpy") as ours:  # one by one, as on the device
         np.testing.assert_array_equal(ours.logits(windows[:300]), expected[:300])
@@ -78,13 +76,10 @@ def test_the_file_is_read_back_as_the_graph_it_was_written_from(case, precision)
     network = layer_combinations()[case]
     windows = random_windows(network, 16)
     graph = lower(network, windows, precision=precision, target="litert-2.1")
-    source = graph.tensors[graph.input]
-    if source.quantization:
-        affine = source.affine
-        windows = quantize(windows, affine.scale[0], affine.zero_point, source.dtype)
-    (expected,) = run_all(graph, [windows])
+    inputs = graph.tensors[graph.input].encode(windows)
+    (expected,) = run_all(graph, [inputs])
     for strip in (False, True):
-        (found,) = run_all(read_graph(serialize(graph, strip=strip)), [windows])
+        (found,) = run_all(read_graph(serialize(graph, strip=strip)), [inputs])
         np.testing.assert_array_equal(found, expected)
 
 

@@ -388,10 +388,6 @@ def _short(g):
     return g.recurrent(_steps_first(g), more=(g.constant([STEPS - 1], np.int32),))
 
 
-def _wrong_axis(g):
-    return g.recurrent("x")
-
-
 REFUSED = {
     "clip": (_clipped, "my_lstm (LSTM) clips its gates at 1.0"),
     "activations": (_hard_sigmoid, "has activations HardSigmoid, Tanh, Tanh. Expected Sigmoid, Tanh"),

@@ -26,6 +26,7 @@ CONVERT = {
     "explain, step": ("--explain e --graph step", "--explain: compares the steps of a window."),
     "explain, float32": ("--explain e --precision float32", "--explain: float32 loses nothing"),
     "explain, file": ("--explain file", "file: is a file. --explain names a folder."),
+    "auto, explain": ("--precision auto --explain file", "file: is a file. --explain names a folder."),
     "recipe, precision": ("--recipe int8.toml --precision mixed", "--precision: mixed contradicts int8"),
     "recipe, all": ("--recipe int8.toml --precision all", "--precision: all contradicts int8.toml"),
     "recipe, auto": ("--recipe int8.toml --precision auto", "--precision: auto contradicts int8.toml"),
@@ -45,6 +46,7 @@ CONVERT = {
     "one, folder": ("--out folder", "folder: is a folder. --out names the file to write."),
     "auto, folder": ("--precision auto --out folder", "folder: is a folder. --out names the file"),
     "out, model": ("--out absent", "absent: is read by this conversion. Choose another --out."),
+    "out, run": ("--out absent/model.keras", "model.keras: is read by this conversion."),
     "out, recipe": ("--recipe int8.toml --out int8.toml", "int8.toml: is read by this conversion."),
     "out, data": ("--onnx --data file --out file", "file: is read by this conversion."),
     "two kinds": ("--onnx --torch --data file", "--onnx: contradicts --torch. Leave one of them out."),
@@ -57,6 +59,10 @@ CONVERT = {
     "kind, no data": ("--onnx", "absent: --data is missing."),
     "agreement": ("--min-agreement 2", "--min-agreement: expected 0 to 1, found 2.0."),
     "difference": ("--max-logit-difference -1", "--max-logit-difference: expected at least 0"),
+    "write-graph, run": (
+        "--write-graph absent/windows.npz",
+        "windows.npz: is read by this conversion. Choose another --write-graph.",
+    ),
     "write-graph, folder": ("--write-graph folder", "folder: is a folder. --write-graph names the file"),
     "write-graph, precision": ("--write-graph g --precision float32", "float32 cannot be fine-tuned."),
     **{
@@ -168,6 +174,11 @@ def test_the_call_itself_refuses_contradictions(name):
         CALLS[name](explain="e", graph="step")
     with pytest.raises(InputError, match="^--target: unknown target 'coral'"):
         CALLS[name](target="coral")
+
+
+def test_a_model_without_a_file_name_needs_out():
+    with pytest.raises(InputError, match="^out: is missing"):
+        convert_auto(object(), data={})
 
 
 def test_a_file_is_written_for_one_precision_only():

@@ -79,6 +79,7 @@ def test_portable_functions_are_those_of_the_c_library():
     np.testing.assert_allclose(tanh(x), [math.tanh(value) for value in x], rtol=0, atol=1e-12)
     logistic = [1 / (1 + math.exp(-value)) for value in x]
     np.testing.assert_allclose(sigmoid(x), logistic, rtol=1e-11)
+    assert tanh(np.array(0.5)) == tanh(np.array([0.5]))
 
 
 def test_portable_functions_have_limits_beyond_the_range_of_exp():

@@ -112,15 +112,13 @@ def _joins(graph: Graph) -> list[_Join]:
 
 def _only_matmuls_read(graph: Graph, rows: set[str]) -> bool:
     """Whether every reader of the rows is a matmul or a concatenation that only matmuls read."""
-    patches = {
-        op.outputs[0] for op in graph.operators if op.op is Op.CONCATENATION and rows & set(op.inputs)
-    }
-    for operator in graph.operators:
-        if rows & set(operator.inputs) and operator.op not in (Op.CONCATENATION, Op.FULLY_CONNECTED):
-            return False
-        if patches & set(operator.inputs) and operator.op is not Op.FULLY_CONNECTED:
-            return False
-    return True
+    consumers = graph.consumers()
+    readers = [operator for name in rows for operator in consumers[name]]
+    patches = {operator.outputs[0] for operator in readers if operator.op is Op.CONCATENATION}
+    readers_of_patches = [operator for name in patches for operator in consumers[name]]
+    return all(operator.op in (Op.CONCATENATION, Op.FULLY_CONNECTED) for operator in readers) and all(
+        operator.op is Op.FULLY_CONNECTED for operator in readers_of_patches
+    )
 
 
 def _scale_window(graph: Graph, rows: set[str], factor: float) -> Graph:

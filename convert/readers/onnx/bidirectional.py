@@ -9,7 +9,6 @@ import numpy as np
 from convert.readers.onnx.file import Node
 from convert.readers.onnx.tracing import (
     Positions,
-    Rows,
     Traced,
     Unsupported,
     Value,
@@ -76,15 +75,16 @@ def merged_directions(node: Node, a: Traced, b: Traced) -> Traced:
         raise Unsupported(BRANCHES)
     if a.layers != b.layers:
         a, b = _as_bidirectional(node, a, b)
-    vectors = [as_vector(value, value.positions) for value in (a, b)]
+    for value in (a, b):
+        as_vector(value, value.positions)  # refuses parts of several windows
     last = a.layers[-1] if a.layers else None
     if not isinstance(last, Bidirectional) or last.merge != "concat":
         raise Unsupported(BRANCHES)
     merge = {"Add": "sum", "Mul": "mul"}[node.op]
-    return _merged(a, b, last, merge, vectors)
+    return _merged(a, b, last, merge)
 
 
-def _merged(a: Traced, b: Traced, layer: Bidirectional, merge: str, vectors: list[Rows]) -> Traced:
+def _merged(a: Traced, b: Traced, layer: Bidirectional, merge: str) -> Traced:
     units = layer.forward.units
     if (a.positions % a.width >= units).any():
         a, b = b, a
