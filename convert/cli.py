@@ -175,7 +175,7 @@ def convert(
     strip: bool,
     write_graph: str | None,
 ) -> None:
-    """Convert MODEL to a TFLite file and prove it against the full model.
+    """Convert MODEL to TFLite and prove it against the full model.
 
     MODEL is a run directory of 'edge-rnn train'. With --data it is a model of your own: a Keras model
     (.keras, .h5), an ONNX model (.onnx) or a PyTorch state dict (.pt, .pth).

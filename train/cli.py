@@ -176,10 +176,10 @@ def _finetune(context: click.Context, run: str, out: str) -> None:
     help="The test window to show as an example. The first window is 0.",
 )
 def evaluate(run: str, index: int) -> None:
-    """Print the test accuracy, the confusion matrix and one prediction of a run.
+    """Print the test accuracy and the confusion matrix of a run.
 
-    RUN is a run directory of 'edge-rnn train'. Pictures of the matrix and of the window are written into
-    it, and the window as example.npy.
+    RUN is a run directory of 'edge-rnn train'. The command also shows the prediction for one test
+    window. It writes pictures of the matrix and the window into RUN, and the raw window as example.npy.
     """
     from train.evaluate import evaluate_run
 

@@ -30,12 +30,12 @@ from edge_runtime.commands.shared_options import engine_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @engine_options
 def bench(model: str, plot: str | None, as_json: bool, **options: Any) -> None:
-    """Measure a model on this machine: cold start, latency, throughput, memory.
+    """Measure the speed and the memory of a model on this machine.
 
     Every measurement runs in its own process. Cold start is the time from the start of Python to the
-    first prediction. After the warm-up, latency is the time of one prediction. Throughput is measured
-    with batches, for several numbers of threads and of interpreters (jobs). For the numpy engine, a
-    profile shows the time of each operator.
+    first prediction. Peak memory is measured after it. Latency is the time of one prediction, after the
+    warm-up. Throughput is measured with batches, for several numbers of threads and of interpreters
+    (jobs). For the numpy engine, a profile shows the time of each operator.
     """
     from edge_runtime.bench.measure import bench_model
 

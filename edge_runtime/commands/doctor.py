@@ -25,11 +25,11 @@ import click
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(model: str | None, system: str | None, engine: str, timeout: float, as_json: bool) -> None:
-    """Find what is wrong on this device, and print the commands that fix it.
+    """Find what is wrong on this device, and how to fix it.
 
     The doctor tries every TFLite engine that is installed, each in a child process. If you give MODEL,
-    it also runs the model in each of them. With --for it tries nothing, and answers from recorded facts
-    about the wheels on PyPI.
+    it also runs the model in each of them. It prints the command that fixes each problem. With --for it
+    tries nothing, and answers from recorded facts about the wheels on PyPI.
 
     The exit code is 0 if at least one TFLite engine (or the one that --engine names) works and runs
     MODEL. Otherwise it is 1.
