@@ -31,7 +31,7 @@ settings.load_profile("repeatable")  # unless --hypothesis-profile says otherwis
 
 @dataclass(frozen=True)
 class Trained:
-    """A run, with what the full Keras model says of its test split."""
+    """A run with the full Keras model's results on its test split."""
 
     path: Path
     run: Run
@@ -43,13 +43,13 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory) -> Path:
-    """One folder for all workers of pytest-xdist."""
+    """One folder that all workers of pytest-xdist share."""
     folder = tmp_path_factory.getbasetemp()
     return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 def training_sources() -> list[Path]:
-    """What decides a run directory, besides data and libraries."""
+    """The sources that decide a run directory, besides data and libraries."""
     parts = ("host", "inputs", "model_file", "runs")
     folders = [ROOT / "train", *(ROOT / "edge_runtime" / part for part in parts)]
     return [path for folder in folders for path in folder.rglob("*.py")]
@@ -58,8 +58,8 @@ def training_sources() -> list[Path]:
 def cached_run(shared: Path, name: str, data: Path | None, *arguments: object) -> Path:
     """A run directory of `edge-rnn train`, a copy for this test run.
 
-    The training itself is done when the tests' cache has none of the same sources, data, libraries
-    and CPU. `data`: the folder whose files are the data set.
+    It is trained only if the tests' cache has no run of the same sources, data, libraries and CPU.
+    `data`: the folder whose files are the data set.
     """
 
     def train(folder: Path) -> None:
@@ -103,7 +103,7 @@ def digits_run(shared_folder) -> Trained:
 def mnist_data() -> Path:
     folder = mnist_folder()
     if folder is None:
-        pytest.skip("MNIST is not here: set EDGE_RNN_DATA to the folder with its four IDX files")
+        pytest.skip("MNIST is not available. Set EDGE_RNN_DATA to the folder with its four IDX files")
     return folder
 
 
@@ -122,7 +122,7 @@ def mnist_seed_run(mnist_data, shared_folder) -> Run:
 
 @pytest.fixture(scope="session", params=["digits", "mnist"])
 def trained(request) -> Trained:
-    """Both runs in turn; MNIST only where its files are."""
+    """Both runs in turn; MNIST only if its files are available."""
     return request.getfixturevalue(f"{request.param}_run")
 
 
@@ -158,7 +158,7 @@ def wheel(shared_folder) -> Path:
 
     def make(folder: Path) -> None:
         source = folder / "source"
-        # A copy, as setuptools would ship what an earlier build left in build/.
+        # A copy, as setuptools would ship the remains of an earlier build in build/.
         for package in ("convert", "edge_runtime", "train"):
             shutil.copytree(
                 ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__")

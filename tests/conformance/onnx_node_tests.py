@@ -2,11 +2,12 @@
 
     python -m tests.conformance.onnx_node_tests
 
-Each test is a model of one node with the values of its inputs and the outputs expected. Its weights,
-lengths and initial states, inputs there, are bound as constants, as a trained model has them; X is the
-window. Every output is converted by itself (Y as one flat vector) to the float32 graph, which is run in
-numpy and, serialized, in every installed engine; window by window where the test has a batch. The
-tolerances are the test suite's own. An output is passed, or refused with the sentence a user would read.
+Each test is a model of one node with the values of its inputs and the expected outputs. X is the window.
+The weights, lengths and initial states are inputs of the test's model and become constants, as in a
+trained model. Every output is converted by itself (Y as one flat vector) to the float32 graph. This
+graph runs in numpy and, serialized, in every installed engine, window by window if the test has a batch.
+The tolerances are the test suite's own. An output passes, or is refused with the message that a user
+would read.
 """
 
 from __future__ import annotations
@@ -33,18 +34,18 @@ SUITES = ("test_lstm_", "test_gru_", "test_rnn_", "test_simple_rnn_")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one output of one test."""
+    """The result of one output of one test."""
 
     case: str
     output: str
     refused: str | None
-    """The sentence; None when every run gave the expected values."""
+    """The message; None if every run gave the expected values."""
     runs: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=1)
 def cases() -> dict:
-    """Name -> test case, of the onnx package that is installed."""
+    """Name -> test case of the installed onnx package."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # other nodes' test data overflow on purpose
         from onnx.backend.test.loader import load_model_tests
@@ -64,7 +65,7 @@ def outputs() -> list[tuple[str, str]]:
 
 
 def outcome(name: str, output: str) -> Outcome:
-    """Convert one output, run it and compare; raises AssertionError when values differ."""
+    """Convert one output, run it and compare. Raises AssertionError when values differ."""
     case = cases()[name]
     (inputs, expected), *more = case.data_sets
     assert not more

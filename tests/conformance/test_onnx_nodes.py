@@ -1,4 +1,4 @@
-"""ONNX's official backend node tests for LSTM, GRU and RNN: each passes or is refused in a sentence."""
+"""ONNX's official backend node tests for LSTM, GRU and RNN: each passes or is refused with a message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ pytest.importorskip("onnx")
 from tests.conformance.onnx_node_tests import outcome, outputs
 
 REFUSED = {"peephole", "cell state"}
-"""What the refused ones are about; everything else must pass."""
+"""Words of the messages for the tests that are refused. All others must pass."""
 
 
 @pytest.mark.parametrize(("name", "output"), outputs())

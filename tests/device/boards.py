@@ -1,6 +1,6 @@
-"""Emulated Raspberry Pis with our wheel installed, and what their engines compute; each is asked once.
+"""Emulated Raspberry Pis with our wheel, and the results of their engines, each computed once.
 
-x86 has a twin: an environment with the same versions of the same engines.
+An environment on x86 has the same versions of the same engines.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SECONDS = 900
 
 @dataclass(frozen=True)
 class Digits:
-    """Real test digits, a model of each precision, and what the full model says of the digits."""
+    """Real test digits, a model of each precision, and the full model's logits for the digits."""
 
     name: str
     windows: Path
@@ -45,11 +45,11 @@ class Digits:
 
 @dataclass(frozen=True)
 class Computed:
-    """What an engine computed of one model."""
+    """An engine's results for one model."""
 
     logits: np.ndarray | None
     said: str
-    """By `verify`, or why there are no logits; empty with other than the default kernels."""
+    """The line of `verify`, or why there are no logits; empty for kernels other than the default."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ class Device:
 
     folder: Path
     installed: str
-    """What pip said."""
+    """The output of pip."""
 
     def run(self, program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """A program of the environment, as a user of the board starts it."""
+        """Run a program of the environment as a user of the board starts it."""
         command = [self.folder / "bin" / program, *map(str, arguments)]
         environment = {"PATH": str(self.folder / "bin"), "HOME": str(self.folder)}
         return subprocess.run(
@@ -76,9 +76,9 @@ class Device:
 
 
 def engines_of(cpu: str) -> tuple[str, ...]:
-    """The engines that there are for the board; of ai-edge-litert there is no 32-bit wheel.
+    """The engines for the board. ai-edge-litert has no 32-bit wheel.
 
-    The numpy engine, slow when emulated, runs on one board of each architecture.
+    The numpy engine is slow in the emulation, so it runs on one board of each architecture.
     """
     if board_of(cpu).architecture == "armv7l":
         return ("tflite-runtime", "numpy")
@@ -86,12 +86,12 @@ def engines_of(cpu: str) -> tuple[str, ...]:
 
 
 def precisions_of(engine: str) -> tuple[str, ...]:
-    """What the engine loads."""
+    """The precisions that the engine loads."""
     return tuple(name for name in PRECISIONS if (engine, name) != ("tflite-runtime", "int4"))
 
 
 def kernels_of(cpu: str, engine: str, precision: str) -> tuple[str, ...]:
-    """What is run: the reference kernels, too, where the default ones may differ from x86's."""
+    """The kernels to run: also the reference kernels if the default ones may differ from x86's."""
     may_differ = (*INTEGER, "float32") if cpu in ("cortex-a7", X86) else INTEGER
     worth = engine != "numpy" and precision in may_differ
     return ("default", "reference") if worth else ("default",)
@@ -108,8 +108,10 @@ def _x86_python() -> str:
 
 
 class Boards:
-    """The boards, made when they are asked for, and what they computed, in a folder that all test
-    processes share. EngineError says why a board cannot be made."""
+    """The boards, made on request, and their results, in a folder that all test processes share.
+
+    EngineError says why a board cannot be made.
+    """
 
     def __init__(self, folder: Path, wheel: Path, digits: Digits) -> None:
         self.digits = digits
@@ -138,7 +140,7 @@ class Boards:
         return self._computed(X86, program, engine)
 
     def _downloads(self) -> FileLock:
-        """Held by the one process that fills the cache folder."""
+        """The lock of the process that fills the cache folder."""
         return FileLock(self._folder / "downloads.lock")
 
     def _make(self, cpu: str, place: Path) -> None:
@@ -152,7 +154,7 @@ class Boards:
         (site,) = folder.glob("lib/python3.*/site-packages")
         (site / "engines.pth").write_text(f"{machine.site}\n")
         pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install"]
-        # Without an index: what the wheel asks for on this architecture has to be installed already.
+        # Without an index: the wheel's requirements on this architecture have to be installed already.
         # Modules are compiled when they are imported, as compiling all of them takes longer.
         pip += ["--no-index", "--no-compile", "--disable-pip-version-check", str(self._wheel)]
         result = subprocess.run(
@@ -182,7 +184,7 @@ class Boards:
         ]
         job, logits = place / "job.json", str(place / "logits.npz")
         job.write_text(json.dumps({"engine": engine, "logits": logits, "runs": runs}))
-        # On the board the installed wheel counts; of x86 only the engines.
+        # The board uses the installed wheel. The environment on x86 has only the engines.
         environment = without_this_python() | ({"PYTHONPATH": str(ROOT)} if name == X86 else {})
         result = subprocess.run(
             [program, str(CHILD), str(job)],

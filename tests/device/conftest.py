@@ -19,20 +19,20 @@ from tests.support.end_of_run import show_at_end
 from tests.support.made_once import made_once
 
 COUNT = 200
-"""Digits of the test split that the boards classify."""
+"""The number of digits of the test split that the boards classify."""
 
 MEANING = "Digits with the full model's class, and the largest difference of a logit from x86's."
 
 
 @pytest.fixture(scope="session")
 def environments(wheel, shared_folder) -> Environments:
-    """Fresh environments of every Python, with the wheel; made once for all test processes."""
+    """Fresh environments of every Python with the wheel, made once for all test processes."""
     return Environments(shared_folder / "environments", wheel)
 
 
 @pytest.fixture(scope="session")
 def boards(request, wheel, shared_folder) -> Boards:
-    """The emulated boards, with real digits and models of every precision: of MNIST where it is."""
+    """The emulated boards, with real digits and models of every precision, of MNIST if available."""
     name = "mnist" if mnist_folder() else "digits"
     trained, models = request.getfixturevalue(f"{name}_run"), request.getfixturevalue(f"{name}_models")
 
@@ -58,7 +58,7 @@ def board(boards, cpu):
 
 @pytest.fixture(scope="session")
 def matrix(pytestconfig, shared_folder) -> Iterator[Matrix]:
-    """What the boards computed, in all test processes: shown at the end of the run."""
+    """The results of the boards in all test processes, shown at the end of the run."""
     result = Matrix(shared_folder / "boards-found")
     yield result
     if result.rows:

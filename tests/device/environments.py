@@ -1,4 +1,4 @@
-"""The Pythons that are installed here, and fresh environments of them with the wheel."""
+"""The installed Pythons, and fresh environments of them with the wheel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.support.made_once import made_once
 
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
-"""CPython versions that the device side is for."""
+"""CPython versions that the device side supports."""
 
 BY_PIP = "3.11"
 """The version whose environment pip makes, as users do."""
@@ -40,8 +40,8 @@ def make_environment(
 ) -> Path:
     """A fresh environment in which `pip install` has run with each of these arguments.
 
-    Returns the folder of its programs, pip included. Made by uv where it is installed, in a tenth of
-    the time, unless `pip` asks for what users have.
+    Returns the folder of its programs, pip included. uv makes it in a tenth of the time if uv is
+    installed, unless `pip` asks for an environment as users have it.
     """
     uv = Path(sys.executable).with_name("uv")
     if pip or not uv.exists():
@@ -70,7 +70,7 @@ class Environments:
         self._folder, self._wheel = folder, wheel
 
     def programs(self, version: str) -> Path:
-        """The folder of its programs. Skips the test where there is no such Python."""
+        """The folder of its programs. Skips the test if that Python is not installed."""
         interpreter = python(version)
         if interpreter is None:
             pytest.skip(f"Python {version} is not installed")
@@ -81,7 +81,7 @@ class Environments:
         return self._folder / version / "bin"
 
     def with_test_tools(self, version: str) -> Path:
-        """The same of a second environment, which has pytest and what the tests use as well."""
+        """The same for a second environment, which also has pytest and everything that the tests use."""
         interpreter = python(version)
         if interpreter is None:
             pytest.skip(f"Python {version} is not installed")

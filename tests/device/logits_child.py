@@ -1,10 +1,10 @@
-"""Logits of many models in one process; it runs on an emulated board and, for comparison, on x86.
+"""Computes logits of many models in one process, on an emulated board and, for comparison, on x86.
 
     python logits_child.py JOB.json
 
-The job names an engine, the file to write, and runs: each has a key, a model, windows and kernels. The
-file is .npz, with the logits under each run's key, and beside it, .json, what `verify` says of the model
-in the default kernels. Of a run that fails, the error stands there instead.
+The job names an engine, the file to write, and runs. Each run has a key, a model, windows and kernels.
+The file is an .npz with the logits under each run's key. A .json file beside it has the line of `verify`
+for the model with the default kernels, or the error of a run that failed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main(job: dict) -> None:
 
 
 def at_once(path: str, windows: np.ndarray) -> np.ndarray:
-    """The numpy engine's kernels on all windows together: emulated, one by one takes minutes."""
+    """The numpy engine's kernels on all windows together. In the emulation, one by one takes minutes."""
     flatbuffer, metadata = read_model(path)
     graph = read_graph(flatbuffer)
     values = graph.tensors[graph.input].encode(metadata.normalization.apply(windows))

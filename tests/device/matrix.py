@@ -1,4 +1,4 @@
-"""What the emulated boards computed, as the table at the end of the tests (docs/results/device.md)."""
+"""The results of the emulated boards, as the table at the end of the tests (docs/results/device.md)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Found:
     precision: str
     kernels: str
     others: int
-    """Digits with another class than the full model's."""
+    """The number of digits whose class differs from the full model's."""
     count: int
     difference: float
-    """The largest of a logit, from x86."""
+    """The largest difference of a logit from x86."""
     mean: float
     same_bits: bool
     verified: bool
@@ -57,19 +57,19 @@ def compared(
 
 @dataclass(frozen=True)
 class Matrix:
-    """Collects what was found, in a folder that all test processes share; printed, a Markdown table."""
+    """Collects results in a folder that all test processes share. Its text is a Markdown table."""
 
     folder: Path
 
     def add(self, row: Found) -> None:
-        """Keep a row."""
+        """Store a row."""
         self.folder.mkdir(exist_ok=True)
         name = f"{row.cpu}-{row.engine}-{row.precision}-{row.kernels}"
         (self.folder / f"{name}.pickle").write_bytes(pickle.dumps(row))
 
     @property
     def rows(self) -> list[Found]:
-        """All rows of all processes until now."""
+        """All rows of all processes so far."""
         return [pickle.loads(path.read_bytes()) for path in sorted(self.folder.glob("*.pickle"))]
 
     def __str__(self) -> str:

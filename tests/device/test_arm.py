@@ -1,7 +1,8 @@
 """The installed wheel on emulated Raspberry Pis: the real commands, and the logits of every precision.
 
-Each engine computes on the board what the same version of it computes on x86: bit for bit where the
-kernels round alike, and where they do not, within what docs/results/device.md says and why.
+Each engine computes on the board what the same version computes on x86. The bits are equal if the
+kernels round alike. Otherwise docs/results/device.md states the difference that is allowed, and the
+reason.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from tests.device.matrix import compared
 from tests.support.commands import succeed
 
 FLOAT_BOUND = 1e-4
-"""Additions in another order."""
+"""The allowed difference when additions run in another order."""
 
 ARMV7_BOUND = 1e-3
-"""What float32 may be off from the full model. Eigen's LOGISTIC and TANH for 32-bit NEON, which has no
-division, are off by 8e-6, as single operators show; over the steps that adds up to 2e-4 of a logit."""
+"""The allowed difference of float32 from the full model. Eigen's LOGISTIC and TANH are off by 8e-6 on
+32-bit NEON, which has no division, as single operators show. Over the steps, this adds up to 2e-4 of a
+logit."""
 
 CASES = [
     (cpu, engine, precision)
@@ -37,7 +39,7 @@ CASES = [
 
 @pytest.mark.parametrize("cpu", CPUS)
 def test_the_wheel_is_installed_by_the_boards_own_python(board, cpu):
-    """With what it asks for on this architecture, by its markers; pip had no index to fetch it from."""
+    """The wheel's requirements on this architecture are met. pip had no index to fetch others from."""
     assert "Requirement already satisfied: tflite-runtime==2.14.0" in board.installed
     question = (
         "import platform, edge_runtime; from importlib.metadata import files, version; "
@@ -52,7 +54,7 @@ def test_the_wheel_is_installed_by_the_boards_own_python(board, cpu):
 
 @pytest.mark.parametrize("cpu", CPUS)
 def test_predict_and_verify(boards, board, cpu):
-    """The commands, in the engine that they choose, find what the classifier found."""
+    """The commands choose an engine and give the classifier's result."""
     engine = "ai-edge-litert" if "ai-edge-litert" in engines_of(cpu) else "tflite-runtime"
     computed = boards.computed(cpu, engine)
 
@@ -73,7 +75,7 @@ def test_predict_and_verify(boards, board, cpu):
 
 @pytest.mark.parametrize("cpu", CPUS)
 def test_the_doctor_knows_the_board_and_runs_its_engines(boards, board, cpu):
-    """It tries each engine in a process of its own, which the board's Python has to start."""
+    """The doctor tries each engine in a process of its own, which the board's Python has to start."""
     if "doctor" not in COMMANDS:
         pytest.skip("this edge-rnn has no doctor")
     printed = succeed(board.run("edge-rnn", "doctor", boards.digits.models["int8"]))
@@ -100,7 +102,7 @@ def test_logits_are_those_of_x86(boards, matrix, cpu, engine, precision):
 
 
 def expect_budget(found, x86, full) -> None:
-    """Within the precision's budget, or no worse than x86 on these few digits."""
+    """The result is within the precision's budget, or no worse than x86 on these few digits."""
     budget = PRECISIONS[found.precision].budget
     others_on_x86 = int((x86.argmax(axis=1) != full.argmax(axis=1)).sum())
     assert found.others <= max((1 - budget.min_agreement) * found.count, others_on_x86)
@@ -114,5 +116,5 @@ def expect_x86(found, cost: float) -> None:
         armv7 = found.cpu == "cortex-a7" and found.engine == "tflite-runtime"
         assert found.difference <= (ARMV7_BOUND if armv7 and found.kernels == "default" else FLOAT_BOUND)
     else:
-        # What is rounded to integers falls the other way at half-way cases: less than rounding costs.
+        # Rounding ties may fall the other way. That costs less than the rounding itself.
         assert found.mean <= cost

@@ -1,4 +1,4 @@
-"""The wheel without extras, in fresh environments: what a device has, and no more."""
+"""The wheel without extras in fresh environments, as on a device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor in environments that are really broken; the command that it prints fixes them."""
+"""The doctor in environments that are really broken. The command that it prints fixes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ old_enough = pytest.mark.skipif(
 
 
 def fixed(printed: str, device: Path, cwd: Path) -> str:
-    """What the doctor says once the first command that it printed has been run."""
+    """The doctor's output after its first command has been run."""
     command = next(line.strip() for line in printed.splitlines() if line.startswith("  fix: "))
     shell = {"PATH": "/usr/bin:/bin", "HOME": str(cwd)}
     subprocess.run(
@@ -43,7 +43,7 @@ def test_numpy_2_beside_tflite_runtime(wheel, tmp_path):
     assert result.returncode == 1
     assert "wrong: tflite-runtime 2.14.0 is built for numpy 1, and numpy is 2." in result.stdout
     assert "Traceback" not in result.stderr
-    # The other commands fail in one sentence, too, and send here.
+    # The other commands also fail with one message, which names the doctor.
     refused = on_device(device, "verify", TRIAL_MODEL, cwd=tmp_path)
     assert refused.returncode == 2
     (line,) = refused.stderr.splitlines()
@@ -67,10 +67,10 @@ def test_no_engine_at_all(wheel, tmp_path):
 
 
 def test_an_engine_that_computes_something_else(wheel, tmp_path):
-    """tflite-runtime 2.9.1 loads int8 models and gets them wrong."""
+    """tflite-runtime 2.9.1 loads int8 models and computes them wrongly."""
     interpreter = python("3.9")
     if interpreter is None:
-        pytest.skip("Python 3.9 is not installed here")
+        pytest.skip("Python 3.9 is not installed")
     device = make_environment(
         interpreter,
         tmp_path / "old",

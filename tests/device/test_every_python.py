@@ -1,4 +1,4 @@
-"""tests/runtime on every Python that is installed here, with the wheel instead of the sources."""
+"""tests/runtime on every installed Python, with the wheel instead of the sources."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.support.made_once import made_once
 from tests.support.model_files import FOLDER_VARIABLE, flatbuffer_of
 
 NEEDED = ("__init__.py", "conftest.py", "fuzz", "runtime", "support")
-"""What of tests/ those tests use."""
+"""The parts of tests/ that those tests use."""
 
 
 OTHERS = tuple(
     version for version in VERSIONS if version != f"{sys.version_info.major}.{sys.version_info.minor}"
 )
-"""The running Python has run them from the sources."""
+"""The running Python is left out, as it has run them from the sources."""
 
 
 @pytest.fixture(scope="session")

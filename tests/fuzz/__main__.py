@@ -1,4 +1,4 @@
-"""python -m tests.fuzz: many mutations, and the table of what they came to."""
+"""python -m tests.fuzz: runs many mutations and prints the table of their outcomes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.fuzz.campaign import TRUST, explained, run_target, table, write_seeds
 from tests.fuzz.targets import TARGETS
 
 TRUST_SHARE = 20
-"""Each of these mutations has a process of its own, so there is one for so many of the others."""
+"""The number of other mutations for each of these, which have a process of their own."""
 
 Target = click.Choice(list(TARGETS))
 
@@ -23,9 +23,9 @@ Target = click.Choice(list(TARGETS))
 @click.option("--first", default=0, help="Number of the first mutation, to see one again.")
 @click.option("--folder", type=click.Path(path_type=Path), help="For the files of findings.")
 def main(mutations: int, seed: int, chosen: tuple[str, ...], first: int, folder: Path | None) -> None:
-    """Mutate sound files, and see what the product does with them. Exit code 1 for findings.
+    """Mutate valid files and give them to the product. The exit code is 1 if there are findings.
 
-    A target, the seed and a number name a mutation: files of findings are under their number.
+    A target, the seed and a number identify a mutation. The files of a finding are named by its number.
     """
     folder = folder or Path(tempfile.mkdtemp(prefix="edge-rnn-fuzz-"))
     write_seeds_once(folder)

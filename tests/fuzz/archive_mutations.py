@@ -31,7 +31,7 @@ MEGABYTE = 1 << 20
 
 @dataclass
 class Parts:
-    """A model file taken apart, to be put together again with sound checksums."""
+    """The parts of a model file, to be put together again with correct checksums."""
 
     flatbuffer: bytes
     entries: dict[str, bytes]
@@ -59,7 +59,7 @@ class Parts:
 def archive(entries: list[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w", method, compresslevel=1) as opened:
-        warnings.simplefilter("ignore")  # of names that are there twice
+        warnings.simplefilter("ignore")  # of names that occur twice
         for name, content in entries:
             info = zipfile.ZipInfo(name)
             info.compress_type = method
@@ -74,7 +74,7 @@ def change_record(rng: Random, parts: Parts) -> bytes:
 
 
 def change_entry(rng: Random, parts: Parts) -> bytes:
-    """The bytes of an entry, whatever they are."""
+    """Change the bytes of an entry, whatever it holds."""
     name = rng.choice(list(parts.entries))
     content = parts.entries[name]
     changed = rng.choice((mutated(rng, content), b"", content * 2, rng.randbytes(100), b"\n" * 3000))
@@ -82,7 +82,7 @@ def change_entry(rng: Random, parts: Parts) -> bytes:
 
 
 def change_names(rng: Random, parts: Parts) -> bytes:
-    """Entries are missing, twice there with other content, renamed, or among hundreds."""
+    """Entries are missing, present twice with different content, renamed, or among hundreds."""
     entries = list(parts.entries.items())
     kind = rng.randrange(5)
     if kind == 0:
@@ -150,7 +150,7 @@ def change_place(rng: Random, parts: Parts) -> bytes:
 
 @lru_cache
 def deflated_bomb(megabytes: int, filler: bytes = b" ") -> bytes:
-    """A raw deflate stream of some thousandth of the size that it inflates to."""
+    """A raw deflate stream of about a thousandth of the size that it inflates to."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = compressor.compress(filler * (MEGABYTE // len(filler)))
     block += compressor.flush(zlib.Z_FULL_FLUSH)
@@ -158,9 +158,10 @@ def deflated_bomb(megabytes: int, filler: bytes = b" ") -> bytes:
 
 
 def bomb_entry(name: str, megabytes: int, *, claimed: int | None = None) -> tuple[bytes, bytes]:
-    """Local header with content, and central header, of an entry of so many megabytes of spaces.
+    """Local header with content, and central header, of an entry that holds that many megabytes of
+    spaces.
 
-    `claimed`: the size that the headers name, where they lie.
+    `claimed`: the size that the headers name if they lie.
     """
     content = deflated_bomb(megabytes)
     size = min(megabytes * MEGABYTE if claimed is None else claimed, 0xFFFFFFFF)
@@ -198,5 +199,5 @@ RARE = (change_place, bomb)
 
 
 def mutated_archive(rng: Random, parts: Parts) -> bytes:
-    """A file whose FlatBuffer is sound and whose archive is not what it was."""
+    """A file with a valid FlatBuffer and a changed archive."""
     return rng.choice(RARE if rng.random() < 0.03 else MUTATORS)(rng, parts)

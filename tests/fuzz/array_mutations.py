@@ -60,7 +60,7 @@ TRIPPED: list[str] = []
 
 
 def trip() -> None:
-    """What the pickles call."""
+    """The function that the pickles call."""
     TRIPPED.append("a pickle was executed")
 
 

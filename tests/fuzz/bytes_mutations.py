@@ -1,4 +1,4 @@
-"""Mutations of any bytes, which know nothing of a format."""
+"""Mutations of any bytes, without knowledge of a format."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Callable
 Mutator = Callable[[Random, bytes], bytes]
 
 WORDS = (0, 1, 2, 3, 4, 7, 8, 16, 255, 256, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-"""Values of a field at which readers go wrong."""
+"""Values of a field at which readers often fail."""
 
 
 def flip_bits(rng: Random, data: bytes) -> bytes:
@@ -36,7 +36,7 @@ def set_word(rng: Random, data: bytes) -> bytes:
 
 
 def cut(rng: Random, data: bytes) -> bytes:
-    """Only the beginning, only the end, or without a part in the middle."""
+    """Only the beginning, only the end, or all but a part in the middle."""
     one, other = sorted(rng.randrange(len(data) + 1) for _ in range(2))
     return rng.choice((data[:one], data[one:], data[:one] + data[other:]))
 

@@ -1,4 +1,4 @@
-"""Runs a target's mutations in child processes and counts what came out."""
+"""Runs a target's mutations in child processes and counts the outcomes."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from tests.fuzz.seeds import write_seeds
 ROOT = Path(__file__).parents[2]
 
 MOST_SECONDS = 60
-"""On one file, by the clock: then the child hangs."""
+"""Seconds by the clock on one file. A child that takes longer hangs."""
 
 TRUST = "trust"
-"""Targets whose name begins so start a process for every mutation."""
+"""Targets whose names begin like this start a process for every mutation."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What the mutations of a target came to."""
+    """The outcomes of the mutations of a target."""
 
     target: str
     outcomes: Counter[Outcome]
     findings: tuple[Path, ...]
-    """Text files; beside each the mutated file, under the mutation's number."""
+    """Text files. Beside each is the mutated file, named by the mutation's number."""
     seconds: float
 
     @property
     def mutations(self) -> int:
-        """How many files were tried."""
+        """The number of files tried."""
         return sum(self.outcomes.values()) - self.outcomes[Outcome.NOT_RUN]
 
     @property
     def refused(self) -> int:
-        """How many were refused with a typed error."""
+        """The number of files refused with a typed error."""
         return self.outcomes[Outcome.REFUSED] + self.outcomes[Outcome.ENGINE_DIED]
 
     def row(self) -> tuple[str, ...]:
-        """Of the table."""
+        """The row of the table."""
         died = f"{self.outcomes[Outcome.ENGINE_DIED]:,}" if self.target.startswith(TRUST) else "-"
         numbers = (self.mutations, self.refused, self.outcomes[Outcome.ANSWERED])
         found = self.outcomes[Outcome.FINDING]
@@ -72,17 +72,16 @@ def table(counts: Sequence[Counts]) -> str:
 
 
 def explained(counts: Sequence[Counts]) -> list[str]:
-    """A line for each finding: its file, and the last line of what is wrong."""
+    """A line for each finding: its file, and the last line of its description."""
     paths = [path for item in counts for path in item.findings]
     return [f"{path}: {path.read_text().strip().splitlines()[-1]}" for path in paths]
 
 
 def run_target(name: str, seed: int, count: int, folder: Path, first: int = 0) -> Counts:
-    """The mutations of a target from number `first` on; a child that dies or hangs is a finding, and
-    another one goes on behind it.
+    """Run the mutations of a target from number `first` on.
 
-    Expects the seeds in `folder/seeds` (seeds.write_seeds). Findings are in
-    `folder/TARGET-SEED/findings`.
+    A child that dies or hangs is a finding, and another child goes on with the next mutation. Expects
+    the seeds in `folder/seeds` (seeds.write_seeds). Findings are in `folder/TARGET-SEED/findings`.
     """
     started = time.monotonic()
     place = folder / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
@@ -101,13 +100,13 @@ def run_target(name: str, seed: int, count: int, folder: Path, first: int = 0) -
 
 
 def write_seeds_once(folder: Path) -> None:
-    """The sound files, in `folder/seeds`."""
+    """The valid files, in `folder/seeds`."""
     if not (folder / "seeds").exists():
         write_seeds(folder / "seeds")
 
 
 def _blame(place: Path, ended: str) -> int:
-    """Keep the file on which a child ended as a finding; returns its number."""
+    """Keep the file on which a child ended as a finding. Returns its number."""
     index = (place / "outcomes").read_bytes().find(Outcome.RUNNING)
     if index < 0:
         raise RuntimeError(f"{place.name}: the child failed outside of a mutation:\n{ended}")
@@ -119,7 +118,7 @@ def _blame(place: Path, ended: str) -> int:
 
 
 def _child(name: str, seed: int, start: int, place: Path) -> str:
-    """Run a child; returns how it ended, nothing when it has done everything."""
+    """Run a child. Returns how it ended; empty if it has done everything."""
     command = [sys.executable, "-m", "tests.fuzz.child", name, str(seed), str(start), str(place)]
     with (place / "log").open("wb") as log:
         child = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
@@ -135,7 +134,7 @@ def _child(name: str, seed: int, start: int, place: Path) -> str:
 
 
 def _hangs(child: subprocess.Popen[bytes], outcomes: Path) -> bool:
-    """Wait for the end; whether it had to be given up, as nothing went on."""
+    """Wait for the end. Returns whether the child had to be given up because it made no progress."""
     seen, since = b"?", time.monotonic()
     while time.monotonic() - since < MOST_SECONDS:
         try:

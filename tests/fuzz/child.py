@@ -1,7 +1,7 @@
 """The process in which the mutations run: python -m tests.fuzz.child TARGET SEED START FOLDER.
 
-`FOLDER/outcomes` has a byte for each mutation (outcome.Outcome), written as it happens, so that the
-parent knows which one a dead child died of. The child goes from START to the end of that file.
+`FOLDER/outcomes` has a byte for each mutation (outcome.Outcome), written at once, so that the parent
+knows which mutation killed a child. The child goes from START to the end of that file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.fuzz.targets import TARGETS, random_of
 
 def main(name: str, seed: int, start: int, folder: Path) -> None:
     faulthandler.enable()
-    warnings.simplefilter("error", RuntimeWarning)  # arithmetic on numbers that nobody has checked
+    warnings.simplefilter("error", RuntimeWarning)  # arithmetic on unchecked numbers
     target = TARGETS[name](folder.parent / "seeds")
     limit_memory()
     with (folder / "outcomes").open("r+b") as file, mmap.mmap(file.fileno(), 0) as outcomes:
@@ -35,7 +35,7 @@ def main(name: str, seed: int, start: int, folder: Path) -> None:
 
 
 def keep(folder: Path, index: int, path: Path, problem: str) -> None:
-    """The failing file, and what is wrong, in FOLDER/findings."""
+    """Write the failing file and a description into FOLDER/findings."""
     kept = folder / "findings" / f"{index}{path.suffix}"
     kept.parent.mkdir(exist_ok=True)
     kept.write_bytes(path.read_bytes())

@@ -1,4 +1,4 @@
-"""What the digest is for: a TFLite engine on files that the loader refuses, each in its own process."""
+"""Shows why the digest is needed: engines on files that the loader refuses, each in a process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TrustTarget:
     def __init__(self, folder: Path, engine: str) -> None:
         self._seeds, self._engine = Seeds(folder), choose_engine(engine)
         with Classifier(folder / "float32.tflite", engine=engine):
-            pass  # the engine is loaded once, here
+            pass  # loads the engine once, in this process
 
     def mutation(self, rng: Random) -> Mutation:
         name = self._seeds.choose(rng)
@@ -58,7 +58,7 @@ class TrustTarget:
 
 
 def _run(path: Path, engine: str, mutation: Mutation) -> int:
-    """In the child of a fork: nothing here may return to the caller's loop."""
+    """Run in the child of a fork. Nothing may return to the caller's loop."""
     faulthandler.disable()
     signal.alarm(SECONDS)
     nothing = os.open(os.devnull, os.O_WRONLY)

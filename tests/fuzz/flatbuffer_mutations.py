@@ -1,4 +1,4 @@
-"""Mutations of a FlatBuffer: of its fields, where they are, and of any bytes."""
+"""Mutations of a FlatBuffer: of its fields and of any bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.fuzz.bytes_mutations import WORDS, mutated, overwritten
 
 
 class _Noting(Buffer):
-    """A buffer that notes where its reader found numbers, and how wide they are."""
+    """A buffer that records where its reader found numbers, and how wide they are."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
@@ -28,13 +28,15 @@ class _Noting(Buffer):
 
 
 ELEMENTS = "elements"
-"""The part that vectors of numbers are booked under, so that their elements are fields, too."""
+"""The part under which vectors of numbers are recorded, so that their elements are fields, too."""
 
 
 @lru_cache(maxsize=64)
 def fields(flatbuffer: bytes) -> tuple[tuple[int, int], ...]:
-    """(position, width) of every number that a reader of the model follows: offsets, vtables, lengths,
-    types, shapes, operands, scales."""
+    """(position, width) of every number that a reader of the model follows.
+
+    They are offsets, vtables, lengths, types, shapes, operands and scales.
+    """
     buffer = _Noting(flatbuffer)
     model = buffer.root("")
     for table in model.tables(4):

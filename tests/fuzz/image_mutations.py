@@ -1,4 +1,4 @@
-"""Mutations of PNG and JPEG files: of any bytes, of chunks with sound checksums, and bombs."""
+"""Mutations of PNG and JPEG files: of any bytes, of chunks with correct checksums, and bombs."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _change_order(rng: Random, chunks: Chunks) -> Chunks:
 
 
 def _change_pixels(rng: Random, chunks: Chunks) -> Chunks:
-    """Other rows than the header says, soundly packed."""
+    """Rows that do not fit the header, correctly packed."""
     changed, rows = [], bytes(100)
     for kind, content in chunks:
         if kind == b"IDAT":

@@ -1,4 +1,4 @@
-"""What `edge-rnn predict` is given as targets: pictures, arrays, text."""
+"""The inputs of `edge-rnn predict` as targets: pictures, arrays, text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.fuzz.outcome import Mutation, Outcome, WrongAnswerError
 from tests.fuzz.seeds import FEATURES, PIXELS, STEPS
 
 MOST_ANSWERS = 300
-"""Of a file with many windows so many are classified."""
+"""The number of windows of a file that are classified."""
 
 FILES: dict[str, tuple[Callable[[Random], bytes], ...]] = {
     ".png": (image_mutations.mutated_png,),
@@ -36,7 +36,7 @@ FILES: dict[str, tuple[Callable[[Random], bytes], ...]] = {
     ".idx": (array_mutations.mutated_idx, array_mutations.mutated_idx_gz),
     ".idx.gz": (array_mutations.mutated_idx_gz,),
 }
-"""Suffix -> what makes the content."""
+"""Suffix -> the function that makes the content."""
 
 
 class FileTarget:
@@ -63,7 +63,7 @@ class FileTarget:
 
 
 def _compare(path: Path, windows: np.ndarray) -> None:
-    """With what numpy, and a plain reading of the bytes, make of the file."""
+    """Compare with the arrays that numpy, or a plain reading of the bytes, gives."""
     expected = None
     if path.name.endswith((".idx", ".gz")):
         data = path.read_bytes()
@@ -105,7 +105,7 @@ class LinesTarget:
         with path.open(encoding="utf-8") as sys.stdin:
             answers = list(answer_lines(self._classifier, standard_input(spec)))
         sys.stdin = before
-        limit = longest_line(spec.steps * spec.features)  # beyond it a line is not looked at
+        limit = longest_line(spec.steps * spec.features)  # the rest of the line is not read
         if len(answers) != sum(bool(line.strip()) or len(line) > limit for line in lines):
             raise WrongAnswerError(f"{len(answers)} answers for {len(lines)} lines")
         for answer in answers:

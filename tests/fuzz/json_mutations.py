@@ -18,7 +18,7 @@ VALUES = (
     *('["a"]', '{"a":1}', "[" * 2000 + "]" * 2000, "[" * 100_000, '{"a":' * 500 + "1" + "}" * 500),
     *("[1e39]", "[1e-46]", "[3.5e38]", "[NaN]", "[" + "1," * 20000 + "1]", "3.5e38", "1e-46"),
 )
-"""Texts in place of a value; not all of them are JSON."""
+"""Texts in place of a value. Not all of them are JSON."""
 
 
 def mutated_json(rng: Random, text: str) -> str:
@@ -34,7 +34,7 @@ def mutated_json(rng: Random, text: str) -> str:
 
 
 def _changed(rng: Random, record: Any) -> list[str]:
-    """Change `record` in place; returns what stands for the placeholders that are in it now."""
+    """Change `record` in place. Returns the texts of the placeholders that are in it now."""
     parent, key = rng.choice(list(_places(record)))
     kind = rng.randrange(10)
     if kind == 0:

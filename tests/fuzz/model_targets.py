@@ -25,7 +25,7 @@ BYTES, ARCHIVE, SPLICE, FLATBUFFER = "bytes", "archive", "splice", "flatbuffer"
 
 
 class Seeds:
-    """The sound files, as bytes and as parts."""
+    """The valid files, as bytes and as parts."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.data = folder, read_seeds(folder)
@@ -34,7 +34,7 @@ class Seeds:
         self.names = sorted(set(self.data) - {REAL})
 
     def choose(self, rng: Random, real: float = 0.0) -> str:
-        """A name; of the large file with this probability."""
+        """The name of a file, which is the large one with this probability."""
         return REAL if rng.random() < real else rng.choice(self.names)
 
 
@@ -81,7 +81,7 @@ class LoaderTarget:
         return Outcome.ANSWERED
 
     def _compare(self, file: ModelFile, name: str) -> None:
-        """Nobody made the checksums fit, so what is there is what was there."""
+        """The checksums were not updated, so a file that is accepted must have its old content."""
         sound = self._seeds.files[name]
         if _facts(file) != _facts(sound):
             raise WrongAnswerError(f"the record is not that of {name}")
@@ -99,14 +99,14 @@ def _facts(file: ModelFile) -> str:
 
 
 def window_of(file: ModelFile, mutation: Mutation) -> np.ndarray:
-    """Of bytes for one half of the mutations and of float32 for the other."""
+    """A window of bytes for one half of the mutations and of float32 for the other."""
     shape = (file.metadata.steps, file.metadata.features)
     window = (np.arange(shape[0] * shape[1], dtype=np.uint8) % 251).reshape(shape)
     return window if len(mutation.data) % 2 else window.astype(np.float32)
 
 
 class NumpyTarget:
-    """The numpy engine on FlatBuffers that nothing vouches for."""
+    """The numpy engine on FlatBuffers whose digest was not checked."""
 
     def __init__(self, folder: Path) -> None:
         self._seeds = Seeds(folder)
@@ -159,7 +159,7 @@ class InspectTarget:
 
 
 class VerifyTarget:
-    """`edge-rnn verify`: the probes and what the record says of them."""
+    """`edge-rnn verify`: the probes and their record."""
 
     def __init__(self, folder: Path, engine: str) -> None:
         self._seeds, self._engine = Seeds(folder), engine
@@ -174,7 +174,7 @@ class VerifyTarget:
         json.loads(verification.to_json())
         file, sound = read_model_file(path), self._seeds.files[mutation.seed]
         if file == sound and not verification:
-            raise WrongAnswerError(f"a sound file fails: {verification}")
+            raise WrongAnswerError(f"a valid file fails: {verification}")
         if not all(line.isprintable() for line in str(verification).split("\n")):
             raise WrongAnswerError(f"characters for a terminal: {str(verification)!r}")
         return Outcome.ANSWERED

@@ -1,4 +1,4 @@
-"""What a mutated file can come to, and how the child judges it."""
+"""The outcomes of a mutated file, and how the child judges it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Outcome(IntEnum):
     NOT_RUN = 0
     RUNNING = 1
     REFUSED = 2
-    """With a typed error of one sentence."""
+    """The file was refused with a typed error in one line."""
     ANSWERED = 3
-    """And checked: the answer is right."""
+    """The file was accepted, and the answer was checked and is right."""
     ENGINE_DIED = 4
-    """Refused, and a TFLite engine that was given the file all the same (trust) ended by a signal."""
+    """The file was refused, and a TFLite engine that got it all the same (trust) ended by a signal."""
     FINDING = 5
 
 
@@ -37,25 +37,25 @@ class Mutation:
     suffix: str
     kind: str
     seed: str = ""
-    """The sound file that it was made from."""
+    """The valid file from which it was made."""
 
 
 class Target(Protocol):
-    """A part of the product, and the mutations that it is given."""
+    """A part of the product with the mutations that it gets."""
 
     def mutation(self, rng: Random) -> Mutation:
         """The next file."""
 
     def check(self, path: Path, mutation: Mutation) -> Outcome:
-        """Try the file. Raises EdgeRnnError when it is refused, and anything else for a bug."""
+        """Try the file. Raises EdgeRnnError when it is refused. Any other exception is a bug."""
 
 
 class WrongAnswerError(Exception):
-    """The file was accepted and the answer is not the right one."""
+    """The file was accepted, and the answer is wrong."""
 
 
 MOST_SECONDS = 5.0
-"""Of processor time, for one file."""
+"""Seconds of processor time for one file."""
 
 MOST_MEMORY = 1 << 30
 """Bytes of address space beyond those of the child before its first mutation."""
@@ -64,14 +64,14 @@ LONGEST_SENTENCE = 1000
 
 
 def limit_memory() -> None:
-    """MemoryError beyond MOST_MEMORY from here on."""
+    """Let Python raise MemoryError beyond MOST_MEMORY from now on."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * os.sysconf("SC_PAGE_SIZE") + MOST_MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def judge(target: Target, path: Path, mutation: Mutation) -> tuple[Outcome, str]:
-    """The outcome, and for a finding what is wrong."""
+    """The outcome, with a description if it is a finding."""
     started = time.process_time()
     try:
         outcome, problem = target.check(path, mutation), ""
@@ -86,7 +86,7 @@ def judge(target: Target, path: Path, mutation: Mutation) -> tuple[Outcome, str]
 
 
 def _unfit(error: EdgeRnnError, path: Path) -> str:
-    """What is wrong with a typed error, or nothing."""
+    """What is wrong with a typed error; empty if nothing is."""
     text, cause = str(error), error.__cause__ or error.__context__
     while cause is not None:
         if isinstance(cause, MemoryError):

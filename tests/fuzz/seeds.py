@@ -1,4 +1,4 @@
-"""The sound files that are mutated: small models of every kind, and one of real size."""
+"""The valid files to be mutated: small models of every kind, and one of real size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.model_files import metadata_for
 from tests.support.networks import random_network, random_windows
 
 STEPS, FEATURES, CLASSES = 3, 3, 4
-"""Of the small models, the one of pixels included."""
+"""Steps, features and classes of the small models, the one of pixels included."""
 
 SMALL = {
     "float32": ("float32", UNROLLED, False),
@@ -36,10 +36,10 @@ SMALL = {
 
 PIXELS = "pixels"
 REAL = "real"
-"""28 steps of 28 features, LSTM(128), as MNIST has it, in float32: some 350 kB."""
+"""LSTM(128) in float32 with 28 steps of 28 features, as for MNIST: about 350 kB."""
 
 PLAIN_SUFFIX = ".plain"
-"""Of the same model without a normalization, to compute what a changed one should give."""
+"""The suffix of the same model without normalization, which tells what a changed one should give."""
 
 _LABELS = ("idle", "walk", "run", "fall")
 

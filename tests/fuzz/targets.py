@@ -32,9 +32,9 @@ TARGETS: dict[str, Maker] = {
     "csv": input_targets.csv_files,
     "lines": input_targets.LinesTarget,
 }
-"""Name -> how it is made, from the folder of the seeds."""
+"""Name -> the function that makes the target from the folder of the seeds."""
 
 
 def random_of(name: str, seed: int, index: int) -> Random:
-    """What decides everything about one mutation."""
+    """The random generator that decides everything about one mutation."""
     return Random(f"{name} {seed} {index}")

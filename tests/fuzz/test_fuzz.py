@@ -1,4 +1,4 @@
-"""Mutated files end in a typed error or a right answer: a part of `python -m tests.fuzz` for every run.
+"""Mutated files end in a typed error or a right answer: a part of `python -m tests.fuzz`.
 
 The counts are shown at the end of the test run.
 """
@@ -47,18 +47,18 @@ def results(pytestconfig, shared_folder) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_every_mutation_is_refused_in_a_sentence_or_answered_rightly(results, shared_folder, name):
+def test_every_mutation_is_refused_with_a_message_or_answered_correctly(results, shared_folder, name):
     folder = made_once(shared_folder / "fuzz", lambda place: write_seeds(place / "seeds"))
     found = run_target(name, SEED, _count(name), folder)
     (results / f"{name}.pickle").write_bytes(pickle.dumps(found))
     assert explained([found]) == []
     assert found.mutations == _count(name)
-    # The mutations are worth something: some are refused, and of most targets some still work.
+    # The mutations are useful: some are refused, and for most targets some still work.
     assert found.refused > found.mutations / 4
     if not name.startswith("trust"):
         assert found.refused < found.mutations * 0.99
 
 
 def test_there_are_enough_mutations_of_model_files():
-    """Each target has tried as many as it should, or its test above fails."""
+    """Each target has tried as many mutations as it should, or its test above fails."""
     assert sum(_count(name) for name in TARGETS if name.startswith("loader")) >= LOADER

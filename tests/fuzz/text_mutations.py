@@ -54,7 +54,7 @@ ODD = (
     ),
     *("1" * 100_000, "0." + "0" * 5000 + "1", "18446744073709551616", "-9223372036854775809", "\ud800"),
 )
-"""In place of a number."""
+"""Texts in place of a number."""
 
 NESTED = ("[" * 50, "[" * 2000, "[" * 100_000, "[[[[1]]]]", "[1,[2]]", "[[1,2,3],[4,5],[6]]", "[{}]")
 OBJECTS = (
@@ -95,7 +95,7 @@ def mutated_csv(rng: Random) -> bytes:
 
 
 def mutated_lines(rng: Random) -> bytes:
-    """One to four lines."""
+    """Text of one to four lines."""
     return b"\n".join(_line(rng) for _ in range(rng.choice((1, 1, 2, 4)))) + rng.choice((b"", b"\n"))
 
 

@@ -182,7 +182,7 @@ def test_a_buffer_of_ones_own_is_filled(classifier):
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_threads_share_one_instance(tmp_path, engine, precision):
-    """Unlocked, one thread's window would be overwritten by another's before the engine has read it."""
+    """Without the lock, one thread would overwrite another's window before the engine reads it."""
     windows = np.random.default_rng(1).normal(20, 5, (400, 5, 3)).astype(np.float32)
     with Classifier(write_model(tmp_path / "m.tflite", precision), engine=engine) as classifier:
         expected = classifier.logits(windows)
@@ -246,7 +246,7 @@ def with_flatbuffer(path, change, **facts):
 
 
 def test_a_foreign_model_without_a_scale_or_with_more_inputs_is_refused(tmp_path, engine):
-    """It would be filled with nonsense, or with nothing."""
+    """The buffer would be filled with nonsense, or not at all."""
 
     def without_scale(graph) -> None:
         graph.tensors[graph.inputs[0]].quantization = None
@@ -262,7 +262,7 @@ def test_a_foreign_model_without_a_scale_or_with_more_inputs_is_refused(tmp_path
 
 @pytest.mark.parametrize("trust", [False, True])
 def test_a_model_without_metadata_is_refused_with_trust_or_without(tmp_path, engine, trust):
-    """It cannot be run without labels and normalization."""
+    """The file cannot be run without labels and normalization."""
     path = write_model(tmp_path / "m.tflite")
     path.write_bytes(read_model(path)[0].replace(b"made by edge-rnn", b"made by others.."))
     with pytest.raises(ModelError, match=r"m\.tflite: a TFLite model without edge-rnn metadata"):
@@ -307,7 +307,7 @@ def test_a_number_of_threads_that_no_engine_takes(tmp_path, threads):
 
 
 def test_the_first_of_equal_logits_is_the_answer():
-    """On the command line as in Python; classes whose probability underflows are in order, too."""
+    """On the command line as in Python. Classes whose probability underflows are also in order."""
     logits, labels = np.float32([1, -300, 1, -200]), ("a", "b", "c", "d")
     prediction = Prediction(int(logits.argmax()), logits, labels)
     answer = answer_of("x", 0, True, prediction, 4)

@@ -1,4 +1,4 @@
-"""Every module and every command of the device side, whatever the Python."""
+"""Every module and every command of the device side, on every Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes to lines: however they arrive, the rows are the same, and no line takes all the memory."""
+"""Bytes to lines: the rows do not depend on how bytes arrive, and no line takes all the memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BITS = [b"1.5", b" ", b",", b"\n", b"\r\n", b"\r", b"\xff\xfe", b"\0", b"[", b"2
 
 
 class Chunks(io.RawIOBase):
-    """A file whose reads return what a network makes of it: one chunk after the other."""
+    """A file whose reads return one chunk after the other, as from a network."""
 
     def __init__(self, chunks: list[bytes]) -> None:
         self.chunks, self.largest = [chunk for chunk in chunks if chunk], 0
@@ -69,8 +69,8 @@ def test_the_ends_of_lines():
     assert [(line.number, line.text) for line in lines(b"\n \r\n1\n\n2")] == [(3, "1"), (5, "2")]
 
 
-def test_a_line_that_a_lost_connection_may_have_cut_is_no_row():
-    """`1 25` that arrives as `1 2` would be another row."""
+def test_a_line_that_a_lost_connection_may_have_cut_is_not_a_row():
+    """If `1 25` arrived as `1 2`, it would be another row."""
     whole, last = lines(b"1 25\n1 2", cut=True)
     assert (whole.text, whole.problem) == ("1 25", None)
     assert last.problem == "the connection ended in the middle of the line"

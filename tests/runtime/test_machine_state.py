@@ -1,4 +1,4 @@
-"""What is read of the machine, from made-up /proc and /sys of machines that are not here."""
+"""The state of the machine, read from made-up /proc and /sys of other machines."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_raspberry_pi_tells_everything(tmp_path):
 
 
 def test_throttling_of_a_raspberry_pi_is_told_from_that_of_the_past(tmp_path):
-    """0x50005, as the documentation of vcgencmd has it: under-voltage and throttled, now and before."""
+    """0x50005 is under-voltage and throttled, now and before, by the documentation of vcgencmd."""
     state = read_machine_state(raspberry_pi(tmp_path, "50005\n"))
     assert state.throttling == (
         "under-voltage",

@@ -83,7 +83,7 @@ def test_every_damaged_byte_is_noticed(model):
         damaged[position] ^= 0x55
         model.write_bytes(damaged)
         try:
-            # A ZIP archive has a few bytes that mean nothing (dates, flags): same answer then.
+            # A few bytes of a ZIP archive have no meaning (dates, flags). The answer is then the same.
             assert read_model(model) == sound
         except ModelError as error:
             assert str(model) in str(error)
@@ -259,7 +259,7 @@ def test_a_window_that_readers_refuse_is_not_written():
 
 
 def test_millions_of_synthetic_windows_are_damage(tmp_path):
-    """They are made one number after the other."""
+    """Synthetic windows are made one number after the other."""
     recipe = Synthetic(1, 0.0, 1.0)
     record = ProbeRecord(17, "uint8", 1.0, "", recipe)
     metadata = metadata_for(b"", steps=1000, features=1000).with_probes(record)

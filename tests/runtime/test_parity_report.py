@@ -23,7 +23,7 @@ def report(*engines, budget=ParityBudget(0.995), not_proven=()) -> ParityReport:
     [
         ((GOOD,), True),
         ((GOOD, BAD), False),
-        ((GOOD, replace(BAD, required=False)), False),  # loads and is wrong: never unnoticed
+        ((GOOD, replace(BAD, required=False)), False),  # loads the file and is wrong
         ((GOOD, REFUSED), True),
         ((GOOD, replace(REFUSED, required=True)), False),
         ((REFUSED,), False),

@@ -33,7 +33,7 @@ def step_model(tmp_path_factory) -> Path:
 
 
 def logits_at(model: Path, row: int) -> list[float]:
-    """Of the window that ends with that row, numbered from 1."""
+    """The logits of the window that ends with that row, numbered from 1."""
     return Classifier(model).predict(ROWS[row - STEPS : row]).logits.tolist()
 
 
@@ -127,14 +127,14 @@ def test_step_file_with_restart(step_model):
 
 
 def test_a_producer_that_is_faster_than_the_reader_of_the_answers_blocks(model):
-    """Nobody reads the answers: the rows stay where they are, and none is lost when somebody does."""
+    """While the answers are not read, the rows wait. None is lost when reading starts."""
     rows = 15_000
     data = b"20 20 20\n" * rows
     with streaming(model) as process:
         process.send(data[: 9 * STEPS])
         assert process.answer()["row"] == STEPS
         sent = 9 * STEPS + process.send_until_blocked(data[9 * STEPS :], seconds=1)
-        assert sent < 100_000  # a pipe of 64 KiB, a buffer, and what a pipe full of answers answers
+        assert sent < 100_000  # a pipe of 64 KiB, a buffer, and the rows whose answers fill a pipe
         threading.Thread(target=lambda: (process.send(data[sent:]), process.stdin.close())).start()
         numbers = [answer["row"] for answer in process.answers()]
         process.end(code=0)
@@ -153,7 +153,7 @@ def test_with_drop_late_the_producer_never_waits_and_the_newest_rows_are_answere
     lost = [row for answer in dropped for row in range(answer["rows"][0], answer["rows"][1] + 1)]
     assert answered[-10:] == list(range(rows - 9, rows + 1))
     assert sum(answer["dropped"] for answer in dropped) == len(lost) > rows / 2
-    # Every row is answered, told as dropped, or one of the first that fill the window.
+    # Every row is answered, reported as dropped, or one of the first that fill the window.
     assert len({*answered, *lost}) == len(answered) + len(lost) == rows - (STEPS - 1)
 
 
@@ -162,7 +162,7 @@ def test_with_drop_late_the_producer_never_waits_and_the_newest_rows_are_answere
 def test_signals_end_it_quietly(model, options, number, code):
     with streaming(model, *options) as process:
         process.send(b"x\n")
-        assert "error" in process.answer()  # it runs, and waits for the next row
+        assert "error" in process.answer()  # it is running and waits for the next row
         process.send_signal(number)
         assert process.wait(30) == code
         assert process.end(code=code) == []

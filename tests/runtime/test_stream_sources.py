@@ -31,7 +31,7 @@ def model(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def logits(model) -> list[list[float]]:
-    """Of the windows that end with rows 5, 6 and 7."""
+    """The logits of the windows that end with rows 5, 6 and 7."""
     windows = np.stack([ROWS[end - STEPS : end] for end in range(STEPS, len(ROWS) + 1)])
     return Classifier(model).logits(windows).tolist()
 
@@ -42,7 +42,7 @@ def kind(request):
 
 
 def reset(peer: socket.socket) -> None:
-    """Close so that the other side is told of a reset, as when a program dies or a router forgets."""
+    """Close so that the other side sees a reset, as when a program dies or a router forgets."""
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     peer.close()
 
@@ -71,7 +71,7 @@ def test_rows_from_a_socket_until_it_closes(model, logits, kind, tmp_path):
 
 
 def test_a_peer_that_closes_in_the_middle_of_a_row(model, logits, kind, tmp_path):
-    """What came of the row could be another row: `20.0 21.0 2`."""
+    """The part of the row that arrived could be another row: `20.0 21.0 2`."""
     with server(kind, tmp_path) as (listener, address), streaming(model, "--from", address) as process:
         with listener.accept()[0] as peer:
             peer.sendall(b"".join(LINES[:5]) + LINES[5][:-4])
@@ -112,13 +112,13 @@ def test_reconnect_starts_afresh_after_an_end_and_after_a_reset(model, logits):
         assert process.end(code=-signal.SIGTERM) == []
 
 
-def test_reconnect_waits_for_a_server_that_is_not_there_yet(model, logits, tmp_path):
+def test_reconnect_waits_for_a_server_that_is_not_running_yet(model, logits, tmp_path):
     path = tmp_path / "s"
     with streaming(model, "--from", f"unix:{path}", "--reconnect", 0.05) as process:
         answer = process.answer()
         assert answer["event"] == "unreachable"
         assert answer["error"].endswith("cannot be opened: No such file or directory")
-        time.sleep(0.3)  # several more attempts, which say nothing
+        time.sleep(0.3)  # several more attempts, which print nothing
         with server("unix", tmp_path) as (listener, _), listener.accept()[0] as peer:
             assert process.answer()["event"] == "connected"
             peer.sendall(b"".join(LINES))
@@ -216,7 +216,7 @@ def test_a_path_that_an_earlier_process_left_is_used_again_and_one_in_use_is_not
 
 
 def test_an_address_in_use_by_one_that_is_busy(model, tmp_path):
-    """Nobody more can wait there, and a process that asks may not wait for that to change."""
+    """The server's queue is full, and a process that connects must not wait until it is not."""
     address = f"unix:{tmp_path / 's'}"
     with streaming(model, "--from", address, "--listen") as first:
         assert first.answer()["event"] == "listening"
@@ -231,7 +231,7 @@ def test_an_address_in_use_by_one_that_is_busy(model, tmp_path):
 
 @pytest.fixture
 def port():
-    """Our end of a pseudo-terminal, and the path of the other, which is the device."""
+    """Our end of a pseudo-terminal, and the path of the other end, which is the device."""
     pytest.importorskip("serial", reason="pyserial is not installed")
     ours, theirs = os.openpty()
     yield ours, os.ttyname(theirs)
@@ -274,7 +274,7 @@ def test_an_unplugged_serial_port_is_one_sentence_and_exit_code_2(model, port, o
     ours, device = port
     with streaming(model, "--from", f"serial:{device}", "--reply", *options) as process:
         reply = b""
-        while b"not a row of numbers" not in reply:  # what comes before the port is open is lost
+        while b"not a row of numbers" not in reply:  # rows that come before the port is open are lost
             os.write(ours, b"x\n")
             if select.select([ours], [], [], 0.2)[0]:
                 reply += os.read(ours, 4096)

@@ -1,4 +1,4 @@
-"""StreamingClassifier on small real files: what it predicts is what Classifier says of the same rows."""
+"""StreamingClassifier on small real files: its predictions are those of Classifier for the same rows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def precision(request):
 
 
 def pushed(stream: StreamingClassifier, rows) -> dict[int, np.ndarray]:
-    """Number of the row, from 1 -> the logits after it, where there was a prediction."""
+    """Number of the row, from 1 -> the logits after it, for each row with a prediction."""
     found = {}
     for row in rows:
         prediction = stream.push(row)
@@ -45,7 +45,7 @@ def pushed(stream: StreamingClassifier, rows) -> dict[int, np.ndarray]:
 
 
 def of_windows(classifier: Classifier, rows, hop: int = 1) -> dict[int, np.ndarray]:
-    """The same by Classifier.predict on every window."""
+    """The same with Classifier.predict on every window."""
     ends = range(STEPS, len(rows) + 1, hop)
     return {end: classifier.predict(rows[end - STEPS : end]).logits for end in ends}
 
@@ -141,7 +141,7 @@ def test_a_bad_row_where_the_states_start_again(tmp_path):
 @pytest.mark.parametrize("graph", ["unrolled", "step"])
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_rows_of_any_dtype_mixed(tmp_path, graph, precision):
-    """uint8 rows are looked up, others computed; in one window there may be both."""
+    """uint8 rows are looked up, others are computed. One window may have both."""
     path = write_model(tmp_path / "m.tflite", precision, graph, normalization=PIXELS)
     rows = np.random.default_rng(0).integers(0, 256, (20, 3), dtype=np.uint8)
     with StreamingClassifier(path) as stream:
@@ -168,7 +168,7 @@ def test_pixels_between_0_and_1_are_warned_of(tmp_path, graph, recwarn):
     path = write_model(tmp_path / "m.tflite", graph=graph, normalization=PIXELS)
     with StreamingClassifier(path) as stream:
         pushed(stream, np.full((STEPS - 1, 3), 0.7))
-        assert not recwarn.list  # one dark row is no wrong unit, a window is
+        assert not recwarn.list  # one dark row does not mean a wrong unit, a dark window does
         with pytest.warns(UserWarning, match="trained on 0 to 255"):
             stream.push(np.full(3, 0.7))
         recwarn.clear()
@@ -206,7 +206,7 @@ def test_memory_is_constant(tmp_path, graph):
 
 
 def test_threads_share_one_instance(tmp_path):
-    """Unlocked, two threads would both start from zero states, and a row would be lost."""
+    """Without the lock, two threads would both start from zero states, and a row would be lost."""
     path = write_model(tmp_path / "m.tflite", graph="step")
     with StreamingClassifier(path, restart=True) as stream:
         expected = Counter(logits.tobytes() for logits in pushed(stream, [ROWS[0]] * STEPS).values())
@@ -249,7 +249,7 @@ def test_it_says_what_the_file_says_and_cannot_be_copied(tmp_path):
 
 @pytest.mark.parametrize("graph", ["unrolled", "step"])
 def test_a_stream_recovers_from_numbers_that_overflow_in_the_network(tmp_path, graph):
-    """Finite rows whose products are not: the engine answers NaN, which is no prediction."""
+    """The products of these finite rows are not finite. The engine answers NaN."""
     path = write_model(tmp_path / "m.tflite", graph=graph, normalization=Normalization((0.0,), (1.0,)))
     huge = np.array([3e38, -3e38, 3e38], np.float32)
     with StreamingClassifier(path) as stream:

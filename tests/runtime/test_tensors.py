@@ -1,4 +1,4 @@
-"""Buffers that are filled give the same numbers as arrays that are made, bit for bit."""
+"""Filled buffers hold the same numbers as new arrays, bit for bit."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_logits_are_dequantized(dtype):
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
-def test_logits_that_are_no_numbers_are_an_error(number):
+def test_logits_that_are_not_finite_are_an_error(number):
     values = np.array([[0.5, number]], np.float32)
     with pytest.raises(InputError, match="NaN or infinite"):
         LogitsTensor(detail(np.float32, (1, 2))).read(values, out=np.empty((1, 2), np.float32))

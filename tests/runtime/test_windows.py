@@ -138,7 +138,7 @@ def test_photograph_is_turned_upright_and_transparency_is_paper(tmp_path):
     picture.paste(0, (0, 0, 50, 20))  # black above
     sideways = picture.transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
-    exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     sideways.save(tmp_path / "photo.jpg", exif=exif)
     (window,) = read_windows(tmp_path / "photo.jpg", 4, 5)
     assert (window[0] < 15).all()
@@ -213,7 +213,7 @@ def test_every_type_and_order_of_numbers_is_read_as_numpy_reads_it(tmp_path, dty
 
 
 class Trap:
-    """An object whose unpickling leaves a file."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path

@@ -26,7 +26,7 @@ def model(tmp_path):
 
 
 @pytest.mark.parametrize("start", [edge_rnn, as_module])
-def test_commands_of_the_device_do_not_look_there(start, folder, model):
+def test_commands_of_the_device_do_not_look_in_the_working_directory(start, folder, model):
     windows = model.with_name("w.npy")
     assert succeed(start("predict", model, windows, "--jobs", 2, cwd=folder)).count("\n") == 700
     assert "wrong" not in succeed(start("doctor", model, cwd=folder))
@@ -55,7 +55,7 @@ def test_a_process_and_its_children_look_into_a_folder_that_pythonpath_names(tmp
 
 
 def test_a_script_beside_such_files_starts_children_that_do_not_see_them(tmp_path):
-    """Python puts the folder of the script in front, wherever the script is started."""
+    """Python puts the script's folder in front, wherever the script is started."""
     folder = tmp_path / "scripts"
     folder.mkdir()
     (folder / "convert.py").write_text("raise ImportError('from the folder of the script')")

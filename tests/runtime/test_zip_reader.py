@@ -1,4 +1,4 @@
-"""The reader of model files' archives finds what zipfile finds, and refuses what is damaged."""
+"""The reader of model files' archives finds what zipfile finds, and refuses damaged archives."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def contents(data: bytes) -> dict[str, bytes]:
 
 @given(ARCHIVES, st.binary(max_size=20))
 def test_what_zipfile_writes_is_read(parts, more_in_front):
-    """With other data in front, whether the archive's offsets count it or not."""
+    """Other data is in front, whether the archive's offsets count it or not."""
     assert contents(written(*parts)) == parts[1]
     assert contents(more_in_front + written(*parts)) == parts[1]
 

@@ -1,7 +1,7 @@
 """Markers by folder and by fixture, and which tests have to run in one process of pytest-xdist.
 
-Tests that share a fixture of their module run in one process, which makes it once. Every other test is
-given to whichever process is free (`--dist loadgroup`). The longest come first.
+Tests that share a fixture of their module run in one process, which makes the fixture once. Every other
+test runs in whichever process is free (`--dist loadgroup`). The longest tests come first.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 LONGEST_FIRST = ("workstation", "device", "fuzz", "examples", "conformance", "unit", "runtime")
-"""Folders under tests/; each is a marker, too."""
+"""Folders under tests/. Each is also a marker."""
 
 
 TRAINED = {"trained", "digits_run", "mnist_run", "mnist_seed_run", "boards"}

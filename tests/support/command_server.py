@@ -1,8 +1,8 @@
 """Commands and scripts that need TensorFlow, run in forks of a process that has loaded it.
 
-They are what tests/support/commands.py starts anew each time: the same command line, a process and
-standard streams of their own, and none of the seconds in which TensorFlow loads. Where starting the
-command is itself what a test is about, it uses tests.support.commands.
+Each has the same command line, process and standard streams as if tests/support/commands.py had started
+it, but does not wait seconds for TensorFlow to load. A test that is about starting a command uses
+tests.support.commands.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.support.commands import CHILDREN, ROOT
 NEED_TENSORFLOW = ("train", "evaluate", "convert")
 
 SECONDS = 900
-"""After which a program has hung and is killed."""
+"""Seconds after which a program hangs and is killed."""
 
 
 @functools.cache
@@ -68,9 +68,9 @@ def _run(
 
 
 def edge_rnn(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
-    """`edge-rnn` with these arguments: in a fork what needs TensorFlow, and all else as a new process.
+    """`edge-rnn` with these arguments: in a fork if it needs TensorFlow, otherwise as a new process.
 
-    `options`: `env`, `cwd` and `input` of subprocess.run; with others it is a new process, too.
+    `options`: `env`, `cwd` and `input` of subprocess.run. Other options need a new process as well.
     """
     if str(arguments[0]) not in NEED_TENSORFLOW or not {*options} <= {"env", "cwd", "input"}:
         return commands.edge_rnn(*arguments, **options)

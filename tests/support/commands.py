@@ -1,4 +1,4 @@
-"""What tests share: the command line in a subprocess, the engines, where MNIST's files are."""
+"""What tests share: the command line in a subprocess, the engines, and the folder with MNIST's files."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ CHILDREN = ROOT / "tests" / "support" / "children"
 ENGINES = installed_engines()
 SEED = 0
 OFFERED = offered(TARGETS["any"])
-"""Precisions of files that load and are right in every engine."""
+"""Precisions of the files that every engine loads and computes correctly."""
 
 
 def mnist_folder() -> Path | None:
-    """Where MNIST's files are: $EDGE_RNN_DATA, or shared/ beside the project."""
+    """The folder with MNIST's files: $EDGE_RNN_DATA, or shared/ beside the project."""
     for folder in (os.environ.get("EDGE_RNN_DATA"), ROOT.parent / "shared" / "data"):
         if folder and (Path(folder) / "mnist").is_dir():
             return Path(folder) / "mnist"
@@ -40,11 +40,11 @@ SHADOWS = (
     *("ai_edge_litert", "click", "contextlib", "convert", "dataclasses", "json", "keras", "numpy"),
     *("random", "signal", "subprocess", "tensorflow", "tflite_runtime", "train", "typing"),
 )
-"""Modules that edge-rnn, its engines or numpy import, by which a user may have named a file."""
+"""Modules that edge-rnn, its engines or numpy import. A user may have given a file such a name."""
 
 
 def shadowed(folder: Path) -> Path:
-    """`folder`, made and filled with a file for each of SHADOWS that raises when it is imported."""
+    """`folder`, created with a file for each of SHADOWS, which raises when it is imported."""
     folder.mkdir()
     for name in SHADOWS:
         (folder / f"{name}.py").write_text("raise ImportError('from the working directory')\n")

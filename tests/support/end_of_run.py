@@ -1,4 +1,4 @@
-"""Tables that tests make, shown at the end of the run, whichever process of pytest-xdist made them."""
+"""Shows tables at the end of the run, whichever process of pytest-xdist made them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SENT = "edge_rnn_tables"
 
 
 def show_at_end(config: pytest.Config, title: str, text: str) -> None:
-    """Show `text` under `title`; a later one replaces it."""
+    """Show `text` under `title`. A later text replaces it."""
     config.stash.setdefault(TABLES, {})[title] = text
 
 

@@ -1,4 +1,4 @@
-"""Keras models that cannot be converted, and words of the sentence that says so.
+"""Keras models that cannot be converted, and words of the message that says so.
 
 Name -> (function from keras to the model, words).
 """
@@ -260,7 +260,7 @@ CASES = {
 
 
 def sentences(keras):
-    """Name -> what the converter says to the model; None if it takes it."""
+    """Name -> the converter's message; None if it takes the model."""
     from convert.readers.keras.read_model import network_from_keras
     from edge_runtime.errors import DataError
 

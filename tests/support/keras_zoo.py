@@ -1,9 +1,8 @@
-"""Run in a process of its own: `keras_zoo.py FOLDER [tf_keras|keras SUFFIX SUFFIX]` builds models of
-every supported layer.
+"""Builds models of every supported layer: `keras_zoo.py FOLDER [tf_keras|keras SUFFIX SUFFIX]`.
 
-Writes FOLDER/zoo.pkl: name -> (network as it was read, windows, the model's own predictions, the
-function that they apply to the logits). With tf_keras, Keras 2 builds and saves the models, and another
-process with Keras 3 reads them.
+Runs in a process of its own. Writes FOLDER/zoo.pkl: name -> (network as it was read, windows, the
+model's own predictions, the function that they apply to the logits). With tf_keras, Keras 2 builds and
+saves the models, and another process with Keras 3 reads them.
 """
 
 from __future__ import annotations
@@ -168,7 +167,7 @@ def build(keras, content):
 
 
 def built(keras):
-    """Name -> model with random weights, variances and their like positive."""
+    """Name -> model with random weights, of which variances and the like are positive."""
     rng = np.random.default_rng(0)
     models = {name: build(keras, content) for name, content in zoo(keras).items()}
     for name, model in models.items():

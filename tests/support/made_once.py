@@ -17,7 +17,7 @@ from filelock import FileLock
 def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
     """`folder`, filled by `make` in the first process that asks for it; the others wait for it.
 
-    What `make` left when it failed is deleted before the next attempt.
+    The remains of an attempt that failed are deleted before the next one.
     """
     complete = folder.with_name(f"{folder.name}.complete")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -31,13 +31,13 @@ def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
 
 
 def cache_folder() -> Path:
-    """Of what outlives a test run: $EDGE_RNN_TEST_CACHE, or edge-rnn-tests in the user's cache."""
+    """The folder that outlives test runs: $EDGE_RNN_TEST_CACHE, or edge-rnn-tests in the cache."""
     given = os.environ.get("EDGE_RNN_TEST_CACHE")
     return Path(given).absolute() if given else Path.home() / ".cache" / "edge-rnn-tests"
 
 
 def training_digest(sources: Iterable[Path], *facts: str) -> str:
-    """What decides the weights of a training: the source files, `facts`, the libraries and the CPU."""
+    """All that decides the weights of a training: the sources, `facts`, the libraries and the CPU."""
     digest = sha256()
     for path in sorted(sources):
         digest.update(f"{path.name}\n".encode())

@@ -15,7 +15,7 @@ from edge_runtime.model_file.read_file import read_model_file
 from tests.support.networks import random_network, random_windows
 
 FOLDER_VARIABLE = "EDGE_RNN_TEST_FLATBUFFERS"
-"""Names a folder with FlatBuffers by their precision, where the compiler is not installed."""
+"""The variable that names a folder with FlatBuffers by precision, for machines without the compiler."""
 
 
 def metadata_for(flatbuffer: bytes, parity: ParityReport | None = None, **changes) -> Metadata:
@@ -43,7 +43,7 @@ def write_model(path: Path, precision: str = "float32", graph: str = "unrolled",
 
 
 def relabelled(path: Path, labels: tuple[str, ...]) -> Path:
-    """The file with other labels, which the converter may refuse to write and a reader has to bear."""
+    """The file with other labels, which the converter may refuse to write but a reader may meet."""
     content = read_model_file(path).flatbuffer
     with zipfile.ZipFile(path) as archive:
         entries = {name: archive.read(name) for name in archive.namelist()}
@@ -56,7 +56,7 @@ def relabelled(path: Path, labels: tuple[str, ...]) -> Path:
 
 
 def flatbuffer_of(precision: str, graph: str = "unrolled") -> bytes:
-    """Of `random_network`; compiled here, or on the workstation that runs tests on a device."""
+    """The FlatBuffer of `random_network`, compiled by this machine or by the workstation."""
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder:
         return Path(folder, f"{precision}-{graph}").read_bytes()

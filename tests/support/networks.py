@@ -54,7 +54,7 @@ def random_network(steps=5, features=3, units=8, classes=4, seed=0) -> Network:
 
 
 def layer_combinations() -> dict[str, Network]:
-    """Every kind of layer, and what is often seen together; windows of 7 steps of 5 features."""
+    """Every kind of layer, and common combinations, for windows of 7 steps of 5 features."""
     m, w = RandomLayers(), RandomLayers(1).weights
     sequence, backward = {"return_sequences": True}, {"go_backwards": True}
     combinations: dict[str, tuple[Layer, ...]] = {

@@ -1,4 +1,4 @@
-"""What 8 bits must cost a network: every tensor rounded by itself, in an otherwise float run."""
+"""The error that 8 bits cause at least: every tensor is rounded by itself in a float run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from edge_runtime.tflite.graph import Graph, Op, Quantization
 
 
 def rounded_logits(network: Network, calibration: np.ndarray, windows: np.ndarray) -> np.ndarray:
-    """Logits `[N, classes]`, float, with 8 bits for each tensor and nothing else lost.
+    """Float logits `[N, classes]` when each tensor has 8 bits and nothing else is lost.
 
-    Every activation has its own scale, by all of its values on the calibration windows, or LOGISTIC's
-    and TANH's, which the format fixes; every matrix is rounded to nearest with a scale per row.
+    The scale of every activation comes from all of its values on the calibration windows. LOGISTIC and
+    TANH have the scales that the format fixes. Every matrix is rounded to nearest with a scale per row.
     """
     graph = unroll(network)
     ranges = calibrate(graph, calibration)
@@ -28,7 +28,7 @@ def rounded_logits(network: Network, calibration: np.ndarray, windows: np.ndarra
 
 def _own_scales(graph: Graph, ranges: dict[str, Range]) -> dict[str, Quantization]:
     made_by = {name: operator.op for operator in graph.operators for name in operator.outputs}
-    # What only moves was rounded before; what is concatenated has to have one scale.
+    # An operator that moves bytes gets rounded values. Concatenated tensors need one scale.
     moved = set(MOVING_OPERATORS) - {Op.CONCATENATION}
     return {
         name: FIXED.get(made_by.get(name)) or affine(found.low, found.high)

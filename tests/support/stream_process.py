@@ -19,12 +19,12 @@ PATIENCE = 60
 
 
 def heed_ctrl_c() -> None:
-    """A shell that starts the tests in the background lets them, and what they start, ignore Ctrl-C."""
+    """Undo what a shell does to tests in the background: they and their children would ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class StreamProcess(subprocess.Popen):
-    """The command with pipes; `answers` are what it printed."""
+    """The command with pipes. `answers` holds the lines that it printed."""
 
     def __init__(self, *arguments: object) -> None:
         command = [sys.executable, "-m", "edge_runtime", "stream", *map(str, arguments)]
@@ -55,7 +55,7 @@ class StreamProcess(subprocess.Popen):
         return errors
 
     def send_until_blocked(self, data: bytes, seconds: float) -> int:
-        """Write as much of `data` as the process takes; how much, when it took nothing for `seconds`."""
+        """Write `data` until the process takes nothing for `seconds`; returns the bytes taken."""
         os.set_blocking(self.stdin.fileno(), False)
         sent = 0
         while sent < len(data) and select.select([], [self.stdin], [], seconds)[1]:
@@ -66,7 +66,7 @@ class StreamProcess(subprocess.Popen):
 
 @contextlib.contextmanager
 def streaming(*arguments: object) -> Iterator[StreamProcess]:
-    """The running command; killed in the end, if it has not ended by itself."""
+    """The running command, which is killed in the end if it has not ended by itself."""
     with StreamProcess(*arguments) as process:
         watchdog = threading.Timer(PATIENCE, process.kill)
         watchdog.start()

@@ -1,8 +1,8 @@
-"""Run in a process of its own: `tf1_checkpoint.py PREFIX OUT.npz [second]` saves in TensorFlow 1's way.
+"""Saves a model in TensorFlow 1's way: `tf1_checkpoint.py PREFIX OUT.npz [second]`.
 
-The graph is the tutorial's (BasicLSTMCell of tf_keras, static_rnn, unnamed W and b, Adam, a counter).
-OUT.npz gets windows x, their classes y, and the session's own logits. `second` adds another matrix that
-could be the dense layer's.
+Runs in a process of its own. The graph is the tutorial's (BasicLSTMCell of tf_keras, static_rnn, unnamed
+W and b, Adam, a counter). OUT.npz gets windows x, their classes y, and the session's own logits.
+`second` adds another matrix that could be the dense layer's.
 """
 
 from __future__ import annotations

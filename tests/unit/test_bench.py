@@ -109,7 +109,7 @@ def with_package(folder, name: str, code: str) -> dict[str, str]:
 
 
 def test_a_picture_without_matplotlib_is_refused_before_anything_is_measured(tmp_path):
-    """The model is not there: that would be the complaint if it were looked at first."""
+    """The model is missing. The message would say so if the command looked at it first."""
     environment = with_package(
         tmp_path / "path", "matplotlib", "raise ModuleNotFoundError('matplotlib')"
     )
@@ -143,7 +143,7 @@ def test_a_process_that_dies_later_is_an_error_too(model):
 
 
 def test_memory_is_that_of_the_measured_process_not_of_the_one_that_started_it(model):
-    """Linux's ru_maxrss would be the larger of both."""
+    """Linux's ru_maxrss would be the larger of the two."""
     large = b"\1" * 300_000_000
     with open_session(str(model), options=OPTIONS) as session:
         assert 1e7 < session.facts["peak_bytes"] < len(large)
@@ -168,7 +168,7 @@ def test_the_profile_has_every_operator_of_the_file(tmp_path, precision, graph):
 
 
 def test_the_ratio_is_of_the_first_by_the_second_round_by_round():
-    """The machine is ten times slower in the second round: that is no matter."""
+    """The machine is ten times slower in the second round, which does not change the ratio."""
     ratio = latency_ratio([[[200, 200], [2000], [200]], [[100, 100], [1000], [100]]])
     assert (ratio.median, ratio.lower, ratio.upper, ratio.rounds) == (2, 2, 2, 3)
     assert latency_ratio([[[1], [2]]]) is None

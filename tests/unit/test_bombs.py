@@ -32,7 +32,7 @@ GIGABYTE = 1 << 30
 
 
 def memory_taken(call) -> int:
-    """Bytes that Python and numpy held at most while `call` raised one of our errors."""
+    """The most bytes that Python and numpy held while `call` raised one of our errors."""
     tracemalloc.start()
     try:
         with pytest.raises(EdgeRnnError):
@@ -45,7 +45,7 @@ def memory_taken(call) -> int:
 @pytest.mark.parametrize("name", MOST_UNPACKED)
 @pytest.mark.parametrize("claimed", [None, 1000])
 def test_an_entry_of_gigabytes_in_a_model_file(tmp_path, name, claimed):
-    """With its size in the directory, and with a directory that lies."""
+    """With the real size in the directory, and with a false one."""
     path = write_model(tmp_path / "m.tflite")
     parts = Parts.of(path.read_bytes())
     bomb = bomb_archive(list(parts.entries.items()), name, 1024, claimed=claimed)
@@ -67,7 +67,7 @@ def test_what_readers_refuse_is_not_written():
         embed(b"", metadata_for(b"", labels=labels))
 
 
-def test_a_large_file_that_is_no_model_is_not_read(tmp_path):
+def test_a_large_file_that_is_not_a_model_is_not_read(tmp_path):
     path = tmp_path / "film.mp4"
     with path.open("wb") as file:
         file.truncate(4 * GIGABYTE)
@@ -78,7 +78,7 @@ def test_a_large_file_that_is_no_model_is_not_read(tmp_path):
 
 
 def npy(shape: str, content: bytes = b"", descr: str = "'<f4'") -> bytes:
-    """A .npy file with any header."""
+    """A .npy file with the given header."""
     header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}\n".encode()
     return b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + content
 
@@ -126,7 +126,7 @@ def test_a_file_that_is_larger_than_any_windows(tmp_path):
 
 
 def png(width: int, height: int, packed: bytes) -> bytes:
-    """A gray PNG of any size."""
+    """A gray PNG of the given size."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         crc = struct.pack(">I", zlib.crc32(kind + content))
@@ -138,7 +138,7 @@ def png(width: int, height: int, packed: bytes) -> bytes:
 
 @pytest.mark.parametrize("side", [8000, 12_000, 30_000])
 def test_pictures_of_too_many_pixels(tmp_path, side):
-    """Of these Pillow itself takes the first, warns of the second and refuses the third."""
+    """Pillow itself takes the first of these, warns of the second and refuses the third."""
     path = tmp_path / "bomb.png"
     path.write_bytes(png(side, side, b"\x78\x9c" + deflated_bomb(side * side // MEGABYTE + 1)))
     with pytest.raises(InputError, match=r"bomb\.png: cannot read the image: .* pixels"):
@@ -146,7 +146,7 @@ def test_pictures_of_too_many_pixels(tmp_path, side):
 
 
 def test_a_picture_that_promises_more_pixels_than_it_has(tmp_path):
-    """Pillow asks for the rest of a chunk at once, whatever length it gives itself."""
+    """Pillow reads the rest of a chunk at once, whatever length the chunk claims."""
     path, sound = tmp_path / "promise.png", png(9, 9, zlib.compress(bytes(90)))
     length = sound.index(b"IDAT") - 4
     path.write_bytes(sound[:length] + b"\xff\xff\xff\xff" + sound[length + 4 :])
@@ -163,7 +163,7 @@ def limited_memory() -> None:
 
 
 def predict(model, *inputs, **options) -> subprocess.CompletedProcess[bytes]:
-    """The real command, to which the system gives 2 GiB at most."""
+    """The real command, which may use 2 GiB at most."""
     command = [sys.executable, "-m", "edge_runtime", "predict", model, *inputs]
     return subprocess.run(command, preexec_fn=limited_memory, capture_output=True, **options)
 
@@ -197,14 +197,14 @@ def test_of_an_endless_line_little_is_held(tmp_path, monkeypatch):
     assert parse_line(second.text, spec.steps, spec.features).shape == (5, 3)
 
 
-def test_a_padded_line_is_no_window(tmp_path):
-    """Its beginning alone would be one."""
+def test_a_padded_line_is_not_a_window(tmp_path):
+    """The beginning of the line would be a window."""
     model = write_model(tmp_path / "m.tflite")
     result = predict(model, "-", input=b"20 " * 15 + b" " * 100_000 + b"20\n")
     assert "longer than" in json.loads(result.stdout)["error"]
 
 
-def test_a_photograph_is_no_bomb(tmp_path):
+def test_a_photograph_is_not_a_bomb(tmp_path):
     path = tmp_path / "photo.jpg"
     Image.new("RGB", (4000, 3000), "gray").save(path)
     assert read_windows(path, 28, 28).shape == (1, 28, 28)

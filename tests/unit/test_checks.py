@@ -1,4 +1,4 @@
-"""Networks and windows that no file can represent are refused in words; odd ones come out right."""
+"""Networks and windows that no file can represent are refused with a message; odd ones are correct."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def with_lstm(network: Network, **changes) -> Network:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_weights_that_are_no_numbers_name_the_layer(precision, value):
+def test_weights_that_are_not_finite_name_the_layer(precision, value):
     network = random_network()
     kernel = network.layers[0].kernel.copy()
     kernel[3, 1] = value
@@ -45,7 +45,7 @@ def test_layers_inside_a_bidirectional_are_looked_at():
 
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf])
-def test_calibration_windows_that_are_no_numbers(value):
+def test_calibration_windows_that_are_not_finite(value):
     network = random_network()
     windows = random_windows(network)
     windows[0, 0, 0] = value

@@ -27,7 +27,7 @@ NEEDED_BY_ENGINES = {
     "typing_extensions",
     "litert_lm_builder",
 }
-"""What ai-edge-litert depends on."""
+"""The packages that ai-edge-litert depends on."""
 
 PREDICT_PATH = {
     "cli",
@@ -62,7 +62,7 @@ PREDICT_PATH = {
     "tflite",
     "tflite.quantization",
 }
-"""Our modules from the command line to a prediction."""
+"""Our modules that run from the command line to a prediction."""
 
 NAMES = {
     "bench",
@@ -75,7 +75,7 @@ NAMES = {
     "train",
     "verify",
 }
-"""Of all commands."""
+"""The names of all commands."""
 
 ALLOWED_IN_HELP = {*sys.stdlib_module_names, "click", "edge_runtime", "train", "convert"}
 
@@ -151,7 +151,7 @@ def test_standard_input_is_answered_line_by_line_while_it_is_open(model):
     assert "not a window of numbers" in answers[1]["error"]
 
 
-def test_bytes_that_are_no_text_are_a_bad_line(model):
+def test_bytes_that_are_not_text_are_a_bad_line(model):
     command = [sys.executable, "-m", "edge_runtime", "predict", str(model), "-"]
     lines = b"\xff\xfe\x00\n" + b"20 20 20 " * 5
     result = subprocess.run(command, input=lines, capture_output=True, check=False)
@@ -250,7 +250,7 @@ def test_import_contracts_hold():
 
 
 def test_predict_loads_only_what_it_needs(model, tmp_path):
-    """The standard library, numpy, click, one engine, and of our own modules those on the path."""
+    """Only the standard library, numpy, click, one engine, and those of our modules are loaded."""
     np.save(tmp_path / "w.npy", np.full((5, 3), 20.0))
     arguments = ["predict", str(model), str(tmp_path / "w.npy")]
     program = (

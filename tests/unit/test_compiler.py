@@ -66,7 +66,7 @@ def test_file_has_no_forbidden_operator_and_unique_names(precision):
     tensors = [tensor.name.decode() for tensor in model.subgraphs[0].tensors]
     assert len(set(tensors)) == len(tensors)
     assert {"window", "logits"} <= set(tensors)
-    assert sorted(map(len, tensors))[-3:] == [2, 6, 6]  # all but inputs and outputs are short
+    assert sorted(map(len, tensors))[-3:] == [2, 6, 6]  # the names of inputs and outputs are long
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -98,7 +98,7 @@ def test_float_activations_equal_the_numpy_run(engine, kernels, precision):
     windows = random_windows(network)
     graph = lower(network, windows, precision=precision)
     found = invoke(serialize(graph), windows, engine, kernels)
-    # The hybrid kernels round activations to 8 bits: a last bit of float32 decides a step of 1/127.
+    # The hybrid kernels round activations to 8 bits, so a last bit of float32 decides a step of 1/127.
     tolerance = 0.02 if precision == "dynamic" else 1e-5
     np.testing.assert_allclose(found, run(graph, windows), atol=tolerance)
 
@@ -125,7 +125,7 @@ def test_int8_is_within_one_unit_operator_by_operator(engine, kernels):
     run(graph, inputs, lambda tensor, result: values.update({tensor.name: result}))
     checked = set()
     for operator in graph.operators:
-        if len(operator.outputs) > 1:  # SPLIT and UNPACK only move bytes; the whole-graph test has them
+        if len(operator.outputs) > 1:  # SPLIT and UNPACK only move bytes; whole graphs test them
             continue
         for window in range(5):
             single, source = single_operator(graph, operator, values, window)
@@ -144,7 +144,7 @@ def test_int8_is_within_one_unit_operator_by_operator(engine, kernels):
 
 
 def single_operator(graph: Graph, operator: Operator, values: dict, window: int):
-    """A graph of that operator alone, its first activation as input, any other as constant."""
+    """A graph of that operator alone, with its first activation as input and any other as constant."""
     first, *others = dict.fromkeys(n for n in operator.inputs if graph.tensors[n].data is None)
     tensors = {name: graph.tensors[name] for name in (*operator.inputs, *operator.outputs)}
     for name in others:

@@ -1,4 +1,4 @@
-"""Data sets: splits, labels, normalization, and every way a file can be wrong."""
+"""Data sets: splits, labels, normalization, and every way in which a file can be wrong."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def test_download_with_a_wrong_digest_is_refused_and_leaves_nothing(tmp_path, mi
     assert not list((tmp_path / "cache").glob("*"))
 
 
-def test_download_that_breaks_off_is_no_traceback(tmp_path):
+def test_download_that_breaks_off_prints_no_traceback(tmp_path):
     class Cut(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)
@@ -252,7 +252,7 @@ def test_download_verifies_and_falls_back_to_the_next_mirror(tmp_path, mirror, m
     url, folder = mirror
     for file in mnist_data.iterdir():
         (folder / file.name).symlink_to(file)
-    # The published digests are those of one way to compress; the files here may be compressed anew.
+    # The published digests are those of one compression. These files may be compressed again.
     files = {name: hashlib.sha256((folder / f"{name}.gz").read_bytes()).hexdigest() for name in SHA256}
     download_mnist(tmp_path / "cache", ("http://127.0.0.1:1/", url), files)
     assert sorted(f.name for f in (tmp_path / "cache").iterdir()) == sorted(

@@ -30,7 +30,7 @@ from tests.support.networks import random_network, random_windows
 both_engines = pytest.mark.skipif(len(ENGINES) < 2, reason="needs both engines")
 
 
-def test_engines_that_are_installed_work_here():
+def test_installed_engines_work():
     printed = succeed(edge_rnn("doctor"))
     assert "wrong" not in printed
     for name in ENGINES:
@@ -57,7 +57,7 @@ def test_one_engine_alone(engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_xnnpack_shows_where_it_is_and_only_there(engine):
+def test_xnnpack_is_reported_only_where_it_is_used(engine):
     flatbuffer, _ = read_model(TRIAL_MODEL)
     for kernels, expected in (("default", True), ("no-xnnpack", False)):
         assert has_delegate(open_interpreter(flatbuffer, engine=engine, kernels=kernels)) == expected
@@ -97,7 +97,7 @@ def test_operators_that_an_engine_refuses_are_named_with_what_helps(per_row_mode
     assert "-m pip install ai-edge-litert==" in result.stdout
     target = "--precision dynamic --target tflite-runtime-2.14"
     assert f"or: edge-rnn convert RUN {target} --out {per_row_model}" in result.stdout
-    # ai-edge-litert loads it, and is the one that is taken: nothing is wrong.
+    # ai-edge-litert loads the model and is chosen, so nothing is wrong.
     printed = succeed(edge_rnn("doctor", per_row_model))
     assert "wrong" not in printed
     assert "loads and runs, but carries no probes to verify it with" in printed
@@ -119,7 +119,7 @@ def test_operators_that_are_refused_elsewhere(per_row_model, system, code, last)
     assert named == (system != "raspios-trixie-64")
 
 
-def test_a_file_that_is_no_model_or_damaged_is_one_sentence(tmp_path):
+def test_a_file_that_is_damaged_or_not_a_model_is_refused_with_one_message(tmp_path):
     model = write_model(tmp_path / "m.tflite")
     data = bytearray(model.read_bytes())
     data[200] ^= 255
@@ -157,8 +157,9 @@ def test_options_out_of_range_are_one_sentence():
 
 @pytest.fixture
 def impostor(tmp_path):
-    """Writes a package of ai-edge-litert's name, to be found before the installed one, with `code` in
-    its module; returns the environment for the command. What it does then is real.
+    """Writes a package of ai-edge-litert's name, to be found before the installed one.
+
+    `code` is its module. Returns the environment for the command. Everything else is real.
     """
 
     def write(code: str) -> dict[str, str]:
@@ -172,7 +173,7 @@ def impostor(tmp_path):
 
 
 def findings(environment, *arguments: object) -> list[dict]:
-    """Those of a machine on which ai-edge-litert does not work."""
+    """The findings on a machine on which ai-edge-litert does not work."""
     result = edge_rnn("doctor", "--engine", "ai-edge-litert", "--json", *arguments, env=environment)
     assert result.returncode == 1, result.stdout + result.stderr
     assert not result.stderr
@@ -217,7 +218,7 @@ def test_an_engine_that_just_fails_is_quoted(impostor):
 
 
 def test_an_engine_whose_models_crash_it(impostor, tmp_path):
-    """Importing works, so that `auto` would take it: the trial has to go on to a model."""
+    """The engine can be imported, so `auto` would take it. The trial has to go on to a model."""
     (finding,) = findings(
         impostor(
             f"import os\nclass OpResolverType:\n    AUTO = 0\n"
@@ -235,12 +236,12 @@ PATCHES = {
     "a library": (b"\0libc.so.6\0", b"\0libq.so.6\0", "needs the library libq.so.6"),
     "its architecture": (b"\x7fELF", b"\x7fARM", "is built for another architecture"),
 }
-"""What is lacking -> bytes of an extension module, in its strings, and what stands there instead."""
+"""What is missing -> bytes in the strings of an extension module, and their replacement."""
 
 
 @pytest.fixture
 def patched(tmp_path):
-    """Writes a module of the standard library, changed, and returns the code that imports it."""
+    """Writes a changed module of the standard library and returns the code that imports it."""
 
     def write(old: bytes, new: bytes) -> str:
         spec = importlib.util.find_spec("_ctypes_test") or importlib.util.find_spec("_opcode")
@@ -265,7 +266,7 @@ def test_what_the_dynamic_loader_does_not_find_is_named(impostor, patched, lack)
     (finding,) = findings(impostor(patched(old, new)))
     assert words in finding["problem"]
     (command, *_) = finding["commands"]
-    # Of too new a release another one, of a damaged one the same again.
+    # Another release if the installed one is too new, the same again if it is damaged.
     assert ("tflite-runtime" if lack == "a newer glibc" else "--force-reinstall") in command
 
 
@@ -317,7 +318,7 @@ def test_a_raspberry_pi_is_known_by_its_files(tmp_path):
     assert machine.board == "Raspberry Pi 4 Model B Rev 1.1"
     assert machine.processor == "Cortex-A72"
     assert machine.system == "Debian GNU/Linux 12"
-    # The device tree says it more exactly, with a NUL at its end.
+    # The device tree has a more exact name, with a NUL at its end.
     (tmp_path / "proc" / "device-tree").mkdir()
     (tmp_path / "proc" / "device-tree" / "model").write_bytes(b"Raspberry Pi 5 Model B Rev 1.0\0")
     assert this_machine(str(tmp_path)).board == "Raspberry Pi 5 Model B Rev 1.0"
@@ -332,7 +333,7 @@ def test_musl_is_known_by_what_its_loader_says(tmp_path):
 
 
 def test_without_pip_the_command_brings_it(tmp_path):
-    """An environment as uv makes them."""
+    """An environment as uv makes it."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
     site = Path(importlib.util.find_spec("click").origin).parents[1]
     links = tmp_path / "links"

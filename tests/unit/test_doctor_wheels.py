@@ -92,7 +92,7 @@ def network():
 @pytest.mark.usefixtures("network")
 @pytest.mark.parametrize("text", SYSTEMS)
 def test_the_wheels_are_those_that_pip_takes(text, tmp_path):
-    """Of the releases that are recorded; later ones are passed over."""
+    """pip's choice among the recorded releases, without later ones."""
     system = parse_system(text)
     newest_of = {name: newest(name, system) for name in PACKAGES}
     expected = {name: release.version for name, release in newest_of.items() if release}
@@ -124,7 +124,7 @@ def asked_of_pip(system, packages, folder) -> tuple[subprocess.CompletedProcess[
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed"]
     command += ["--no-deps", "--only-binary=:all:", "--target", str(folder), "--report", str(report)]
     command += [f"--python-version={'.'.join(map(str, system.python))}", "--implementation=cp"]
-    # `pip install` holds Requires-Python against the Python that runs it; the tags say as much.
+    # `pip install` compares Requires-Python with the running Python. The tags say the same.
     command += ["--ignore-requires-python", *(f"--platform={name}" for name in platforms(system))]
     command += [f"{name}<={releases(name)[0].version}" for name in packages]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
@@ -143,7 +143,7 @@ def platforms(system) -> list[str]:
 
 
 def test_an_engine_that_computes_wrong_is_not_recommended():
-    """tflite-runtime 2.9 has wheels for it and fails the trial; 2.13 is taken instead."""
+    """tflite-runtime 2.9 has wheels for this system and fails the trial, so 2.13 is taken."""
     system = parse_system("raspios-bullseye-32")
     (release,) = available_engines(system)
     assert release.verified
@@ -213,7 +213,7 @@ def test_a_system_for_json():
     assert finding["commands"]
 
 
-def test_engine_numpy_needs_no_engine_there():
+def test_engine_numpy_needs_no_tflite_engine_on_that_system():
     result = edge_rnn("doctor", "--for", "python3.12-x86_64-musl1.2", "--engine", "numpy")
     assert result.returncode == 0
     assert "wrong" not in result.stdout
@@ -232,8 +232,8 @@ def test_what_names_no_system_is_answered_with_the_grammar(text):
     assert result.stderr == f"Error: {refused.value}\n"
 
 
-def test_a_model_that_is_loaded_there(tmp_path):
+def test_a_model_that_an_engine_of_that_system_loads(tmp_path):
     model = write_model(tmp_path / "m.tflite", "int8")
     printed = succeed(edge_rnn("doctor", model, "--for", "raspios-bookworm-32"))
     assert f"{model} works on that system with tflite-runtime 2.14.0" in printed
-    assert "XNNPACK" not in printed  # which int8 does not use in that engine
+    assert "XNNPACK" not in printed  # int8 does not use XNNPACK in that engine

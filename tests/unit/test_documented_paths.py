@@ -19,7 +19,8 @@ pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relativ
 
 IN_A_FOLDER = re.compile(rf"(?<![\w./~:-])(?:{'|'.join(FOLDERS)})/[\w./-]*\w")
 MODULE_FILE = re.compile(r"(?<![\w./~$-])(?:[\w-]+/)+\w+\.py\b")
-MODULE = re.compile(rf"python3? -m ((?:{'|'.join(FOLDERS)})(?:\.\w+)*)")
+MODULE = re.compile(rf"python3? -m ((?:{'|'.join(FOLDERS)})(?:\.[a-z]\w*)*)\b(?!\.\w)")
+"""A module that is run. NAME is a placeholder."""
 TEST = re.compile(r"(tests/[\w/]+\.py)?::(test_\w+)")
 """A test by its identifier. One without a file is in the file named before it."""
 

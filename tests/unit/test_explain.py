@@ -1,4 +1,4 @@
-"""The gate that is spoilt is the gate that is blamed."""
+"""--explain names the gate that was damaged."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_sound_graph_blames_nobody(name):
 
 @pytest.mark.parametrize(("cell", "gate"), GATES)
 @pytest.mark.parametrize("precision", ["int8", "dynamic"])
-def test_the_gate_with_spoilt_weight_scales_is_blamed(cell, gate, precision):
+def test_the_gate_with_damaged_weight_scales_is_named(cell, gate, precision):
     network = NETWORKS[cell]
     matrix, rows = GATES[cell, gate]
 
@@ -74,12 +74,12 @@ def test_the_gate_with_spoilt_weight_scales_is_blamed(cell, gate, precision):
     explanation = explained(network, with_scale(graph, matrix, spoil), precision)
     layer, blamed, step = explanation.blamed
     assert (layer, blamed) == ("", gate)
-    # GRU's recurrent candidate has nothing to multiply before the first h.
+    # GRU's recurrent candidate multiplies nothing before the first h.
     assert step <= 2
 
 
 @pytest.mark.parametrize("step", [1, 3, STEPS])
-def test_a_spoilt_scale_at_one_step_is_found_there(step):
+def test_a_damaged_scale_at_one_step_is_found_at_that_step(step):
     network = NETWORKS["LSTM"]
     graph = with_scale(lowered(network), f"new{step}", lambda scale: scale / 8)  # clips
     explanation = explained(network, graph)
@@ -102,7 +102,7 @@ def test_other_precisions_have_errors_of_their_size(precision):
     assert 0 < found.layers[0].errors["h"][-1] < int8.layers[0].errors["h"][-1]
 
 
-def test_layers_of_a_bidirectional_are_apart(tmp_path):
+def test_layers_of_a_bidirectional_are_separate(tmp_path):
     both = Bidirectional(
         "both", MAKE.lstm(FEATURES, UNITS), MAKE.gru(FEATURES, UNITS, go_backwards=True)
     )

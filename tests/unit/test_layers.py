@@ -47,7 +47,7 @@ def test_small_weights_in_the_engines(network, engine, precision):
     graph = lower(network, windows, precision=precision)
     found, expected = invoke(serialize(graph), windows, engine), run(graph, windows)
     spread = expected.max() - expected.min()
-    # A last bit of float32 decides a step of 1/127 of an activation rounded to 8 bits.
+    # An activation is rounded to 8 bits, so a last bit of float32 decides a step of 1/127.
     assert np.abs(found - expected).max() <= spread * (0.03 if precision == "dynamic" else 1e-5)
 
 

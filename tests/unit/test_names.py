@@ -1,4 +1,4 @@
-"""No public name of a module means two things in the three packages."""
+"""Each public name in the three packages has one meaning."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ONE_MEANING = {
     "TYPE_CHECKING",  # where importing typing would be too early
     "main",  # what runs when a module is started as a program
 }
-"""Names that stand in more than one module and mean the same in each."""
+"""Names that are defined in more than one module and mean the same in each."""
 
 
 def _defined(body: list[ast.stmt]) -> Iterator[str]:

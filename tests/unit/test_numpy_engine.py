@@ -1,4 +1,4 @@
-"""The engine in numpy on real files: bit for bit the reference kernels, or a sentence."""
+"""The numpy engine on real files: equal to the reference kernels bit for bit, or an error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.model_files import metadata_for, write_model
 from tests.support.networks import layer_combinations, random_network, random_windows
 
 INTEGER = ("int8", "int16x8")
-"""Precisions in which nothing is left to the order of float additions."""
+"""Precisions whose results do not depend on the order of float additions."""
 
 reference = pytest.mark.skipif(
     "tflite-runtime" not in ENGINES, reason="the reference kernels are tflite-runtime's"
@@ -44,7 +44,7 @@ def test_real_digits_give_what_the_reference_kernels_give(digits_run, digits_mod
     if precision in INTEGER:
         np.testing.assert_array_equal(found, expected)
     else:
-        # float additions in another order, and half-way cases of what is rounded on the fly
+        # float additions in another order, and ties where activations are rounded
         assert np.abs(found - expected).mean() < 0.01
         assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.998
 
@@ -174,7 +174,7 @@ def test_a_model_of_endless_work_or_memory_is_refused():
         check_graph(Graph(tensors, (operator,), ("x",), ("y",)))
 
 
-def test_a_model_with_a_tensor_of_billions_is_refused_before_it_is_there():
+def test_a_model_with_a_tensor_of_billions_is_refused_before_it_is_allocated():
     network = random_network()
     flatbuffer = serialize(lower(network, random_windows(network), precision="int8"))
     shape = np.array([1, 5, 3], "<i4").tobytes()

@@ -1,4 +1,4 @@
-"""ONNX models in the spellings of several exporters: the network against an evaluation of the model."""
+"""ONNX models as several exporters write them: the network against an evaluation of the model."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _steps_first(g, x="x"):
 
 
 def _last_of_y(g, y, width=UNITS):
-    """What PyTorch's exporter writes for out[:, -1] of Y [steps, directions, batch, units]."""
+    """The nodes that PyTorch's exporter writes for out[:, -1] of Y [steps, directions, batch, units]."""
     turned = g.node("Transpose", y, perm=[2, 0, 1, 3])
     joined = g.node("Reshape", turned, g.constant([0, 0, -1], np.int64))
     return g.node("Gather", joined, g.constant(-1, np.int64), axis=1)
@@ -187,7 +187,7 @@ def initial_state_by_shape(g):
 
 
 def dense_on_every_row(g):
-    """fc(out)[:, -1], and a Softmax behind it."""
+    """fc(out)[:, -1], and then a Softmax."""
     rows = _squeezed(g, g.recurrent(_steps_first(g))[0], [1])
     hidden = g.node("Relu", g.node("Add", g.node("MatMul", rows, g.weights(UNITS, 7)), g.weights(7)))
     logits = g.node("Add", g.constant([0.5]), g.node("MatMul", hidden, g.weights(7, CLASSES)))
@@ -227,7 +227,7 @@ def strided_convolution_pooled(g):
 
 
 def convolution_of_two_dimensions(g):
-    """As tf2onnx writes a Conv1D."""
+    """A Conv1D as tf2onnx writes it."""
     lifted = g.node("Unsqueeze", g.node("Transpose", "x", perm=[0, 2, 1]), g.constant([2], np.int64))
     conv = g.node("Conv", lifted, g.weights(7, FEATURES, 1, 3), pads=[0, 1, 0, 1])
     rows = g.node("Transpose", _squeezed(g, conv, [2]), perm=[2, 0, 1])
@@ -235,7 +235,7 @@ def convolution_of_two_dimensions(g):
 
 
 def flattened_features_first(g):
-    """Flatten of [batch, units, steps]: the dense layer's columns are in another order than ours."""
+    """Flatten of [batch, units, steps]: the order of the dense layer's columns differs from ours."""
     y = _squeezed(g, g.recurrent(_steps_first(g))[0], [1])
     flat = g.node("Flatten", g.node("Transpose", y, perm=[1, 2, 0]), axis=1)
     scaled = g.node("Mul", flat, g.weights(STEPS * UNITS))
@@ -362,7 +362,7 @@ def test_layers_are_the_smallest_that_do():
     layers = read(both_ends(Graph())).network.layers
     assert [type(layer) for layer in layers] == [Bidirectional, Dense]
     layers = read(dense_on_every_row(Graph())).network.layers
-    assert [type(layer) for layer in layers] == [Lstm, Dense, Dense]  # of one row only
+    assert [type(layer) for layer in layers] == [Lstm, Dense, Dense]  # one row only
     assert layers[1].activation == "relu"
 
 

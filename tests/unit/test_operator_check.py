@@ -1,4 +1,4 @@
-"""A graph with an operator that an engine of the target lacks is refused in one sentence."""
+"""A graph with an operator that an engine of the target lacks is refused with one message."""
 
 from __future__ import annotations
 

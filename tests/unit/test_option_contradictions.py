@@ -1,6 +1,6 @@
 """Options that contradict each other are refused by the call itself, before any file is opened.
 
-The model does not exist in any of these cases, so that an answer about the options is an early one.
+The model does not exist in any of these cases, so a message about the options comes early.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ CONVERT = {
         )
     },
 }
-"""What contradicts -> the options, and a part of the sentence."""
+"""What contradicts -> the options, and a part of the message."""
 
 TRAIN = {
     "precision": ("--precision int8", "--precision: goes with --finetune only."),
@@ -122,7 +122,7 @@ TRAIN = {
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The working directory, with what the options name."""
+    """The working directory, with the files that the options name."""
     for name, text in RECIPES.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "file").touch()
@@ -132,7 +132,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def refused(folder, command: list[str]) -> str:
-    """The sentence with which the command refuses, in this process, which has no TensorFlow."""
+    """The message with which the command refuses, in this process, which has no TensorFlow."""
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 2, result.output
     assert result.stdout == ""

@@ -1,4 +1,4 @@
-"""Recipes: what they set in the graph, and how a broken one is refused."""
+"""Recipes: their effect on the graph, and the messages for broken ones."""
 
 from __future__ import annotations
 
@@ -79,6 +79,6 @@ def test_a_broken_recipe_is_refused_with_its_name(tmp_path, text, precision, wor
     assert words in str(caught.value)
 
 
-def test_a_recipe_that_is_not_there_is_named(tmp_path):
+def test_a_missing_recipe_is_named(tmp_path):
     with pytest.raises(InputError, match="cannot read the recipe"):
         read_recipe(tmp_path / "none.toml")

@@ -29,13 +29,13 @@ COMPUTERS = {
         "OPENBLAS_CORETYPE": "Prescott",
     },
 }
-"""Name -> environment in which numpy and OpenBLAS compute as they do on another CPU."""
+"""Name -> environment in which numpy and OpenBLAS compute as on another CPU."""
 
 
 def files_on(environment: dict[str, str]) -> dict[str, str]:
     """Case -> SHA-256 of its FlatBuffer, converted in a process of its own."""
     command = [sys.executable, "-m", "tests.support.children.file_digests"]
-    # The settings of the machine that runs the tests must not decide.
+    # The settings of the machine that runs the tests must not matter.
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("NPY_", "OPENBLAS_"))}
     result = subprocess.run(command, env={**kept, **environment}, capture_output=True, check=True)
     return json.loads(result.stdout)

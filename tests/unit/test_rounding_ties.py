@@ -53,7 +53,7 @@ def test_an_lstm_has_none(graph):
 
 
 def test_tensors_that_share_a_scale_still_do():
-    """The h of every step of an LSTM that is read backwards; without the change some are ties."""
+    """Every h of an LSTM that reads backwards. Without the change some results are ties."""
     network = layer_combinations()["backwards"]
     lowered = lower(network, random_windows(network, 64), precision="int8")
     products = [operator for operator in lowered.operators if operator.op is Op.MUL]
@@ -163,7 +163,7 @@ def test_no_table_of_a_converted_network_has_an_entry_close_to_a_tie(name, preci
 
 @pytest.mark.parametrize("op", [Op.LOGISTIC, Op.TANH])
 def test_a_table_is_the_function_of_every_input_rounded_once(op):
-    """By the C library's float64 functions; none of the entries is within 1e-6 of a tie."""
+    """The table from the C library's float64 functions. No entry is within 1e-6 of a tie."""
     source = Quantization((0.043,), -7)
     output = Quantization((1 / 256,), -128) if op is Op.LOGISTIC else TANH_OUT
     graph = table_graph(op, source, output)

@@ -85,7 +85,7 @@ def test_only_a_written_file_pays_for_the_cost_of_its_scheme(monkeypatch, tmp_pa
     assert len(lowered) == 1
     out = tmp_path / "m.tflite"
     conversion = convert_source(source, out, precision="dynamic", options=options)
-    assert len(lowered) == 4  # the file, and once for each of the two schemes compared
+    assert len(lowered) == 4  # once for the file, and once for each of the two compared schemes
     assert "one scale per matrix" in conversion.notes[0]
 
 

@@ -1,4 +1,4 @@
-"""`edge-rnn train --finetune`: Keras's evaluation predicts the file; the proof says against what."""
+"""`edge-rnn train --finetune`: Keras predicts the file's results, and the proof names its models."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PRECISIONS = ("int8", "mixed")
 
 @pytest.fixture(scope="module", params=PRECISIONS)
 def finetuned(request, digits_run, tmp_path_factory):
-    """precision, run directory, what was printed."""
+    """Precision, run directory and printed text."""
     out = tmp_path_factory.mktemp("finetuned") / "run"
     arguments = ("--precision", request.param, "--iterations", 60, "--batch-size", 64, "--quiet")
     printed = succeed(
@@ -52,7 +52,7 @@ def test_the_keras_evaluation_predicts_the_file(finetuned, tmp_path):
     unit = record.tensors["logits"].scale[0]
     windows = run.record.normalization.apply(run.test_windows().x)
     difference = np.abs(keras - numpy_logits(record, windows)) / unit
-    # int8 is integer throughout: exactly the file's reference arithmetic. mixed has float32 between.
+    # int8 is integer throughout, so it is exactly the file's reference arithmetic. mixed has float32.
     assert difference.max() <= (1e-3 if precision == "int8" else 2)
     assert difference.mean() <= (1e-3 if precision == "int8" else 0.05)
 
@@ -163,7 +163,7 @@ def test_a_recorded_graph_gives_the_same_file_again(precision, tmp_path):
     assert serialize(graph_of(GraphRecord.load(tmp_path / "g.npz"))) == serialize(graph)
 
 
-def test_a_file_that_is_no_graph_is_named(tmp_path):
+def test_a_file_that_is_not_a_graph_is_named(tmp_path):
     path = tmp_path / "g.npz"
     for content in (b"", b"PK\x03\x04", json.dumps({"graph": 1}).encode()):
         path.write_bytes(content)
@@ -183,7 +183,7 @@ def test_mixed_loses_little_more_than_half_of_what_int8_loses(digits_run, tmp_pa
 
 
 def test_mixed_agrees_with_the_full_model_on_mnist(mnist_run, tmp_path):
-    """10,000 windows: at most five get another class, in every engine."""
+    """At most five of 10,000 windows get another class, in every engine."""
     out = tmp_path / "m.tflite"
     succeed(edge_rnn("convert", mnist_run.path, "--precision", "mixed", "--out", out))
     _, metadata = read_model(out)

@@ -1,4 +1,4 @@
-"""edge-rnn inspect on anything, and how large the canonical model's files are."""
+"""edge-rnn inspect on files of every kind, and the sizes of the canonical model's files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_foreign_model(tmp_path, strip):
     assert sum(found["bytes"].values()) == len(flatbuffer)
 
 
-def test_files_that_are_no_models(tmp_path):
+def test_files_that_are_not_models(tmp_path):
     for content in (b"", b"TFL3", b"\x00" * 100, b"\x1c\x00\x00\x00TFL3" + b"\xff" * 60):
         path = tmp_path / "broken.tflite"
         path.write_bytes(content)
@@ -50,7 +50,7 @@ def test_files_that_are_no_models(tmp_path):
 
 
 def test_hundreds_of_files_in_the_archive_are_one_line(tmp_path):
-    """A byte says which part of the file each byte belongs to: there are not as many as that."""
+    """The part of each byte of the file is stored in one byte, which cannot number 400 parts."""
     path = write_model(tmp_path / "m.tflite")
     parts = Parts.of(path.read_bytes())
     parts.entries.update({f"\x1b[31m{number}": b"" for number in range(400)})

@@ -1,4 +1,4 @@
-"""Conversions that are cut off: a whole file or none, one sentence, never a traceback."""
+"""Interrupted conversions leave a whole file or none, and one message, never a traceback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.stream_process import heed_ctrl_c
 
 
 def limit_file_size(size: int):
-    """For preexec_fn: writing beyond `size` bytes fails in the child, as on a full disk."""
+    """For preexec_fn: the child cannot write beyond `size` bytes, as on a full disk."""
 
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -27,7 +27,7 @@ def limit_file_size(size: int):
     return limit
 
 
-@pytest.mark.parametrize("size", [2_000, 70_000])  # fails at the windows, and at the model
+@pytest.mark.parametrize("size", [2_000, 70_000])  # fails when writing the windows, and the model
 def test_full_disk(digits_run, tmp_path, size):
     out = tmp_path / "model.tflite"
     result = edge_rnn(
@@ -53,17 +53,17 @@ def test_output_that_cannot_be_written(digits_run, out):
 
 
 def loads_numpy(process: subprocess.Popen[str]) -> bool:
-    """The first library with native code outside of Python's own: the command has just begun."""
+    """Whether a native library besides Python's own is mapped: the command has just begun."""
     return "site-packages" in Path(f"/proc/{process.pid}/maps").read_text()
 
 
 def loads_tensorflow(process: subprocess.Popen[str]) -> bool:
-    """TensorFlow's largest library is mapped; its modules, then the model, are yet to be loaded."""
+    """Whether TensorFlow's largest library is mapped, before its modules and the model are loaded."""
     return "libtensorflow_cc" in Path(f"/proc/{process.pid}/maps").read_text()
 
 
 def proves(process: subprocess.Popen[str]) -> bool:
-    """It has started a process, in which the first engine computes."""
+    """Whether the command has started a process, in which the first engine computes."""
     return bool(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
 
 

@@ -1,6 +1,6 @@
 """Every supported Keras layer and option: the model's own predictions against the converted network.
 
-Keras runs in a process of its own (keras_zoo.py); here the float graph runs in numpy and in the
+Keras runs in a process of its own (keras_zoo.py). The tests run the float graph in numpy and in the
 engines.
 """
 
@@ -24,7 +24,7 @@ TOLERANCE = 1e-4  # float32 in another order of summation
 
 
 class Names:
-    """Stands for keras where only the names of the zoo are wanted."""
+    """Stands for keras when only the names in the zoo are needed."""
 
     def __getattr__(self, name):
         return Names()
@@ -63,7 +63,7 @@ def keras2(tmp_path_factory):
 
 
 def _predicted(logits, function):
-    """What a Keras model with that function at its end says, by the network's logits."""
+    """The predictions of a Keras model with that function at its end, from the network's logits."""
     if function == "linear":
         return logits
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))

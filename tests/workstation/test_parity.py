@@ -37,18 +37,18 @@ MNIST_AGREEMENT = {
     "int16x8": 0.9998,
     "mixed": 0.9995,
     "dynamic": 0.9995,
-    # 99.95 % is what the project wants; docs/internals/graph.md says why integers alone stop before.
+    # The goal is 99.95 %. docs/internals/graph.md says why integers alone do not reach it.
     "int8": 0.9990,
 }
-"""Agreement on MNIST's 10,000 test windows. It was measured on one training: on another CPU training
-gives other weights, and the number of windows that go the other way varies by its standard error."""
+"""Agreement on MNIST's 10,000 test windows, measured on one training. On another CPU, training gives
+other weights, and the number of windows with another class varies by its standard error."""
 
 MNIST_AGREEMENT_LITERT = {"dynamic": 0.9998, "int4": 0.9975}
-"""With one scale per row, for a target without tflite-runtime."""
+"""The same with one scale per row, for a target without tflite-runtime."""
 
 
 def most_windows(agreement: float, windows: int) -> int:
-    """So many may get another class."""
+    """The number of windows that may get another class."""
     expected = (1 - agreement) * windows
     return int(expected + expected**0.5)
 
@@ -64,7 +64,7 @@ def most_windows(agreement: float, windows: int) -> int:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("precision", OFFERED)
 def test_agrees_with_the_full_model(trained, models, precision, engine, kernels, count):
-    """On the first `count` windows of the test split; other kernels than the default ones are slow."""
+    """On the first `count` windows of the test split, as kernels other than the default are slow."""
     test, full_logits = trained.run.test_windows().x[:count], trained.full_logits[:count]
     with Classifier(models[precision], engine=engine, kernels=kernels) as classifier:
         logits = classifier.logits(test)
@@ -104,8 +104,8 @@ def test_operators(trained, models, precision):
     (graph,) = model.subgraphs
     kinds = [names[model.operatorCodes[op.opcodeIndex].builtinCode] for op in graph.operators]
     matrices = [op.inputs[1] for op, kind in zip(graph.operators, kinds) if kind == "FULLY_CONNECTED"]
-    # Each matrix is stored once. float32: the input's for all steps at once, h's from step 2 on, the
-    # logits'. Otherwise those of the three gates and of the new state at every step, and the logits'.
+    # Each matrix is stored once. In float32 they are the input's for all steps at once, h's from step 2
+    # on, and the logits'. Otherwise they are those of the three gates, the new state and the logits.
     uses = [1, metadata.steps - 1, 1] if precision == "float32" else [*[metadata.steps] * 2, 1]
     assert sorted(Counter(matrices).values()) == sorted(uses)
     assert graph.tensors[graph.inputs[0]].shape.tolist() == [1, metadata.steps, metadata.features]
@@ -122,7 +122,7 @@ def test_int8_is_integer_everywhere(models):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_int8_input_and_output_arithmetic_follows_the_files_scales(trained, models, engine):
-    """The classifier must do exactly what the file's own scale and zero_point say."""
+    """The classifier must compute exactly with the file's own scale and zero_point."""
     test = trained.run.test_windows()
     flatbuffer, metadata = read_model(models["int8"])
     interpreter = open_interpreter(flatbuffer, engine=engine)

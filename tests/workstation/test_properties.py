@@ -30,9 +30,10 @@ LARGEST_ERROR = {
 """Root mean square error of the logits, in proportion to their standard deviation over the windows."""
 
 ONE_BIT = 2.0
-"""dynamic, mixed and int8 have no such limit: what 8 bits cost a random network varies tenfold with its
-depth and widths. Their error may be as if every tensor had 7 bits: twice that of 8 bits for each tensor
-by itself (rounding_cost). Shared scales, clipping and the kernels' own rounding are to cost no more."""
+"""dynamic, mixed and int8 have no such limit, because the cost of 8 bits in a random network varies
+tenfold with its depth and widths. Their error may be as large as if every tensor had 7 bits: twice that
+of 8 bits for each tensor by itself (rounding_cost). Shared scales, clipping and the kernels' own
+rounding must not cost more."""
 
 CALIBRATION = 120  # of the server's 200 windows; the others are compared
 

@@ -1,4 +1,4 @@
-"""One packed copy of each matrix: the same logits, quietly, and only where the scales allow it."""
+"""One packed copy of each matrix gives the same logits, prints nothing, and needs suitable scales."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_int16_has_nothing_to_share(digits_models):
 
 @here
 def test_scales_of_their_own_in_some_step_are_refused(digits_run, monkeypatch):
-    """LiteRT's cache would give every step the first one's scales, and wrong logits without a word."""
+    """LiteRT's cache would give every step the first one's scales, and wrong logits without an error."""
     network = digits_run.network
     normalized = digits_run.run.record.normalization.apply(digits_run.run.calibration_windows().x[:200])
     assert can_share_weights(lower(network, normalized, precision="int8"))

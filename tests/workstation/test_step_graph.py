@@ -1,4 +1,4 @@
-"""--graph step: as many calls as there are rows equal the unrolled network after every row."""
+"""--graph step: one call for each row equals the unrolled network after every row."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_float32_is_the_unrolled_network_after_every_row(case, engine):
 @pytest.mark.skipif("tflite-runtime" not in ENGINES, reason="tflite-runtime is not installed")
 @pytest.mark.parametrize("precision", ["int8", "int16x8"])
 def test_integers_equal_the_numpy_run_after_every_row_bit_for_bit(case, precision):
-    """The engine's states go back in as they came out: nothing is rounded between two calls."""
+    """The engine's states go back in as they came out, and nothing is rounded between two calls."""
     network, windows, _ = case
     graph = lower(network, windows, precision=precision, graph="step")
     found = logits_by_row(graph, windows[:WINDOWS], "tflite-runtime", "reference")
@@ -80,7 +80,7 @@ def test_integers_equal_the_numpy_run_after_every_row_bit_for_bit(case, precisio
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("precision", ["int8", "int16x8", "mixed"])
 def test_every_engine_is_as_near_to_the_numpy_run_as_rounding_allows(case, precision, engine):
-    """Other kernels round half-way cases otherwise, which costs no more than the quantization itself."""
+    """Other kernels round ties differently, which costs no more than the quantization itself."""
     network, windows, expected = case
     graph = lower(network, windows, precision=precision, graph="step")
     reference = numpy_logits(graph, windows[:WINDOWS])
@@ -91,7 +91,7 @@ def test_every_engine_is_as_near_to_the_numpy_run_as_rounding_allows(case, preci
 
 
 def test_rows_in_another_order_give_other_logits(case):
-    """So that the tests above could fail: a state that is not fed back would pass none of them."""
+    """This shows that the tests above can fail: a state that is not fed back would pass none of them."""
     network, windows, expected = case
     graph = lower(network, windows, precision="float32", graph="step")
     model = StepModel(open_interpreter(serialize(graph), engine=ENGINES[0], kernels="default"))
@@ -116,7 +116,7 @@ def test_layers_that_need_the_window_are_named(kind, words):
 
 @pytest.fixture(scope="module")
 def step_models(digits_run, tmp_path_factory):
-    """Precision -> step file of the digits, and what was printed."""
+    """Precision -> step file of the digits, and the printed text."""
     folder, found = tmp_path_factory.mktemp("step"), {}
     for precision in ("float32", "int8"):
         out = folder / f"{precision}.tflite"

@@ -1,4 +1,4 @@
-"""--target, --prove and --require-engine: what is chosen, refused, printed and kept in the file."""
+"""--target, --prove and --require-engine: what they choose, refuse, print and store in the file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.commands import ENGINES, ROOT, succeed
 
 @pytest.fixture
 def no_environments(tmp_path):
-    """The process environment with an empty cache folder, so that only installed engines are here."""
+    """The process environment with an empty cache folder: only installed engines are available."""
     return {**os.environ, "EDGE_RNN_CACHE": str(tmp_path / "cache")}
 
 
@@ -32,7 +32,7 @@ def run_script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_table_says_what_the_installed_engines_do_now():
-    """On the kinds of networks whose steps differ; scripts/engine_table.py has all of them."""
+    """On the kinds of networks whose steps differ. scripts/engine_table.py has all kinds."""
     kinds = ("LSTM", "LSTM, stacked", "GRU", "layer normalization")
     result = run_script("engine_check", *(f"--kinds={kind}" for kind in kinds))
     assert result.returncode == 0, result.stdout + result.stderr
@@ -57,7 +57,7 @@ def missing_engines(target: str) -> list[str]:
 
 
 def scales_of_matrices(path) -> set[int]:
-    """How many scales the int8 matrices of the file have."""
+    """The number of scales of the int8 matrices in the file."""
     flatbuffer, _ = read_model(path)
     (graph,) = schema.ModelT.InitFromPackedBuf(flatbuffer, 0).subgraphs
     return {
@@ -87,7 +87,7 @@ def test_unknown_target_lists_the_choices(digits_run):
 
 def test_dynamic_has_a_scale_per_row_where_the_target_loads_it(digits_run, no_environments, tmp_path):
     out = tmp_path / "m.tflite"
-    # Of the digits' 1,000 windows a near tie or two goes the other way; agreement is test_parity's.
+    # One or two near ties of the 1,000 windows go the other way. test_parity tests the agreement.
     options = ("--precision", "dynamic", "--target", "litert-2.1", "--min-agreement", 0.99)
     arguments = (*options, "--out", out)
     printed = succeed(edge_rnn("convert", digits_run.path, *arguments, env=no_environments))
@@ -168,7 +168,7 @@ def test_require_engine_leaves_no_file_that_is_not_proven(digits_run, no_environ
 
 
 def pypi_answers() -> bool:
-    """Whether pip could install something: by its own index, which may be a mirror."""
+    """Whether pip can install something from its index, which may be a mirror."""
     command = [shutil.which("python3") or "python3", "-m", "pip", "config", "get", "global.index-url"]
     found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     index = os.environ.get("PIP_INDEX_URL") or found or "https://pypi.org/simple"
@@ -179,8 +179,8 @@ def pypi_answers() -> bool:
         return False
 
 
-def test_prove_makes_an_environment_and_proves_there(digits_run, no_environments, tmp_path):
-    """litert-1.4 is not installed where a newer ai-edge-litert is. Needs the network."""
+def test_prove_makes_an_environment_and_proves_in_it(digits_run, no_environments, tmp_path):
+    """litert-1.4 is never installed beside a newer ai-edge-litert. Needs the network."""
     if "litert-1.4" not in missing_engines("litert-1.4"):
         pytest.skip("litert-1.4 is installed: nothing to make")
     if not pypi_answers():
@@ -199,7 +199,7 @@ def test_prove_makes_an_environment_and_proves_there(digits_run, no_environments
     assert (proof.engine, proof.version) == ("ai-edge-litert", "1.4.0")
     assert proof.agreement >= parity.budget.min_agreement
     assert parity.not_proven == ()
-    # It is used again, without the network and without --prove.
+    # The environment is used again, without the network and without --prove.
     succeed(edge_rnn("convert", digits_run.path, *arguments, env=no_environments))
     command = [environment / "bin" / "python", "-c", "import tensorflow"]
     assert subprocess.run(command, capture_output=True, check=False).returncode != 0  # isolated

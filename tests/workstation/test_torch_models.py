@@ -1,4 +1,4 @@
-"""PyTorch models through the real command: state dicts, and what PyTorch exports to ONNX."""
+"""PyTorch models through the real command: state dicts, and PyTorch's exports to ONNX."""
 
 from __future__ import annotations
 

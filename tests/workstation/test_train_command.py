@@ -21,7 +21,7 @@ from tests.support.commands import OFFERED, succeed
 
 
 def weights(run) -> bytes:
-    """The weights' file inside model.keras; the archive around it carries dates."""
+    """The weights' file inside model.keras. The archive around it contains dates."""
     with zipfile.ZipFile(run / "model.keras") as archive:
         return archive.read("model.weights.h5")
 
@@ -56,7 +56,7 @@ def test_run_directory(digits_run):
         assert picture.width > 600
 
 
-def test_calibration_windows_are_no_test_windows(digits_run):
+def test_calibration_windows_are_not_test_windows(digits_run):
     calibration = {window.tobytes() for window in digits_run.run.calibration_windows().x}
     assert not calibration & {window.tobytes() for window in digits_run.run.test_windows().x}
 
@@ -121,7 +121,7 @@ def test_a_terminal_gets_a_progress_bar_unless_quiet(tmp_path):
 
 
 def on_a_terminal(*arguments: object) -> str:
-    """What the command prints where standard output is a terminal."""
+    """The text that the command prints to a terminal."""
     ours, its = pty.openpty()
     with subprocess.Popen(
         [str(Path(sys.executable).with_name("edge-rnn")), *map(str, arguments)],
@@ -140,7 +140,7 @@ def on_a_terminal(*arguments: object) -> str:
 def read_or_end(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65536)
-    except OSError:  # Linux says so when the other end is closed
+    except OSError:  # Linux raises this when the other end is closed
         return b""
 
 
@@ -171,7 +171,7 @@ def test_evaluate(digits_run):
 
 
 def test_npz_of_a_sensor_from_training_to_prediction(tmp_path):
-    """Windows that are no pictures: float features of different size, steps unequal to features."""
+    """Windows that are not pictures: float features of different size, steps unequal to features."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 3, 600)
     time = np.arange(20)[np.newaxis, :, np.newaxis]

@@ -31,7 +31,7 @@ found.export_model(sys.argv[2], overwrite=True)
 
 
 def with_flatbuffer(path, flatbuffer: bytes, out):
-    """The model file `path` with another FlatBuffer, whose digest is recorded as if it were its own."""
+    """The model file `path` with another FlatBuffer, whose digest it records as its own."""
     file = read_model_file(path)
     metadata = replace(
         file.metadata,
@@ -76,8 +76,11 @@ def test_another_quantizers_file_that_loads_and_is_wrong_is_caught(digits_run, d
 @pytest.mark.parametrize("precision", ["int8", "dynamic", "float32"])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_flipped_weight_byte_is_caught(digits_run, digits_models, tmp_path, precision, engine):
-    """One byte of the dense layer that matters, looked for among the highest bytes of its weights; in
-    int8, where no single weight moves a logit by more than rounding may, of its biases."""
+    """A change of one byte of the dense layer that matters, found among the highest bytes of its
+    weights.
+
+    In int8 no single weight moves a logit by more than rounding may, so it is a byte of the biases.
+    """
     file = read_model_file(digits_models[precision])
     model = tmp_path / "flipped.tflite"
     for at in _dense_bytes(digits_run, file.flatbuffer, precision):
@@ -93,7 +96,7 @@ def test_a_flipped_weight_byte_is_caught(digits_run, digits_models, tmp_path, pr
 
 
 def _dense_bytes(digits_run, flatbuffer, precision) -> list[int]:
-    """Where in the file the highest bytes of the dense layer's weights are."""
+    """The positions in the file of the highest bytes of the dense layer's weights."""
     dense = digits_run.network.layers[1]
     weights = dense.bias if precision == "int8" else dense.kernel
     model = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
@@ -125,7 +128,7 @@ def test_a_file_without_probes_says_so(tmp_path):
 
 @pytest.mark.parametrize(("steps", "features"), [(10, 3), (300, 60)])
 def test_float_windows_small_and_large(tmp_path, steps, features):
-    """A sensor's windows are kept as they are; those that do not fit are made from a seed."""
+    """A sensor's windows are stored as they are. Windows that do not fit are made from a seed."""
     rng = np.random.default_rng(0)
     x = rng.normal(3, 2, (1100, steps, features)).astype(np.float32)
     y = (x[:, :, 0].mean(axis=1) > 3).astype(int)

@@ -51,6 +51,6 @@ def test_environments_are_made_and_asked_without_a_look_into_it(folder, tmp_path
 
 
 def without_uv(monkeypatch) -> None:
-    """As on a machine where uv is not installed."""
+    """Hide uv, as on a machine without it."""
     monkeypatch.setitem(sys.modules, "uv", None)
     monkeypatch.setenv("PATH", os.defpath)

@@ -1,11 +1,12 @@
-"""Run by tests in a process of its own: loads TensorFlow once, and runs each program in a fork.
+"""Loads TensorFlow once and runs each program in a fork. Tests start it as a process.
 
-Loading TensorFlow takes longer than most of what `edge-rnn train` and `edge-rnn convert` do then. Only
-modules are loaded before the fork: nothing is computed, and no thread runs.
+Loading TensorFlow takes longer than most of the work of `edge-rnn train` and `edge-rnn convert`. Only
+modules are loaded before the fork. Nothing is computed, and no thread runs.
 
-Reads a JSON object a line. `arguments`: as sys.argv has them. `code` or `file`: the program or its path.
+Reads one JSON object a line. `arguments`: as in sys.argv. `code` or `file`: the program or its path.
 `folder` and `environment`: those of the process. `input`, `output` and `errors`: paths of the standard
-streams. `seconds`: after them the program is killed. Answers with the exit code, as subprocess has it.
+streams. `seconds`: the time after which the program is killed. Answers with the exit code, as subprocess
+defines it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ LOADED = (keras, tf)
 
 
 def next_program() -> dict | None:
-    """The request of a program, in a fork of its own. None in this process, after the last request."""
+    """The request of a program, in a fork of its own; None in this process, after the last request."""
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
@@ -52,7 +53,7 @@ def become(request: dict) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = request["arguments"]
-    # What nobody seeded must differ between two processes.
+    # Random numbers without a seed must differ between two processes.
     random.seed()
     np.random.seed()
 

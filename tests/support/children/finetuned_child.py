@@ -1,4 +1,4 @@
-"""Run by the tests in a process of its own: `finetuned_child.py RUN OUT.npy`.
+"""Run as a process by the tests: `finetuned_child.py RUN OUT.npy`.
 
 Saves the logits that the Keras model with fake quantization gives for RUN's test split.
 """

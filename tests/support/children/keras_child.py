@@ -1,4 +1,4 @@
-"""Run by conftest in a process of its own: `keras_child.py RUN OUT.npz`.
+"""Run as a process by conftest: `keras_child.py RUN OUT.npz`.
 
 Saves the Keras model's logits on the test split, and its weights as source_model.network has them.
 """

@@ -1,6 +1,6 @@
-"""Run by tests in a process of its own: builds Keras models on request, as TensorFlow must not run here.
+"""Builds Keras models on request. Tests run it as a process, because they must not load TensorFlow.
 
-Reads one JSON object a line: `steps`, `features`, `classes`, `seed`, `layers` (each with `cell`,
+Reads one JSON object per line: `steps`, `features`, `classes`, `seed`, `layers` (each with `cell`,
 `units`, `bidirectional`, and `reset_after` for GRU) and `path`. Writes a pickle of (Network, windows,
 logits) to `path` and answers with the line "done".
 """
