@@ -44,7 +44,6 @@ def sensor(tmp_path_factory) -> tuple[Path, str]:
     return folder, run("npz_sensor.py", folder=folder)
 
 
-@pytest.mark.slow
 def test_sensor_windows_are_trained_converted_and_predicted(sensor):
     _, printed = sensor
     assert "5,000 windows of 32 steps with 3 features" in printed
@@ -55,7 +54,6 @@ def test_sensor_windows_are_trained_converted_and_predicted(sensor):
     assert predicted == ["walking", "still", "running"]
 
 
-@pytest.mark.slow
 def test_keras_model_is_converted_and_predicts_in_a_second_process(tmp_path):
     printed = run("keras_model.py", folder=tmp_path)
     assert "parity of mixed with the full model on 1,500 windows" in printed
@@ -65,7 +63,6 @@ def test_keras_model_is_converted_and_predicts_in_a_second_process(tmp_path):
     assert predicted == actual
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed")
 def test_pytorch_model_is_exported_converted_and_predicted(tmp_path):
     printed = run("onnx_from_pytorch.py", "--out", "elsewhere", folder=tmp_path)
@@ -104,7 +101,6 @@ def test_fake_sensor_refuses_a_negative_number(tmp_path):
     assert "--rows" in result.stderr
 
 
-@pytest.mark.slow
 def test_fake_sensor_feeds_the_stream_command(sensor):
     folder, _ = sensor
     source = [sys.executable, str(EXAMPLES / "fake_sensor.py"), "--rate", "0"]
@@ -122,7 +118,6 @@ def test_fake_sensor_feeds_the_stream_command(sensor):
         assert item["label"] == LABELS[(item["row"] - 1) // STRETCH % len(LABELS)], item
 
 
-@pytest.mark.slow
 def test_streaming_is_right_within_an_activity(sensor):
     folder, _ = sensor
     printed = run("streaming.py", folder=folder).splitlines()
@@ -155,7 +150,6 @@ def pictures(cells: list[nbformat.NotebookNode]) -> int:
     return sum("image/png" in output.get("data", {}) for output in outputs)
 
 
-@pytest.mark.slow
 def test_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
     monkeypatch.delenv("EDGE_RNN_DATA", raising=False)
     fresh = notebook()
