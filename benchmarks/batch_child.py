@@ -4,11 +4,11 @@
         "threads": 2, "batch": 64}'
 
 The windows are raw, `[N, steps, features]`. For ours (an engine of edge_runtime, or ai-edge-litert with
-shared weights) `threads` are jobs, interpreters of one thread each, and all windows go into one
-predict(). For ONNX Runtime they are its threads within an operator, and `batch` windows go into each
-call, normalized before. Says in a line of JSON the classes of all windows, and for ours what Python's
-allocator had to give, at its peak, while the logits of all windows went into a buffer. Then answers each
-{"ask": "time"} with the seconds that all windows took (edge_runtime.bench.child).
+shared weights), `threads` is the number of interpreters, each with one thread, and all windows go into
+one predict(). For ONNX Runtime it is the number of threads within an operator, and `batch` normalized
+windows go into each call. Prints a line of JSON with the classes of all windows. For ours it also has
+the peak of what Python's allocator gave while the logits of all windows went into a buffer. Then answers
+each {"ask": "time"} with the seconds that all windows took (edge_runtime.bench.child).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Run = Callable[[], np.ndarray]
 
 
 def opened(config: dict[str, Any]) -> Opened:
-    """Predict all windows once; each answer is the seconds that all of them took again."""
+    """Predict all windows once. Each answer is the seconds for predicting all of them again."""
     engine, model, threads = config["engine"], Path(config["model"]), config["threads"]
     windows = np.load(config["windows"])
     peak = None

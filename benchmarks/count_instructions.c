@@ -59,7 +59,7 @@ static size_t depth, count;
 static struct mark marks[MOST_MARKS];
 static char path[4096];
 
-/* Whether the line was there; it is the first of its set afterwards. */
+/* Whether the cache had the line, which becomes the first of its set. */
 static int touch(struct cache *cache, uint64_t line) {
   uint64_t *set = cache->lines + (line % cache->sets) * cache->ways;
   size_t place = 0;

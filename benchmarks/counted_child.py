@@ -3,8 +3,8 @@
     python -m benchmarks.counted_child ENGINE MODEL WINDOWS.npy LOGITS.npy
 
 Runs every window once in each way that the engine offers (timed_child.py), and prints the names of the
-ways. A getppid system call before and after each run is the mark. The
-logits are saved as `[ways, windows, classes]`.
+ways. A getppid system call before and after each run is the mark. The logits are saved as
+`[ways, windows, classes]`.
 """
 
 from __future__ import annotations

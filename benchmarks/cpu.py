@@ -1,4 +1,4 @@
-"""The CPU's name, which every benchmark prints: figures from different machines do not compare."""
+"""The CPU's name, which every benchmark prints: figures of different machines cannot be compared."""
 
 from __future__ import annotations
 

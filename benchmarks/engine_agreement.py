@@ -1,10 +1,10 @@
-"""How often the same file gets another class in another engine, as docs/internals/graph.md shows it.
+"""How often engines give different classes for the same file, as docs/internals/graph.md shows.
 
     python -m benchmarks.engine_agreement runs/mnist
 
-Converts a run to int8 and mixed, runs each file on the test split in every installed engine with its
-default and its reference kernels, and in numpy, and counts the windows whose classes differ: from the
-full model, and between two of them. Prints Markdown; a minute and a half on two cores.
+Converts a run to int8 and mixed. Runs each file on the test split in numpy and in every installed
+engine, with its default and its reference kernels. Counts the windows whose classes differ from the full
+model's, or between two engines or kernels. Prints Markdown and takes a minute and a half on two cores.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def classes(source: SourceModel, precision: str, folder: Path) -> dict[str, np.ndarray]:
-    """Where the classes come from -> the classes of all test windows."""
+    """Origin of the classes -> the classes of all test windows."""
     graph = lower(source.network, source.calibration, precision=precision)
     model = folder / "model.tflite"
     # The budget is not measured, so it is 0: the file is written in any case.

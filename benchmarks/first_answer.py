@@ -5,8 +5,8 @@
 
 Prints JSON: for each command, for each round, the milliseconds from its start to its first line, the
 line, and the peak of its memory in bytes. Every command runs once before it is measured, so that all
-files lie in the system's cache. Imports no numpy: Linux counts the memory of a process that starts
-another one into the other's peak, so this one has to be smaller than all of them.
+files are in the system's cache. This program does not import numpy: Linux counts the memory of a process
+that starts another one into the other's peak, so this process has to be smaller than all of them.
 """
 
 from __future__ import annotations

@@ -2,13 +2,19 @@
 
     python -m benchmarks.footprint runs/mnist [--cold-rounds 15] [--rounds 40] [--runs 50]
 
-Prints Markdown. Installed: site-packages of an environment with that runtime only, less an empty one's
-(footprint_environments.py makes them with pip; our wheel is installed as users install it). Cold start:
-from the start of the process to its first line, the answer for one window; peak memory of that process
-(first_answer.py). Ratios are to the bare script of the same engine (benchmarks/bare), medians over the
-rounds of each round's own. Latency: one window in, the answer out, in processes of this environment, one
-core, interleaved (interleaved.py). Overhead: what Classifier adds to set, invoke and get, in one process
-(overhead_child.py). RUN has to be one of pixels, as the scripts divide by 255.
+Prints Markdown. The columns are:
+
+- Installed: the size of site-packages in an environment with that runtime only, less an empty one's
+  (footprint_environments.py). Our wheel is installed as users install it.
+- Cold start: the time from the start of the process to its first line, the answer for one window, and
+  the peak memory of that process (first_answer.py).
+- Of bare: the ratio to the bare script of the same engine (benchmarks/bare), the median over the rounds
+  of each round's own ratio.
+- Latency: one window in, the answer out, in processes of this environment, on one core, interleaved
+  (interleaved.py).
+
+A second table shows what Classifier adds to set, invoke and get, in one process (overhead_child.py). The
+windows of RUN have to be pixels, as the scripts divide by 255.
 """
 
 from __future__ import annotations
@@ -43,7 +49,7 @@ TIMED_WINDOWS = 200
 TENSORFLOW_ROUNDS = 5
 """Its cold start takes seconds."""
 MAX_PREDICT_US, MAX_LOGITS_US, MAX_COLD, MAX_PEAK = 10, 3, 1.25, 1.1
-"""The project's aims."""
+"""The project's goals."""
 RUNTIMES = {
     "tflite-runtime": ["tflite-runtime==2.14.0", "numpy<2"],
     "ai-edge-litert": ["ai-edge-litert>=2.1,<3", "numpy"],
@@ -67,7 +73,7 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Limit:
-    """Something that the project has to show."""
+    """Something that the goals need."""
 
     what: str
     found: float
@@ -155,12 +161,12 @@ def contestants(files: dict[str, Path], precision: str, folder: Path) -> list[Co
 
 
 def cache(name: str) -> Path:
-    """Where an environment is kept."""
+    """The folder of an environment."""
     return Path(platformdirs.user_cache_dir("edge-rnn")) / "footprint" / name
 
 
 def cold_starts(entries: list[Contestant], rounds: int) -> dict[str, list[dict[str, Any]]]:
-    """What first_answer.py says of each row. Raises EngineError where the answers differ."""
+    """The results of first_answer.py for each row. Raises EngineError if the answers differ."""
     slow = {entry.name for entry in entries if "tensorflow" in entry.name}
     request = {
         "commands": {entry.name: entry.command for entry in entries},
@@ -191,7 +197,7 @@ def answered_class(line: str) -> str:
 
 
 def overhead(model: Path, windows: Path, engine: str) -> dict[str, float]:
-    """What overhead_child.py prints."""
+    """The object that overhead_child.py prints."""
     ending = run_module("benchmarks.overhead_child", str(model), str(windows), engine)
     if not ending:
         raise EngineError(f"{engine}: {ending}")

@@ -1,4 +1,4 @@
-"""The environments of footprint.py: each with one runtime and no more."""
+"""The environments of footprint.py, each with one runtime and no more."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ VERSIONS = (
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment with what was asked for in it."""
+    """A virtual environment with the requested packages."""
 
     folder: Path
     versions: dict[str, str]
     """Distribution -> version of everything that is installed."""
     site_bytes: int
-    """The size of its site-packages, with pip where uv did not make the environment."""
+    """The size of its site-packages, with pip unless uv made the environment."""
 
     def program(self, name: str) -> str:
         """The path of one of its programs."""
@@ -40,7 +40,7 @@ class Environment:
 def environment(folder: Path, requirements: list[str], wheel: Path | None = None) -> Environment:
     """The environment with `requirements`, made when it is missing. The wheel is installed every time.
 
-    `wheel` is installed without what it depends on. Raises EngineError when an installation fails.
+    `wheel` is installed without its dependencies. Raises EngineError when an installation fails.
     """
     wanted, done = json.dumps(requirements), folder / "requirements.json"
     if not (done.exists() and done.read_text() == wanted):
@@ -66,7 +66,7 @@ def build_wheel(out: Path) -> Path:
     with tempfile.TemporaryDirectory() as name:
         source = Path(name, "source")
         source.mkdir()
-        for item in PROJECT:  # a copy, as setuptools would ship what an earlier build left in build/
+        for item in PROJECT:  # a copy, as setuptools would ship an older build/
             copy = shutil.copytree if (ROOT / item).is_dir() else shutil.copy
             copy(ROOT / item, source / item)
         command = [sys.executable, "-I", "-m", "build", "--wheel", "--outdir", str(out), str(source)]

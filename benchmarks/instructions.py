@@ -2,18 +2,18 @@
 
     python -m benchmarks.instructions runs/mnist [--windows 40]
 
-Prints Markdown, a table for each CPU. The candidates are those of latency.py that have aarch64 wheels;
-each runs in qemu's user mode in an aarch64 Debian with Python 3.11 (scripts/arm_root.py, made on first
-use), in every way that its engine offers. A plugin (count_instructions.c, compiled with gcc) counts what
-is executed from a window of the input's type to the logits as an array, and the data caches' misses.
-The figures are medians over the windows; another load on the machine changes nothing. The agreement is
-with the full model's classes on the same windows, in the emulation.
+Prints Markdown, a table for each CPU. The candidates are those of latency.py that have aarch64 wheels.
+Each runs in qemu's user mode in an aarch64 Debian with Python 3.11 (scripts/arm_root.py makes it on
+first use), in every way that its engine offers. A plugin (count_instructions.c, compiled with gcc)
+counts the instructions and the misses of the data caches, from a window of the input's type to the
+logits as an array. The figures are medians over the windows, and other load on the machine does not
+change them. The agreement is with the full model's classes on the same windows, in the emulation.
 
-Instructions alone are not time: a miss of the last level waits for the memory. The caches are simulated:
-LRU, lines of 64 bytes, no prefetching, every level private to the one core in use. XNNPACK chooses its
-kernels by what the CPU can do (dot products on A76), which qemu emulates, and by the model in
-/proc/cpuinfo, which is the board's (scripts/arm_boards.py): an A53 gets those for in-order cores, which
-need more instructions.
+Instructions alone are not time, because a miss of the last level waits for the memory. The caches are
+simulated: LRU, lines of 64 bytes, no prefetching, every level private to the one core in use. XNNPACK
+chooses its kernels by the CPU's features (dot products on A76), which qemu emulates, and by the model in
+/proc/cpuinfo, which is the board's (scripts/arm_boards.py). An A53 gets the kernels for in-order cores,
+which need more instructions.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Counted:
     way: str
     instructions: int
     misses: tuple[int, ...]
-    """Of each level of the data caches."""
+    """Misses of each level of the data caches."""
     agreement: float
     """Share of the windows with the full model's class."""
 
@@ -92,7 +92,7 @@ def candidates_of(source, run: str, folder: Path) -> tuple[list[Candidate], list
 
 
 def compiled(folder: Path) -> Path:
-    """The plugin. Raises EngineError without gcc."""
+    """The compiled plugin. Raises EngineError without gcc."""
     if shutil.which("gcc") is None:
         raise EngineError("counting instructions needs gcc. Install it: apt-get install gcc")
     plugin = folder / "count.so"
@@ -104,10 +104,10 @@ def compiled(folder: Path) -> Path:
 def count(
     machine: Machine, plugin: Path, candidate: Candidate, folder: Path, cpu: str, full: np.ndarray
 ) -> list[Counted] | str:
-    """The counts of every way, or why there are none; `full`: the full model's classes."""
+    """The counts of every way, or the reason why there are none. `full`: the full model's classes."""
     marks, logits = folder / "marks.txt", folder / "logits.npy"
     caches = "".join(f",cache={size}:{ways}" for size, ways in CACHES[cpu])
-    command = ["setarch", "-R"]  # addresses at random would change hash tables, and so the count
+    command = ["setarch", "-R"]  # random addresses would change hash tables, and so the count
     command += machine.command("-plugin", f"{plugin},out={marks}{caches}")
     command += ["-m", "benchmarks.counted_child", candidate.engine, str(candidate.file)]
     command += [str(folder / "windows.npy"), str(logits)]
@@ -155,7 +155,7 @@ def table(counts: dict[Candidate, list[Counted] | str], depth: int) -> str:
 
 
 def named(engine: str, way: str, found: list[Counted]) -> str:
-    """The engine, with the way where it has several."""
+    """The engine, with the way if it has several."""
     return engine if len(found) == 1 else f"{engine}, {way}"
 
 

@@ -1,8 +1,8 @@
 """Times candidates against each other: one child process each (timed_child.py), in interleaved rounds.
 
 The processes are sessions of edge_runtime.bench. Every round asks every candidate for some runs, one
-after the other, in an order that turns by one each time. What slows the machine down for a while then
-slows all of them, and the ratio of two candidates is taken round by round.
+after the other, in an order that turns by one each time. Whatever slows the machine down for a while
+then slows all of them. The ratio of two candidates is taken round by round.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Timing:
         return float(np.quantile(np.concatenate(self.rounds), 0.99)) / 1e3
 
     def ratio_to(self, other: Timing) -> float:
-        """The median over the rounds of this one's median by the other's."""
+        """The median over the rounds of this candidate's median divided by the other's."""
         pairs = zip(self.rounds, other.rounds)
         return statistics.median(statistics.median(a) / statistics.median(b) for a, b in pairs)
 
@@ -99,7 +99,7 @@ def _started(candidate: Candidate, folder: Path) -> AbstractContextManager[Sessi
 
 
 def _core() -> int | None:
-    """The core for all children, the last one allowed; None where the machine has no choice."""
+    """The core for all children, the last one allowed; None if the machine offers no choice."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     cores = sorted(os.sched_getaffinity(0))

@@ -2,11 +2,11 @@
 
     python -m benchmarks.latency runs/mnist [--rounds 100] [--runs 100]
 
-Prints Markdown. One process for each candidate, one thread, all on one core, interleaved rounds
-(interleaved.py); median and p99 over all runs. A run: a window of the input's type in, the logits as
-an array out. The ratios are medians over the rounds of each round's own ratio. The agreement: how often
-the candidate gives the full model's class, on 200 windows of the test split, in the very process that
-is timed.
+Prints Markdown. Each candidate has a process of its own with one thread. All run on one core in
+interleaved rounds (interleaved.py). Median and p99 are over all runs. A run takes a window of the
+input's type and ends with the logits as an array. The ratios are medians over the rounds of each round's
+own ratio. The agreement is how often the candidate gives the full model's class on 200 windows of the
+test split, in the process that is timed.
 
 Ours run as edge_runtime runs them, the peers in the fastest way that their engine offers
 (timed_child.py).
@@ -39,7 +39,7 @@ from edge_runtime.model_file.read_file import read_model
 
 CHECKED_WINDOWS = 200
 NEWER = "litert-2.1"
-"""The target of what `any` does not have: int4, and dynamic with a scale per row."""
+"""The target of the files that `any` does not have: int4, and dynamic with a scale per row."""
 
 ORT_FLOAT32, ORT_INT8 = "ONNX Runtime float32", "ONNX Runtime dynamic int8"
 
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def our_candidates(source: SourceModel, folder: Path) -> tuple[list[Candidate], list[str]]:
-    """Our files in every engine of their target, and what could not be made."""
+    """Our files in every engine of their target, and notes on those that could not be made."""
     newer = [name for name in offered(TARGETS[NEWER]) if name in ("dynamic", "int4")]
     plan = [(name, "any", tuple(ENGINES)) for name in offered(TARGETS["any"])]
     plan += [(name, NEWER, ("ai-edge-litert",)) for name in newer]
@@ -111,7 +111,7 @@ def peer_candidates(run: str, folder: Path) -> tuple[list[Candidate], list[str]]
 
 
 def make_peer(kind: str, run: str, file: Path) -> str | None:
-    """Make the file in a process of its own; the reason where that failed."""
+    """Make the file in a process of its own. Returns the reason if that failed."""
     ending = run_module("benchmarks.peers", kind, run, str(file))
     if ending:
         return None
@@ -144,7 +144,7 @@ def engine_name(timing: Timing) -> str:
 
 
 def found(timings: list[Timing], name: str) -> Timing | None:
-    """The candidate of that name, where it ran."""
+    """The candidate of that name, if it ran."""
     return next((item for item in timings if item.candidate.name == name and not item.failure), None)
 
 

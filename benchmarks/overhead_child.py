@@ -9,9 +9,9 @@ after the other:
     logits    Classifier.logits(window, out=buffer)
     predict   Classifier.predict(window)
 
-Prints JSON: the median of the bare runs and, of the others, the median over the rounds of the difference
-of each round's medians, in microseconds. All of them run the same interpreter: another one's matrices
-would lie elsewhere in memory.
+Prints JSON, in microseconds: the median of the bare runs and, for the others, the median over the rounds
+of the difference of each round's medians. All of them run the same interpreter, because another one's
+matrices would be elsewhere in memory.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def median(run: Callable[[], Any], runs: int) -> float:
 
 
 def bare(classifier: Classifier, windows: np.ndarray) -> Callable[[], Any]:
-    interpreter = classifier._interpreter  # the very one that the classifier runs
+    interpreter = classifier._interpreter  # the interpreter that the classifier runs
     source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     tensors = classifier.spec.normalization.apply(windows)[:, np.newaxis]
     if source["dtype"] != np.float32:

@@ -2,12 +2,12 @@
 
     python -m benchmarks.parity_table runs/mnist [--prove]
 
-Prints Markdown: two tables. Engines are those installed here and those in isolated environments
-(convert.proof.environments); --prove makes the environments that are missing, which needs the network.
-A file that several targets share, byte for byte, is run once in each engine.
+Prints two tables in Markdown. The engines are those that are installed and those in isolated
+environments (convert.proof.environments). --prove makes the environments that are missing, which needs
+the network. A file that several targets share, byte for byte, runs once in each engine.
 
-Parity: on the run's test windows against the Keras model. Sizes: of the file as `edge-rnn convert`
-writes it, with labels, record and probes, and with --strip.
+Parity is measured on the run's test windows against the Keras model. The sizes are those of the file as
+`edge-rnn convert` writes it, with labels, record and probes, and with --strip.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ GROUPS = {
 
 @dataclass
 class File:
-    """A FlatBuffer, the targets it is for, and what it gave where."""
+    """A FlatBuffer, the targets it is for, and its figures in each engine."""
 
     precision: str
     path: Path
@@ -180,7 +180,7 @@ def size_table(source: SourceModel, files: list[File]) -> None:
 
 
 def stripped_bytes(source: SourceModel, file: File) -> int:
-    """What `edge-rnn convert --strip` writes: the same record and probes behind the smaller FlatBuffer.
+    """The file of `edge-rnn convert --strip`: the same record and probes behind the smaller FlatBuffer.
 
     The engines compute the same with it, so the proof is not run again.
     """

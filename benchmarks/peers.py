@@ -1,4 +1,4 @@
-"""The same trained network for other engines: the peers of latency.py.
+"""Writes the trained network for other engines: the peers of latency.py.
 
     python -m benchmarks.peers KIND RUN FILE
 
@@ -21,7 +21,7 @@ from convert.source_model.network import Dense, Lstm, Network
 from edge_runtime.runs.run_directory import Run
 
 CALIBRATION = 500
-"""Training windows that the stock converter calibrates on: as many as our converter takes."""
+"""The number of training windows on which the stock converter calibrates, as in our converter."""
 
 
 def main() -> None:
@@ -72,7 +72,7 @@ def stock_converter(run: Run, *, unroll: bool) -> Any:
 
 
 def onnx_float32(run: Run, out: Path, batch: int | str = 1) -> None:
-    """ONNX's LSTM and Gemm; `batch`: windows a run, or the name of a size that is open."""
+    """ONNX's LSTM and Gemm. `batch`: the number of windows in a run, or the name of an open size."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -104,7 +104,7 @@ def onnx_float32(run: Run, out: Path, batch: int | str = 1) -> None:
 
 
 def onnx_gates(stacked: np.ndarray) -> np.ndarray:
-    """Ours i, f, g, o as ONNX's i, o, f, c, with its axis of directions in front."""
+    """Our gates i, f, g, o in ONNX's order i, o, f, c, with its axis of directions in front."""
     i, f, g, o = np.split(stacked, 4)
     return np.concatenate([i, o, f, g])[np.newaxis]
 

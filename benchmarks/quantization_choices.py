@@ -1,8 +1,9 @@
-"""Where quantization loses, and what each choice of the converter gains (docs/internals/graph.md).
+"""Measures where quantization loses accuracy, and what the converter's choices gain
+(docs/internals/graph.md).
 
     python -m benchmarks.quantization_choices runs/mnist
 
-Runs in numpy only, on training windows that calibration has not seen; the test split chooses nothing.
+Runs in numpy only, on training windows that calibration has not seen. The test split chooses nothing.
 Prints the logit error against the float graph, as Markdown.
 """
 
@@ -39,7 +40,7 @@ WHOLE = (
     ("mixed", "any"),
     ("int8", "any"),
 )
-"""Precision and target of the graphs that are compared as they are written."""
+"""Precision and target of the graphs that are compared as the converter writes them."""
 
 TENSORS = (
     ("cell state c and its summands, as chosen", "cku"),
@@ -52,7 +53,7 @@ TENSORS = (
     ("window", ("window",)),
     ("logits", ("logits",)),
 )
-"""What is rounded alone, and its tensors by name (recurrent_cells), without the number of a step."""
+"""What is rounded by itself -> its tensors by name (recurrent_cells), without the number of a step."""
 
 
 def main() -> None:
@@ -127,7 +128,7 @@ def activations(graph: Graph, calibration: np.ndarray, held_out: np.ndarray) -> 
 
 
 def last_state(graph: Graph) -> str:
-    """c of the last step, whose range is TANH's: no later step adds to it."""
+    """c of the last step. Its range is that of TANH, because no later step adds to it."""
     squashed = [op.inputs[0] for op in graph.operators if op.op is Op.TANH]
     return [name for name in squashed if name in state_tensors(graph)][-1]
 

@@ -1,9 +1,9 @@
-"""The main road on real MNIST, as README's table: train, convert in every precision, prove.
+"""Trains on real MNIST, converts in every precision and proves each file, for the documents.
 
     python -m benchmarks.road --data-dir ~/mnist
 
-Prints Markdown: the accuracy of both presets, and parity and conversion time of every precision for the
-target any in the engines installed here. Takes about five minutes on two cores.
+Prints Markdown: the accuracy of both presets, and the parity and conversion time of every precision for
+target any in the installed engines. Takes about five minutes on two cores.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
     python -m benchmarks.soak runs/mnist [--predictions 1000000] [--precision int8] [--plot soak.png]
 
-Prints Markdown. One process for each row: Classifier.predict of one window after the other, memory in
-use (resident) after every 10,000. Flat: a straight line through the second half rises by less than a
-byte a prediction. The numpy engine, a hundred times slower, predicts a hundredth.
+Prints Markdown. Each row has a process of its own, which calls Classifier.predict for one window after
+the other and reads the resident memory after every 10,000. A row is flat if a straight line through the
+second half rises by less than a byte per prediction. The numpy engine is a hundred times slower and
+predicts a hundredth.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from edge_runtime.runs.run_directory import Run
 
 EVERY = 10_000
 SLOWER = 100
-"""How many times fewer predictions the numpy engine makes, and how many times as often they are read."""
+"""The factor by which the numpy engine makes fewer predictions, and by which it is read more often."""
 MAX_BYTES_PER_PREDICTION = 1.0
 WINDOWS = 1000
 
@@ -42,14 +43,14 @@ class Soak:
     engine: str
     precision: str
     predictions: np.ndarray
-    """How many there had been, `[readings]`."""
+    """The number of predictions before each reading, `[readings]`."""
     resident: np.ndarray
-    """Bytes then."""
+    """The memory at each reading, bytes."""
     seconds: float
 
     @property
     def slope(self) -> float:
-        """Bytes a prediction, by least squares over the second half."""
+        """Bytes per prediction, by least squares over the second half."""
         half = len(self.predictions) // 2
         return float(np.polyfit(self.predictions[half:], self.resident[half:], 1)[0])
 
@@ -86,7 +87,7 @@ def main() -> None:
             for engine in options.engine
         ]
     print(f"CPU: {cpu_name()}. Memory in MB, of the whole process.\n")
-    print("| engine | precision | predictions | s | first | half way | last | most ", end="")
+    print("| engine | precision | predictions | s | first | middle | last | most ", end="")
     print("| bytes a prediction | flat |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     print("\n".join(map(str, soaks)))
@@ -104,7 +105,7 @@ def converted(run: str, precision: str, folder: Path) -> Path:
 
 
 def soak(engine: str, precision: str, file: Path, run: str, predictions: int) -> Soak:
-    """The readings of a process of its own."""
+    """The readings of one process."""
     slower = SLOWER if engine == NUMPY else 1
     arguments = [str(file), run, engine, str(predictions // slower), str(EVERY // slower)]
     start = time.perf_counter()

@@ -2,10 +2,11 @@
 
     python -m benchmarks.steps [--steps 28 64 128 256 512] [--rounds 20] [--runs 50]
 
-Prints Markdown. Windows of 28 features, LSTM(128), 10 classes, random weights as Keras initializes them,
-uniform random windows; no training and no TensorFlow. The bytes are those of the FlatBuffer, without
-metadata and probes. Latency: median, one process for each file and engine, one thread, interleaved
-rounds (interleaved.py). MB: memory of that process, Python included.
+Prints Markdown. The network is LSTM(128) with 28 features and 10 classes. Its weights are random, as
+Keras initializes them, and the windows are uniform random numbers. Nothing is trained, and TensorFlow is
+not needed. The bytes are those of the FlatBuffer, without metadata and probes. The latency is the median
+in interleaved rounds (interleaved.py), with one process for each file and engine and one thread. MB is
+the memory of that process, Python included.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def rows(steps: int, precisions: list[str], rounds: int, runs: int) -> dict[str,
 
 
 def keras_initial_network(steps: int, rng: np.random.Generator) -> Network:
-    """Kernels Glorot-uniform, the recurrent kernel orthogonal, biases zero but the forget gate's 1."""
+    """Glorot-uniform kernels, an orthogonal recurrent kernel, zero biases except the forget gate's 1."""
     q, r = np.linalg.qr(rng.normal(size=(4 * UNITS, UNITS)))
     recurrent = (q * np.sign(np.diag(r))).astype(np.float32)
     bias = np.zeros(4 * UNITS, np.float32)

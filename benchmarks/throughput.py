@@ -2,11 +2,11 @@
 
     python -m benchmarks.throughput runs/mnist [--windows 10000] [--rounds 5]
 
-Prints Markdown. One process for each row (batch_child.py), interleaved rounds, the median of the rounds;
-every row predicts all windows in each. Ours: one predict() of all windows, in one interpreter or in as
-many as there are cores. ONNX Runtime: one window in each call, or many, with its fastest of several
-sizes of a batch; normalization is not counted there. Allocated: what Python's allocator had to give at
-its peak while all windows ran. RUN has to be one of pixels.
+Prints Markdown. Each row has a process of its own (batch_child.py). Every row predicts all windows in
+each of the interleaved rounds, and its figure is the median of the rounds. Ours call predict() once with
+all windows, in one interpreter or in as many as there are cores. ONNX Runtime takes one window in each
+call, or the fastest of several batch sizes, and its normalization is not counted. "Allocated" is the
+peak of what Python's allocator gave while all windows ran. The windows of RUN have to be pixels.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ PEERS = {"float32": "onnx-float32-batch", "dynamic int8": "onnx-dynamic-int8-bat
 
 @dataclass
 class Row:
-    """A runtime with a model, and the seconds that all windows took in each round."""
+    """A runtime with a model, and the seconds for all windows in each round."""
 
     name: str
     engine: str
@@ -61,7 +61,7 @@ class Row:
     seconds: list[float] = field(default_factory=list)
     classes: np.ndarray | None = None
     allocated: int | None = None
-    """Bytes at the peak of a run into a buffer; None where that was not looked at."""
+    """Bytes at the peak of a run into a buffer; None if not measured."""
 
     def rate(self, windows: int) -> float:
         """Windows per second."""
@@ -118,7 +118,7 @@ def peer_rows(run: str, counts: list[int], folder: Path) -> list[Row]:
 
 
 def measure(rows: list[Row], windows: Path, rounds: int) -> None:
-    """Fill in the rows; each round asks every process once, in an order that turns by one.
+    """Fill in the rows. Each round asks every process once, in an order that turns by one.
 
     Raises the error of a row whose process fails.
     """
@@ -133,7 +133,7 @@ def measure(rows: list[Row], windows: Path, rounds: int) -> None:
 
 
 def started(row: Row, windows: Path) -> AbstractContextManager[Session]:
-    """Its process, which has predicted once."""
+    """The row's process, which has predicted once."""
     config = {
         "engine": row.engine,
         "model": str(row.file),
@@ -145,7 +145,7 @@ def started(row: Row, windows: Path) -> AbstractContextManager[Session]:
 
 
 def fastest_batches(rows: list[Row]) -> list[Row]:
-    """Without ONNX Runtime's slower sizes of a batch above 1."""
+    """The rows without ONNX Runtime's slower batch sizes above 1."""
     kept = []
     for row in rows:
         same = [
@@ -172,7 +172,7 @@ def table(rows: list[Row], full: np.ndarray) -> None:
 
 
 def verdict(rows: list[Row], windows: int, counts: list[int]) -> None:
-    """Our fastest beside ONNX Runtime's on as many cores; ratios are medians of the rounds' own."""
+    """Our fastest beside ONNX Runtime's on as many cores. Ratios are medians of the rounds' own."""
     for count in counts:
         here = [row for row in rows if row.threads == count]
         ours = max((r for r in here if r.engine != ORT), key=lambda row: row.rate(windows))

@@ -3,16 +3,17 @@
     python -m benchmarks.timed_child '{"engine": "onnxruntime", "model": "m.onnx", "windows": "w.npy",
         "logits": "l.npy", "core": 1, "any_way": false}'
 
-Saves the logits of all windows, says in a line of JSON which way the model is run, and then answers
+Saves the logits of all windows and prints in a line of JSON which way the model is run. Then answers
 requests like those of edge_runtime.bench.child:
 
-    {"ask": "time", "runs": 100}      the nanoseconds of so many runs
+    {"ask": "time", "runs": 100}      the nanoseconds of that many runs
     {"ask": "resident_bytes"}         the memory of this process, Python included
 
-A run takes a window that has the input's type already and ends with the logits as an array. One thread.
+A run takes a window that already has the input's type and ends with the logits as an array. There is one
+thread.
 
-any_way: try TFLite models with and without XNNPACK and keep the faster; without it they run as
-edge_runtime runs them. ONNX Runtime and PyTorch always run in the fastest of their ways.
+any_way: try TFLite models with and without XNNPACK and keep the faster way. Without any_way they run as
+edge_runtime runs them. ONNX Runtime and PyTorch always run in their fastest way.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ from edge_runtime.inference.classifier import Classifier
 from edge_runtime.tflite.quantization import dequantize, quantize
 
 WARM_UP = 20
-"""Runs before every measurement: another process has had the core and its caches."""
+"""Runs before every measurement, because another process has used the core and its caches."""
 SHARED = "ai-edge-litert, shared weights"
 OURS = "edge-rnn, "
-"""Before an engine's name: Classifier.predict of a raw window, instead of the engine alone."""
+"""A prefix of an engine's name: time Classifier.predict of a raw window instead of the engine alone."""
 TRIALS = 3
 TRIAL_RUNS = 200
 
@@ -58,7 +59,7 @@ class Way:
 
 
 def opened(config: dict[str, Any]) -> Opened:
-    """Run the model once on each window; the answers are nanoseconds and bytes."""
+    """Run the model once on each window. The answers are nanoseconds and bytes."""
     if config["core"] is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {config["core"]})
     engine, windows = config["engine"], np.load(config["windows"])[:, np.newaxis]
@@ -101,12 +102,12 @@ def nanoseconds(way: Way, inputs: list[Any], runs: int) -> list[int]:
 
 
 def shared_ways(engine: str, model: Path, example: np.ndarray, any_way: bool) -> list[Way]:
-    """Each matrix packed once (edge_runtime.engines.shared_weights)."""
+    """With each matrix packed once (edge_runtime.engines.shared_weights)."""
     return [tflite_way("ai-edge-litert", model, SHARED_WEIGHTS)]
 
 
 def tflite_ways(engine: str, model: Path, example: np.ndarray, any_way: bool) -> list[Way]:
-    """With XNNPACK where the engine takes it by itself, and without."""
+    """With XNNPACK, if the engine takes it by itself, and without."""
     ways = []
     for kernels in ("default", "no-xnnpack") if any_way else ("default",):
         try:
@@ -269,7 +270,7 @@ PACKAGES = {
     "torch": "torch",
     "torch-dynamic-int8": "torch",
 }
-"""Engine -> the package or module that must be there."""
+"""Engine -> the package or module that it needs."""
 
 
 def installed(engine: str) -> bool:

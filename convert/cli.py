@@ -28,29 +28,29 @@ WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
 @conversion(
     "--precision",
     type=NamedChoice([*PRECISIONS, "all", "auto"]),
-    help="The arithmetic of the file. all: every precision that the target has. auto: the smallest "
-    "file that meets the parity budget. Default: the recipe's, or int8.",
+    help="The precision of the weights and the arithmetic. all: one file for each precision that the "
+    "target has. auto: the smallest file that meets the parity budget. Default: the recipe's, or int8.",
 )
 @conversion(
     "--target",
     type=NamedChoice(list(TARGETS)),
     default="any",
     show_default=True,
-    help="The engine of the device. any: every engine in this list.",
+    help="The engine on the device. any: the file must work in every engine of this list.",
 )
 @conversion(
     "--graph",
     type=NamedChoice(["unrolled", "step"]),
     default="unrolled",
     show_default=True,
-    help="unrolled: the model takes a window and gives its logits. step: it takes one row and the "
-    "states, for streams.",
+    help="unrolled: the file takes a whole window and returns its logits. step: it takes one row and "
+    "the recurrent states, for streams.",
 )
 @conversion(
     "--out",
     type=click.Path(),
-    help="The file to write, or the folder with --precision all. Default: NAME-PRECISION.tflite in "
-    "the run directory, or beside MODEL.",
+    help="The file to write. With --precision all, the folder to write. Default: NAME-PRECISION.tflite "
+    "in the run directory, or beside a model of your own.",
 )
 @user_model(
     "--data",
@@ -63,7 +63,7 @@ WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
 @user_model(
     "--onnx-output",
     metavar="NAME",
-    help="The output with the logits, where the ONNX model has several outputs.",
+    help="The output with the logits, if the ONNX model has several outputs.",
 )
 @user_model(
     "--torch",
@@ -92,20 +92,25 @@ WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
     "--calibration-seed",
     default=0,
     show_default=True,
-    help="The seed that chooses the calibration windows.",
+    help="The random seed that chooses the calibration windows.",
 )
 @calibration(
     "--parity-windows",
     default=10_000,
     show_default=True,
-    help="The largest number of test windows to compare. At least 1,000.",
+    help="The largest number of test windows to compare with the full model. At least 1,000.",
 )
 @calibration(
     "--min-agreement",
     type=float,
-    help="The smallest fraction of windows, 0 to 1, that must get the full model's class.",
+    help="Parity budget: the smallest fraction of windows, 0 to 1, that must get the full model's "
+    "class. Default: the precision's own.",
 )
-@calibration("--max-logit-difference", type=float, help="The largest difference allowed in any logit.")
+@calibration(
+    "--max-logit-difference",
+    type=float,
+    help="Parity budget: the largest difference allowed in any logit. Default: the precision's own.",
+)
 @calibration(
     "--prove",
     is_flag=True,
@@ -120,14 +125,15 @@ WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
 @advanced(
     "--recipe",
     type=click.Path(),
-    help="A TOML file that sets the precision, and ranges and weight formats by tensor "
+    help="A TOML file that sets the precision, or the ranges and weight formats of single tensors "
     "(docs/guides/precisions.md).",
 )
 @advanced(
     "--explain",
     type=click.Path(),
     metavar="FOLDER",
-    help="Print the loss by time step and gate, and write it to FOLDER as JSON and as a picture.",
+    help="Print the quantization error by time step and gate, and write it to FOLDER as JSON and as a "
+    "picture.",
 )
 @advanced(
     "--strip",
@@ -139,7 +145,7 @@ WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
     "--write-graph",
     type=click.Path(),
     metavar="FILE",
-    help="Write only the quantized graph, for 'edge-rnn train --finetune', and no model.",
+    help="Write the quantized graph for 'edge-rnn train --finetune', instead of a model.",
 )
 @click.pass_context
 def convert(
@@ -173,6 +179,9 @@ def convert(
 
     MODEL is a run directory of 'edge-rnn train'. With --data it is a model of your own: a Keras model
     (.keras, .h5), an ONNX model (.onnx) or a PyTorch state dict (.pt, .pth).
+
+    The file is first run on test windows, in every TFLite engine that is installed. It is written only
+    if its answers are within the parity budget. Otherwise the exit code is 1.
     """
     if write_graph is not None:
         from convert.finetune_record import write_graph_record

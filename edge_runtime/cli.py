@@ -78,4 +78,4 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="edge-rnn")
 def main() -> None:
-    """Train an LSTM sequence classifier, convert it to an unrolled TFLite model, run it on a device."""
+    """Train an LSTM sequence classifier, convert it to a small TFLite file, and run it on a device."""

@@ -1,7 +1,7 @@
-"""Raspberry Pis to be emulated: what qemu makes of them, and what their kernels say of them.
+"""The Raspberry Pis that qemu emulates, and what their kernels say about them.
 
 Engines choose kernels not only by what the CPU can do, which qemu emulates, but also by the model of the
-CPU that /proc/cpuinfo names; qemu would show them this machine's.
+CPU that /proc/cpuinfo names. qemu would show the host's file instead.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Board:
         return f"{cores}\nModel\t\t: {self.name}\n"
 
     def write_files(self, root: Path) -> None:
-        """What the board's kernel shows under /proc and /sys, under `root`."""
+        """Write what the board's kernel shows under /proc and /sys, into the folder `root`."""
         proc, cores = root / "proc", root / "sys" / "devices" / "system" / "cpu"
         (proc / "device-tree").mkdir(parents=True)
         cores.mkdir(parents=True)

@@ -2,10 +2,10 @@
 
     python -m scripts.arm_root [aarch64|armv7l]
 
-prints the folder, in $EDGE_RNN_CACHE or in edge-rnn in the user's cache folder. It is made once, out of
-Debian's packages and wheels from PyPI, about 200 MB; of the 32-bit system, for which PyPI has no numpy,
-numpy is Debian's. Needs apt-get, dpkg and the network, but no root; running it needs qemu
-(scripts/qemu_user.py).
+prints the folder, which is in $EDGE_RNN_CACHE or in edge-rnn in the user's cache folder. The folder is
+made once, from Debian's packages and wheels from PyPI, and takes about 200 MB. PyPI has no numpy for the
+32-bit system, which therefore gets Debian's. Making the folder needs apt-get, dpkg and the network, but
+not root. Running its programs needs qemu (scripts/qemu_user.py).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ TAGS = ("manylinux2014", "manylinux_2_17", "manylinux_2_27", "manylinux_2_28", "
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a system of one architecture is made of."""
+    """The parts of a system of one architecture."""
 
     name: str
     """The name that `uname -m` and wheels use."""
@@ -89,22 +89,22 @@ ARCHITECTURES = {item.name: item for item in (AARCH64, ARMV7L)}
 
 @dataclass(frozen=True)
 class Machine:
-    """A board that runs programs of a root. `python` is its Python, to be started like any other."""
+    """A board that runs the programs of a root. `python` is its Python and is started like any other."""
 
     board: Board
     folder: Path
     site: Path
-    """Where the wheels are unpacked."""
+    """The folder with the unpacked wheels."""
     emulator: tuple[str, ...]
     """The start of a command, for this board."""
 
     @property
     def python(self) -> Path:
-        """A script that runs Python on the board; sys.executable there, so that it may start itself."""
+        """A script that runs Python on the board. As sys.executable, it can start itself again."""
         return self.folder / "usr" / "bin" / "python3.11"
 
     def command(self, *qemu: str) -> list[str]:
-        """What comes before the arguments of Python, with further options of qemu."""
+        """The command up to the arguments of Python, with further options of qemu."""
         return [*self.emulator, *qemu, str(self.folder / "python")]
 
     def environment(self, *folders: Path) -> dict[str, str]:
@@ -115,7 +115,7 @@ class Machine:
 
 
 def arm_root(architecture: Architecture = AARCH64) -> Path:
-    """The root in the cache, made when it is not there: `system` and, with the wheels, `site`.
+    """The root in the cache, made when it is missing: `system` and, with the wheels, `site`.
 
     Raises EngineError that names what is missing or what failed.
     """
@@ -145,7 +145,7 @@ def arm_machine(cpu: str, folder: Path) -> Machine:
     (folder / "python").symlink_to(system / "usr" / "bin" / "python3.11")
     board.write_files(folder)
     machine = Machine(board, folder, root / "site", start)
-    # The name that it was called by, a virtual environment's for instance, tells Python where it is.
+    # The name by which Python was called, a virtual environment's for instance, tells it where it is.
     script = f'#!/bin/sh\nexec {shlex.join(start)} -0 "$0" {shlex.quote(str(folder / "python"))} "$@"\n'
     machine.python.write_text(script)
     machine.python.chmod(0o755)
@@ -160,7 +160,7 @@ def _install_wheels(architecture: Architecture, site: Path) -> None:
 
 
 def _link_debian_packages(architecture: Architecture, folder: Path) -> None:
-    """What Debian's installer would do for numpy: on Python's path, and BLAS where it is looked for."""
+    """Do what Debian's installer would do: put numpy on Python's path, and BLAS where numpy finds it."""
     system = folder / "system" / "usr" / "lib"
     for package in (system / "python3" / "dist-packages").glob("numpy*"):
         relative = os.path.relpath(package, folder / "site")

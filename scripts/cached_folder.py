@@ -12,7 +12,8 @@ from pathlib import Path
 def cached_folder(name: str, content: Iterable[str], make: Callable[[Path], None]) -> Path:
     """The folder `name`, made by `make` when it is missing. It appears whole or not at all.
 
-    `content`: what decides what is in it, such as versions; with another content it is another folder.
+    `content`: everything that decides what is in the folder, such as versions. Other content gives
+    another folder.
     """
     digest = hashlib.sha256("\n".join(content).encode()).hexdigest()[:8]
     folder = _cache() / f"{name}-{digest}"

@@ -1,7 +1,8 @@
-"""Debian's packages of any architecture, unpacked into a folder: nothing is installed, root not needed.
+"""Debian's packages of any architecture, unpacked into a folder. Nothing is installed, and root is not
+needed.
 
-apt keeps its state in a folder of its own, so that the machine's lists and settings stay as they are;
-it checks the signatures. Needs apt-get and dpkg, that is Debian or one of its kin, and the network.
+apt keeps its state in a folder of its own, so that the machine's lists and settings stay as they are. It
+checks the signatures. This needs the network and apt-get and dpkg, as Debian and its derivatives have.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def unpack(packages: Iterable[str], architecture: str, folder: Path) -> None:
 
 
 def own_architecture() -> str:
-    """This machine's architecture, by Debian's name."""
+    """Debian's name of this machine's architecture."""
     return run(["dpkg", "--print-architecture"], Path.cwd()).strip()
 
 
@@ -57,7 +58,7 @@ def _settings(state: Path, architecture: str) -> list[str]:
     for name in ("lists/partial", "cache/archives/partial"):
         (state / name).mkdir(parents=True)
     (state / "status").touch()
-    # Security updates are left out: none is needed, and their lists change while they are read.
+    # Security updates are left out. None is needed, and their lists may change while apt reads them.
     source = f"deb [signed-by={KEYRING}] http://deb.debian.org/debian {SUITE} main\n"
     (state / "sources.list").write_text(source)
     settings = {

@@ -1,8 +1,8 @@
 """The graphs that engine_table.py runs: every scheme and operator that the converter can write.
 
-The schemes are those of targets.precision; a scheme that is added there is in the next table. Each is
-lowered for a small random network of every kind, and every operator of these graphs, as it is used
-there, makes one more graph of its own. What a graph should give is what the numpy engine gives.
+The schemes are those of targets.precision, so a scheme that is added to that module is in the next
+table. Each scheme is lowered for a small random network of every kind. Every operator of these graphs,
+as the graph uses it, makes one more graph of its own. The numpy engine says what a graph should give.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ CALIBRATION, PROBES = 200, 20
 """Windows."""
 
 FLOAT_ROUNDING = 1e-5
-"""What the order of float32 additions may change, as a part of the largest value: 2**-24 for each of
-some hundred additions, the graphs being small."""
+"""How much the order of float32 additions may change, as a fraction of the largest value: 2**-24 for
+each of some hundred additions, as the graphs are small."""
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A graph, what goes in, what should come out, and how far from it is still right."""
+    """A graph with its inputs, the expected outputs, and the differences from them that are allowed."""
 
     scheme: str
     what: str
@@ -58,14 +58,14 @@ class Case:
     flatbuffer: bytes
     inputs: list[np.ndarray]
     expected: list[np.ndarray]
-    """Real values, float; the engine's integers are compared by what they stand for."""
+    """Real values, float. The engine's integers are compared by the values that they stand for."""
     outputs: list[Tensor]
     tolerance: float
     mean_tolerance: float
 
     @property
     def is_single(self) -> bool:
-        """Whether it is one operator alone."""
+        """Whether the graph is a single operator."""
         return self.operators == {self.what}
 
     def difference(self, found: list[np.ndarray]) -> tuple[float, float]:
@@ -77,7 +77,7 @@ class Case:
         return float(apart.max()), float(apart.mean())
 
     def is_right(self, found: list[np.ndarray]) -> bool:
-        """Whether the engine's outputs are near enough; NaN never is."""
+        """Whether the engine's outputs are close enough. NaN never is."""
         largest, mean = self.difference(found)
         return largest <= self.tolerance and mean <= self.mean_tolerance
 
@@ -90,7 +90,7 @@ def schemes() -> dict[str, str]:
 def cases(kinds: Collection[str] | None = None) -> tuple[list[Case], list[str]]:
     """Every case, and a sentence for each network that the converter does not write in a scheme.
 
-    `kinds`: names of `networks`, where not all of them are wanted.
+    `kinds`: names of `networks`; None for all of them.
     """
     asked = {kind: network for kind, network in networks().items() if kinds is None or kind in kinds}
     found: list[Case] = []
@@ -113,8 +113,9 @@ def cases(kinds: Collection[str] | None = None) -> tuple[list[Case], list[str]]:
 def whole(scheme: str, kind: str, graph: Graph, network: Network) -> Case:
     """The network's graph. An engine may differ from the numpy run by what quantization itself costs.
 
-    Each kernel's last bit differs between implementations and adds up over the steps, as quantization's
-    rounding does; an engine that gets the scheme wrong is as far away as the logits are spread.
+    The last bit of a kernel differs between implementations. Such differences add up over the steps, as
+    the rounding of quantization does. An engine that computes the scheme wrongly is off by as much as
+    the logits are spread.
     """
     windows = random_windows(network, PROBES, seed=2)
     inputs = [graph.tensors[graph.input].encode(windows)]
@@ -173,8 +174,8 @@ def single(
 ) -> Case:
     """A graph of that operator alone, with the values that it has in `graph`.
 
-    What does not depend on the window is a constant. Where that is every input (float16's DEQUANTIZE),
-    the first one is an input all the same, as a graph needs one.
+    An input that does not depend on the window is a constant. If that is true of every input (float16's
+    DEQUANTIZE), the first one is an input all the same, because a graph needs one.
     """
     tensors = {name: graph.tensors[name] for name in (*operator.inputs, *operator.outputs)}
     names = tuple(dict.fromkeys(name for name in operator.inputs if name in varying))
@@ -200,7 +201,7 @@ def single(
 
 
 def unit(tensor: Tensor, values: np.ndarray) -> float:
-    """How far one operator's output may be off: one integer, as kernels round differently."""
+    """The allowed difference of one operator's output: one integer, as kernels round differently."""
     largest = float(np.abs(values).max())
     if tensor.quantization is None:
         return FLOAT_ROUNDING * max(largest, 1.0)
@@ -210,11 +211,11 @@ def unit(tensor: Tensor, values: np.ndarray) -> float:
 def hybrid_rounding(
     tensors: dict[str, Tensor], operator: Operator, values: dict[str, np.ndarray]
 ) -> float:
-    """What integer weights under float activations add: engines round the activations to 8 bits.
+    """The allowed difference for integer weights with float activations, which engines round to 8 bits.
 
-    Each does it in its own way, from the row's lowest to its highest value or from minus to plus the
-    largest. Either is at most half a step away from the float value, so both are together, times the
-    sum of a row's weights, from one another.
+    Some engines round over the range from the row's lowest to its highest value, others from minus to
+    plus the largest magnitude. Each is at most half a step away from the float value. So two engines
+    differ by at most the sum of both half steps, times the sum of a row's weights.
     """
     if len(operator.inputs) < 2:
         return 0.0
@@ -230,7 +231,7 @@ def hybrid_rounding(
 
 
 def networks() -> dict[str, Network]:
-    """A small random network of every kind of layer; source_model.network says what each one is."""
+    """A small random network of every kind of layer. source_model.network describes the layers."""
     make = RandomLayers()
     weights = make.weights
 

@@ -1,10 +1,10 @@
-"""Does convert/targets/target_table.json say what the installed engines do now?
+"""Compares convert/targets/target_table.json with what the installed engines do now.
 
     python -m scripts.engine_check                           # a minute; needs no network
     python -m scripts.engine_check --kinds LSTM --kinds GRU  # only these networks of engine_cases.py
 
-Prints each difference on a line of its own, and exits with 1 when there is one. An engine in a version
-that the table was not made from is named and skipped.
+Prints each difference on a line of its own, and exits with 1 if there are any. An engine is named and
+skipped if the table was not made from its version.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def record_of(table: dict[str, Any], distribution: str, version: str) -> dict[st
 
 
 def written_otherwise(table: dict[str, Any], tests: list[Case], *, whole: bool) -> list[str]:
-    """Operators that the converter writes and the table lacks; with all kinds, `whole`, the others."""
+    """Operators that the converter writes and the table lacks; if `whole`, also the reverse."""
     lines = []
     for scheme, names in written(tests).items():
         known = set(table["written"].get(scheme, ()))
@@ -63,7 +63,7 @@ def written_otherwise(table: dict[str, Any], tests: list[Case], *, whole: bool) 
 def differing(record: dict[str, Any], found: Findings) -> list[str]:
     """How the engine differs from its entry.
 
-    The entry of several versions has what all of them have: one of them may do more.
+    The entry of several versions holds what they have in common, so one of them may do more.
     """
     alone = len(record["versions"]) == 1
     lines = []

@@ -2,10 +2,10 @@
 
     python -m scripts.engine_probe ENGINE FOLDER
 
-FOLDER holds cases, 0.tflite, 1.tflite, ... with their inputs in 0.npz, 1.npz, ..., and versions.npz,
-files of one operator code each. For case N and each kind of kernels the answer goes to N-KIND.npz, or,
-when the engine refuses the file, to N-KIND.txt; cases that have an answer are skipped, so that after a
-crash the next process goes on (the crashed one left N-KIND.started).
+FOLDER holds the cases 0.tflite, 1.tflite, ... with their inputs in 0.npz, 1.npz, ... It also holds
+versions.npz, which contains files of one operator code each. For case N and each kind of kernels, the
+answer goes to N-KIND.npz, or to N-KIND.txt if the engine refuses the file. Cases with an answer are
+skipped, so after a crash the next process goes on. The case that crashed leaves N-KIND.started.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edge_runtime.errors import EngineError
 
 
 def main(engine: str, folder: Path) -> None:
-    """Every case in every kind of kernels, then the versions."""
+    """Run every case with every kind of kernels, then try the versions."""
     cases = sorted((path for path in folder.glob("*.tflite")), key=lambda path: int(path.stem))
     for case in cases:
         for kernels in RESOLVERS:
@@ -35,7 +35,7 @@ def main(engine: str, folder: Path) -> None:
 
 
 def probe(case: Path, engine: str, kernels: str) -> None:
-    """The outputs of one case, stacked, or the engine's sentence."""
+    """The outputs of one case, stacked, or the engine's message."""
     answer = case.with_name(f"{case.stem}-{kernels}")
     with np.load(case.with_suffix(".npz")) as arrays:
         inputs = [arrays[f"arr_{k}"] for k in range(len(arrays.files))]
@@ -49,7 +49,7 @@ def probe(case: Path, engine: str, kernels: str) -> None:
 
 
 def invoke(interpreter: Any, values: tuple[np.ndarray, ...]) -> list[np.ndarray]:
-    """One call with a value for each input; a shape's ones do not matter."""
+    """One call with a value for each input. Axes of length one do not matter."""
     for detail, value in zip(interpreter.get_input_details(), values):
         interpreter.set_tensor(detail["index"], value.reshape(detail["shape"]))
     interpreter.invoke()

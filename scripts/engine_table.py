@@ -1,13 +1,13 @@
-"""Writes convert/targets/target_table.json and docs/guides/targets.md out of the engines themselves.
+"""Writes convert/targets/target_table.json and docs/guides/targets.md from measurements in the engines.
 
     python -m scripts.engine_table --environments ~/.cache/engine_table    # minutes; needs the network
-    python -m scripts.engine_table --check                                 # is the page in step?
+    python -m scripts.engine_table --check                                 # compares the page with the table
 
-For every version in ENGINES an environment with that engine alone is made in the folder (once), and the
-graphs of engine_cases.py are run in it, with each kind of kernels, in a child process: does the engine
-load them, and does it compute what the numpy engine computes? Then the highest version of every
-operator in TFLite's schema that it loads is looked for. Run it when an engine appears or the converter
-writes a new operator or scheme; nothing in the table is typed in by hand but ENGINES.
+For every version in ENGINES, an environment with that engine alone is made in the folder, once. A child
+process runs the graphs of engine_cases.py in it, with each kind of kernels. The table says whether the
+engine loads them and computes what the numpy engine computes. It also has the highest version that the
+engine loads of every operator in TFLite's schema. Run this script when an engine appears or the converter
+writes a new operator or scheme. Only ENGINES is typed in by hand.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ ROOT = Path(__file__).parents[1]
 
 PAGE = ROOT / "docs" / "guides" / "targets.md"
 HIGHEST_VERSION = 20
-"""Operator versions that are tried; the highest one in TensorFlow 2.21's op_version.cc is 14."""
+"""The highest operator version that is tried. The highest in TensorFlow 2.21's op_version.cc is 14."""
 
 
 def series(name: str, distribution: str, versions: str, pythons: str, numpy: str) -> Engine:
-    """An engine that nothing is known about yet. Blanks separate `versions` and `pythons`."""
+    """An engine before it is measured. Blanks separate `versions` and `pythons`."""
     number = name.rsplit("-", 1)[1]
     oldest, newest = pythons.split()
     return Engine(
@@ -54,31 +54,31 @@ ENGINES = (
     series("litert-2.2", "ai-edge-litert", "2.2.0", "3.10 3.14", "numpy"),
     series("litert-2.3", "ai-edge-litert", "2.3.0", "3.10 3.14", "numpy"),
 )
-"""What is asked: the oldest and the newest release of each series, and the Pythons and the numpy that
-its wheels on PyPI are for."""
+"""The engines to measure: the oldest and the newest release of each series, and the Pythons and the numpy
+that its wheels on PyPI are for."""
 
 
 USED = ("default",)
-"""What a device runs: XNNPACK's kernels, and the engine's own for what XNNPACK does not take."""
+"""The kernels that a device runs: XNNPACK's, and the engine's own where XNNPACK has none."""
 
 OTHERS = ("no-xnnpack", "reference")
-"""Kernels that only a caller gets who asks for them: what they do otherwise is a line of its own."""
+"""Kernels that run only on request. A line of the page says what they do differently."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What one version of an engine does."""
+    """The results of one version of an engine."""
 
     schemes: dict[str, str]
     reference: dict[str, str]
     """The same, with the reference kernels."""
     operators: dict[str, dict[str, str]]
-    """Scheme -> operator with its version -> what is not right about it."""
+    """Scheme -> operator with its version -> what is wrong with it."""
     op_versions: dict[str, int]
 
 
 def main() -> None:
-    """Probe, or check."""
+    """Measure and write, or check."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--environments", type=Path, help="folder for the engines' environments")
     parser.add_argument("--check", action="store_true", help="only compare the page with the table")
@@ -86,7 +86,7 @@ def main() -> None:
     if options.check:
         stale = PAGE.read_text("utf-8") != page(json.loads(TABLE.read_text("utf-8")))
         sys.exit(
-            "docs/guides/targets.md is not in step: python -m scripts.engine_table" if stale else None
+            "docs/guides/targets.md: out of date. Run python -m scripts.engine_table." if stale else None
         )
     if options.environments is None:
         parser.error("--environments is needed, unless --check is given")
@@ -110,7 +110,7 @@ def main() -> None:
 
 
 def engine_python(folder: Path, engine: Engine, version: str) -> str:
-    """The Python of an environment with exactly that version, made if it is not there."""
+    """The Python of an environment with exactly that version, made if it is missing."""
     environment = folder.absolute() / f"{engine.distribution}-{version}"
     ready = environment / "ready"
     if not ready.exists():
@@ -124,7 +124,7 @@ def engine_python(folder: Path, engine: Engine, version: str) -> str:
 
 
 def probe(python: str, distribution: str, tests: list[Case]) -> Findings:
-    """Run the cases in that Python's engine, and look for the versions of every operator."""
+    """Run the cases in that Python's engine, and find the versions of every operator that it loads."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number, case in enumerate(tests):
@@ -152,7 +152,7 @@ def written(tests: list[Case]) -> dict[str, list[str]]:
 
 
 def run_probe(python: str, distribution: str, folder: Path) -> dict[str, str]:
-    """Run the child until it has been through everything; returns crashed "case-kernels" -> signal."""
+    """Run the child until it has done every case. Returns "case-kernels" -> signal of each crash."""
     crashed: dict[str, str] = {}
     command = foreign_command(python, ROOT, "scripts.engine_probe", distribution, str(folder))
     while not (folder / "loaded.txt").exists():
@@ -171,7 +171,7 @@ def run_probe(python: str, distribution: str, folder: Path) -> dict[str, str]:
 def finding(
     case: Case, folder: Path, number: int, kinds: tuple[str, ...], crashed: dict[str, str]
 ) -> str:
-    """RIGHT, or the first thing that went otherwise in one of these kinds of kernels."""
+    """RIGHT, or the first thing that went wrong with one of these kinds of kernels."""
     for kernels in kinds:
         answer = folder / f"{number}-{kernels}"
         if answer.name in crashed:
@@ -191,9 +191,9 @@ def finding(
 
 
 def of_scheme(tests: list[Case], results: list[str], scheme: str) -> str:
-    """RIGHT when a network is, and none goes wrong but through a single operator that does.
+    """RIGHT if every network is, apart from those with a single operator that is wrong.
 
-    Such an operator is a finding of its own, which refuses the networks that need it, not the scheme.
+    Such an operator is a finding of its own. It rules out the networks that need it, not the scheme.
     """
     bad = set(of_operators(tests, results, scheme))
     asked = [(case, result) for case, result in zip(tests, results) if case.scheme == scheme]
@@ -203,7 +203,7 @@ def of_scheme(tests: list[Case], results: list[str], scheme: str) -> str:
 
 
 def of_operators(tests: list[Case], results: list[str], scheme: str) -> dict[str, str]:
-    """Operator with its version -> finding, where a graph of it alone is not right."""
+    """Operator with its version -> finding, for each operator that is not right by itself."""
     return {
         case.what: result
         for case, result in zip(tests, results)
@@ -212,8 +212,10 @@ def of_operators(tests: list[Case], results: list[str], scheme: str) -> dict[str
 
 
 def operator_codes() -> dict[str, np.ndarray]:
-    """ "ADD 3" -> a file with that operator code. The code is not used by an operator of the graph: an
-    engine looks every code of the file up, before it reads the graph."""
+    """Name and version, as in "ADD 3" -> a file with that operator code.
+
+    No operator of the graph uses the code. An engine looks up every code before it reads the graph.
+    """
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
@@ -268,7 +270,7 @@ def record(engine: Engine, found: list[Findings]) -> dict[str, Any]:
 
 
 def common(findings: list[dict[str, str]]) -> dict[str, str]:
-    """RIGHT where every version is; otherwise the first other finding."""
+    """RIGHT if every version is, otherwise the first other finding."""
     return {
         name: next((item[name] for item in findings if item[name] != RIGHT), RIGHT)
         for name in findings[0]
@@ -287,7 +289,8 @@ must load and compute correctly on every engine in the tables below.
 
 - **What a target cannot do is left out.** A precision may have a second form that the target can run. In
   that case the converter uses that form. The report and the file say so and name its cost in accuracy,
-  as in the example below. Otherwise the precision is refused: `target any has no int4`.
+  as in the example below. Otherwise the precision is refused, as in
+  `--precision: target any has no int4.`
 - **Every installed engine takes part in the proof.** An engine of the target that is not installed runs
   in an environment of its own, in the user's cache folder or in `$EDGE_RNN_CACHE`. `--prove` makes this
   environment. Without `--prove`, the command that makes it is printed. An engine outside the target may
@@ -371,7 +374,7 @@ def notes(engines: list[dict[str, Any]]) -> list[str]:
 
 
 def origin(engine: dict[str, Any]) -> list[str]:
-    """What the row of an engine was made from."""
+    """The row that says from which versions an engine's column was made."""
     versions = " and ".join(engine["versions"])
     return [
         engine["name"],

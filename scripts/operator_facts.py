@@ -1,10 +1,10 @@
-"""Writes edge_runtime/doctor/operator_facts.json: what a device needs of the target table.
+"""Writes edge_runtime/doctor/operator_facts.json: the part of the target table that a device needs.
 
     python -m scripts.operator_facts            # after scripts/engine_table.py
-    python -m scripts.operator_facts --check    # is it in step?
+    python -m scripts.operator_facts --check    # compares the file with the table
 
-`edge-rnn doctor` needs, for every engine, the highest version of each operator that the converter writes
-and the precisions that can be had for it.
+For every engine, `edge-rnn doctor` needs the highest version of each operator that the converter writes,
+and the precisions that the engine supports.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def record(engine: Engine) -> dict[str, Any]:
-    """What is known of one series."""
+    """The facts about one series."""
     return {
         "name": engine.name,
         "package": engine.distribution,

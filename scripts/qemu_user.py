@@ -1,8 +1,8 @@
 """qemu's user mode, which runs programs of another architecture: the one on the path, or Debian's.
 
-Debian's is unpacked into the cache, with the libraries that it is linked with and their loader, and so
-needs neither root nor this machine's glibc. Not qemu-user-static, which needs none of them: it is five
-times as large and has no plugins, which benchmarks/instructions.py counts with.
+Debian's is unpacked into the cache, with its libraries and their loader, so it needs neither root nor
+this machine's glibc. qemu-user-static would not need the libraries, but it is five times as large and
+has no plugins. benchmarks/instructions.py counts with a plugin.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Draws the README's picture, docs/session.svg: a terminal session of edge-rnn with its real output.
 
-    python scripts/readme_picture.py
+    python -m scripts.readme_picture
 
 Runs the commands of SESSION in an empty folder, which takes about a minute, and draws what they print. A
 long output is cut, which "..." shows. The picture loads no fonts, so the reader's own monospaced font is
@@ -24,7 +24,7 @@ from rich.text import Text
 PICTURE = Path(__file__).parents[1] / "docs" / "session.svg"
 
 SESSION = (
-    ("train --data digits --preset demo --quiet --out runs/digits", slice(-1, None)),
+    ("train --data digits --preset demo --out runs/digits", slice(-1, None)),
     ("evaluate runs/digits", slice(1)),
     ("convert runs/digits --precision int8 --out digits-int8.tflite", slice(6)),
     ("verify digits-int8.tflite", slice(1)),

@@ -2,9 +2,9 @@
 
     python -m scripts.trial_model
 
-An LSTM with random weights in `mixed`, the precision that has integer and float operators, so that in
-every engine XNNPACK, where the engine has it, takes some of them. It is proven in all engines that are
-installed, and its probes are those of any file. Run it when the format of model files changes.
+The model is an LSTM with random weights in `mixed`. This precision has integer and float operators, so
+XNNPACK takes some of them in every engine that has it. The model is proven in all installed engines, and
+has probes like any file. Run this script when the format of model files changes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def random_source() -> SourceModel:
-    """An LSTM of normally distributed weights, held against its own float graph on clear windows."""
+    """An LSTM with normal weights, to be compared with its own float graph on clear windows."""
     rng = np.random.default_rng(0)
 
     def weights(*shape: int) -> np.ndarray:

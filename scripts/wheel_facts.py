@@ -1,13 +1,13 @@
-"""Writes edge_runtime/doctor/wheel_facts.json: what PyPI has wheels of, for `edge-rnn doctor`.
+"""Writes edge_runtime/doctor/wheel_facts.json: the wheels on PyPI, for `edge-rnn doctor`.
 
     python -m scripts.wheel_facts --environments ~/.cache/wheel_facts    # minutes; needs the network
 
-Asks PyPI's JSON API for every release of the engines and of numpy, and keeps wheels for CPython 3.9 and
-newer on Linux; of numpy only those that no newer release of the same major version makes superfluous.
-Of the newest release of every minor version of an engine it is found out, in environments in that
-folder, whether it runs with numpy 2 and computes the trial model rightly; of every release, in its
-wheels, which glibc they really need and whether they have XNNPACK. Nothing in the file is typed in. Run
-it when an engine or a Python appears.
+Asks PyPI's JSON API for every release of the engines and of numpy, and keeps the wheels for CPython 3.9
+and newer on Linux. A wheel of numpy is left out if a newer release of the same major version makes it
+superfluous. The newest release of every minor version of an engine runs in environments in that folder,
+which shows whether it works with numpy 2 and computes the trial model correctly. The wheels of every
+release show which glibc they really need and whether they have XNNPACK. Nothing in the file is typed in.
+Run this script when an engine or a Python appears.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def releases(name: str) -> Iterator[dict[str, Any]]:
 
 
 def usable(file: dict[str, Any]) -> Iterator[str]:
-    """The tags of a wheel for Linux and a Python that is new enough; nothing for any other file."""
+    """The tags of a wheel for Linux and a Python that is new enough; empty for any other file."""
     if file["packagetype"] != "bdist_wheel" or file["yanked"]:
         return
     tag = "-".join(file["filename"].removesuffix(".whl").rsplit("-", 3)[1:])
@@ -88,7 +88,7 @@ def usable(file: dict[str, Any]) -> Iterator[str]:
 
 
 def pruned(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without wheels that a newer release of the same major version has for the same libc or less."""
+    """Drop wheels that a newer release of the same major version has for that libc or an older one."""
     kept, seen = [], []
     for release in found:
         major = release["version"].split(".")[0]
@@ -106,8 +106,8 @@ def pruned(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def add_findings(name: str, found: list[dict[str, Any]], folder: Path) -> None:
-    """Adds what is found out of an engine's releases: by running the newest of every minor version, and
-    by looking into the wheels of all."""
+    """Add what an engine's releases show: run the newest of every minor version, and look into the
+    wheels of all."""
     known: dict[str, dict[str, Any]] = {}
     for release in found:  # the newest first
         minor = release["version"].rpartition(".")[0]
@@ -118,7 +118,7 @@ def add_findings(name: str, found: list[dict[str, Any]], folder: Path) -> None:
 
 
 def tried(name: str, release: dict[str, Any], environments: Path) -> dict[str, Any]:
-    """With which numpy the release runs the trial model, and whether its probes come out right."""
+    """With which numpy the release runs the trial model, and whether its probes pass."""
     for numpy in ("numpy", "numpy<2"):
         result = verified(name, release, numpy, environments)
         if result.returncode in (0, 1) and "probes" in result.stdout + result.stderr:
@@ -127,8 +127,8 @@ def tried(name: str, release: dict[str, Any], environments: Path) -> dict[str, A
 
 
 def contents(name: str, release: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Of a wheel for each architecture: the glibc that its libraries need, whatever its tag says, and
-    whether they have XNNPACK's delegate, and so the message that it prints."""
+    """For a wheel of each architecture, the glibc that its libraries need, whatever its tag says, and
+    whether they contain XNNPACK's delegate, which the delegate's message shows."""
     needs, xnnpack = {}, []
     platforms = [tag.split("-")[2] for tag in release["wheels"]]
     for architecture in sorted({libc[2] for platform in platforms for libc in libcs(platform)}):

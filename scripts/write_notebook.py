@@ -1,9 +1,9 @@
 """Writes examples/first_model.ipynb, with outputs, from first_model.md; `--check` only compares.
 
-    EDGE_RNN_DATA=~/mnist python scripts/write_notebook.py
+    EDGE_RNN_DATA=~/mnist python -m scripts.write_notebook
 
 The notebook runs in an empty folder. Outputs that name a folder of this machine are refused. `--check`
-runs nothing: it compares the cells.
+compares the cells and runs nothing.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def executed() -> NotebookNode:
 
 
 def tidy(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """One output for all text, with plain line ends, and without standard error: it has the remarks of
-    TensorFlow and the engines on this machine."""
+    """One output for all text, with plain line ends, and without standard error, which has messages of
+    TensorFlow and of the engines about this machine."""
     text = "".join(item.text for item in outputs if item.get("name") == "stdout")
     printed = [v4.new_output("stream", text=text.replace("\r\n", "\n"))] if text else []
     return printed + [item for item in outputs if item.output_type != "stream"]
@@ -65,7 +65,7 @@ def main() -> str | None:
     if "--check" in sys.argv:
         written = nbformat.read(NOTEBOOK, as_version=4).cells
         same = [(c.cell_type, c.source) for c in written] == [(c.cell_type, c.source) for c in cells()]
-        return None if same else f"{NOTEBOOK}: out of date. Run python scripts/write_notebook.py."
+        return None if same else f"{NOTEBOOK}: out of date. Run python -m scripts.write_notebook."
     text = nbformat.writes(executed()) + "\n"
     places = (ROOT, Path.home(), Path(sys.prefix), Path(tempfile.gettempdir()))
     found = [str(place) for place in places if str(place) in text]

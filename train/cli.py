@@ -38,8 +38,13 @@ WITH_FINETUNE = (
     show_default=True,
     help="The data set: mnist, digits, a folder of IDX files, an IDX file of images, or an .npz file.",
 )
-@files("--data-dir", type=click.Path(), help="The folder with the files of mnist (or $EDGE_RNN_DATA).")
-@files("--overwrite", is_flag=True, help="Replace the run directory at --out, with everything in it.")
+@files(
+    "--data-dir",
+    type=click.Path(),
+    help="The folder with the four files of mnist. Default: $EDGE_RNN_DATA. If neither is given, they "
+    "are downloaded.",
+)
+@files("--overwrite", is_flag=True, help="Replace the run directory at --out and everything in it.")
 @files(
     "--quiet",
     is_flag=True,
@@ -50,25 +55,28 @@ WITH_FINETUNE = (
     type=NamedChoice(list(PRESETS)),
     default="default",
     show_default=True,
-    help="Where the training starts from. seed: 1,000 iterations of 100 windows. demo: for small data "
-    "sets.",
+    help="The hyperparameters, unless the options below change them. seed: 1,000 iterations of 100 "
+    "windows. demo: for small data sets.",
 )
 @training("--units", type=int, help="The number of units of the LSTM.")
 @training("--iterations", type=int, help="The number of optimizer steps.")
 @training("--batch-size", type=int, help="The number of windows for each optimizer step.")
-@training("--learning-rate", type=float, help="The first learning rate. It decays along a cosine.")
-@training("--shift", type=int, help="Move each batch at random by up to this many steps and features.")
+@training("--learning-rate", type=float, help="The initial learning rate. It decays along a cosine.")
+@training("--shift", type=int, help="Shift each batch at random by up to this many steps and features.")
 @training(
     "--validation-fraction",
     type=float,
-    help="The fraction of the training split that is held back for validation, 0 to 1.",
+    help="The fraction of the training split, 0 to 1, that is held back for validation.",
 )
-@training("--seed", type=int, help="The seed. On the same machine it gives the same weights.")
+@training(
+    "--seed", type=int, help="The random seed. On one machine, the same seed gives the same weights."
+)
 @finetuning(
     "--finetune",
     type=click.Path(),
     metavar="RUN",
-    help="Fine-tune the weights of the run directory RUN for a precision, instead of a new training.",
+    help="Fine-tune the weights of the run directory RUN for a precision, instead of training a new "
+    "model.",
 )
 @finetuning(
     "--precision",
@@ -78,7 +86,8 @@ WITH_FINETUNE = (
 @finetuning(
     "--target",
     metavar="TARGET",
-    help="The engine to fine-tune for, with --finetune: a --target of 'edge-rnn convert'. Default: any.",
+    help="The engine to fine-tune for, with --finetune. It is a --target of 'edge-rnn convert'. "
+    "Default: any.",
 )
 @click.pass_context
 def train(
@@ -101,7 +110,10 @@ def train(
     precision: str | None,
     target: str | None,
 ) -> None:
-    """Train an LSTM classifier and write a run directory."""
+    """Train an LSTM classifier and write a run directory.
+
+    The run directory holds the model and the windows that 'edge-rnn convert' needs.
+    """
     if finetune is not None:
         refuse_others(context, "--finetune", WITH_FINETUNE)
         _finetune(context, finetune, out)
@@ -157,9 +169,18 @@ def _finetune(context: click.Context, run: str, out: str) -> None:
 
 @click.command()
 @click.argument("run", type=click.Path())
-@click.option("--index", default=0, show_default=True, help="The test window to show as an example.")
+@click.option(
+    "--index",
+    default=0,
+    show_default=True,
+    help="The test window to show as an example. The first window is 0.",
+)
 def evaluate(run: str, index: int) -> None:
-    """Print the test accuracy, the confusion matrix and one prediction of a run."""
+    """Print the test accuracy, the confusion matrix and one prediction of a run.
+
+    RUN is a run directory of 'edge-rnn train'. Pictures of the matrix and of the window are written into
+    it, and the window as example.npy.
+    """
     from train.evaluate import evaluate_run
 
     click.echo(evaluate_run(run, index))

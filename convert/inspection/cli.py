@@ -9,7 +9,10 @@ import click
 @click.argument("model", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect(model: str, as_json: bool) -> None:
-    """Show the tensors, operators, bytes and proof of MODEL, any .tflite file."""
+    """Show the operators, tensors, sizes and proof in a .tflite file.
+
+    MODEL may also be a .tflite file that edge-rnn did not write.
+    """
     from convert.inspection.inspect_model import inspect_model
 
     inspection = inspect_model(model)

@@ -11,22 +11,28 @@ import click
     "--for",
     "system",
     metavar="SYSTEM",
-    help="Examine another system: pythonX.Y-ARCHITECTURE-glibcA.B (or -muslA.B), e.g. "
-    "python3.12-aarch64-glibc2.36, or a name such as raspios-trixie-64 or raspios-bookworm-32.",
+    help="Examine another system. Give a name, such as raspios-trixie-64 or raspios-bookworm-32, or "
+    "pythonX.Y-ARCHITECTURE-glibcA.B (or -muslA.B), such as python3.12-aarch64-glibc2.36.",
 )
-@click.option("--engine", default="auto", show_default=True, help="Try only this engine.")
 @click.option(
-    "--timeout", default=60.0, show_default=True, help="Seconds after which an engine counts as hanging."
+    "--engine",
+    default="auto",
+    show_default=True,
+    help="Try only this engine. auto: every engine that is installed.",
+)
+@click.option(
+    "--timeout", default=60.0, show_default=True, help="Give up on an engine after this many seconds."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(model: str | None, system: str | None, engine: str, timeout: float, as_json: bool) -> None:
-    """Find what is wrong on this device, and the command that fixes it.
+    """Find what is wrong on this device, and print the commands that fix it.
 
-    Tries every TFLite engine that is installed, and MODEL in it, in a child process. With --for nothing
-    is tried; the answer comes from recorded facts about the wheels on PyPI.
+    The doctor tries every TFLite engine that is installed, each in a child process. If you give MODEL,
+    it also runs the model in each of them. With --for it tries nothing, and answers from recorded facts
+    about the wheels on PyPI.
 
-    The exit code is 0 when a TFLite engine (or the one that --engine names) works and runs MODEL,
-    otherwise 1.
+    The exit code is 0 if at least one TFLite engine (or the one that --engine names) works and runs
+    MODEL. Otherwise it is 1.
     """
     from edge_runtime.doctor.examine import examine
     from edge_runtime.doctor.examine_system import examine_system

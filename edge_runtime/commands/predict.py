@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     "indices",
     type=int,
     multiple=True,
-    help="Classify only this window of a file, from 0. May be repeated.",
+    help="Classify only this window of a file. The first window is 0. May be repeated.",
 )
-@click.option("--top", default=1, show_default=True, help="Number of classes to show.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per window.")
+@click.option("--top", default=1, show_default=True, help="The number of classes to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each window.")
 @click.option(
     "--invert",
     is_flag=True,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     "--jobs",
     default=1,
     show_default=True,
-    help="Number of interpreters that share the windows of a file.",
+    help="The number of interpreters among which the windows of a file are divided.",
 )
 @engine_options
 def predict(
@@ -52,10 +52,17 @@ def predict(
 ) -> None:
     """Classify windows with a converted model.
 
-    INPUT is an image (PNG, JPEG), an .npy or .npz file (its only array, or x) with one window or many,
-    an IDX file, or a .csv file with one row or one window on each line. If it is -, windows come from
-    standard input, one on each line (numbers separated by commas or spaces, or a JSON array), and each
-    is answered with a line of JSON. Values are raw, in the unit of the training data.
+    Values are raw, in the unit of the training data. INPUT is one of these:
+
+    \b
+      .npy, .npz  one window, or many; an .npz file has one array, or calls it x
+      .csv        one window with a row on each line, or a whole window on each line
+      PNG, JPEG   one picture
+      IDX         pictures in the format of MNIST, plain or gzip
+      -           standard input, with one window on each line, as numbers
+                  separated by commas or spaces, or as a JSON array
+
+    Every line of standard input is answered with a line of JSON.
     """
     failed = False
     with opened_pool(model, jobs, **options) as classifier:

@@ -21,21 +21,22 @@ _OPTIONS = (
         "--engine",
         default="auto",
         show_default=True,
-        help="ai-edge-litert, tflite-runtime, numpy (needs neither of them, slow), or auto, the fastest "
-        "TFLite engine that is installed.",
+        help="The engine: ai-edge-litert, tflite-runtime, numpy (slow, but needs no TFLite engine), or "
+        "auto (the fastest TFLite engine that is installed).",
     ),
-    click.option("--threads", default=1, show_default=True, help="Number of threads of the engine."),
+    click.option(
+        "--threads", default=1, show_default=True, help="The number of threads that the engine uses."
+    ),
     click.option(
         "--shared-weights",
         is_flag=True,
-        help="Keep one packed copy of each matrix for all steps, which is faster. For every precision "
-        "but int16x8, on ai-edge-litert 2.1.6 or newer.",
+        help="Let all steps share one packed copy of each weight matrix, which is faster. Needs "
+        "ai-edge-litert 2.1.6 or newer, and works with every precision except int16x8.",
     ),
     click.option(
         "--trust",
         is_flag=True,
-        help="Load a model that does not match the SHA-256 in its file because it was changed on "
-        "purpose.",
+        help="Skip the SHA-256 check, for a file that was changed on purpose.",
     ),
 )
 

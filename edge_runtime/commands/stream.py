@@ -23,28 +23,30 @@ INTERRUPTED = 130
     "source",
     default="-",
     show_default=True,
-    help="Source of the rows: - (standard input), serial:DEVICE, serial:DEVICE:BAUD (default 115200), "
-    "tcp:HOST:PORT or unix:PATH.",
-)
-@click.option("--listen", is_flag=True, help="Wait at the address for peers, one after the other.")
-@click.option(
-    "--hop", default=1, show_default=True, help="Number of rows from one prediction to the next."
+    help="The source of the rows: - (standard input), serial:DEVICE, serial:DEVICE:BAUD (default "
+    "115200), tcp:HOST:PORT or unix:PATH.",
 )
 @click.option(
-    "--restart", is_flag=True, help="Start from zero states again after every window (step files)."
+    "--listen", is_flag=True, help="Wait for peers to connect to the address of --from, one at a time."
 )
-@click.option("--top", default=1, show_default=True, help="Number of classes to show.")
+@click.option(
+    "--hop", default=1, show_default=True, help="The number of rows from one prediction to the next."
+)
+@click.option(
+    "--restart", is_flag=True, help="For a step file: reset the states to zero after every window."
+)
+@click.option("--top", default=1, show_default=True, help="The number of classes to show.")
 @click.option(
     "--drop-late",
     type=int,
     metavar="N",
-    help="Let at most N rows wait; drop the oldest and report them.",
+    help="Let at most N rows wait. When more arrive, drop the oldest and report the loss.",
 )
 @click.option(
     "--reconnect",
     type=float,
     metavar="SECONDS",
-    help="Connect again this long after a connection has ended.",
+    help="Connect again this many seconds after a connection ends.",
 )
 @click.option("--reply", is_flag=True, help="Send the answers back over the socket or serial port.")
 @engine_options
@@ -60,12 +62,14 @@ def stream(
     reply: bool,
     **options: Any,
 ) -> None:
-    """Classify rows as they arrive, one on each line.
+    """Classify rows as they arrive, one row on each line.
 
-    A row is its features, separated by commas or spaces, or a JSON array. Values are raw, in the unit of
-    the training data. Every prediction is a line of JSON. It is made from the last rows that fill a
-    window or, with a step file (convert --graph step), from all rows so far. A bad row is answered with
-    its error and does not count; the exit code is then 2.
+    A row holds the features of one step, separated by commas or spaces, or as a JSON array. Values are
+    raw, in the unit of the training data.
+
+    Every prediction is a line of JSON. It is made from the last rows, which fill one window. With a step
+    file ('edge-rnn convert --graph step') it is made from all rows so far. A bad row is answered with
+    its error and does not count. The exit code is then 2.
     """
     from edge_runtime.stream.sources import parse_source
 

@@ -14,9 +14,10 @@ from edge_runtime.commands.shared_options import engine_options, opened
 @engine_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify(model: str, as_json: bool, **options: Any) -> None:
-    """Run the probes that a model carries in this device's engine.
+    """Repeat a part of a model's proof in this device's engine.
 
-    The exit code is 1 when the engine loads the model but disagrees with the full model's logits.
+    A model file carries probes, which are a few windows with the full model's logits. This command runs
+    them in the engine. The exit code is 1 if the engine loads the model but computes other logits.
     """
     with opened(model, **options) as classifier:
         verification = classifier.verify()

@@ -183,6 +183,6 @@ def test_command_refuses_models_that_need_the_window(tmp_path):
         assert result.returncode == 2
         (sentence,) = (line for line in result.stderr.splitlines() if line.startswith("Error: "))
         assert f"{words} needs the whole window" in sentence
-        assert "use --graph unrolled" in sentence
+        assert "Use --graph unrolled" in sentence
         assert "Traceback" not in result.stderr
         assert not out.exists()
