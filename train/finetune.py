@@ -24,6 +24,7 @@ from edge_runtime.runs.graph_record import FINETUNED_PRECISIONS, GraphRecord
 from edge_runtime.runs.run_directory import Run, RunRecord
 from train.fake_quantization import build_fake_quantized, trainable_constants
 from train.fit import CLIP_NORM, EVALUATION_BATCH, check_out, load_tensorflow, move_into_place
+from train.hyperparameters import check_optimization
 
 HELD_OUT = 0.1
 """The part of the run's training windows that only judges: fine-tuning must reduce their error."""
@@ -46,14 +47,7 @@ class Finetuning:
     """Random seed for the order of the windows and for their mixtures."""
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "batch_size"):
-            if getattr(self, name) < 1:
-                option = name.replace("_", "-")
-                raise InputError(f"--{option} is {getattr(self, name)}: expected at least 1")
-        if not 0 < self.learning_rate < float("inf"):
-            raise InputError(f"--learning-rate is {self.learning_rate}: expected a number above 0")
-        if not 0 <= self.seed < 2**32:
-            raise InputError(f"--seed is {self.seed}: expected 0 to {2**32 - 1}")
+        check_optimization(self.iterations, self.batch_size, self.learning_rate, self.seed)
 
 
 def finetune_run(

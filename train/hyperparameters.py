@@ -29,19 +29,26 @@ class Hyperparameters:
     """Seeds the validation split, the initial weights, the order of the batches and their shifts."""
 
     def __post_init__(self) -> None:
-        for name in ("units", "iterations", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{_option(name)}: expected at least 1, found {getattr(self, name)}.")
-        if not 0 < self.learning_rate < float("inf"):
-            raise InputError(f"--learning-rate: expected a number above 0, found {self.learning_rate}.")
+        check_optimization(self.iterations, self.batch_size, self.learning_rate, self.seed)
+        if self.units < 1:
+            raise InputError(f"--units: expected at least 1, found {self.units}.")
         if self.shift is not None and self.shift < 0:
             raise InputError(f"--shift: expected at least 0, found {self.shift}.")
         if not 0 < self.validation_fraction < 1:
             raise InputError(
                 f"--validation-fraction: expected between 0 and 1, found {self.validation_fraction}."
             )
-        if not 0 <= self.seed < 2**32:
-            raise InputError(f"--seed: expected 0 to {2**32 - 1}, found {self.seed}.")
+
+
+def check_optimization(iterations: int, batch_size: int, learning_rate: float, seed: int) -> None:
+    """Raises InputError that names the option whose value is out of range."""
+    for option, value in (("--iterations", iterations), ("--batch-size", batch_size)):
+        if value < 1:
+            raise InputError(f"{option}: expected at least 1, found {value}.")
+    if not 0 < learning_rate < float("inf"):
+        raise InputError(f"--learning-rate: expected a number above 0, found {learning_rate}.")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"--seed: expected 0 to {2**32 - 1}, found {seed}.")
 
 
 PRESETS = {
@@ -86,7 +93,3 @@ def preset(
         "seed": seed,
     }
     return replace(PRESETS[name], **{key: value for key, value in changes.items() if value is not None})
-
-
-def _option(name: str) -> str:
-    return name.replace("_", "-")

@@ -133,7 +133,7 @@ def test_a_recipe_that_would_not_be_followed_is_refused(finetuned, tmp_path):
             ("--finetune", "RUN", "--units", "8"),
             "--units: has no meaning with --finetune. Leave one of them out.",
         ),
-        (("--finetune", "RUN", "--iterations", "0"), "--iterations is 0: expected at least 1"),
+        (("--finetune", "RUN", "--iterations", "0"), "--iterations: expected at least 1, found 0"),
         (("--finetune", "RUN", "--learning-rate", "-1"), "expected a number above 0"),
         (("--finetune", "RUN", "--target", "coral"), "unknown target 'coral'"),
         (("--precision", "int8"), "--precision: goes with --finetune only."),
