@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-LONGEST_FIRST = ("workstation", "device", "fuzz", "examples", "conformance", "unit", "runtime")
+LONGEST_FIRST = ("device", "workstation", "fuzz", "examples", "conformance", "unit", "runtime")
 """Folders under tests/. Each is also a marker."""
 
 
@@ -35,7 +35,13 @@ def markers_of(item: pytest.Function) -> set[str]:
 
 
 def group_of(item: pytest.Function) -> str:
-    """The file, and the parameters of its module's fixtures; empty without such a fixture."""
+    """The file, and the parameters of its module's fixtures; empty without such a fixture.
+
+    Tests of one emulated board are a group too, as each of them waits for what the board computes.
+    """
+    parameters = _parameters(item)
+    if "boards" in item.fixturenames and "cpu" in parameters:
+        return f"{item.path.stem} {parameters['cpu']}"
     definitions = item._fixtureinfo.name2fixturedefs
     shared = [
         name
@@ -44,7 +50,6 @@ def group_of(item: pytest.Function) -> str:
     ]
     if not shared:
         return ""
-    parameters = _parameters(item)
     given = [f"{name}={parameters[name]}" for name in sorted(shared) if name in parameters]
     return " ".join([item.path.stem, *given])
 
