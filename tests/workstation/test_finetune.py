@@ -135,7 +135,7 @@ def test_a_recipe_that_would_not_be_followed_is_refused(finetuned, tmp_path):
         ),
         (("--finetune", "RUN", "--iterations", "0"), "--iterations: expected at least 1, found 0"),
         (("--finetune", "RUN", "--learning-rate", "-1"), "expected a number above 0"),
-        (("--finetune", "RUN", "--target", "coral"), "unknown target 'coral'"),
+        (("--finetune", "RUN", "--target", "coral"), "--target: cannot be 'coral'. Choose any,"),
         (("--precision", "int8"), "--precision: goes with --finetune only."),
     ],
 )
