@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import os
 import platform
 import shutil
@@ -56,10 +57,11 @@ def train_named(
 ) -> RunRecord:
     """Train on a data set given by name or path; see `load_dataset` and `train_run`.
 
-    Raises what they raise. `out` and TensorFlow are checked before the data set is loaded.
+    Raises what they raise. `out` and TensorFlow are checked before the data set is loaded, and the data
+    set before TensorFlow is, which takes seconds.
     """
     check_out(Path(out).resolve(), overwrite)
-    load_tensorflow("edge-rnn train")
+    require_tensorflow("edge-rnn train")
     dataset = load_dataset(data, data_dir)
     return train_run(dataset, out, hyperparameters, quiet=quiet, overwrite=overwrite)
 
@@ -90,8 +92,8 @@ def train_run(
     """
     target = Path(out).resolve()
     check_out(target, overwrite)
-    tensorflow = load_tensorflow("edge-rnn train")
     chosen = _resolved(hyperparameters or Hyperparameters(), dataset)
+    tensorflow = load_tensorflow("edge-rnn train")
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
@@ -112,6 +114,13 @@ def move_into_place(new: Path, target: Path) -> None:
     target.rename(older)
     new.rename(target)
     shutil.rmtree(older)
+
+
+def require_tensorflow(what: str) -> None:
+    """Raises MissingExtraError, which names `what`, without TensorFlow. Does not load it."""
+    with needs_extra("workstation", "tensorflow", what):
+        if importlib.util.find_spec("tensorflow") is None:
+            raise ModuleNotFoundError("tensorflow")
 
 
 def load_tensorflow(what: str) -> Any:
