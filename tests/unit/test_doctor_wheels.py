@@ -13,10 +13,10 @@ from packaging.requirements import Requirement
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
-from edge_runtime.doctor.installation import available_engines, installation, required_engine
+from edge_runtime.doctor.packages.installation import available_engines, installation, required_engine
+from edge_runtime.doctor.packages.wheels import fits, newest, releases
 from edge_runtime.doctor.python_facts import this_python
 from edge_runtime.doctor.system import parse_system
-from edge_runtime.doctor.wheels import fits, newest, releases
 from edge_runtime.engines.engine import ENGINES
 from edge_runtime.errors import InputError
 from tests.support.commands import ROOT, edge_rnn, succeed
