@@ -31,7 +31,7 @@ def examine(model: str | None = None, *, engine: str = AUTO, seconds: float = SE
     """
     if not 0 < seconds <= LONGEST_TIMEOUT:
         raise InputError(
-            f"--timeout is {seconds}: expected more than 0 seconds, at most {LONGEST_TIMEOUT:,}"
+            f"--timeout: expected more than 0 seconds, at most {LONGEST_TIMEOUT:,}, found {seconds}."
         )
     check_engine_name(engine)
     python = this_python()

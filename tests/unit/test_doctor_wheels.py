@@ -224,7 +224,7 @@ def test_engine_numpy_needs_no_tflite_engine_on_that_system():
     ["", "pi4", "python3.12", "python3.12-arm64-glibc2.36", "python3.12-aarch64-glibc2", "raspios"],
 )
 def test_what_names_no_system_is_answered_with_the_grammar(text):
-    with pytest.raises(InputError, match="expected pythonX.Y-ARCHITECTURE-glibcA.B") as refused:
+    with pytest.raises(InputError, match="Expected pythonX.Y-ARCHITECTURE-glibcA.B") as refused:
         parse_system(text)
     assert "raspios-bookworm-64" in str(refused.value)
     result = edge_rnn("doctor", "--for", text)
