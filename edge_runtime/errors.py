@@ -32,8 +32,9 @@ def reason(error: object) -> str:
 
 
 def short_reason(error: BaseException) -> str:
-    """`reason` for the first line of an exception alone, which says what engines have to say."""
-    return reason(next(iter(str(error).splitlines()), type(error).__name__))
+    """`reason` for the first sentence of an exception alone, which says what engines have to say."""
+    line = next(iter(str(error).splitlines()), type(error).__name__)
+    return reason(line.split(". ")[0].removesuffix("."))
 
 
 def printable(text: str) -> str:
@@ -87,7 +88,7 @@ class MissingExtraError(EdgeRnnError):
 
     def __init__(self, what: str, package: str, extra: str) -> None:
         super().__init__(
-            f"{what} needs {package}, which is not installed: pip install 'edge-rnn[{extra}]'"
+            f"{what} needs {package}, which is not installed. Run pip install 'edge-rnn[{extra}]'."
         )
 
 

@@ -1,4 +1,4 @@
-"""Writes edge_runtime/doctor/wheel_facts.json: the wheels on PyPI, for `edge-rnn doctor`.
+"""Writes edge_runtime/doctor/packages/wheel_facts.json: the wheels on PyPI, for `edge-rnn doctor`.
 
     python -m scripts.wheel_facts --environments ~/.cache/wheel_facts    # minutes; needs the network
 
@@ -28,8 +28,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from convert.proof.environments import fitting_python, make_in
-from edge_runtime.doctor.installation import OLDEST_PYTHON
-from edge_runtime.doctor.wheels import WHEEL_FACTS, libcs
+from edge_runtime.doctor.packages.installation import OLDEST_PYTHON
+from edge_runtime.doctor.packages.wheels import WHEEL_FACTS, libcs
 from edge_runtime.engines.engine import ENGINES
 from edge_runtime.host.atomic_file import replacing
 from scripts.engine_table import series

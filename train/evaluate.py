@@ -75,7 +75,7 @@ def evaluate_run(run_directory: str | Path, index: int = 0) -> Evaluation:
     run = Run.open(run_directory)
     test = run.test_windows()
     if not 0 <= index < len(test):
-        raise DataError(f"--index is {index}: the test split has windows 0 to {len(test) - 1}")
+        raise DataError(f"--index: expected 0 to {len(test) - 1} of the test split, found {index}.")
     model = _load(run.model)
     normalized = run.record.normalization.apply(test.x)
     logits = np.asarray(model.predict(normalized, batch_size=EVALUATION_BATCH, verbose=0))
@@ -107,4 +107,4 @@ def _load(path: Path) -> Any:
     try:
         return tensorflow.keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises many kinds
-        raise DataError(f"{path}: Keras cannot load the model: {reason(error)}") from error
+        raise DataError(f"{path}: Keras cannot load the model ({reason(error)}).") from error

@@ -64,7 +64,7 @@ def finetune_run(
 
     The new run keeps the full model of `run`, and adds the quantized graph with its weights, the logits
     that its evaluation gives on the test split, and a record of the fine-tuning. Raises InputError for a
-    precision or setting that is not offered, DataError for a directory that cannot be used, and
+    precision, target or setting that is not offered, DataError for a directory that cannot be used, and
     MissingExtraError without TensorFlow.
     """
     if precision not in FINETUNED_PRECISIONS:
@@ -89,11 +89,18 @@ def finetune_run(
 
 
 def _recorded_graph(run: Path, out: Path, precision: str, target: str) -> GraphRecord:
-    """The quantized graph. The converter is another package, so a process of its own is asked for it."""
+    """The quantized graph. The converter is another package, so a process of its own is asked for it.
+
+    Raises InputError for a target that it does not know, DataError for a run that it cannot convert.
+    """
     options = ["--write-graph", str(out), "--precision", precision, "--target", target]
     ending = run_module("edge_runtime", "convert", str(run), *options)
     if not ending:
-        raise DataError(f"{run}: cannot be converted. {str(ending).removeprefix('Error: ')}")
+        said = str(ending)
+        if not said.startswith("Error: "):
+            raise DataError(f"{run}: cannot be converted ({said}).")
+        problem = said.removeprefix("Error: ")
+        raise InputError(problem) if problem.startswith("--target: ") else DataError(problem)
     return GraphRecord.load(out)
 
 

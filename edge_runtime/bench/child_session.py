@@ -106,7 +106,7 @@ class Session:
         code = self._process.wait()
         self._said.seek(0)
         ending = Ending(code, self._said.read())
-        last = f": {ending.last_line}" if ending.last_line else ""
+        last = f" ({ending.last_line})" if ending.last_line else ""
         return errors.EngineError(
             f"{self._model}: the process that measures it died, {ending.cause}{last}"
         )

@@ -78,7 +78,7 @@ def bench_model(
         EngineError: As Classifier.
     """
     if not 0 < seconds < math.inf:
-        raise InputError(f"--seconds is {seconds}: expected a number above 0")
+        raise InputError(f"--seconds: expected a number above 0, found {seconds}.")
     models = [str(model), *([] if compare is None else [str(compare)])]
     options = {"engine": engine, "shared_weights": shared_weights, "trust": trust}
 

@@ -41,7 +41,8 @@ def answer_inputs(
     """
     check_top(top)
     if STANDARD_INPUT in inputs and (indices or invert):
-        raise InputError("--index and --invert are for files, not for standard input (-)")
+        option = "--index" if indices else "--invert"
+        raise InputError(f"{option}: goes with files only, found standard input (-).")
     for name in inputs:
         if name == STANDARD_INPUT:
             yield from answer_lines(classifier, lines, top=top)
@@ -67,7 +68,7 @@ def answer_file(
     windows = read_windows(path, spec.steps, spec.features, invert=invert)
     for index in indices:
         if not 0 <= index < len(windows):
-            raise InputError(f"{path}: --index is {index}, the file has windows 0 to {len(windows) - 1}")
+            raise InputError(f"{path}: --index is {index}. Expected 0 to {len(windows) - 1}.")
     positions = list(indices) or list(range(len(windows)))
     for start in range(0, len(positions), AT_ONCE):
         chosen = positions[start : start + AT_ONCE]

@@ -6,7 +6,7 @@ import re
 from typing import Callable
 
 from edge_runtime.doctor.diagnosis import Finding
-from edge_runtime.doctor.remedies import Remedies
+from edge_runtime.doctor.packages.remedies import Remedies
 from edge_runtime.doctor.trial import IMPORT, NUMPY_IMPORT, USER_MODEL, Trial, first_line
 from edge_runtime.engines.engine import NUMPY
 

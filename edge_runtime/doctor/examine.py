@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from edge_runtime.doctor.causes import cause
 from edge_runtime.doctor.diagnosis import FALLBACK, Diagnosis, Fact, Finding
-from edge_runtime.doctor.installation import available_engines
 from edge_runtime.doctor.machine import this_machine
 from edge_runtime.doctor.model_facts import ModelFacts, read_model_facts
 from edge_runtime.doctor.model_findings import gains, refusal, without_xnnpack
-from edge_runtime.doctor.pip import Pip
+from edge_runtime.doctor.packages.installation import available_engines
+from edge_runtime.doctor.packages.pip import Pip
+from edge_runtime.doctor.packages.remedies import IMAGER, Remedies
 from edge_runtime.doctor.python_facts import PythonFacts, this_python
-from edge_runtime.doctor.remedies import IMAGER, Remedies
 from edge_runtime.doctor.trial import LONGEST_TIMEOUT, SECONDS, Trial, installed_version, try_engine
 from edge_runtime.engines.engine import AUTO, ENGINES, NUMPY, check_engine_name, installed_engines
 from edge_runtime.errors import InputError
@@ -31,7 +31,7 @@ def examine(model: str | None = None, *, engine: str = AUTO, seconds: float = SE
     """
     if not 0 < seconds <= LONGEST_TIMEOUT:
         raise InputError(
-            f"--timeout is {seconds}: expected more than 0 seconds, at most {LONGEST_TIMEOUT:,}"
+            f"--timeout: expected more than 0 seconds, at most {LONGEST_TIMEOUT:,}, found {seconds}."
         )
     check_engine_name(engine)
     python = this_python()

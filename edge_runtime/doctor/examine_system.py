@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from edge_runtime.doctor.diagnosis import FALLBACK, Diagnosis, Fact, Finding
-from edge_runtime.doctor.installation import (
+from edge_runtime.doctor.model_facts import ModelFacts, read_model_facts
+from edge_runtime.doctor.model_findings import gains, loads, refusal, without_xnnpack
+from edge_runtime.doctor.packages.installation import (
     OLDEST_PYTHON,
     Installation,
     Requirement,
@@ -12,13 +14,11 @@ from edge_runtime.doctor.installation import (
     real_need,
     why_not,
 )
-from edge_runtime.doctor.model_facts import ModelFacts, read_model_facts
-from edge_runtime.doctor.model_findings import gains, loads, refusal, without_xnnpack
-from edge_runtime.doctor.pip import OWN_WHEEL, Pip
-from edge_runtime.doctor.remedies import IMAGER, Remedies
+from edge_runtime.doctor.packages.pip import OWN_WHEEL, Pip
+from edge_runtime.doctor.packages.remedies import IMAGER, Remedies
+from edge_runtime.doctor.packages.wheels import Release, date
 from edge_runtime.doctor.system import System, parse_system
 from edge_runtime.doctor.trial import SECONDS
-from edge_runtime.doctor.wheels import Release, date
 from edge_runtime.engines.engine import AUTO, ENGINES, NUMPY, check_engine_name
 from edge_runtime.errors import EngineError
 

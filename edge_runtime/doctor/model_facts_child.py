@@ -27,7 +27,7 @@ def main(model: str, record: str) -> int:
     except ModelError as error:
         facts = {"error": str(error)}
     except MalformedError as error:
-        facts = {"error": f"{model}: not a sound TFLite model: {error}"}
+        facts = {"error": f"{model}: not a sound TFLite model ({error})."}
     Path(record).write_text(json.dumps(facts), "utf-8")
     return 0
 

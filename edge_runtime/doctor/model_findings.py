@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 
 from edge_runtime.doctor.diagnosis import Finding
-from edge_runtime.doctor.installation import available_engines
 from edge_runtime.doctor.model_facts import ModelFacts
 from edge_runtime.doctor.operators import Series, series_of
-from edge_runtime.doctor.remedies import Remedies
-from edge_runtime.doctor.wheels import Release, newest
+from edge_runtime.doctor.packages.installation import available_engines
+from edge_runtime.doctor.packages.remedies import Remedies
+from edge_runtime.doctor.packages.wheels import Release, newest
 from edge_runtime.engines.engine import ENGINES
 
 CONVERT_TO_INT8 = "edge-rnn convert RUN --precision int8 --out MODEL"

@@ -60,9 +60,9 @@ def parse_system(text: str) -> System:
     match = _FORM.fullmatch(KNOWN.get(text, text))
     if match is None:
         raise InputError(
-            f"--for is {text!r}: expected pythonX.Y-ARCHITECTURE-glibcA.B or -muslA.B, e.g. "
-            f"python3.12-aarch64-glibc2.36, with the architecture {', '.join(ARCHITECTURES[:-1])} or "
-            f"{ARCHITECTURES[-1]}, or one of {', '.join(KNOWN)}"
+            f"--for: unknown system {text!r}. Expected pythonX.Y-ARCHITECTURE-glibcA.B or -muslA.B, "
+            f"e.g. python3.12-aarch64-glibc2.36, with the architecture {', '.join(ARCHITECTURES[:-1])} "
+            f"or {ARCHITECTURES[-1]}, or one of {', '.join(KNOWN)}."
         )
     major, minor, architecture, libc, *version = match.groups()
     return System((int(major), int(minor)), architecture, libc, (int(version[0]), int(version[1])))

@@ -104,7 +104,7 @@ def check_engine_name(name: str) -> None:
     """Raises EngineError unless `name` is AUTO or the name of an engine, installed or not."""
     if name not in (AUTO, *ENGINES, *OWN_ENGINES):
         *names, last = (AUTO, *ENGINES, *OWN_ENGINES)
-        raise EngineError(f"unknown engine {name!r}: choose {', '.join(names)} or {last}")
+        raise EngineError(f"unknown engine {name!r}. Choose {', '.join(names)} or {last}.")
 
 
 def choose_engine(name: str = AUTO) -> str:
@@ -117,7 +117,7 @@ def choose_engine(name: str = AUTO) -> str:
     if name == AUTO:
         return _first_importable(installed)
     if name not in (*installed, *OWN_ENGINES):
-        raise EngineError(f"the engine {name} is not installed: pip install {name}")
+        raise EngineError(f"the engine {name} is not installed. Run pip install {name}.")
     return name
 
 
@@ -130,8 +130,8 @@ def _first_importable(installed: tuple[str, ...]) -> str:
             reasons.append(str(error))
         else:
             return name
-    problem = "; ".join(reasons) or (
-        "no TFLite engine is installed: pip install tflite-runtime (CPython 3.9 to 3.11 on Linux) "
+    problem = ", and ".join(reasons) or (
+        "no TFLite engine is installed. Run pip install tflite-runtime (CPython 3.9 to 3.11 on Linux) "
         "or pip install ai-edge-litert"
     )
     raise EngineError(
@@ -143,7 +143,7 @@ def _import_engine(name: str) -> Any:
     try:
         return import_module(f"{ENGINES[name]}.interpreter")
     except Exception as error:  # an engine built for another numpy, glibc or CPU
-        raise EngineError(f"the engine {name} cannot be imported: {short_reason(error)}") from error
+        raise EngineError(f"the engine {name} cannot be imported ({short_reason(error)})") from error
 
 
 def open_interpreter(
@@ -165,18 +165,18 @@ def open_interpreter(
             return _with_shared_weights(name, flatbuffer, threads)
         return _tflite_interpreter(name, flatbuffer, threads, kernels)
     except (RuntimeError, ValueError, MemoryError) as error:
-        raise EngineError(f"{name} refuses the model: {short_reason(error)}") from error
+        raise EngineError(f"{name} refuses the model ({short_reason(error)})") from error
     except SystemError as error:  # an engine that imports numpy only now, built for another one
         cause = short_reason(error.__cause__ or error)
-        raise EngineError(f"{name} cannot run: {cause}. 'edge-rnn doctor' says more.") from error
+        raise EngineError(f"{name} cannot run ({cause}). 'edge-rnn doctor' says more.") from error
 
 
 def _check_options(threads: int, kernels: str) -> None:
     if not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
-        raise EngineError(f"threads is {threads!r}: expected a whole number from 1 to {MOST_THREADS}")
+        raise EngineError(f"threads is {threads!r}. Expected a whole number from 1 to {MOST_THREADS}.")
     if kernels not in (*RESOLVERS, SHARED_WEIGHTS):
         expected = f"{', '.join(RESOLVERS)} or {SHARED_WEIGHTS}"
-        raise EngineError(f"unknown kernels {kernels!r}: expected {expected}")
+        raise EngineError(f"unknown kernels {kernels!r}. Expected {expected}.")
 
 
 def _own_interpreter(engine: OwnEngine, flatbuffer: bytes) -> Interpreter:

@@ -83,7 +83,7 @@ def _modules(*names: str) -> list[Any]:
         return [import_module(f"{PACKAGE}.{name}") for name in names]
     except ImportError as error:
         raise EngineError(
-            f"shared weights need ai-edge-litert 2.1.6 or newer with all that it depends on: {error}"
+            f"shared weights need ai-edge-litert 2.1.6 or newer with all that it depends on ({error})"
         ) from None
 
 

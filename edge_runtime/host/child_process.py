@@ -13,7 +13,8 @@ from pathlib import Path
 from edge_runtime.host.search_path import search_path
 
 _RUN = "import runpy; runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
-_ON_PATH = f"import os, sys; sys.path[:] = sys.argv.pop(1).split(os.pathsep); {_RUN}"
+_KEEP = "from edge_runtime.host.search_path import keep_search_path; keep_search_path()"
+_ON_PATH = f"import os, sys; sys.path[:] = sys.argv.pop(1).split(os.pathsep); {_KEEP}; {_RUN}"
 _WITH_FOLDER = f"import sys; sys.path.insert(0, sys.argv.pop(1)); {_RUN}"
 """Programs for `python -c` that run a module as `python -m` does. `-m` itself would look for modules in
 the working directory first. `-c` does not once it has set sys.path, or when it runs with `-I`."""

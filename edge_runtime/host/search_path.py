@@ -12,6 +12,8 @@ import sys
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 """The folder that holds this edge_runtime: site-packages, or a clone."""
 
+_kept = False
+
 
 def search_path() -> list[str]:
     """`sys.path` without the working directory and without the folder of the script that runs.
@@ -19,11 +21,20 @@ def search_path() -> list[str]:
     Python puts one of them first (docs.python.org/3/library/sys.html#sys.path), so that a file
     `random.py`, `numpy.py` or `convert.py` there takes the place of the module of that name. The folder
     stays when PYTHONPATH names it, as it then occurs a second time, and when edge_runtime itself comes
-    from it.
+    from it. After `keep_search_path` it is `sys.path` itself.
     """
-    if sys.path and sys.path[0] in _put_in_front() and sys.path[0] != HOME:
+    if not _kept and sys.path and sys.path[0] in _put_in_front() and sys.path[0] != HOME:
         return sys.path[1:]
     return list(sys.path)
+
+
+def keep_search_path() -> None:
+    """Declare that `sys.path` is a `search_path` already, so that nothing more is taken out of it.
+
+    Without this, a working directory that PYTHONPATH names would be taken out the second time.
+    """
+    global _kept
+    _kept = True
 
 
 def _put_in_front() -> set[str]:

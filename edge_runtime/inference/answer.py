@@ -65,7 +65,7 @@ class Answer:
 def check_top(top: int) -> None:
     """Raises InputError for a number of classes to show that is below 1."""
     if top < 1:
-        raise InputError(f"--top is {top}: expected at least 1")
+        raise InputError(f"--top: expected at least 1, found {top}.")
 
 
 def answer_of(

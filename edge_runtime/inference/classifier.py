@@ -240,11 +240,11 @@ class Classifier(AbstractContextManager["Classifier"]):
             return np.empty((count, self._classes), np.float32)
         plain = out.__class__ is np.ndarray
         if not plain or not out.flags.writeable:
-            kind = "read-only" if plain else f"a {out.__class__.__name__}"
-            raise InputError(f"out is {kind}: expected a numpy array that can be written to")
+            kind = "a read-only one" if plain else f"a {out.__class__.__name__}"
+            raise InputError(f"out: expected a numpy array that can be written to, found {kind}.")
         if out.shape != (count, self._classes) or out.dtype != _FLOAT32:
             expected = f"float32[{count}, {self._classes}]"
-            raise InputError(f"out is {out.dtype}{list(out.shape)}: expected {expected}")
+            raise InputError(f"out: expected {expected}, found {out.dtype}{list(out.shape)}.")
         return out
 
     def checked(self, windows: Any) -> NDArray[Any]:
@@ -349,7 +349,7 @@ def _check_shareable(spec: Metadata, path: str, kernels: str) -> None:
         return
     if spec.precision == "int16x8":
         raise EngineError(
-            f"{path}: shared weights are for every precision but int16x8, and this file is int16x8"
+            f"{path}: shared weights are for every precision but int16x8, and this file is int16x8."
         )
     raise EngineError(
         f"{path}: its record does not say that the steps can share weights. It was written by an older "

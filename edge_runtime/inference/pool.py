@@ -60,7 +60,7 @@ class ClassifierPool(AbstractContextManager["ClassifierPool"]):
         trust: bool = False,
     ) -> None:
         if not isinstance(jobs, int) or jobs < 1:
-            raise InputError(f"--jobs is {jobs}: expected at least 1")
+            raise InputError(f"--jobs: expected at least 1, found {jobs}.")
 
         def opened(verify: bool) -> Classifier:
             return Classifier(

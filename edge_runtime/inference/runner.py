@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import numpy as np
 
-from edge_runtime.errors import EngineError, InputError, reason
+from edge_runtime.errors import EngineError, InputError, short_reason
 from edge_runtime.inference.tensors import InputTensor, LogitsTensor
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def window_runners(
                 invoke()
                 output = get_tensor(result_index)
             except (RuntimeError, ValueError, MemoryError) as error:
-                raise EngineError(f"{name} failed: {reason(error)}") from error
+                raise EngineError(f"{name} failed ({short_reason(error)})") from error
             read(output, out=logits)
 
         return run
@@ -88,7 +88,7 @@ def _errors_of_a_run(name: str) -> Iterator[None]:
     except InputError:
         raise
     except (RuntimeError, ValueError, MemoryError) as error:
-        raise EngineError(f"{name} failed: {reason(error)}") from error
+        raise EngineError(f"{name} failed ({short_reason(error)})") from error
 
 
 def closed_runner(path: str) -> WindowRunner:

@@ -74,7 +74,7 @@ class StreamingClassifier(AbstractContextManager["StreamingClassifier"]):
         trust: bool = False,
     ) -> None:
         if not isinstance(hop, int) or hop < 1:
-            raise InputError(f"--hop is {hop!r}: expected a whole number of rows, at least 1")
+            raise InputError(f"--hop: expected a whole number of rows, at least 1, found {hop!r}.")
         if restart:
             _check_graph(path, trust=trust)
         self._classifier = Classifier(

@@ -139,7 +139,7 @@ def check_ends(interpreter: Any, count: int, path: str) -> None:
     try:
         ends = {"input": interpreter.get_input_details(), "output": interpreter.get_output_details()}
     except (RuntimeError, ValueError) as error:  # tensors that are missing or have no name
-        raise EngineError(f"{path}: the engine cannot read the model: {reason(error)}") from error
+        raise EngineError(f"{path}: the engine cannot read the model ({reason(error)}).") from error
     for name, details in ends.items():
         if len(details) != count:
             raise ModelError(

@@ -39,9 +39,9 @@ def read_idx(path: str | Path, dimensions: int, most: int = MOST_ARRAY_BYTES) ->
             file: Any = gzip.GzipFile(fileobj=plain) if packed else plain
             return _array(file, path, dimensions, most)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: damaged gzip file: {reason(error)}") from None
+        raise DataError(f"{path}: damaged gzip file ({reason(error)}).") from None
     except OSError as error:
-        raise DataError(f"{path}: cannot read the file: {error.strerror}") from None
+        raise DataError(f"{path}: cannot read the file ({error.strerror}).") from None
 
 
 def _array(file: IO[bytes], path: str | Path, dimensions: int, most: int) -> NDArray[np.uint8]:
@@ -52,7 +52,7 @@ def _array(file: IO[bytes], path: str | Path, dimensions: int, most: int) -> NDA
     if header[2] != UNSIGNED_BYTE or header[3] != dimensions:
         raise DataError(
             f"{path}: expected an IDX file of unsigned bytes (type 8) with {dimensions} "
-            f"dimension(s), found type {header[2]} with {header[3]}"
+            f"dimension(s), found type {header[2]} with {header[3]}."
         )
     if len(header) < start:
         raise DataError(f"{path}: truncated. The header has {len(header)} of {start} bytes.")
@@ -61,7 +61,7 @@ def _array(file: IO[bytes], path: str | Path, dimensions: int, most: int) -> NDA
     if size == 0:
         raise DataError(f"{path}: empty. Its dimensions are {shape}.")
     if size > most:
-        raise DataError(f"{path}: dimensions {shape} need {size:,} bytes, expected at most {most:,}")
+        raise DataError(f"{path}: dimensions {shape} need {size:,} bytes. Expected at most {most:,}.")
     data, needed = file.read(size), f"Dimensions {shape} need {start + size} bytes"
     if len(data) < size:
         raise DataError(f"{path}: truncated. {needed}, found {start + len(data)}.")

@@ -44,7 +44,7 @@ def read_image(path: Path, steps: int, features: int, *, invert: bool) -> NDArra
             # Paper in a photograph is some gray; the network knows ink on pure black.
             gray = ImageOps.autocontrast(ImageOps.invert(gray))
     except Exception as error:  # Pillow raises many kinds, DecompressionBombError among them
-        raise InputError(f"{path}: cannot read the image: {reason(error)}") from None
+        raise InputError(f"{path}: cannot read the image ({reason(error)}).") from None
     return np.asarray(gray, np.uint8)
 
 

@@ -48,7 +48,7 @@ def read_array(path: Path, most: int) -> NDArray[Any]:
     except InputError:
         raise
     except Exception as error:  # zipfile, zlib and numpy each raise their own kinds
-        raise InputError(f"{path}: cannot read the array: {reason(error)}") from None
+        raise InputError(f"{path}: cannot read the array ({reason(error)}).") from None
 
 
 def _from_archive(file: BinaryIO, path: Path, most: int) -> NDArray[Any]:
@@ -71,7 +71,7 @@ def _only_array(names: list[str], path: Path) -> str:
     if "x" in names:
         return "x"
     found = reason(", ".join(names) or "none")
-    raise InputError(f"{path}: expected one array or one named x, found {found}")
+    raise InputError(f"{path}: expected one array or one named x, found {found}.")
 
 
 def _array(file: BinaryIO, size: int, most: int) -> NDArray[Any]:

@@ -44,8 +44,8 @@ def read_windows(path: str | Path, steps: int, features: int, *, invert: bool = 
     windows = _reader(file)(file, steps, features)
     if windows.ndim != 3 or windows.shape[1:] != (steps, features):
         raise InputError(
-            f"{path}: the array has shape {list(windows.shape)}, expected [{steps}, {features}] "
-            f"or [N, {steps}, {features}]"
+            f"{path}: the array has shape {list(windows.shape)}. Expected [{steps}, {features}] "
+            f"or [N, {steps}, {features}]."
         )
     if not len(windows):
         raise InputError(f"{path}: holds no windows")
@@ -96,12 +96,12 @@ def _csv(file: Path, steps: int, features: int) -> NDArray[np.float64]:
             warnings.simplefilter("ignore")  # about an empty file, which is refused below
             rows = np.loadtxt(file, delimiter=",", ndmin=2, encoding="utf-8")
     except (ValueError, OSError) as error:
-        raise InputError(f"{file}: cannot read the numbers: {reason(error)}") from None
+        raise InputError(f"{file}: cannot read the numbers ({reason(error)}).") from None
     if rows.shape[1] == features and len(rows) % steps == 0 and len(rows):
         return rows.reshape(-1, steps, features)
     if rows.shape[1] == steps * features:
         return rows.reshape(-1, steps, features)
     raise InputError(
-        f"{file}: {rows.shape[0]} rows of {rows.shape[1]} columns, expected a multiple of {steps} "
-        f"rows of {features}, or rows of {steps * features}"
+        f"{file}: {rows.shape[0]} rows of {rows.shape[1]} columns. Expected a multiple of {steps} "
+        f"rows of {features}, or rows of {steps * features}."
     )

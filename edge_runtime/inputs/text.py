@@ -28,32 +28,32 @@ def parse_row(line: str, features: int) -> NDArray[np.float64]:
     """
     array = _numbers(line, "row")
     if array.shape != (features,):
-        raise InputError(f"the line holds an array of shape {list(array.shape)}: expected [{features}]")
+        raise InputError(f"the line holds an array of shape {list(array.shape)}. Expected [{features}].")
     return array
 
 
 def _numbers(line: str, what: str) -> NDArray[np.float64]:
     text = line.strip()
     if "," in text and not all(part.strip() for part in text.strip("[]").split(",")):
-        raise InputError(f"not a {what} of numbers: a number is missing beside a comma")
+        raise InputError(f"not a {what} of numbers, as a number is missing beside a comma")
     if any(odd in text for odd in ("_", "true", "false")):  # 1_0 is ten to Python, true is 1 to numpy
-        raise InputError(f"not a {what} of numbers: it holds something else")
+        raise InputError(f"not a {what} of numbers, as it holds something else")
     try:
         if text.startswith("["):
             array = np.asarray(json.loads(text))
         else:
             array = np.asarray(text.replace(",", " ").split(), np.float64)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"not a {what} of numbers: {reason(error)}") from None
+        raise InputError(f"not a {what} of numbers ({reason(error)})") from None
     if array.dtype.kind not in "iuf":  # strings, booleans, integers beyond 64 bits
-        raise InputError(f"not a {what} of numbers: the array holds something else")
+        raise InputError(f"not a {what} of numbers, as the array holds something else")
     return array.astype(np.float64)
 
 
 def _reshaped(array: NDArray[np.float64], steps: int, features: int, what: str) -> NDArray[np.float64]:
     if array.shape not in ((steps, features), (steps * features,)):
         raise InputError(
-            f"{what} holds an array of shape {list(array.shape)}: expected [{steps}, {features}] "
-            f"or [{steps * features}]"
+            f"{what} holds an array of shape {list(array.shape)}. Expected [{steps}, {features}] "
+            f"or [{steps * features}]."
         )
     return array.reshape(steps, features)

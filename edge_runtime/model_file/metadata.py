@@ -191,7 +191,7 @@ def damaged_record(where: str = "") -> Iterator[None]:
         yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, KeyError):
-            problem = f"{reason(error)} in {RECORD_NAME} is missing"
+            problem = f"{RECORD_NAME} lacks {reason(error)}"
         else:
             problem = f"{RECORD_NAME} is invalid ({reason(error)})"
-        raise ModelError(f"{where}the metadata is damaged: {problem}") from None
+        raise ModelError(f"{where}the metadata is damaged, as {problem}.") from None

@@ -87,12 +87,12 @@ def read_bytes(path: str | Path) -> bytes:
                     f"found {start[4:8]!r} in a file of {size} bytes."
                 )
             if size > MOST_FILE_BYTES:
-                raise ModelError(f"{path}: has {size:,} bytes, expected less than 2 GiB")
+                raise ModelError(f"{path}: has {size:,} bytes. Expected less than 2 GiB.")
             return start + file.read()
     except OSError as error:
-        raise ModelError(f"{path}: cannot read the model file: {error.strerror}") from None
+        raise ModelError(f"{path}: cannot read the model file ({error.strerror}).") from None
     except ValueError as error:  # a zero byte in the name
-        raise ModelError(f"{str(path)!r}: cannot read the model file: {error}") from None
+        raise ModelError(f"{str(path)!r}: cannot read the model file ({error}).") from None
 
 
 def parse_model_file(data: bytes, path: str | Path, *, trust: bool = False) -> ModelFile | None:
@@ -137,19 +137,19 @@ def _read_archive(data: bytes, path: str | Path) -> tuple[Any, tuple[str, ...], 
         record = json.loads(contents[RECORD_NAME])
         labels = tuple(contents[LABELS_NAME].decode("utf-8").split("\n"))
     except (ValueError, RecursionError) as error:  # damage in the archive, JSON or UTF-8
-        raise ModelError(f"{path}: the metadata is damaged: {reason(error)}") from None
+        raise ModelError(f"{path}: the metadata is damaged ({reason(error)}).") from None
     if not all(labels):
-        raise ModelError(f"{path}: the metadata is damaged: a label in {LABELS_NAME} is empty")
+        raise ModelError(f"{path}: the metadata is damaged, as a label in {LABELS_NAME} is empty.")
     return record, labels, contents.get(PROBES_NAME)
 
 
 def _metadata(record: Any, labels: tuple[str, ...], path: str | Path) -> Metadata:
     version = record.get("format_version") if isinstance(record, dict) else None
     if not isinstance(version, int) or version < 1:
-        raise ModelError(f"{path}: the metadata is damaged: format_version is {reason(version)}")
+        raise ModelError(f"{path}: the metadata is damaged, as format_version is {reason(version)}.")
     if version > FORMAT_VERSION:
         raise ModelError(
-            f"{path}: written in format version {reason(version)}, this edge-rnn reads up to "
+            f"{path}: written in format version {reason(version)}, and this edge-rnn reads up to "
             f"{FORMAT_VERSION}. Run pip install --upgrade edge-rnn."
         )
     with damaged_record(f"{path}: "):

@@ -115,4 +115,4 @@ def _content(data: bytes, entry: Entry) -> bytes:
     try:
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, entry.size + 1)
     except zlib.error as error:
-        raise ValueError(f"{entry.name} cannot be unpacked: {error}") from None
+        raise ValueError(f"{entry.name} cannot be unpacked ({error})") from None

@@ -47,13 +47,15 @@ def check_graph(graph: Graph) -> None:
         if operator.op is Op.FULLY_CONNECTED:
             products += math.prod(found[0]) * values[0].shape[-1]
     if products > MOST_PRODUCTS:
-        raise MalformedError(f"it takes {products:,} multiplications: at most {MOST_PRODUCTS:,}")
+        raise MalformedError(
+            f"it takes {products:,} multiplications, expected at most {MOST_PRODUCTS:,}"
+        )
 
 
 def _demand(sound: bool, operator: Operator, what: str, tensors: list[Tensor]) -> None:
     if not sound:
         found = ", ".join(f"{tensor.dtype}{list(tensor.shape)}" for tensor in tensors[:6])
-        raise MalformedError(f"the numpy engine has no {operator.op.value} {what}: {found}")
+        raise MalformedError(f"the numpy engine has no {operator.op.value} {what}, found {found}")
 
 
 def _without_axis(operator: Operator, inputs: list[Tensor]) -> list[Tensor]:

@@ -39,7 +39,7 @@ class Multiplier:
         if factor == 0:
             return cls(0, 0)
         if not factor < LARGEST_FACTOR:
-            raise ValueError(f"its scales differ by a factor of {factor:.3g}: below 2^30 is expected")
+            raise ValueError(f"its scales differ by a factor of {factor:.3g}, expected below 2^30")
         fraction, shift = math.frexp(factor)
         mantissa = _round_half_away(fraction * (1 << 31))
         if mantissa == 1 << 31:

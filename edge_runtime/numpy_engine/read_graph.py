@@ -107,7 +107,7 @@ class _Reader:
     def _tensor(self, table: Table) -> Tensor:
         kind, number = table.number(1, "b"), table.number(2, "I")
         if kind not in TYPES:
-            raise MalformedError(f"a tensor has type {kind}: the numpy engine has {sorted(TYPES)}")
+            raise MalformedError(f"a tensor has type {kind}, expected one of {sorted(TYPES)}")
         if number >= len(self._data):
             raise MalformedError(f"a tensor is in buffer {number}, of {len(self._data)}")
         shape = self._shape(table)
@@ -226,20 +226,20 @@ def _opcode(table: Table) -> Op:
         custom = table.string(1)
         name = printable(custom[:60]) or f"number {code} of TFLite's schema"
         known = ", ".join(sorted(op.value for op in BUILTIN_CODES.values()))
-        raise MalformedError(f"the numpy engine has no operator {name}: it has {known}")
+        raise MalformedError(f"the numpy engine has no operator {name}, expected one of {known}")
     return BUILTIN_CODES[code]
 
 
 def _counted(op: Op, axis: int, rank: int) -> int:
     if not -rank <= axis < rank or axis % rank == 0:
-        raise MalformedError(f"{op.value} along axis {axis} of {rank}: the batch is not split or joined")
+        raise MalformedError(f"{op.value} along axis {axis} of {rank}, where 0 is the batch")
     return axis % rank
 
 
 def _relu(op: Op, options: Table | None) -> bool:
     fused = options.number(_FUSED_OPTION[op], "b") if options and op in _FUSED_OPTION else 0
     if fused and not (op is Op.FULLY_CONNECTED and fused == RELU):
-        raise MalformedError(f"{op.value} with fused activation {fused}: the numpy engine has none")
+        raise MalformedError(f"{op.value} with fused activation {fused}, which the numpy engine lacks")
     return bool(fused)
 
 

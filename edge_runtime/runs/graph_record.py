@@ -91,7 +91,9 @@ class GraphRecord:
                 }
             return _from_json(content, constants)
         except Exception as error:  # zipfile, zlib, json and numpy each raise their own kinds
-            raise DataError(f"{path}: not a quantized graph as edge-rnn writes it: {error!r}") from None
+            raise DataError(
+                f"{path}: not a quantized graph as edge-rnn writes it ({error!r})."
+            ) from None
 
 
 def _from_json(content: dict[str, Any], constants: dict[str, NDArray[Any]]) -> GraphRecord:

@@ -112,7 +112,7 @@ def _check_file(path: Path, expected: str) -> None:
     try:
         found = file_sha256(path)
     except OSError as error:
-        raise DataError(f"{path}: cannot read the file: {error.strerror}") from None
+        raise DataError(f"{path}: cannot read the file ({error.strerror}).") from None
     if found != expected:
         raise DataError(
             f"{path}: not the file that {RECORD} describes. Expected SHA-256 {expected[:12]}..., "
@@ -138,7 +138,7 @@ class Run:
                 f"{path}: not a run directory. Expected {RECORD}, as 'edge-rnn train --out' writes it."
             ) from None
         except (AttributeError, OSError, KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{folder / RECORD}: not a run record: {error!r}") from None
+            raise DataError(f"{folder / RECORD}: not a run record ({error!r}).") from None
         run = cls(folder, record)
         _check_file(folder / MODEL, record.model_sha256)
         _check_file(folder / WINDOWS, record.windows_sha256)

@@ -33,7 +33,7 @@ def drop_late(lines: Iterable[Line], most: int) -> Iterator[Line | Dropped]:
     InputError for `most` below 1. What reading raises is raised after the lines before it.
     """
     if most < 1:
-        raise InputError(f"--drop-late is {most}: expected at least 1 row")
+        raise InputError(f"--drop-late: expected at least 1 row, found {most}.")
     waiting = _Waiting(most)
     # A daemon, because it may hang in a read when the command ends.
     Thread(target=waiting.take_all, args=(lines,), name="reader of rows", daemon=True).start()

@@ -32,7 +32,7 @@ def listening(source: RowSource) -> Iterator[socket.socket]:
             server = _tcp_server(source) if source.kind == TCP else _unix_server(source, stack)
         except (OSError, UnicodeError) as error:
             words = system_reason(error) if isinstance(error, OSError) else str(error)
-            raise StreamError(f"{source}: cannot listen at this address: {words}") from None
+            raise StreamError(f"{source}: cannot listen at this address ({words}).") from None
         stack.enter_context(server)
         yield server
 

@@ -47,20 +47,22 @@ class StreamOptions:
         """Raises InputError for options that do not go with the source or with one another."""
         check_top(self.top)
         if self.drop_late is not None and self.drop_late < 1:
-            raise InputError(f"--drop-late is {self.drop_late}: expected at least 1 row")
+            raise InputError(f"--drop-late: expected at least 1 row, found {self.drop_late}.")
         if self.listen and not source.is_socket:
-            raise InputError(f"--listen is for tcp:HOST:PORT and unix:PATH, found {source}")
+            raise InputError(f"--listen: goes with tcp:HOST:PORT and unix:PATH only, found {source}.")
         if self.listen and self.reconnect is not None:
             raise InputError(
-                "--reconnect does not go with --listen, which waits for the next peer anyway"
+                "--reconnect: has no meaning with --listen, which waits for the next peer anyway."
             )
         for option, given in (("--reply", self.reply), ("--reconnect", self.reconnect is not None)):
             if given and source.kind == STANDARD_INPUT:
-                raise InputError(f"{option} is for sockets and serial ports, found standard input")
+                raise InputError(
+                    f"{option}: goes with sockets and serial ports only, found standard input."
+                )
         if self.reconnect is not None and not 0 < self.reconnect <= LONGEST_RECONNECT:
             raise InputError(
-                f"--reconnect is {self.reconnect}: expected seconds above 0, at most "
-                f"{LONGEST_RECONNECT:,}"
+                f"--reconnect: expected more than 0 seconds, at most {LONGEST_RECONNECT:,}, found "
+                f"{self.reconnect}."
             )
 
 

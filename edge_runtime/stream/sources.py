@@ -73,7 +73,7 @@ def parse_source(text: str) -> RowSource:
         )
     if kind == TCP and place and digits and int(number) <= 65535:
         return RowSource(TCP, place[1:-1] if place.startswith("[") else place, int(number))
-    raise InputError(f"--from is {text!r}: expected {CHOICES}")
+    raise InputError(f"--from: unknown source {text!r}. Expected {CHOICES}.")
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Connection:
 
 def broken_off(name: str, error: OSError) -> StreamError:
     """The error for a connection that ended without being closed by the other side."""
-    return StreamError(f"{name}: the connection broke off: {system_reason(error)}")
+    return StreamError(f"{name}: the connection broke off ({system_reason(error)}).")
 
 
 def system_reason(error: OSError) -> str:
@@ -128,9 +128,9 @@ def opened_source(source: RowSource) -> Iterator[Connection]:
         try:
             connection = _OPEN[source.kind](source, stack)
         except OSError as error:
-            raise StreamError(f"{source}: cannot be opened: {system_reason(error)}") from None
+            raise StreamError(f"{source}: cannot be opened ({system_reason(error)}).") from None
         except UnicodeError as error:
-            raise InputError(f"{source}: not a host name: {error}") from None
+            raise InputError(f"{source}: not a host name ({error}).") from None
         yield connection
 
 
@@ -177,7 +177,7 @@ def _serial(source: RowSource, stack: contextlib.ExitStack) -> Connection:
     try:
         port = serial.Serial(source.place, source.number)
     except ValueError as error:
-        raise InputError(f"{source}: {error}") from None
+        raise InputError(f"{source}: cannot be opened ({error}).") from None
     stack.callback(port.close)
     file = stack.enter_context(io.BufferedReader(_SerialBytes(port)))
     stack.callback(port.cancel_read)

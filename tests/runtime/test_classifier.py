@@ -83,7 +83,7 @@ def test_predict_leaves_the_callers_array_alone(classifier):
 @pytest.mark.parametrize(
     ("window", "message"),
     [
-        (np.zeros((5, 4)), r"shape \[5, 4\]: expected \[5, 3\] or \[N, 5, 3\]"),
+        (np.zeros((5, 4)), r"shape \[5, 4\]. Expected \[5, 3\] or \[N, 5, 3\]"),
         (np.zeros(15), r"shape \[15\]"),
         (np.zeros((1, 1, 5, 3)), r"shape \[1, 1, 5, 3\]"),
         (np.zeros((5, 3), complex), "dtype complex128"),
@@ -103,7 +103,7 @@ def test_integers_are_for_models_that_were_trained_on_numbers(tmp_path, classifi
     raw = np.full((5, 3), 1000, np.int16)
     np.testing.assert_array_equal(classifier.logits(raw), classifier.logits(raw.astype(np.float32)))
     pixels = write_model(tmp_path / "p.tflite", normalization=Normalization((0.0,), (255.0,), "uint8"))
-    with pytest.raises(InputError, match="dtype int64: expected uint8 or a floating dtype"):
+    with pytest.raises(InputError, match="dtype int64. Expected uint8 or a floating dtype"):
         Classifier(pixels).predict(np.zeros((5, 3), np.int64))
 
 
@@ -144,7 +144,7 @@ def test_metadata_that_contradicts_the_model_is_refused(tmp_path):
 
 def test_kernels_are_chosen_by_name_and_never_shared_unasked(tmp_path, engine):
     path = write_model(tmp_path / "m.tflite")
-    with pytest.raises(EngineError, match="unknown kernels 'fast': expected default, no-xnnpack"):
+    with pytest.raises(EngineError, match="unknown kernels 'fast'. Expected default, no-xnnpack"):
         Classifier(path, engine=engine, kernels="fast")
     for options in ({"kernels": "shared-weights"}, {"shared_weights": True}):
         with pytest.raises(EngineError, match="does not say that the steps can share weights"):
@@ -157,7 +157,7 @@ def test_kernels_are_chosen_by_name_and_never_shared_unasked(tmp_path, engine):
 
 def test_unknown_engine_and_threads(tmp_path):
     path = write_model(tmp_path / "m.tflite")
-    with pytest.raises(EngineError, match="unknown engine 'coral': choose auto"):
+    with pytest.raises(EngineError, match="unknown engine 'coral'. Choose auto"):
         Classifier(path, engine="coral")
     with pytest.raises(EngineError, match="threads is 0"):
         Classifier(path, threads=0)
@@ -176,7 +176,7 @@ def test_a_buffer_of_ones_own_is_filled(classifier):
     classifier.logits(RAW[1], out[:1])
     np.testing.assert_array_equal(out[0], out[1])
     for wrong in (np.empty((5, 4), np.float32), np.empty((6, 4))):
-        with pytest.raises(InputError, match=r"out is .*: expected float32\[6, 4\]"):
+        with pytest.raises(InputError, match=r"^out: expected float32\[6, 4\], found "):
             classifier.logits(RAW, wrong)
 
 
@@ -209,7 +209,7 @@ def test_a_pool_predicts_in_order(tmp_path, engine, jobs):
                 pool.predict(odd)
     with pytest.raises(EngineError, match=r"m\.tflite: the classifier is closed"):
         pool.predict(windows)
-    with pytest.raises(InputError, match="--jobs is 0"):
+    with pytest.raises(InputError, match="^--jobs: expected at least 1, found 0"):
         ClassifierPool(path, 0)
 
 
@@ -275,7 +275,7 @@ def test_out_has_to_be_a_plain_array_that_can_be_written_to(tmp_path, precision)
     locked.flags.writeable = False
     with Classifier(write_model(tmp_path / "m.tflite", precision)) as classifier:
         for out in (locked, [[0.0] * 4], np.zeros((1, 4), np.float32).view(np.recarray)):
-            with pytest.raises(InputError, match="expected a numpy array that can be written to"):
+            with pytest.raises(InputError, match="^out: expected a numpy array that can be written to"):
                 classifier.logits(RAW[0], out=out)
         wide = np.zeros((4, 2), np.float32)
         np.testing.assert_array_equal(classifier.logits(RAW[0], out=wide[:, :1].T), wide[:, :1].T)
@@ -302,7 +302,7 @@ def test_whole_windows_and_bad_rows_leave_the_states_of_single_rows_alone(tmp_pa
 
 @pytest.mark.parametrize("threads", [0, 2**31, 1.5])
 def test_a_number_of_threads_that_no_engine_takes(tmp_path, threads):
-    with pytest.raises(EngineError, match="expected a whole number from 1 to 1024"):
+    with pytest.raises(EngineError, match="Expected a whole number from 1 to 1024"):
         Classifier(write_model(tmp_path / "m.tflite"), threads=threads)
 
 

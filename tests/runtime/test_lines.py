@@ -110,8 +110,8 @@ def test_rows(line):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("1,2", r"an array of shape \[2\]: expected \[3\]"),
-        ("[[1,2,3]]", r"an array of shape \[1, 3\]: expected \[3\]"),
+        ("1,2", r"an array of shape \[2\]. Expected \[3\]"),
+        ("[[1,2,3]]", r"an array of shape \[1, 3\]. Expected \[3\]"),
         ("a b c", "not a row of numbers"),
         ("1 2 3\0", "not a row of numbers"),
         ("[1, 2, [3]]", "not a row of numbers"),

@@ -127,7 +127,9 @@ def _with_record(model, change) -> None:
 
 def test_newer_format_version_says_to_upgrade(model):
     _with_record(model, lambda record: record.update(format_version=FORMAT_VERSION + 1))
-    with pytest.raises(ModelError, match=r"format version \d, this edge-rnn reads up to \d.*upgrade"):
+    with pytest.raises(
+        ModelError, match=r"format version \d, and this edge-rnn reads up to \d.*upgrade"
+    ):
         read_model(model)
 
 

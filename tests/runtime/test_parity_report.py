@@ -11,7 +11,7 @@ from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, Pa
 
 GOOD = EngineParity("tflite-runtime", "2.14.0", True, None, 0.99, 0.999, 0.5, 0.05)
 BAD = replace(GOOD, engine="ai-edge-litert", agreement=0.98)
-REFUSED = EngineParity("ai-edge-litert", "2.1.6", False, "refuses the model: version 12")
+REFUSED = EngineParity("ai-edge-litert", "2.1.6", False, "refuses the model (version 12)")
 
 
 def report(*engines, budget=ParityBudget(0.995), not_proven=()) -> ParityReport:
@@ -75,7 +75,7 @@ def test_printed_table_names_what_matters():
     assert "1,000 windows (test split)" in text
     assert "99.90 %" in text
     assert "below the budget" in text
-    assert "refuses the model: version 12 (not in the target)" in text
+    assert "refuses the model (version 12) (not in the target)" in text
     assert "Not proven on: litert-9" in text
     assert "FAILED" in text
     assert "passed" in str(report(GOOD))

@@ -61,7 +61,7 @@ def test_bad_rows_are_reported_and_leave_no_trace(model):
         process.end(code=2)
     errors = {answer["row"]: answer["error"] for answer in answers if "error" in answer}
     assert list(errors) == [9, 10, 11, 12, 13, 14]
-    assert errors[9] == "the line holds an array of shape [2]: expected [3]"
+    assert errors[9] == "the line holds an array of shape [2]. Expected [3]."
     assert "not a row of numbers" in errors[10]
     assert "NaN" in errors[11]
     good = {answer["row"]: answer["logits"] for answer in answers if "error" not in answer}
@@ -188,22 +188,28 @@ def test_a_reader_of_the_answers_that_leaves_ends_it_quietly(model, options):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--from", "rows.txt"], "--from is 'rows.txt': expected -, serial:DEVICE"),
-        (["--from", "tcp:localhost"], "--from is 'tcp:localhost': expected"),
-        (["--from", "tcp:localhost:99999"], "expected -, serial:DEVICE"),
-        (["--from", "tcp:127.0.0.1:1"], "tcp:127.0.0.1:1: cannot be opened: Connection refused"),
+        (["--from", "rows.txt"], "--from: unknown source 'rows.txt'. Expected -, serial:DEVICE"),
+        (["--from", "tcp:localhost"], "--from: unknown source 'tcp:localhost'. Expected"),
+        (["--from", "tcp:localhost:99999"], "Expected -, serial:DEVICE"),
+        (["--from", "tcp:127.0.0.1:1"], "tcp:127.0.0.1:1: cannot be opened (Connection refused)"),
         (["--from", "tcp:a..b:1"], "tcp:a..b:1: not a host name"),
-        (["--from", "unix:absent"], "unix:absent: cannot be opened: No such file or directory"),
+        (["--from", "unix:absent"], "unix:absent: cannot be opened (No such file or directory)"),
         (["--from", "unix:m.tflite", "--listen"], "unix:m.tflite: cannot listen at this address"),
-        (["--listen"], "--listen is for tcp:HOST:PORT and unix:PATH, found standard input"),
-        (["--from", "unix:s", "--listen", "--reconnect", "1"], "--reconnect does not go with --listen"),
-        (["--reply"], "--reply is for sockets and serial ports, found standard input"),
-        (["--reconnect", "1"], "--reconnect is for sockets and serial ports"),
-        (["--from", "unix:s", "--reconnect", "0"], "--reconnect is 0.0: expected seconds above 0"),
-        (["--from", "unix:s", "--reconnect", "1e10"], "--reconnect is 10000000000.0: expected seconds"),
-        (["--hop", "0"], "--hop is 0: expected a whole number of rows"),
-        (["--top", "0"], "--top is 0: expected at least 1"),
-        (["--drop-late", "0"], "--drop-late is 0: expected at least 1"),
+        (["--listen"], "--listen: goes with tcp:HOST:PORT and unix:PATH only, found standard input"),
+        (["--from", "unix:s", "--listen", "--reconnect", "1"], "--reconnect: has no meaning with"),
+        (["--reply"], "--reply: goes with sockets and serial ports only, found standard input"),
+        (["--reconnect", "1"], "--reconnect: goes with sockets and serial ports only"),
+        (
+            ["--from", "unix:s", "--reconnect", "0"],
+            "--reconnect: expected more than 0 seconds, at most 1,000,000, found 0.0.",
+        ),
+        (
+            ["--from", "unix:s", "--reconnect", "1e10"],
+            "--reconnect: expected more than 0 seconds, at most 1,000,000, found 10000000000.0.",
+        ),
+        (["--hop", "0"], "--hop: expected a whole number of rows, at least 1, found 0."),
+        (["--top", "0"], "--top: expected at least 1, found 0."),
+        (["--drop-late", "0"], "--drop-late: expected at least 1 row, found 0."),
         (["--restart"], "m.tflite: --restart is for step files"),
         (["--engine", "coral"], "unknown engine 'coral'"),
     ],
@@ -222,5 +228,5 @@ def test_a_serial_port_without_pyserial_names_the_extra(model):
     command = [sys.executable, "-c", run, "stream", model, "--from", "serial:/dev/ttyUSB0"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert "needs pyserial, which is not installed: pip install 'edge-rnn[serial]'" in result.stderr
+    assert "needs pyserial, which is not installed. Run pip install 'edge-rnn[serial]'." in result.stderr
     assert "Traceback" not in result.stderr

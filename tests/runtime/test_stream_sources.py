@@ -21,7 +21,7 @@ from tests.support.stream_process import StreamProcess, connect, server, streami
 STEPS = 5
 ROWS = np.random.default_rng(3).integers(10, 30, (7, 3)).astype(np.float32)
 LINES = [" ".join(map(str, row)).encode() + b"\n" for row in ROWS]
-BROKEN_OFF = "the connection broke off: Connection reset by peer"
+BROKEN_OFF = "the connection broke off (Connection reset by peer)."
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_reconnect_waits_for_a_server_that_is_not_running_yet(model, logits, tmp
     with streaming(model, "--from", f"unix:{path}", "--reconnect", 0.05) as process:
         answer = process.answer()
         assert answer["event"] == "unreachable"
-        assert answer["error"].endswith("cannot be opened: No such file or directory")
+        assert answer["error"].endswith("cannot be opened (No such file or directory).")
         time.sleep(0.3)  # several more attempts, which print nothing
         with server("unix", tmp_path) as (listener, _), listener.accept()[0] as peer:
             assert process.answer()["event"] == "connected"
@@ -210,7 +210,7 @@ def test_a_path_that_an_earlier_process_left_is_used_again_and_one_in_use_is_not
         assert first.answer()["event"] == "listening"
         with streaming(model, "--from", address, "--listen") as second:
             (error,) = second.end(code=2)
-        assert error == f"Error: {address}: cannot listen at this address: Address already in use"
+        assert error == f"Error: {address}: cannot listen at this address (Address already in use)."
         with connect(address):
             assert first.answer()["event"] == "connected"
 
@@ -248,7 +248,7 @@ def test_rows_from_a_serial_port_until_it_is_unplugged(model, logits, port):
             os.write(ours, line[4:].replace(b"\n", b"\r\n"))
         assert process.answer()["logits"] == logits[0]
         os.write(ours, b"1 2\r\n" + LINES[5])
-        assert process.answer()["error"] == "the line holds an array of shape [2]: expected [3]"
+        assert process.answer()["error"] == "the line holds an array of shape [2]. Expected [3]."
         assert process.answer()["logits"] == logits[1]
         os.close(ours)
         left = process.answer()
@@ -280,4 +280,4 @@ def test_an_unplugged_serial_port_is_one_sentence_and_exit_code_2(model, port, o
                 reply += os.read(ours, 4096)
         os.close(ours)
         (error,) = process.end(code=2)
-    assert error.startswith(f"Error: serial:{device}:115200: the connection broke off: ")
+    assert error.startswith(f"Error: serial:{device}:115200: the connection broke off (")

@@ -160,7 +160,7 @@ def test_file_without_windows(tmp_path):
 @pytest.mark.parametrize("shape", [(), (20,), (3, 5, 4), (1, 3, 4, 5)])
 def test_arrays_of_another_shape_are_named(tmp_path, shape):
     np.save(tmp_path / "w.npy", np.zeros(shape))
-    with pytest.raises(InputError, match=r"w\.npy: the array has shape .*, expected \[4, 5\]"):
+    with pytest.raises(InputError, match=r"w\.npy: the array has shape .*\. Expected \[4, 5\]"):
         read_windows(tmp_path / "w.npy", 4, 5)
 
 
@@ -182,7 +182,7 @@ def test_other_kinds_of_pictures_are_refused_whatever_their_name(tmp_path, kind)
     """Pillow hands EPS to Ghostscript."""
     with (tmp_path / "picture.png").open("wb") as file:
         Image.new("L", (5, 4)).save(file, kind)
-    with pytest.raises(InputError, match=r"picture\.png: cannot read the image: cannot identify"):
+    with pytest.raises(InputError, match=r"picture\.png: cannot read the image \(cannot identify"):
         read_windows(tmp_path / "picture.png", 4, 5)
 
 

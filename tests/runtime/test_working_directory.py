@@ -35,11 +35,18 @@ def test_commands_of_the_device_do_not_look_in_the_working_directory(start, fold
     assert succeed(start("--help", cwd=folder))
 
 
-def test_a_process_and_its_children_look_into_a_folder_that_pythonpath_names(tmp_path):
+@pytest.mark.parametrize("module", ["mine", "starts_mine"])
+def test_a_process_and_its_children_look_into_a_folder_that_pythonpath_names(tmp_path, module):
+    """A child may apply the search path again, as `python -m edge_runtime` does, and start a child."""
     (tmp_path / "mine.py").write_text("print('mine')")
+    (tmp_path / "starts_mine.py").write_text(
+        "import sys; from edge_runtime.host.child_process import run_module; "
+        "from edge_runtime.host.search_path import search_path; "
+        "sys.path[:] = search_path(); sys.exit(run_module('mine').code)"
+    )
     code = (
         "import sys, runpy; from edge_runtime.host.child_process import run_module; "
-        "print(run_module('mine').code)"
+        f"print(run_module('{module}').code)"
     )
     path = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
     for variables, code_of_child in (({}, "1"), (path, "0")):

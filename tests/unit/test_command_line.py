@@ -168,7 +168,7 @@ def test_bytes_that_are_not_text_are_a_bad_line(model):
         (["predict", "MODEL", "absent.npy"], "absent.npy: no such file"),
         (["predict", "MODEL", "absent.png"], "a picture, but the model was trained on numbers"),
         (["predict", "MODEL", "-", "--engine", "coral"], "unknown engine 'coral'"),
-        (["predict", "MODEL", "-", "--top", "0"], "--top is 0: expected at least 1"),
+        (["predict", "MODEL", "-", "--top", "0"], "--top: expected at least 1, found 0."),
         (["convert", "no-run"], "no-run: not a run directory. Expected run.json"),
         (
             ["convert", "no-run", "--precision", "int7"],

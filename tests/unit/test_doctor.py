@@ -143,10 +143,10 @@ def test_a_file_that_is_damaged_or_not_a_model_is_refused_with_one_message(tmp_p
 
 def test_options_out_of_range_are_one_sentence():
     for arguments, words in (
-        (("--engine", "coral"), "unknown engine 'coral': choose auto, ai-edge-litert"),
+        (("--engine", "coral"), "unknown engine 'coral'. Choose auto, ai-edge-litert"),
         (("--engine", "coral", "--for", "raspios-bookworm-64"), "unknown engine 'coral'"),
-        (("--timeout", "0"), "--timeout is 0.0: expected more than 0 seconds"),
-        (("--timeout", "inf"), "--timeout is inf: expected more than 0 seconds"),
+        (("--timeout", "0"), "--timeout: expected more than 0 seconds, at most 1,000,000, found 0.0."),
+        (("--timeout", "inf"), "--timeout: expected more than 0 seconds, at most 1,000,000, found inf."),
         (("",), "cannot read the model file"),
     ):
         result = edge_rnn("doctor", *arguments)

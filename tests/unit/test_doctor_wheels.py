@@ -13,10 +13,10 @@ from packaging.requirements import Requirement
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
-from edge_runtime.doctor.installation import available_engines, installation, required_engine
+from edge_runtime.doctor.packages.installation import available_engines, installation, required_engine
+from edge_runtime.doctor.packages.wheels import fits, newest, releases
 from edge_runtime.doctor.python_facts import this_python
 from edge_runtime.doctor.system import parse_system
-from edge_runtime.doctor.wheels import fits, newest, releases
 from edge_runtime.engines.engine import ENGINES
 from edge_runtime.errors import InputError
 from tests.support.commands import ROOT, edge_rnn, succeed
@@ -224,7 +224,7 @@ def test_engine_numpy_needs_no_tflite_engine_on_that_system():
     ["", "pi4", "python3.12", "python3.12-arm64-glibc2.36", "python3.12-aarch64-glibc2", "raspios"],
 )
 def test_what_names_no_system_is_answered_with_the_grammar(text):
-    with pytest.raises(InputError, match="expected pythonX.Y-ARCHITECTURE-glibcA.B") as refused:
+    with pytest.raises(InputError, match="Expected pythonX.Y-ARCHITECTURE-glibcA.B") as refused:
         parse_system(text)
     assert "raspios-bookworm-64" in str(refused.value)
     result = edge_rnn("doctor", "--for", text)

@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from convert import convert_auto, convert_each, convert_model, convert_run
 from edge_runtime.cli import main
-from edge_runtime.errors import InputError
+from edge_runtime.errors import DataError, InputError
+from train.finetune import _recorded_graph
 
 RECIPES = {
     "int8.toml": "precision = 'int8'\n",
@@ -174,6 +175,14 @@ def test_the_call_itself_refuses_contradictions(name):
         CALLS[name](explain="e", graph="step")
     with pytest.raises(InputError, match="^--target: unknown target 'coral'"):
         CALLS[name](target="coral")
+
+
+def test_fine_tuning_passes_on_what_the_converter_refuses(tmp_path):
+    graph = tmp_path / "graph.npz"
+    with pytest.raises(InputError, match=r"^--target: cannot be 'coral'\. Choose any, "):
+        _recorded_graph(tmp_path, graph, "int8", "coral")
+    with pytest.raises(DataError, match=r"^[^:]+: not a run directory\. Expected run\.json"):
+        _recorded_graph(tmp_path, graph, "int8", "any")
 
 
 def test_a_model_without_a_file_name_needs_out():

@@ -76,7 +76,7 @@ def test_per_channel_weights_for_litert_are_refused_by_tflite_runtime(mnist_run,
     assert results["ai-edge-litert"].agreement >= 0.999
     assert results["tflite-runtime"].agreement is None
     assert results["tflite-runtime"].failure.startswith(
-        "tflite-runtime refuses the model: Didn't find op"
+        "tflite-runtime refuses the model (Didn't find op"
     )
     succeed(edge_rnn(*arguments, "--out", tmp_path / "again.tflite"))
     assert (tmp_path / "again.tflite").read_bytes() == out.read_bytes()

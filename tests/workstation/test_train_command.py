@@ -167,7 +167,7 @@ def test_evaluate(digits_run):
             assert picture.width > 200
     result = edge_rnn("evaluate", digits_run.path, "--index", 1000)
     assert result.returncode == 2
-    assert "--index is 1000: the test split has windows 0 to 999" in result.stderr
+    assert "--index: expected 0 to 999 of the test split, found 1000." in result.stderr
 
 
 def test_npz_of_a_sensor_from_training_to_prediction(tmp_path):

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edge_runtime.doctor.diagnosis import FALLBACK
-from edge_runtime.doctor.installation import available_engines, installation, newest_numpy, other_python
-from edge_runtime.doctor.pip import OWN_WHEEL, Pip
+from edge_runtime.doctor.packages.installation import (
+    available_engines,
+    installation,
+    newest_numpy,
+    other_python,
+)
+from edge_runtime.doctor.packages.pip import OWN_WHEEL, Pip
+from edge_runtime.doctor.packages.wheels import Release, releases
 from edge_runtime.doctor.system import System
-from edge_runtime.doctor.wheels import Release, releases
 from edge_runtime.engines.engine import ENGINES
 
 REINSTALL = " --force-reinstall --no-cache-dir"

@@ -1,6 +1,7 @@
 """What `pip install edge_rnn-*.whl` brings on a system, and which engines can run there at all.
 
-Versions are compared as tuples of numbers: see edge_runtime.doctor.wheels for why not with `packaging`.
+Versions are compared as tuples of numbers. edge_runtime.doctor.packages.wheels says why not with
+`packaging`.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from edge_runtime.doctor.packages.wheels import Release, libcs, newest, releases
 from edge_runtime.doctor.system import GLIBC, System
-from edge_runtime.doctor.wheels import Release, libcs, newest, releases
 from edge_runtime.engines.engine import ENGINES
 
 OLDEST_PYTHON = (3, 9)

@@ -1,0 +1,1 @@
+"""What pip can install on a system, and the commands for it."""
