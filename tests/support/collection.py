@@ -1,16 +1,20 @@
 """Markers by folder and by fixture, and which tests have to run in one process of pytest-xdist.
 
 Tests that share a fixture of their module run in one process, which makes the fixture once. Every other
-test runs in whichever process is free (`--dist loadgroup`). The longest tests come first.
+test runs in whichever process is free (`--dist loadgroup`). The longest tests come first, and short ones
+fill the end.
 """
 
 from __future__ import annotations
 
 import pytest
 
-LONGEST_FIRST = ("device", "workstation", "fuzz", "examples", "conformance", "unit", "runtime")
+LONGEST_FIRST = ("workstation", "device", "fuzz", "examples", "conformance", "unit", "runtime")
 """Folders under tests/. Each is also a marker."""
 
+BOARDS, FIRST_BOARD = "test_arm", "cortex-a7"
+AFTER = LONGEST_FIRST.index("workstation") + 0.5
+"""Where the other boards come."""
 
 TRAINED = {"trained", "digits_run", "mnist_run", "mnist_seed_run", "boards"}
 """Fixtures that train a network."""
@@ -69,4 +73,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = group_of(item)
         if group:
             item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: LONGEST_FIRST.index(folder_of(item)) if folder_of(item) else -1)
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> float:
+    """The first board comes before everything else: the others need the same trained network.
+
+    Were they started together, every process would wait while one trains it.
+    """
+    board = group_of(item).startswith(BOARDS) if isinstance(item, pytest.Function) else False
+    if board and _parameters(item).get("cpu") == FIRST_BOARD:
+        return -1
+    if board:
+        return AFTER
+    return LONGEST_FIRST.index(folder_of(item)) if folder_of(item) else -1
