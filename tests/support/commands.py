@@ -38,9 +38,9 @@ def edge_rnn(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
 
 SHADOWS = (
     *("ai_edge_litert", "click", "convert", "dataclasses", "json", "keras", "numpy"),
-    *("random", "signal", "subprocess", "tensorflow", "tflite_runtime", "train", "typing"),
-    # Before Python 3.11, `python -m` itself imports contextlib, before any code of edge-rnn runs.
-    *(("contextlib",) if sys.version_info >= (3, 11) else ()),
+    *("random", "signal", "subprocess", "tensorflow", "tflite_runtime", "train"),
+    # Before Python 3.11, `python -m` itself imports these, before any code of edge-rnn runs.
+    *(("contextlib", "typing") if sys.version_info >= (3, 11) else ()),
 )
 """Modules that edge-rnn, its engines or numpy import. A user may have given a file such a name."""
 
