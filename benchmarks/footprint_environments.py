@@ -53,6 +53,8 @@ def environment(folder: Path, requirements: list[str], wheel: Path | None = None
     if not ending:
         raise EngineError(f"{folder}: {ending}")
     (site,) = (folder / "lib").glob("python*/site-packages")
+    # pip compiles what it installs, and uv does not: a cold start would compile everything each time.
+    run_command([python, "-I", "-m", "compileall", "-q", str(site)], env=without_this_python())
     return Environment(folder, json.loads(ending.output), size(site))
 
 
