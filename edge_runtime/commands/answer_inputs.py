@@ -11,7 +11,7 @@ import numpy as np
 from edge_runtime.errors import InputError
 from edge_runtime.inference.answer import Answer, answer_of, check_top
 from edge_runtime.inference.classifier import Classifier
-from edge_runtime.inputs.lines import STANDARD_INPUT
+from edge_runtime.inputs import STANDARD_INPUT
 from edge_runtime.inputs.read_windows import IMAGE_SUFFIXES, read_windows
 from edge_runtime.inputs.text import parse_line
 

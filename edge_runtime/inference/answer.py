@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_runtime.errors import InputError, printable
-from edge_runtime.inputs.lines import STANDARD_INPUT
+from edge_runtime.inputs import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from edge_runtime.inference.classifier import Prediction

@@ -1,1 +1,4 @@
 """Files and text to windows."""
+
+STANDARD_INPUT = "-"
+"""How the command line names standard input."""

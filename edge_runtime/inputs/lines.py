@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from itertools import count
 from typing import BinaryIO
 
-STANDARD_INPUT = "-"
-"""How the command line names standard input."""
-
 BYTES_OF_A_LINE = 1024
 BYTES_OF_A_NUMBER = 64
 """The most bytes that a line may have: these for itself, and these for each of its numbers. A float64

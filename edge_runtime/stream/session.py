@@ -12,7 +12,8 @@ from typing import Callable
 from edge_runtime.errors import InputError, StreamError
 from edge_runtime.inference.answer import Answer, answer_of, check_top
 from edge_runtime.inference.streaming import StreamingClassifier
-from edge_runtime.inputs.lines import STANDARD_INPUT, Line, longest_line
+from edge_runtime.inputs import STANDARD_INPUT
+from edge_runtime.inputs.lines import Line, longest_line
 from edge_runtime.inputs.text import parse_row
 from edge_runtime.stream.drop_late import Dropped, drop_late
 from edge_runtime.stream.listener import accepted, address, listening

@@ -12,7 +12,8 @@ from typing import Any, BinaryIO, Callable, cast
 
 from edge_runtime.errors import InputError, StreamError
 from edge_runtime.host.optional_packages import needs_extra
-from edge_runtime.inputs.lines import STANDARD_INPUT, Line, read_lines
+from edge_runtime.inputs import STANDARD_INPUT
+from edge_runtime.inputs.lines import Line, read_lines
 
 SERIAL, TCP, UNIX = "serial", "tcp", "unix"
 

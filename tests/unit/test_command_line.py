@@ -48,7 +48,6 @@ PREDICT_PATH = {
     "inference.runner",
     "inference.tensors",
     "inputs",
-    "inputs.lines",
     "inputs.numpy_files",
     "inputs.read_windows",
     "inputs.text",
