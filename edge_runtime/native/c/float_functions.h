@@ -2,8 +2,8 @@
  *
  * IEEE 754 defines +, -, *, / and the square root to the last bit, so these functions give the same
  * bits on every CPU, with every compiler and in vectors of any width; the numpy engine has the same
- * sequences (edge_runtime/numpy_engine/portable_float32.py) and tests/unit/test_float_functions.py
- * compares them. That needs -ffp-contract=off (no fused multiply-add) and forbids -ffast-math.
+ * sequences (edge_runtime/numpy_engine: float_kernels.py, hybrid_kernels.py, integer_kernels.py), and
+ * tests/unit/test_float_functions.py compares them. That needs -ffp-contract=off (no fused multiply-add) and forbids -ffast-math.
  *
  * All functions are free of branches and of calls: in a loop over an array, gcc and clang turn them
  * into vector instructions at -O3, given -fno-math-errno -fno-trapping-math. `a < b ? x : y` is written
