@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.numpy_engine.fixed_point import Multiplier, Rescaling
-from edge_runtime.numpy_engine.integer_kernels import Kernel, exact_columns
+from edge_runtime.numpy_engine.integer_kernels import Kernel, exact_columns, quantized_steps
 from edge_runtime.numpy_engine.multipliers import (
     curve_factor,
     float32_scale,
@@ -112,13 +112,7 @@ def _quantize(operator: Operator, tensors: list[Tensor]) -> Kernel:
         rescaled = _rescaled(source, output)
         return lambda inputs: [rescaled(inputs[0])]
 
-    def kernel(inputs: list[Array]) -> list[Array]:
-        scaled = inputs[0] / float32_scale(output)
-        rounded = np.copysign(np.floor(np.abs(scaled) + np.float32(0.5)), scaled)
-        limited = np.clip(rounded, -(2.0**30), 2.0**30)  # beyond int16 in any case
-        return [_saturate(limited.astype(np.int64))]
-
-    return kernel
+    return lambda inputs: [_saturate(quantized_steps(inputs[0], float32_scale(output)))]
 
 
 def _rescaled(source: Tensor, output: Tensor) -> Callable[[Array], Array]:

@@ -128,12 +128,7 @@ def _quantize(operator: Operator, tensors: list[Tensor]) -> Kernel:
     if source.dtype == np.int8:
         return _tabulated(lambda values: _rescaled(source, output, values))
 
-    def kernel(inputs: list[Array]) -> list[Array]:
-        rounded = _half_away(inputs[0] / float32_scale(output))
-        limited = np.clip(rounded, -(2.0**30), 2.0**30)  # beyond int8 in any case
-        return [_saturate(limited.astype(np.int64), output)]
-
-    return kernel
+    return lambda inputs: [_saturate(quantized_steps(inputs[0], float32_scale(output)), output)]
 
 
 def _rescaled(source: Tensor, output: Tensor, values: Array) -> Array:
@@ -148,8 +143,20 @@ def _relu(operator: Operator, tensors: list[Tensor]) -> Kernel:
     return _tabulated(lambda values: np.maximum(_rescaled(source, output, values), lowest))
 
 
-def _half_away(values: Array) -> Array:
-    return np.copysign(np.floor(np.abs(values) + values.dtype.type(0.5)), values)
+def round_half_away(values: Array) -> Array:
+    """To the nearest integer, half away from zero, in the float type of `values` (any shape)."""
+    # Adding 0.5 itself would round the largest number below it up.
+    below_half = np.nextafter(values.dtype.type(0.5), values.dtype.type(0))
+    result: Array = np.trunc(values + np.copysign(below_half, values))
+    return result
+
+
+def quantized_steps(values: Array, scale: np.float32) -> NDArray[np.int64]:
+    """float32 `values` in units of `scale`, rounded half away from zero; limited to 2 ** 30, which is
+    beyond every integer type here. NaN gives the lowest."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = round_half_away(values / scale)
+    return np.fmin(np.fmax(rounded, np.float32(-(2**30))), np.float32(2**30)).astype(np.int64)
 
 
 def _tabulated(function: Callable[[Array], Array]) -> Kernel:
@@ -177,7 +184,7 @@ def unrounded_table(op: Op, source: Quantization, output: Quantization) -> NDArr
 @lru_cache(maxsize=1024)
 def _rounded_table(op: Op, source: Quantization, output: Quantization) -> Array:
     """The int8 results for EVERY_INT8; the steps of an unrolled graph share most of their tables."""
-    rounded = _half_away(unrounded_table(op, source, output))
+    rounded = round_half_away(unrounded_table(op, source, output))
     table = np.clip(rounded + output.zero_point, -128, 127).astype(np.int8)
     table.flags.writeable = False
     return table
