@@ -1,9 +1,8 @@
 """The int8 operators in numpy, equal to tflite-runtime 2.14's reference kernels bit for bit.
 
 Source: tensorflow/lite/kernels (add.cc, sub.cc, mul.cc, activations.cc, fully_connected.cc) and
-internal/reference/integer_ops. Where the kernels compute a factor in float32 and where in float64 is
-followed too, as it decides the last bit. Only the tables of LOGISTIC and TANH are more exact than the
-kernels': see `unrounded_table`.
+internal/reference/integer_ops. Only the tables of LOGISTIC and TANH are more exact than the kernels':
+see `unrounded_table`.
 
 Each kernel is prepared once for its operator and then run on any number of inputs. A function of one
 8-bit value is prepared as the table of its 256 results.
@@ -11,7 +10,6 @@ Each kernel is prepared once for its operator and then run on any number of inpu
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Callable
 from weakref import WeakKeyDictionary
@@ -19,7 +17,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.numpy_engine.fixed_point import Multiplier, Rescaling
+from edge_runtime.numpy_engine.fixed_point import Rescaling
+from edge_runtime.numpy_engine.multipliers import (
+    float32_scale,
+    matmul_multipliers,
+    product_multiplier,
+    rescale_multiplier,
+    sum_multipliers,
+)
 from edge_runtime.numpy_engine.portable_functions import sigmoid, tanh
 from edge_runtime.tflite.graph import Op, Operator, Quantization, Tensor
 
@@ -33,10 +38,6 @@ EVERY_INT8 = np.arange(256, dtype=np.uint8).view(np.int8)
 
 EXACT_IN_FLOAT32 = 2**24
 """Integers up to here are exact in float32, whose matmul numpy has in fast code."""
-
-
-def _scale(tensor: Tensor) -> np.float32:
-    return np.float32(tensor.affine.scale[0])
 
 
 def _zero_point(tensor: Tensor) -> int:
@@ -62,14 +63,12 @@ def _sum(sign: int) -> Callable[[Operator, list[Tensor]], Kernel]:
 
     def prepare(operator: Operator, tensors: list[Tensor]) -> Kernel:
         first, second, output = tensors
-        double_scale = 2 * float(max(_scale(first), _scale(second)))
-        tables = []
-        for tensor, factor in ((first, 1), (second, sign)):
-            multiplier = Multiplier.of(float(_scale(tensor)) / double_scale)
-            signed = replace(multiplier, mantissa=factor * multiplier.mantissa)
-            tables.append(signed.apply(_centered(tensor, EVERY_INT8) << SUM_LEFT_SHIFT))
-        unit = float(np.float32(1 << SUM_LEFT_SHIFT) * _scale(output))
-        rescale = Rescaling([Multiplier.of(double_scale / unit)])
+        *multipliers, back = sum_multipliers(first, second, output, SUM_LEFT_SHIFT, sign)
+        tables = [
+            multiplier.apply(_centered(tensor, EVERY_INT8) << SUM_LEFT_SHIFT)
+            for multiplier, tensor in zip(multipliers, tensors)
+        ]
+        rescale = Rescaling([back])
 
         def kernel(inputs: list[Array]) -> list[Array]:
             total = _looked_up(tables[0], inputs[0]) + _looked_up(tables[1], inputs[1])
@@ -82,7 +81,7 @@ def _sum(sign: int) -> Callable[[Operator, list[Tensor]], Kernel]:
 
 def _mul(operator: Operator, tensors: list[Tensor]) -> Kernel:
     first, second, output = tensors
-    rescale = Rescaling([Multiplier.of(float(_scale(first) * _scale(second) / _scale(output)))])
+    rescale = Rescaling([product_multiplier(first, second, output)])
 
     def kernel(inputs: list[Array]) -> list[Array]:
         product = _centered(first, inputs[0]) * _centered(second, inputs[1])
@@ -93,10 +92,7 @@ def _mul(operator: Operator, tensors: list[Tensor]) -> Kernel:
 
 def _fully_connected(operator: Operator, tensors: list[Tensor]) -> Kernel:
     source, weights, _, output = tensors
-    scales = [float(np.float32(scale)) for scale in weights.affine.scale]
-    rescale = Rescaling(
-        [Multiplier.of(float(_scale(source)) * scale / float(_scale(output))) for scale in scales]
-    )
+    rescale = Rescaling(matmul_multipliers(source, weights, output))
     zero_point = _zero_point(source)
     lowest = np.int8(_zero_point(output))  # a fused RELU clips at the integer that stands for zero
 
@@ -132,12 +128,12 @@ def _quantize(operator: Operator, tensors: list[Tensor]) -> Kernel:
     if source.dtype == np.int8:
         return _tabulated(lambda values: _rescaled(source, output, values))
 
-    return lambda inputs: [_saturate(quantized_steps(inputs[0], _scale(output)), output)]
+    return lambda inputs: [_saturate(quantized_steps(inputs[0], float32_scale(output)), output)]
 
 
 def _rescaled(source: Tensor, output: Tensor, values: Array) -> Array:
     """The same values in the output's scale (requantize.h; activations.cc: QuantizedReluX)."""
-    multiplier = Multiplier.of(float(_scale(source)) / float(_scale(output)))
+    multiplier = rescale_multiplier(source, output)
     return _saturate(multiplier.apply(_centered(source, values)), output)
 
 
