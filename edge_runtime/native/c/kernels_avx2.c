@@ -53,20 +53,28 @@ ER_INLINE void sum_s8(const int R, const int B, uint32_t block, const er_matmul 
     const size_t pitch = (size_t)quads * 64;
     const uint8_t *w = plan + p->weights + block * pitch;
     const __m256i ones = _mm256_set1_epi16(1);
-    ER_EACH_SUM(2 * R * B, acc[i] = _mm256_setzero_si256();)
-    for (uint32_t k = 0; k < quads; k++, w += 64) {
-        __m256i values[32], magnitudes[32];
-        ER_EACH_SUM(R, {
-            values[i] = four_bytes(x[i] + 4 * k);
-            magnitudes[i] = _mm256_abs_epi8(values[i]);
-        })
-        ER_EACH_SUM(2 * R * B, {
-            const __m256i weights = load(w + i / R / 2 * pitch + i / R % 2 * 32);
-            const __m256i signed_weights = _mm256_sign_epi8(weights, values[i % R]);
-            const __m256i pairs = _mm256_maddubs_epi16(magnitudes[i % R], signed_weights);
-            acc[i] = _mm256_add_epi32(acc[i], _mm256_madd_epi16(pairs, ones));
-        })
+#define START(I) __m256i s##I = _mm256_setzero_si256();
+    ER_REPEAT(START)
+#undef START
+#define STEP(I)                                                                                           \
+    if (I < 2 * R * B) {                                                                                  \
+        const __m256i weights = load(w + I / R / 2 * pitch + I / R % 2 * 32);                             \
+        const __m256i signed_weights = _mm256_sign_epi8(weights, values[I % R]);                          \
+        const __m256i pairs = _mm256_maddubs_epi16(magnitudes[I % R], signed_weights);                    \
+        s##I = _mm256_add_epi32(s##I, _mm256_madd_epi16(pairs, ones));                                    \
     }
+    for (uint32_t k = 0; k < quads; k++, w += 64) {
+        __m256i values[ER_MOST_ROWS], magnitudes[ER_MOST_ROWS];
+        for (int r = 0; r < R; r++) {
+            values[r] = four_bytes(x[r] + 4 * k);
+            magnitudes[r] = _mm256_abs_epi8(values[r]);
+        }
+        ER_REPEAT(STEP)
+    }
+#undef STEP
+#define END(I) acc[I] = s##I;
+    ER_REPEAT(END)
+#undef END
 }
 
 ER_INLINE __m256i result_s8(const tile *t, __m256i sums, size_t place)
@@ -82,7 +90,7 @@ ER_INLINE void tile_s8(const int R, const int B, uint32_t block, const tile *t)
 {
     __m256i acc[32];
     sum_s8(R, B, block, t->p, t->plan, t->rows->x, acc);
-    ER_EACH_SUM(R * B, {
+    for (int i = 0; i < R * B; i++) {
         const int r = i % R, b = i / R;
         const size_t first = 16 * (size_t)(block + b);
         const __m256i low = result_s8(t, acc[2 * b * R + r], 4 * first);
@@ -91,7 +99,7 @@ ER_INLINE void tile_s8(const int R, const int B, uint32_t block, const tile *t)
         const __m128i bytes =
             _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
         store(t->rows->out[r] + first, &bytes, t->p->out - (uint32_t)first, 1);
-    })
+    }
 }
 
 static void matmul_s8(ER_ARGUMENTS)
@@ -138,17 +146,26 @@ ER_INLINE void tile_s16(const int R, const int B, uint32_t block, const tile *t)
     const size_t pitch = (size_t)pairs * 32;
     const uint8_t *w = t->plan + p->weights + block * pitch;
     __m256i acc[32];
-    ER_EACH_SUM(2 * R * B, acc[i] = _mm256_setzero_si256();)
-    for (uint32_t k = 0; k < pairs; k++, w += 32) {
-        __m256i values[32];
-        ER_EACH_SUM(R, values[i] = four_bytes(t->rows->x[i] + 4 * k);)
-        ER_EACH_SUM(2 * R * B, {
-            const __m128i bytes = _mm_load_si128((const __m128i *)(w + i / R / 2 * pitch + i / R % 2 * 16));
-            const __m256i weights = _mm256_cvtepi8_epi16(bytes);
-            acc[i] = _mm256_add_epi32(acc[i], _mm256_madd_epi16(values[i % R], weights));
-        })
+#define START(I) __m256i s##I = _mm256_setzero_si256();
+    ER_REPEAT(START)
+#undef START
+#define STEP(I)                                                                                           \
+    if (I < 2 * R * B) {                                                                                  \
+        const __m128i bytes = _mm_load_si128((const __m128i *)(w + I / R / 2 * pitch + I / R % 2 * 16));  \
+        const __m256i weights = _mm256_cvtepi8_epi16(bytes);                                              \
+        s##I = _mm256_add_epi32(s##I, _mm256_madd_epi16(values[I % R], weights));                         \
     }
-    ER_EACH_SUM(R * B, {
+    for (uint32_t k = 0; k < pairs; k++, w += 32) {
+        __m256i values[ER_MOST_ROWS];
+        for (int r = 0; r < R; r++)
+            values[r] = four_bytes(t->rows->x[r] + 4 * k);
+        ER_REPEAT(STEP)
+    }
+#undef STEP
+#define END(I) acc[I] = s##I;
+    ER_REPEAT(END)
+#undef END
+    for (int i = 0; i < R * B; i++) {
         const int r = i % R, b = i / R;
         const __m256i both[2] = {acc[2 * b * R + r], acc[(2 * b + 1) * R + r]};
         const size_t first = 16 * (size_t)(block + b);
@@ -162,7 +179,7 @@ ER_INLINE void tile_s16(const int R, const int B, uint32_t block, const tile *t)
         for (int k = 0; k < 16; k++)
             results[k] = (int16_t)wide[k];
         store(t->rows->out[r] + 2 * first, results, p->out - (uint32_t)first, 2);
-    })
+    }
 }
 
 static void matmul_s16(ER_ARGUMENTS)
@@ -196,16 +213,25 @@ ER_INLINE void tile_f32(const int R, const int B, uint32_t block, const tile *t)
     const size_t pitch = (size_t)p->in * 64;
     const uint8_t *w = t->plan + p->weights + block * pitch;
     __m256 acc[32];
-    ER_EACH_SUM(2 * R * B, acc[i] = _mm256_setzero_ps();)
-    for (uint32_t k = 0; k < p->in; k++, w += 64) {
-        __m256 values[32];
-        ER_EACH_SUM(R, values[i] = _mm256_set1_ps(((const float *)t->rows->x[i])[k]);)
-        ER_EACH_SUM(2 * R * B, {
-            const __m256 weights = load_floats(w + i / R / 2 * pitch + i / R % 2 * 32);
-            acc[i] = _mm256_fmadd_ps(values[i % R], weights, acc[i]);
-        })
+#define START(I) __m256 s##I = _mm256_setzero_ps();
+    ER_REPEAT(START)
+#undef START
+#define STEP(I)                                                                                           \
+    if (I < 2 * R * B) {                                                                                  \
+        const __m256 weights = load_floats(w + I / R / 2 * pitch + I / R % 2 * 32);                       \
+        s##I = _mm256_fmadd_ps(values[I % R], weights, s##I);                                             \
     }
-    ER_EACH_SUM(R * B, {
+    for (uint32_t k = 0; k < p->in; k++, w += 64) {
+        __m256 values[ER_MOST_ROWS];
+        for (int r = 0; r < R; r++)
+            values[r] = _mm256_set1_ps(((const float *)t->rows->x[r])[k]);
+        ER_REPEAT(STEP)
+    }
+#undef STEP
+#define END(I) acc[I] = s##I;
+    ER_REPEAT(END)
+#undef END
+    for (int i = 0; i < R * B; i++) {
         const int r = i % R, b = i / R;
         const __m256 both[2] = {acc[2 * b * R + r], acc[(2 * b + 1) * R + r]};
         const size_t first = 16 * (size_t)(block + b);
@@ -215,7 +241,7 @@ ER_INLINE void tile_f32(const int R, const int B, uint32_t block, const tile *t)
             _mm256_storeu_ps(results + 8 * h, limited(p, _mm256_add_ps(both[h], bias)));
         }
         store(t->rows->out[r] + 4 * first, results, p->out - (uint32_t)first, 4);
-    })
+    }
 }
 
 static void matmul_f32(ER_ARGUMENTS)
@@ -235,7 +261,7 @@ ER_INLINE void tile_hybrid(const int R, const int B, uint32_t block, const tile 
     const er_matmul *p = t->p;
     __m256i acc[32];
     sum_s8(R, B, block, p, t->plan, t->rows->x, acc);
-    ER_EACH_SUM(R * B, {
+    for (int i = 0; i < R * B; i++) {
         const int r = i % R, b = i / R;
         const __m256i both[2] = {acc[2 * b * R + r], acc[(2 * b + 1) * R + r]};
         const size_t first = 16 * (size_t)(block + b);
@@ -252,7 +278,7 @@ ER_INLINE void tile_hybrid(const int R, const int B, uint32_t block, const tile 
             _mm256_storeu_ps(results + 8 * h, limited(p, _mm256_add_ps(_mm256_mul_ps(sum, scale), bias)));
         }
         store(t->rows->out[r] + 4 * first, results, p->out - (uint32_t)first, 4);
-    })
+    }
 }
 
 static void matmul_hybrid(ER_ARGUMENTS)

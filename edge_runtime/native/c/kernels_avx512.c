@@ -49,12 +49,23 @@ ER_INLINE void sum_s8(const int R, const int B, uint32_t block, const er_matmul 
     const size_t pitch = (size_t)quads * 64;
     const uint8_t *w = plan + p->weights + block * pitch;
     const __m512i offset = _mm512_set1_epi8(-128);
-    ER_EACH_SUM(R * B, acc[i] = _mm512_setzero_si512();)
-    for (uint32_t k = 0; k < quads; k++, w += 64) {
-        __m512i values[32];
-        ER_EACH_SUM(R, values[i] = _mm512_xor_si512(four_bytes(x[i] + 4 * k), offset);)
-        ER_EACH_SUM(R * B, acc[i] = _mm512_dpbusd_epi32(acc[i], values[i % R], _mm512_load_si512(w + i / R * pitch));)
+#define START(I) __m512i s##I = _mm512_setzero_si512();
+    ER_REPEAT(START)
+#undef START
+#define STEP(I)                                                                                           \
+    if (I < R * B) {                                                                                      \
+        s##I = _mm512_dpbusd_epi32(s##I, values[I % R], _mm512_load_si512(w + I / R * pitch));            \
     }
+    for (uint32_t k = 0; k < quads; k++, w += 64) {
+        __m512i values[ER_MOST_ROWS];
+        for (int r = 0; r < R; r++)
+            values[r] = _mm512_xor_si512(four_bytes(x[r] + 4 * k), offset);
+        ER_REPEAT(STEP)
+    }
+#undef STEP
+#define END(I) acc[I] = s##I;
+    ER_REPEAT(END)
+#undef END
 }
 
 ER_INLINE void tile_s8(const int R, const int B, uint32_t block, const tile *t)
@@ -64,7 +75,7 @@ ER_INLINE void tile_s8(const int R, const int B, uint32_t block, const tile *t)
     sum_s8(R, B, block, p, t->plan, t->rows->x, acc);
     const __m512i zero = _mm512_set1_epi32(p->zero);
     const __m512i low = _mm512_set1_epi32(p->low), high = _mm512_set1_epi32(p->high);
-    ER_EACH_SUM(R * B, {
+    for (int i = 0; i < R * B; i++) {
         const uint32_t b = block + i / R;
         const size_t place = 64 * (size_t)b;
         const __m512i bias = _mm512_loadu_si512(t->plan + p->bias + place);
@@ -74,7 +85,7 @@ ER_INLINE void tile_s8(const int R, const int B, uint32_t block, const tile *t)
         found = _mm512_add_epi32(found, zero);
         found = _mm512_max_epi32(_mm512_min_epi32(found, high), low);
         _mm512_mask_cvtepi32_storeu_epi8(t->rows->out[i % R] + 16 * (size_t)b, mask_of(p, b), found);
-    })
+    }
 }
 
 static void matmul_s8(ER_ARGUMENTS)
@@ -120,20 +131,29 @@ ER_INLINE void tile_s16(const int R, const int B, uint32_t block, const tile *t)
     const size_t pitch = (size_t)pairs * 32;
     const uint8_t *w = t->plan + p->weights + block * pitch;
     __m512i acc[32];
-    ER_EACH_SUM(R * B, acc[i] = _mm512_setzero_si512();)
-    for (uint32_t k = 0; k < pairs; k++, w += 32) {
-        __m512i values[32];
-        ER_EACH_SUM(R, values[i] = four_bytes(t->rows->x[i] + 4 * k);)
-        ER_EACH_SUM(R * B, {
-            const __m256i bytes = _mm256_load_si256((const __m256i *)(w + i / R * pitch));
-            acc[i] = _mm512_dpwssd_epi32(acc[i], values[i % R], _mm512_cvtepi8_epi16(bytes));
-        })
+#define START(I) __m512i s##I = _mm512_setzero_si512();
+    ER_REPEAT(START)
+#undef START
+#define STEP(I)                                                                                           \
+    if (I < R * B) {                                                                                      \
+        const __m256i bytes = _mm256_load_si256((const __m256i *)(w + I / R * pitch));                    \
+        s##I = _mm512_dpwssd_epi32(s##I, values[I % R], _mm512_cvtepi8_epi16(bytes));                     \
     }
-    ER_EACH_SUM(R * B, {
+    for (uint32_t k = 0; k < pairs; k++, w += 32) {
+        __m512i values[ER_MOST_ROWS];
+        for (int r = 0; r < R; r++)
+            values[r] = four_bytes(t->rows->x[r] + 4 * k);
+        ER_REPEAT(STEP)
+    }
+#undef STEP
+#define END(I) acc[I] = s##I;
+    ER_REPEAT(END)
+#undef END
+    for (int i = 0; i < R * B; i++) {
         const uint32_t b = block + i / R;
         _mm256_mask_storeu_epi16(t->rows->out[i % R] + 32 * (size_t)b, mask_of(p, b),
                                  result_s16(p, t->plan, acc[i], b));
-    })
+    }
 }
 
 static void matmul_s16(ER_ARGUMENTS)
@@ -164,18 +184,29 @@ ER_INLINE void tile_f32(const int R, const int B, uint32_t block, const tile *t)
     const size_t pitch = (size_t)p->in * 64;
     const uint8_t *w = t->plan + p->weights + block * pitch;
     __m512 acc[32];
-    ER_EACH_SUM(R * B, acc[i] = _mm512_setzero_ps();)
-    for (uint32_t k = 0; k < p->in; k++, w += 64) {
-        __m512 values[32];
-        ER_EACH_SUM(R, values[i] = _mm512_set1_ps(((const float *)t->rows->x[i])[k]);)
-        ER_EACH_SUM(R * B, acc[i] = _mm512_fmadd_ps(values[i % R], _mm512_load_ps(w + i / R * pitch), acc[i]);)
+#define START(I) __m512 s##I = _mm512_setzero_ps();
+    ER_REPEAT(START)
+#undef START
+#define STEP(I)                                                                                           \
+    if (I < R * B) {                                                                                      \
+        s##I = _mm512_fmadd_ps(values[I % R], _mm512_load_ps(w + I / R * pitch), s##I);                   \
     }
-    ER_EACH_SUM(R * B, {
+    for (uint32_t k = 0; k < p->in; k++, w += 64) {
+        __m512 values[ER_MOST_ROWS];
+        for (int r = 0; r < R; r++)
+            values[r] = _mm512_set1_ps(((const float *)t->rows->x[r])[k]);
+        ER_REPEAT(STEP)
+    }
+#undef STEP
+#define END(I) acc[I] = s##I;
+    ER_REPEAT(END)
+#undef END
+    for (int i = 0; i < R * B; i++) {
         const uint32_t b = block + i / R;
         const __m512 bias = _mm512_loadu_ps(t->plan + p->bias + 64 * (size_t)b);
         _mm512_mask_storeu_ps(t->rows->out[i % R] + 64 * (size_t)b, mask_of(p, b),
                               limited(p, _mm512_add_ps(acc[i], bias)));
-    })
+    }
 }
 
 static void matmul_f32(ER_ARGUMENTS)
@@ -195,7 +226,7 @@ ER_INLINE void tile_hybrid(const int R, const int B, uint32_t block, const tile 
     const er_matmul *p = t->p;
     __m512i acc[32];
     sum_s8(R, B, block, p, t->plan, t->rows->x, acc);
-    ER_EACH_SUM(R * B, {
+    for (int i = 0; i < R * B; i++) {
         const uint32_t b = block + i / R;
         const size_t place = 64 * (size_t)b;
         const __m512 bias = _mm512_loadu_ps(t->plan + p->bias + place);
@@ -207,7 +238,7 @@ ER_INLINE void tile_hybrid(const int R, const int B, uint32_t block, const tile 
         const __m512 scale = _mm512_mul_ps(_mm512_set1_ps(row.scale), scales);
         const __m512 found = _mm512_add_ps(_mm512_mul_ps(sum, scale), bias);
         _mm512_mask_storeu_ps(t->rows->out[i % R] + place, mask_of(p, b), limited(p, found));
-    })
+    }
 }
 
 static void matmul_hybrid(ER_ARGUMENTS)

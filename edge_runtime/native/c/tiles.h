@@ -7,25 +7,13 @@
 #include "edge_rnn.h"
 
 #define ER_INLINE static inline __attribute__((always_inline))
-/* The statements for i = 0 to N - 1, written out, N being a constant up to 32: with a loop, gcc would
+/* STEP(0) to STEP(31). Written out, and with a variable for each sum: from a loop over an array, gcc would
  * keep the sums of a tile in memory. */
-#define ER_ONE(I, N, ...)                                                                                 \
-    if (I < (N)) {                                                                                        \
-        enum { i = I };                                                                                   \
-        __VA_ARGS__                                                                                       \
-    }
-#define ER_EACH_SUM(N, ...)                                                                               \
-    ER_ONE(0, N, __VA_ARGS__) ER_ONE(1, N, __VA_ARGS__) ER_ONE(2, N, __VA_ARGS__)                         \
-    ER_ONE(3, N, __VA_ARGS__) ER_ONE(4, N, __VA_ARGS__) ER_ONE(5, N, __VA_ARGS__)                         \
-    ER_ONE(6, N, __VA_ARGS__) ER_ONE(7, N, __VA_ARGS__) ER_ONE(8, N, __VA_ARGS__)                         \
-    ER_ONE(9, N, __VA_ARGS__) ER_ONE(10, N, __VA_ARGS__) ER_ONE(11, N, __VA_ARGS__)                       \
-    ER_ONE(12, N, __VA_ARGS__) ER_ONE(13, N, __VA_ARGS__) ER_ONE(14, N, __VA_ARGS__)                      \
-    ER_ONE(15, N, __VA_ARGS__) ER_ONE(16, N, __VA_ARGS__) ER_ONE(17, N, __VA_ARGS__)                      \
-    ER_ONE(18, N, __VA_ARGS__) ER_ONE(19, N, __VA_ARGS__) ER_ONE(20, N, __VA_ARGS__)                      \
-    ER_ONE(21, N, __VA_ARGS__) ER_ONE(22, N, __VA_ARGS__) ER_ONE(23, N, __VA_ARGS__)                      \
-    ER_ONE(24, N, __VA_ARGS__) ER_ONE(25, N, __VA_ARGS__) ER_ONE(26, N, __VA_ARGS__)                      \
-    ER_ONE(27, N, __VA_ARGS__) ER_ONE(28, N, __VA_ARGS__) ER_ONE(29, N, __VA_ARGS__)                      \
-    ER_ONE(30, N, __VA_ARGS__) ER_ONE(31, N, __VA_ARGS__)
+#define ER_REPEAT(STEP)                                                                                   \
+    STEP(0) STEP(1) STEP(2) STEP(3) STEP(4) STEP(5) STEP(6) STEP(7)                                       \
+    STEP(8) STEP(9) STEP(10) STEP(11) STEP(12) STEP(13) STEP(14) STEP(15)                                 \
+    STEP(16) STEP(17) STEP(18) STEP(19) STEP(20) STEP(21) STEP(22) STEP(23)                               \
+    STEP(24) STEP(25) STEP(26) STEP(27) STEP(28) STEP(29) STEP(30) STEP(31)
 
 /* A set of kernels with few registers takes fewer. */
 #ifndef ER_MOST_ROWS
