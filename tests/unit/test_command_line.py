@@ -14,7 +14,6 @@ import convert
 import edge_runtime
 import train
 from edge_runtime import Classifier
-from edge_runtime.engines.engine import NATIVE
 from tests.support.commands import ROOT, edge_rnn, loaded_by, succeed
 from tests.support.model_files import relabelled, write_model
 from train.hyperparameters import PRESETS, preset
