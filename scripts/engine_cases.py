@@ -175,12 +175,16 @@ def single(
     """A graph of that operator alone, with the values that it has in `graph`.
 
     An input that does not depend on the window is a constant. If that is true of every input (float16's
-    DEQUANTIZE), the first one is an input all the same, because a graph needs one.
+    DEQUANTIZE), the first one is an input all the same, because a graph needs one. A matrix of weights
+    is then a batch of one.
     """
     tensors = {name: graph.tensors[name] for name in (*operator.inputs, *operator.outputs)}
     names = tuple(dict.fromkeys(name for name in operator.inputs if name in varying))
     calls = values if names else {name: values[name][np.newaxis] for name in tensors}
-    names = names or operator.inputs[:1]
+    if not names:
+        names = operator.inputs[:1]
+        if tensors[names[0]].shape[0] != 1:
+            tensors = {name: replace(item, shape=(1, *item.shape)) for name, item in tensors.items()}
     for name in operator.inputs:
         tensors[name] = replace(tensors[name], data=None if name in names else values[name])
     outputs = [tensors[name] for name in operator.outputs]
