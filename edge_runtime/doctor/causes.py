@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Callable
 
+from edge_runtime.doctor.build_note import build_failure
 from edge_runtime.doctor.diagnosis import Finding
 from edge_runtime.doctor.packages.remedies import Remedies
 from edge_runtime.doctor.trial import IMPORT, NUMPY_IMPORT, USER_MODEL, Trial, first_line
@@ -48,9 +49,15 @@ def cause(trial: Trial, remedies: Remedies) -> Finding:
         if match:
             return explain(match, trial, remedies)
     said = first_line(trial.failure)
-    if trial.engine == NATIVE and trial.stage == IMPORT:  # a sentence of our own
-        return Finding(said.rstrip("."), remedies.own_library())
+    if trial.engine == NATIVE and trial.stage == IMPORT:
+        return Finding(_of_library(said), remedies.own_library())
     return Finding(f"{_subject(trial)} fails {_place(trial)}: {said}", _again(trial, remedies))
+
+
+def _of_library(said: str) -> str:
+    """What the loader of NATIVE's library says, without its advice, and why there is none."""
+    failure = build_failure()
+    return said.split(". ")[0] + (f", because it was not compiled ({failure})" if failure else "")
 
 
 def _subject(trial: Trial) -> str:

@@ -182,7 +182,7 @@ def _native_or_other(flatbuffer: bytes, threads: int, kernels: str) -> OpenEngin
     except EngineError as error:
         if kernels in NATIVE_KERNELS:
             raise
-        name = _first_importable([str(error).rstrip(".")])
+        name = _first_importable([short_reason(error)])
     return OpenEngine(name, _opened(name, flatbuffer, threads, kernels))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from edge_runtime.doctor.diagnosis import FALLBACK, fallback
@@ -16,6 +17,7 @@ from edge_runtime.doctor.packages.pip import OWN_SOURCE, OWN_WHEEL, REINSTALL, P
 from edge_runtime.doctor.packages.wheels import Release, releases
 from edge_runtime.doctor.system import System
 from edge_runtime.engines.engine import ENGINES, NATIVE
+from edge_runtime.native.library import LIBRARY_VARIABLE
 
 IMAGER = "sudo apt install rpi-imager && rpi-imager  # choose a 64-bit Raspberry Pi OS"
 """Moves a device from a 32-bit system to a 64-bit one, for which the engines have more wheels."""
@@ -85,6 +87,8 @@ class Remedies:
 
     def own_library(self) -> tuple[str, ...]:
         """Commands that bring the library of NATIVE: in a wheel, or compiled on this system."""
+        if LIBRARY_VARIABLE in os.environ:
+            return (f"unset {LIBRARY_VARIABLE}",)
         wheel = [self.pip.reinstall_own(OWN_WHEEL)] if own_wheel(self.system) else []
         return (*wheel, f"{COMPILER[self.system.libc]} && {self.pip.reinstall_own(OWN_SOURCE)}")
 
