@@ -7,8 +7,10 @@ engines. edge_runtime/native/build_note.json then says why.
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -105,6 +107,7 @@ def _options() -> dict[str, dict[str, str]]:
     if os.access(ROOT, os.W_OK):
         return {}
     folder = tempfile.mkdtemp(prefix="edge-rnn-build-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return {"egg_info": {"egg_base": folder}, "build": {"build_base": folder}}
 
 
