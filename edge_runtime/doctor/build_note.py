@@ -6,17 +6,16 @@ scripts/compile_library.py, which runs while edge-rnn is installed, leaves a not
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-import edge_runtime
+from edge_runtime.native.library import library_path
 
-NOTE = Path(edge_runtime.__file__).parent / "native" / "build_note.json"
+NOTE = "build_note.json"
 
 
 def build_failure() -> str | None:
     """A clause that says why the library was not compiled; None if it was, or if nothing is known."""
     try:
-        failure = json.loads(NOTE.read_text("utf-8"))["failure"]
+        failure = json.loads(library_path().with_name(NOTE).read_text("utf-8"))["failure"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return str(failure) if failure else None

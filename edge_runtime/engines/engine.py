@@ -10,7 +10,6 @@ import importlib.util
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Protocol
 
-from edge_runtime import __version__
 from edge_runtime.errors import EngineError, short_reason
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ def engine_version(name: str) -> str:
     "unknown" for a package that no distribution of that name has installed, as with nightly wheels.
     """
     if name == NATIVE:
-        return __version__
+        return str(import_module("edge_runtime").__version__)
     from importlib.metadata import PackageNotFoundError, version
 
     try:
