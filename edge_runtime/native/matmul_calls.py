@@ -124,7 +124,7 @@ def _int16(program: Program, operator: Operator, tensors: Tensors) -> _Matmul:
 
 
 def _float(program: Program, operator: Operator, tensors: Tensors) -> _Matmul:
-    x, weights, bias, result = tensors
+    _, weights, bias, _ = tensors
     if weights.dtype == np.int8:
         return _hybrid(program, operator, tensors)
     add = program.constants.offset_in_plan
