@@ -68,6 +68,11 @@ class Case:
         """Whether the graph is a single operator."""
         return self.operators == {self.what}
 
+    @property
+    def has_half_input(self) -> bool:
+        """Whether an input is float16. In a file, only constants are, and native accepts no others."""
+        return any(values.dtype == np.float16 for values in self.inputs)
+
     def difference(self, found: list[np.ndarray]) -> tuple[float, float]:
         """The largest and the mean absolute difference of an engine's outputs from what is expected."""
         pairs = zip(self.outputs, found, self.expected)
@@ -175,16 +180,12 @@ def single(
     """A graph of that operator alone, with the values that it has in `graph`.
 
     An input that does not depend on the window is a constant. If that is true of every input (float16's
-    DEQUANTIZE), the first one is an input all the same, because a graph needs one. A matrix of weights
-    is then a batch of one.
+    DEQUANTIZE), the first one is an input all the same, because a graph needs one.
     """
     tensors = {name: graph.tensors[name] for name in (*operator.inputs, *operator.outputs)}
     names = tuple(dict.fromkeys(name for name in operator.inputs if name in varying))
     calls = values if names else {name: values[name][np.newaxis] for name in tensors}
-    if not names:
-        names = operator.inputs[:1]
-        if tensors[names[0]].shape[0] != 1:
-            tensors = {name: replace(item, shape=(1, *item.shape)) for name, item in tensors.items()}
+    names = names or operator.inputs[:1]
     for name in operator.inputs:
         tensors[name] = replace(tensors[name], data=None if name in names else values[name])
     outputs = [tensors[name] for name in operator.outputs]

@@ -60,7 +60,7 @@ class MeasuredModel:
         return {
             "engine": engine,
             "version": engine_version(engine),
-            "kernels": native_kernels() if engine == NATIVE else None,
+            "kernels": native_kernels()[0] if engine == NATIVE else None,
             "numpy": np.__version__,
             "precision": spec.precision,
             "graph": spec.graph,

@@ -48,7 +48,7 @@ def _load_engine(engine: str) -> str | None:
 
     if engine in ENGINES:
         import_module(f"{ENGINES[engine]}.interpreter")
-    return native_kernels() if engine == NATIVE else None
+    return native_kernels()[0] if engine == NATIVE else None
 
 
 def _verified(model: str, engine: str) -> dict[str, Any]:

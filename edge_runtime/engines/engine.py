@@ -117,14 +117,14 @@ def usable_engines() -> tuple[str, ...]:
     return (NATIVE, *installed_engines())
 
 
-def native_kernels() -> str:
-    """The kernels that NATIVE uses on this processor by default, one of NATIVE_KERNELS.
+def native_kernels() -> tuple[str, ...]:
+    """Those of NATIVE_KERNELS that this processor can run, the fastest first, which is the default.
 
-    Raises EngineError that says why its library is missing or cannot be loaded.
+    Raises EngineError that says why NATIVE's library is missing or cannot be loaded.
     """
     from edge_runtime.native.library import load_library
 
-    return load_library().kernels[0]
+    return load_library().kernels
 
 
 def engine_version(name: str) -> str:
@@ -243,7 +243,12 @@ def _opened(name: str, flatbuffer: bytes, threads: int, kernels: str) -> Interpr
 
 def _own_interpreter(engine: OwnEngine, flatbuffer: bytes, kernels: str) -> Interpreter:
     make: Callable[..., Interpreter] = getattr(import_module(engine.module), engine.interpreter)
-    return make(flatbuffer, kernels=kernels) if engine.kernels else make(flatbuffer)
+    if kernels not in engine.kernels:
+        return make(flatbuffer)
+    usable = native_kernels()
+    if kernels not in usable:
+        raise EngineError(f"this processor has no kernels {kernels!r}. It has {', '.join(usable)}.")
+    return make(flatbuffer, kernels=kernels)
 
 
 def _tflite_interpreter(name: str, flatbuffer: bytes, threads: int, kernels: str) -> Interpreter:
