@@ -20,6 +20,7 @@ from edge_runtime.doctor.python_facts import this_python
 from edge_runtime.doctor.system import parse_system
 from edge_runtime.engines.engine import ENGINES
 from edge_runtime.errors import InputError
+from scripts.build_wheels import PLATFORMS
 from tests.support.commands import ROOT, edge_rnn, succeed
 from tests.support.model_files import write_model
 from tests.workstation.test_targets import pypi_answers
@@ -83,6 +84,11 @@ def test_what_our_wheel_asks_for_is_what_its_markers_say(minor, architecture):
             assert required.allows(release) == (Version(release.version) in ours)
     numpy = installation(system).numpy
     assert numpy is None or Version(numpy.version) in asked["numpy"].specifier
+
+
+def test_our_wheels_are_those_that_are_built():
+    tags = {tag for item in PLATFORMS if item.system == "linux" for tag in item.tags}
+    assert {tag for tag in tags if not tag.startswith("manylinux2014_")} == set(OWN_PLATFORMS)
 
 
 @pytest.mark.parametrize("platform", OWN_PLATFORMS)
