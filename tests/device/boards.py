@@ -170,8 +170,8 @@ class Boards:
         wheel = self._wheels[f"glibc-{architecture}"]
         if architecture == "aarch64":
             return wheel
-        # pip looks into sys.executable for a Python of ARMv7 before it takes a manylinux wheel. Here that
-        # is a script, so the wheel gets a plain tag. test_wheels.py starts pip without a script.
+        # pip looks into sys.executable for a Python of ARMv7 before it takes a manylinux wheel. Here
+        # that is a script, so the wheel gets a plain tag. test_wheels.py starts pip without a script.
         copy = Path(shutil.copy(wheel, place))
         command = [sys.executable, "-m", "wheel", "tags", "--remove"]
         subprocess.run([*command, f"--platform-tag=linux_{architecture}", copy], check=True)
