@@ -102,9 +102,24 @@ static int read_logits(const er_plan *plan, const uint8_t *lane, float *logits)
     return ER_OK;
 }
 
+/* Whether windows of that kind fill the first input, `rows` rows at a time, a whole number of times. */
+static bool fits(const er_plan *plan, const er_raw *raw, uint32_t *rows)
+{
+    const uint32_t count = ends_of(plan)->count, features = raw->features;
+    if (features == 0 || count % features)
+        return false;
+    *rows = count / features;
+    return raw->rows > 0 && raw->rows % *rows == 0 &&
+           (raw->table || ((raw->mean_count == 1 || raw->mean_count == features) &&
+                           (raw->std_count == 1 || raw->std_count == features)));
+}
+
 int er_step(const er_kernels *kernels, const er_plan *plan, const er_raw *raw, void *arena, const void *row,
             uint32_t type, float *logits)
 {
+    uint32_t rows;
+    if (!fits(plan, raw, &rows) || rows != 1)
+        return ER_WINDOW_DOES_NOT_FIT;
     if (!fill(plan, raw, arena, row, type, 1))
         return ER_INPUT_NOT_FINITE;
     er_run(kernels, plan, arena, 1);
@@ -114,15 +129,17 @@ int er_step(const er_kernels *kernels, const er_plan *plan, const er_raw *raw, v
 
 /* The windows of one pass through the plan; `logits` of the first one. */
 static int run_lanes(const er_kernels *kernels, const er_plan *plan, const er_raw *raw, uint8_t *arena,
-                     uint32_t lanes, const uint8_t *windows, uint32_t type, int by_row, float *logits)
+                     uint32_t lanes, const uint8_t *windows, uint32_t type, uint32_t rows, int by_row,
+                     float *logits)
 {
     const size_t stride = er_lane_stride(plan), row = (size_t)raw->features * (type == ER_RAW_F32 ? 4 : 1);
     const er_end *end = ends_of(plan) + plan->input_count;
-    const uint32_t rows = ends_of(plan)->count / raw->features, passes = raw->rows / rows;
+    const uint32_t passes = raw->rows / rows;
     er_reset(plan, arena, lanes);
     for (uint32_t t = 0; t < passes; t++) {
         for (uint32_t n = 0; n < lanes; n++)
-            if (!fill(plan, raw, arena + n * stride, windows + row * ((size_t)n * raw->rows + t), type, rows))
+            if (!fill(plan, raw, arena + n * stride,
+                      windows + row * ((size_t)n * raw->rows + (size_t)t * rows), type, rows))
                 return ER_INPUT_NOT_FINITE;
         er_run(kernels, plan, arena, lanes);
         for (uint32_t n = 0; n < lanes; n++) {
@@ -143,12 +160,15 @@ int er_windows(const er_kernels *kernels, const er_plan *plan, const er_raw *raw
 {
     const size_t window = (size_t)raw->rows * raw->features * (type == ER_RAW_F32 ? 4 : 1);
     const er_end *end = ends_of(plan) + plan->input_count;
-    const size_t answers = by_row ? (size_t)raw->rows * raw->features / ends_of(plan)->count : 1;
+    uint32_t rows;
+    if (lanes == 0 || !fits(plan, raw, &rows))
+        return ER_WINDOW_DOES_NOT_FIT;
+    const size_t answers = by_row ? raw->rows / rows : 1;
     for (size_t first = 0; first < count; first += lanes) {
         const uint32_t some = count - first < lanes ? (uint32_t)(count - first) : lanes;
         const int status =
             run_lanes(kernels, plan, raw, arena, some, (const uint8_t *)windows + first * window, type,
-                      answers > 1, logits + first * answers * end->count);
+                      rows, answers > 1, logits + first * answers * end->count);
         if (status != ER_OK)
             return status;
     }
