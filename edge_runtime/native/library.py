@@ -107,6 +107,5 @@ def _hwcap() -> int:
         getauxval = ctypes.CDLL(None).getauxval
     except (OSError, AttributeError, TypeError):
         return 0
-    getauxval.restype = getauxval.argtypes = None
     getauxval.restype, getauxval.argtypes = ctypes.c_ulong, [ctypes.c_ulong]
     return int(getauxval(_AT_HWCAP))

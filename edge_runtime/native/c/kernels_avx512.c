@@ -244,7 +244,7 @@ static void matmul_hybrid(ER_ARGUMENTS)
     const uint32_t blocks = (p->out + 15) / 16;
     for (uint32_t row = 0; row < p->rows; row++)
         for (uint32_t lane = 0; lane < lanes->count;) {
-            const uint32_t left = lanes->count - lane, count = left >= 4 ? 4 : left >= 2 ? 2 : 1;
+            const uint32_t count = er_rows_at_once(lanes->count - lane);
             er_rows rows;
             er_row quantized[ER_MOST_ROWS];
             for (uint32_t k = 0; k < count; k++, lane++) {

@@ -9,7 +9,10 @@
 #define ER_INLINE static inline __attribute__((always_inline))
 #define ER_UNROLL _Pragma("GCC unroll 16")
 
+/* A set of kernels with few registers takes fewer. */
+#ifndef ER_MOST_ROWS
 #define ER_MOST_ROWS 4
+#endif
 
 /* The rows of a tile: where they are read and written. */
 typedef struct {
@@ -17,13 +20,19 @@ typedef struct {
     uint8_t *out[ER_MOST_ROWS];
 } er_rows;
 
-/* Runs WORK(rows, count) for all rows of all lanes, four at a time as long as there are as many. */
+/* Rows of the next tile, of as many as are left: a power of two. */
+static inline uint32_t er_rows_at_once(uint32_t left)
+{
+    return left >= 4 && ER_MOST_ROWS >= 4 ? 4 : left >= 2 ? 2 : 1;
+}
+
+/* Runs WORK(rows, count) for all rows of all lanes. */
 #define ER_FOR_ROWS(P, WORK)                                                                              \
     do {                                                                                                  \
         const uint32_t all = lanes->count * (P)->rows;                                                    \
         uint32_t lane = 0, row = 0;                                                                       \
         for (uint32_t done = 0; done < all;) {                                                            \
-            const uint32_t count = all - done >= 4 ? 4 : all - done >= 2 ? 2 : 1;                         \
+            const uint32_t count = er_rows_at_once(all - done);                                           \
             er_rows rows;                                                                                 \
             for (uint32_t k = 0; k < count; k++) {                                                        \
                 rows.x[k] = in0 + lane * lanes->stride0 + (size_t)row * (P)->pitch0;                      \
@@ -51,7 +60,7 @@ typedef struct {
 
 #define ER_BY_COUNT(COUNT, ONE, TWO, FOUR, BLOCKS, TILE, ...)                                             \
     do {                                                                                                  \
-        if ((COUNT) == 4)                                                                                 \
+        if (ER_MOST_ROWS >= 4 && (COUNT) == 4)                                                            \
             ER_FOR_BLOCKS(4, FOUR, BLOCKS, TILE, __VA_ARGS__);                                            \
         else if ((COUNT) == 2)                                                                            \
             ER_FOR_BLOCKS(2, TWO, BLOCKS, TILE, __VA_ARGS__);                                             \
