@@ -171,7 +171,7 @@ class Compiled:
 
 def library_name(system: str = sys.platform) -> str:
     """The library's file name on a system that sys.platform names."""
-    return {"win32": "edge_rnn.dll", "darwin": "libedge_rnn.dylib"}.get(system, "libedge_rnn.so")
+    return {"win32": "libedge_rnn.dll", "darwin": "libedge_rnn.dylib"}.get(system, "libedge_rnn.so")
 
 
 def find_compiler(environment: Mapping[str, str] = os.environ) -> Compiler:
