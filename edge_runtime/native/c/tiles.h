@@ -7,7 +7,13 @@
 #include "edge_rnn.h"
 
 #define ER_INLINE static inline __attribute__((always_inline))
-#define ER_UNROLL _Pragma("GCC unroll 16")
+/* STEP(0) to STEP(31). Written out, and with a variable for each sum: from a loop over an array, gcc would
+ * keep the sums of a tile in memory. */
+#define ER_REPEAT(STEP)                                                                                   \
+    STEP(0) STEP(1) STEP(2) STEP(3) STEP(4) STEP(5) STEP(6) STEP(7)                                       \
+    STEP(8) STEP(9) STEP(10) STEP(11) STEP(12) STEP(13) STEP(14) STEP(15)                                 \
+    STEP(16) STEP(17) STEP(18) STEP(19) STEP(20) STEP(21) STEP(22) STEP(23)                               \
+    STEP(24) STEP(25) STEP(26) STEP(27) STEP(28) STEP(29) STEP(30) STEP(31)
 
 /* A set of kernels with few registers takes fewer. */
 #ifndef ER_MOST_ROWS
