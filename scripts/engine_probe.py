@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_runtime.engines.engine import RESOLVERS, open_interpreter
+from edge_runtime.engines.engine import MICRO_ENGINES, RESOLVERS, open_interpreter
 from edge_runtime.errors import EngineError
 
 
@@ -24,14 +24,21 @@ def main(engine: str, folder: Path) -> None:
     """Run every case with every kind of kernels, then try the versions."""
     cases = sorted((path for path in folder.glob("*.tflite")), key=lambda path: int(path.stem))
     for case in cases:
-        for kernels in RESOLVERS:
+        for kernels in kinds_of(engine):
             mark = folder / f"{case.stem}-{kernels}.started"
             if not mark.exists():
                 mark.touch()
                 probe(case, engine, kernels)
-    with np.load(folder / "versions.npz") as files:
-        loaded = [name for name in files if loads(files[name].tobytes(), engine)]
+    loaded = []
+    if engine not in MICRO_ENGINES:  # which do not look at versions
+        with np.load(folder / "versions.npz") as files:
+            loaded = [name for name in files if loads(files[name].tobytes(), engine)]
     (folder / "loaded.txt").write_text("\n".join(loaded))
+
+
+def kinds_of(engine: str) -> tuple[str, ...]:
+    """The kinds of kernels that the engine has."""
+    return ("default",) if engine in MICRO_ENGINES else tuple(RESOLVERS)
 
 
 def probe(case: Path, engine: str, kernels: str) -> None:

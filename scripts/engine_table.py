@@ -1,6 +1,7 @@
 """Writes convert/targets/target_table.json and docs/guides/targets.md from measurements in the engines.
 
     python -m scripts.engine_table --environments ~/.cache/engine_table    # minutes; needs the network
+    python -m scripts.engine_table --environments FOLDER --only tflm       # keeps the others' rows
     python -m scripts.engine_table --check                                 # compares the page with the table
 
 For every version in ENGINES, an environment with that engine alone is made in the folder, once. A child
@@ -26,6 +27,7 @@ from convert.compiler.float_graph.builder import GraphBuilder
 from convert.model_file.flatbuffer import serialize
 from convert.proof.environments import INSTALL_SECONDS, fitting_python, make_in
 from convert.targets.target import RIGHT, TABLE, Engine
+from edge_runtime.engines.engine import MICRO_ENGINES
 from edge_runtime.host.atomic_file import replacing
 from edge_runtime.host.child_process import foreign_command, run_command
 from edge_runtime.tflite.graph import Op
@@ -47,15 +49,22 @@ def series(name: str, distribution: str, versions: str, pythons: str, numpy: str
     )
 
 
+TFLM_VERSION = "0.dev20261023182759"
+
 ENGINES = (
     series("tflite-runtime-2.14", "tflite-runtime", "2.14.0", "3.9 3.11", "numpy<2"),
     series("litert-1.4", "ai-edge-litert", "1.4.0", "3.9 3.12", "numpy<2"),
     series("litert-2.1", "ai-edge-litert", "2.1.0 2.1.6", "3.10 3.13", "numpy"),
     series("litert-2.2", "ai-edge-litert", "2.2.0", "3.10 3.14", "numpy"),
     series("litert-2.3", "ai-edge-litert", "2.3.0", "3.10 3.14", "numpy"),
+    Engine(
+        *("tflm", "tflite-micro", TFLM_VERSION, (TFLM_VERSION,), ("3.10", "3.13"), "numpy", {}, {}, {}),
+        microcontroller=True,
+    ),
 )
 """The engines to measure: the oldest and the newest release of each series, and the Pythons and the numpy
-that its wheels on PyPI are for."""
+that its wheels on PyPI are for. tflite-micro has a pre-release for almost every day, so that one of them is
+pinned."""
 
 
 USED = ("default",)
@@ -75,12 +84,16 @@ class Findings:
     operators: dict[str, dict[str, str]]
     """Scheme -> operator with its version -> what is wrong with it."""
     op_versions: dict[str, int]
+    differences: dict[str, dict[str, str]]
+    """Scheme -> operator with its version -> how far its integers are from the reference kernels'. Only
+    of engines for microcontrollers: XNNPACK is known to round otherwise."""
 
 
 def main() -> None:
     """Measure and write, or check."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--environments", type=Path, help="folder for the engines' environments")
+    parser.add_argument("--only", action="append", choices=[engine.name for engine in ENGINES])
     parser.add_argument("--check", action="store_true", help="only compare the page with the table")
     options = parser.parse_args()
     if options.check:
@@ -97,16 +110,36 @@ def main() -> None:
         "written": written(tests),
         "engines": [],
     }
+    kept = kept_rows(options.only, table["written"])
     for engine in ENGINES:
-        found = []
-        for version in engine.versions:
-            python = engine_python(options.environments, engine, version)
-            found.append(probe(python, engine.distribution, tests))
-            print(engine.distribution, version, found[-1].schemes)
-        table["engines"].append(record(engine, found))
+        row = kept.get(engine.name) or measured(engine, options.environments, tests)
+        table["engines"].append(row)
     for path, text in ((TABLE, json.dumps(table, indent=1) + "\n"), (PAGE, page(table))):
         with replacing(path) as temporary:
             temporary.write_text(text, "utf-8")
+
+
+def kept_rows(only: list[str] | None, writes: dict[str, list[str]]) -> dict[str, Any]:
+    """Name -> row of the present table, for the engines that are not to be measured again.
+
+    Ends the program where the converter now writes other operators, since all engines have to run those.
+    """
+    if only is None:
+        return {}
+    table = json.loads(TABLE.read_text("utf-8"))
+    if table["written"] != writes:
+        sys.exit("--only: the converter writes other operators than in the table. Measure every engine.")
+    return {row["name"]: row for row in table["engines"] if row["name"] not in only}
+
+
+def measured(engine: Engine, environments: Path, tests: list[Case]) -> dict[str, Any]:
+    """The table's row of an engine, from runs of all its versions."""
+    found = []
+    for version in engine.versions:
+        python = engine_python(environments, engine, version)
+        found.append(probe(python, engine.distribution, tests))
+        print(engine.distribution, version, found[-1].schemes)
+    return record(engine, found)
 
 
 def engine_python(folder: Path, engine: Engine, version: str) -> str:
@@ -133,13 +166,20 @@ def probe(python: str, distribution: str, tests: list[Case]) -> Findings:
         np.savez(folder / "versions.npz", **operator_codes())
         crashed = run_probe(python, distribution, folder)
         used = [finding(case, folder, number, USED, crashed) for number, case in enumerate(tests)]
-        reference = [finding(case, folder, number, OTHERS, crashed) for number, case in enumerate(tests)]
+        others = USED if distribution in MICRO_ENGINES else OTHERS
+        reference = [finding(case, folder, number, others, crashed) for number, case in enumerate(tests)]
+        apart = [units_apart(case, folder, number) for number, case in enumerate(tests)]
         loaded = (folder / "loaded.txt").read_text().splitlines()
+    if distribution in MICRO_ENGINES:
+        loaded = [case.what.replace(" version", "") for case in ran_alone(tests, used)]
+    else:
+        apart = [0] * len(tests)
     return Findings(
         {scheme: of_scheme(tests, used, scheme) for scheme in schemes()},
         {scheme: of_scheme(tests, reference, scheme) for scheme in schemes()},
         {scheme: of_operators(tests, used, scheme) for scheme in schemes()},
         highest_versions(loaded),
+        {scheme: differences(tests, apart, scheme) for scheme in schemes()},
     )
 
 
@@ -188,6 +228,40 @@ def finding(
                 f"(right is {case.tolerance:.3g}, {case.mean_tolerance:.3g})"
             )
     return RIGHT
+
+
+def ran_alone(tests: list[Case], results: list[str]) -> list[Case]:
+    """The cases of one operator that the engine ran, rightly or wrongly."""
+    bad = ("refused", "crashes")
+    return [
+        case for case, result in zip(tests, results) if case.is_single and not result.startswith(bad)
+    ]
+
+
+def units_apart(case: Case, folder: Path, number: int) -> int:
+    """By how many units the default kernels' integers differ from what is expected, at most.
+
+    0 for float outputs, and where there is no answer.
+    """
+    answer = folder / f"{number}-default.npz"
+    if not answer.exists():
+        return 0
+    largest = 0
+    with np.load(answer) as arrays:
+        for tensor, name, want in zip(case.outputs, arrays.files, case.expected):
+            if tensor.quantization is not None:
+                apart = np.abs(tensor.decode(arrays[name]).ravel() - want.ravel()).max()
+                largest = max(largest, round(float(apart) / tensor.quantization.scale[0]))
+    return largest
+
+
+def differences(tests: list[Case], apart: list[int], scheme: str) -> dict[str, str]:
+    """Operator with its version -> e.g. "up to 1 unit", for those of `scheme` that differ alone."""
+    found: dict[str, int] = {}
+    for case, units in zip(tests, apart):
+        if case.scheme == scheme and case.is_single and units:
+            found[case.what] = max(units, found.get(case.what, 0))
+    return {name: f"up to {units} unit{'s' * (units > 1)}" for name, units in sorted(found.items())}
 
 
 def of_scheme(tests: list[Case], results: list[str], scheme: str) -> str:
@@ -266,7 +340,17 @@ def record(engine: Engine, found: list[Findings]) -> dict[str, Any]:
             for op in found[0].op_versions
             if all(op in item.op_versions for item in found)
         },
+        **(of_microcontroller(found) if engine.microcontroller else {}),
     }
+
+
+def of_microcontroller(found: list[Findings]) -> dict[str, Any]:
+    """What only the row of an engine for microcontrollers has."""
+    apart = {
+        scheme: {name: what for item in found for name, what in item.differences[scheme].items()}
+        for scheme in schemes()
+    }
+    return {"microcontroller": True, "differences": {k: v for k, v in apart.items() if v}}
 
 
 def common(findings: list[dict[str, str]]) -> dict[str, str]:
@@ -368,6 +452,12 @@ def notes(engines: list[dict[str, Any]]) -> list[str]:
             f"- {engine['name']}, {scheme}, {operator} alone: {finding}"
             for scheme, findings in engine["operators"].items()
             for operator, finding in findings.items()
+            if engine["schemes"][scheme] == RIGHT
+        ]
+        lines += [
+            f"- {engine['name']}, {scheme}, {operator}: {units} from the reference kernels"
+            for scheme, findings in engine.get("differences", {}).items()
+            for operator, units in findings.items()
             if engine["schemes"][scheme] == RIGHT
         ]
     return ["", *lines] if lines else []

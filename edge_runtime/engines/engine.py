@@ -1,7 +1,7 @@
 """Which engine runs a model, and how it is opened.
 
-Two tables list the engines: ENGINES has the TFLite engines, which are packages of their own, and
-OWN_ENGINES those that come with edge-rnn. Whatever opens a model goes through `open_interpreter`.
+Three tables list the engines: ENGINES has the TFLite engines, which are packages of their own, OWN_ENGINES
+those that come with edge-rnn, and MICRO_ENGINES those for microcontrollers. Whatever opens a model goes through `open_interpreter`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ that it is never chosen by itself."""
 
 
 class OwnEngine(NamedTuple):
-    """An engine that comes with edge-rnn."""
+    """An engine that comes with edge-rnn, or whose package edge-rnn gives the methods of Interpreter."""
 
     module: str
     interpreter: str
@@ -39,6 +39,10 @@ class OwnEngine(NamedTuple):
 
 OWN_ENGINES = {NUMPY: OwnEngine("edge_runtime.numpy_engine.interpreter", "NumpyInterpreter", "numpy")}
 """Name -> engine. AUTO chooses none of them."""
+
+TFLM = "tflite-micro"
+MICRO_ENGINES = {TFLM: OwnEngine("edge_runtime.engines.micro", "MicroInterpreter", TFLM)}
+"""Engines for microcontrollers, which run here for a proof. AUTO chooses none of them."""
 
 AUTO = "auto"
 """In place of an engine's name: the fastest TFLite engine that is installed."""
@@ -93,7 +97,7 @@ def engine_version(name: str) -> str:
     """
     from importlib.metadata import PackageNotFoundError, version
 
-    own = OWN_ENGINES.get(name)
+    own = {**OWN_ENGINES, **MICRO_ENGINES}.get(name)
     try:
         return version(own.distribution if own else name)
     except PackageNotFoundError:
@@ -102,8 +106,9 @@ def engine_version(name: str) -> str:
 
 def check_engine_name(name: str) -> None:
     """Raises EngineError unless `name` is AUTO or the name of an engine, installed or not."""
-    if name not in (AUTO, *ENGINES, *OWN_ENGINES):
-        *names, last = (AUTO, *ENGINES, *OWN_ENGINES)
+    known = (AUTO, *ENGINES, *OWN_ENGINES, *MICRO_ENGINES)
+    if name not in known:
+        *names, last = known
         raise EngineError(f"unknown engine {name!r}. Choose {', '.join(names)} or {last}.")
 
 
@@ -116,7 +121,7 @@ def choose_engine(name: str = AUTO) -> str:
     installed = installed_engines()
     if name == AUTO:
         return _first_importable(installed)
-    if name not in (*installed, *OWN_ENGINES):
+    if name not in (*installed, *OWN_ENGINES, *MICRO_ENGINES):
         raise EngineError(f"the engine {name} is not installed. Run pip install {name}.")
     return name
 
@@ -152,15 +157,16 @@ def open_interpreter(
     """An interpreter of the engine with the model loaded and its tensors allocated.
 
     `kernels`: "default" (XNNPACK where the engine has it), "no-xnnpack", "reference", or for
-    ai-edge-litert "shared-weights". An engine of OWN_ENGINES has one kind and one thread. Raises
+    ai-edge-litert "shared-weights". An engine of OWN_ENGINES or MICRO_ENGINES has one kind and one thread. Raises
     EngineError for an unknown kind of kernels, and when the engine is missing, cannot be imported, or
     refuses the model.
     """
     name = choose_engine(engine)
     _check_options(threads, kernels)
     try:
-        if name in OWN_ENGINES:
-            return _own_interpreter(OWN_ENGINES[name], flatbuffer)
+        adapted = {**OWN_ENGINES, **MICRO_ENGINES}.get(name)
+        if adapted:
+            return _own_interpreter(adapted, flatbuffer)
         if kernels == SHARED_WEIGHTS:
             return _with_shared_weights(name, flatbuffer, threads)
         return _tflite_interpreter(name, flatbuffer, threads, kernels)
