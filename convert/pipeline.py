@@ -22,6 +22,7 @@ from convert.finetune_record import check_finetuned, graph_of
 from convert.model_file.archive import embed
 from convert.model_file.flatbuffer import serialize
 from convert.options import ALL, ConversionOptions
+from convert.proof.arena import with_arena
 from convert.proof.choose_probes import choose_probes
 from convert.proof.engines import find_proof_engines, make_missing
 from convert.proof.parity import prove as prove_file
@@ -29,7 +30,7 @@ from convert.proof.row_parity import with_row_proof
 from convert.readers.open_source import kind_of, open_source
 from convert.readers.read_options import ReadOptions, check_unread
 from convert.source_model.source_model import SourceModel
-from convert.targets.operator_check import check_operators
+from convert.targets.operator_check import check_operators, differences
 from convert.targets.precision import offered, precision_named, scheme_for
 from convert.targets.target import TARGETS, Target
 from edge_runtime.errors import InputError
@@ -177,7 +178,7 @@ def convert_source(
     check_source(source, precision, options)
     graph = _lowered(source, precision, options)
     explanation = _explained(source, graph, out, precision, options)
-    notes = _notes(source, precision, options)
+    notes = _notes(source, precision, options, graph)
     flatbuffer = serialize(graph, strip=options.strip)
     metadata = _metadata(source, flatbuffer, precision, options, graph, notes)
     report, probes = _proof(source, embed(flatbuffer, metadata), precision, options, graph)
@@ -239,10 +240,13 @@ def _lowered(source: SourceModel, precision: str, options: ConversionOptions) ->
     return graph
 
 
-def _notes(source: SourceModel, precision: str, options: ConversionOptions) -> tuple[str, ...]:
-    """Sentences for the file: the cost of the target's scheme, and the recipe."""
+def _notes(
+    source: SourceModel, precision: str, options: ConversionOptions, graph: Graph
+) -> tuple[str, ...]:
+    """Sentences for the file: the cost of the target's scheme, how it computes otherwise, the recipe."""
+    otherwise = differences(graph, options.target, scheme_for(precision, options.target))
     cost = scheme_cost(source.network, source.calibration, precision=precision, target=options.target)
-    return tuple(str(note) for note in (cost, options.recipe) if note is not None)
+    return tuple(str(note) for note in (cost, *otherwise, options.recipe) if note is not None)
 
 
 def _proof(
@@ -257,6 +261,7 @@ def _proof(
         report = prove_file(candidate, source, budget=budget, engines=engines)
         if graph.states:
             report = with_row_proof(report, candidate, source, graph, engines)
+        report = with_arena(report, candidate, engines)
         if report.failed:
             return report, None
         return report, choose_probes(candidate, source, report, engines, graph)

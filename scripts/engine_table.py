@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -135,6 +136,8 @@ def kept_rows(only: list[str] | None, writes: dict[str, list[str]]) -> dict[str,
 def measured(engine: Engine, environments: Path, tests: list[Case]) -> dict[str, Any]:
     """The table's row of an engine, from runs of all its versions."""
     found = []
+    if engine.microcontroller:
+        tests, _ = cases(by_scales=True)
     for version in engine.versions:
         python = engine_python(environments, engine, version)
         found.append(probe(python, engine.distribution, tests))
@@ -217,8 +220,7 @@ def finding(
         if answer.name in crashed:
             return f"crashes ({crashed[answer.name]}, {kernels} kernels)"
         if answer.with_suffix(".txt").exists():
-            words = answer.with_suffix(".txt").read_text().split(": ", 1)[-1].split(". ")[0]
-            return f"refused: {words}"
+            return f"refused: {in_its_words(answer.with_suffix('.txt').read_text())}"
         with np.load(answer.with_suffix(".npz")) as arrays:
             found = [arrays[name] for name in arrays.files]
         if not case.is_right(found):
@@ -262,6 +264,12 @@ def differences(tests: list[Case], apart: list[int], scheme: str) -> dict[str, s
         if case.scheme == scheme and case.is_single and units:
             found[case.what] = max(units, found.get(case.what, 0))
     return {name: f"up to {units} unit{'s' * (units > 1)}" for name, units in sorted(found.items())}
+
+
+def in_its_words(message: str) -> str:
+    """The first sentence of what the engine itself said, without edge_runtime's words around it."""
+    found = re.search(r" refuses the model \((.*)\)$", message, re.DOTALL)
+    return (found.group(1) if found else message).split(". ")[0]
 
 
 def of_scheme(tests: list[Case], results: list[str], scheme: str) -> str:
@@ -367,7 +375,8 @@ HEAD = """# Targets
 `convert/targets/target_table.json`, which the converter reads. Nothing in the tables is typed in by hand.
 
 `--target` names the engine that the device runs, by its minor version. The default is `any`: the file
-must load and compute correctly on every engine in the tables below.
+must load and compute correctly on every engine in the tables below. `tflm` is the exception: TensorFlow
+Lite for Microcontrollers is [a target of its own](#microcontrollers), which `any` does not include.
 
     edge-rnn convert runs/mnist --target litert-2.3 --prove --require-engine
 
@@ -385,6 +394,27 @@ must load and compute correctly on every engine in the tables below.
 Example of a form that was chosen for a target:
 
     dynamic: one scale per matrix, as tflite-runtime-2.14 does not load one scale per row (FULLY_CONNECTED version 12); mean logit error 0.0137 instead of 0.0113 on 500 calibration windows
+
+## Microcontrollers
+
+    edge-rnn convert runs/mnist --target tflm --graph step --prove --require-engine
+
+- **The proof runs TFLM's own C++ code** on this computer, with its portable kernels, through the package
+  `tflite-micro`. It has wheels for x86-64 Linux only, and only pre-releases, so that one of them is pinned.
+  A vendor's kernels, such as CMSIS-NN, are not in it.
+- **The arena is measured.** TFLM keeps all tensors and its own records in one block of memory, whose size
+  the program has to know. The proof finds the smallest one by trying. The figure is in the report, in the
+  file's record (`arena_bytes` of the engine in `parity`) and in the output of `edge-rnn inspect`. It holds
+  for 64-bit pointers. On a 32-bit processor, less is enough.
+- **TFLM ignores the versions of operators** and refuses types instead. The table of operators has the
+  highest versions that it ran. `inspect` lists it under "loads on" only for files with edge-rnn's record.
+- **Integers are compared bit for bit** with the reference kernels, for every operator with every scale of
+  the test networks. A line below names each operator that differs, and the converter says so before it
+  writes a file with such an operator.
+- A step file needs far less memory than an unrolled one: TFLM has a record of every operator.
+
+`edge-rnn verify --engine tflite-micro` runs a file's probes in TFLM, where that package is installed (`pip
+install --pre tflite-micro`).
 
 ## What each engine computes correctly
 

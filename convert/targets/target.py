@@ -47,8 +47,8 @@ class Engine:
     engine ignores the versions of operators and looks at the types of their tensors instead;
     `op_versions` are then the highest of those that it ran."""
     differences: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Of an engine for microcontrollers: scheme -> "MUL version 4" -> how far its integers are from those
-    of the reference kernels. What is not listed gives the same bits."""
+    """Of an engine for microcontrollers: scheme -> "MUL version 4" -> how far its integers are from the
+    reference kernels'. What is not listed gives the same bits."""
 
     def covers(self, distribution: str, version: str) -> bool:
         """Whether that version of that distribution is of this series."""

@@ -1,7 +1,8 @@
 """Which engine runs a model, and how it is opened.
 
-Three tables list the engines: ENGINES has the TFLite engines, which are packages of their own, OWN_ENGINES
-those that come with edge-rnn, and MICRO_ENGINES those for microcontrollers. Whatever opens a model goes through `open_interpreter`.
+Three tables list the engines: ENGINES has the TFLite engines, which are packages of their own,
+OWN_ENGINES those that come with edge-rnn, and MICRO_ENGINES those for microcontrollers. Whatever opens a
+model goes through `open_interpreter`.
 """
 
 from __future__ import annotations
@@ -157,9 +158,9 @@ def open_interpreter(
     """An interpreter of the engine with the model loaded and its tensors allocated.
 
     `kernels`: "default" (XNNPACK where the engine has it), "no-xnnpack", "reference", or for
-    ai-edge-litert "shared-weights". An engine of OWN_ENGINES or MICRO_ENGINES has one kind and one thread. Raises
-    EngineError for an unknown kind of kernels, and when the engine is missing, cannot be imported, or
-    refuses the model.
+    ai-edge-litert "shared-weights". An engine of OWN_ENGINES or MICRO_ENGINES has one kind and one
+    thread. Raises EngineError for an unknown kind of kernels, and when the engine is missing, cannot be
+    imported, or refuses the model.
     """
     name = choose_engine(engine)
     _check_options(threads, kernels)

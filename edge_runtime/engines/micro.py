@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,8 @@ _FAILED = re.compile(r"^Node \w+ \(number \d+\) failed to \w+")
 class MicroInterpreter:
     """A model in TFLM, with the methods of tflite.Interpreter that edge_runtime calls.
 
-    Raises EngineError where tflite-micro is not installed, and RuntimeError with TFLM's words for a model
-    that it refuses. Inputs and outputs are numbered from 0 on, separately.
+    Raises EngineError where tflite-micro is not installed, and RuntimeError with TFLM's words for a
+    model that it refuses. Inputs and outputs are numbered from 0 on, separately.
     """
 
     def __init__(self, flatbuffer: bytes, arena: int = MICRO_ARENA) -> None:
@@ -108,8 +109,7 @@ def smallest_arena(flatbuffer: bytes) -> int:
 def _opens(flatbuffer: bytes, arena: int) -> bool:
     """Whether TFLM opens the model in that arena, found out in a process of its own.
 
-    TFLM mostly says that an arena is too small, but with some sizes it writes beyond it or follows a null
-    pointer.
+    TFLM mostly says that an arena is too small, but with some sizes it ends the process by SIGSEGV.
     """
     child = os.fork()
     if not child:
@@ -131,13 +131,12 @@ def _no_core_file() -> None:
 
 def _runtime() -> Any:
     try:
-        from tflite_micro import runtime
+        return import_module("tflite_micro").runtime
     except ImportError as error:
         raise EngineError(
             f"the engine tflite-micro cannot be imported ({short_reason(error)}). Run pip install --pre "
             "tflite-micro (CPython 3.10 to 3.13 on x86-64 Linux)."
         ) from None
-    return runtime
 
 
 def _details(ask: Any) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Keeps native libraries quiet, or what they say for a message, and the garbage collector out of the way."""
+"""Keeps native libraries quiet, or what they say, and the garbage collector out of the way."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def quiet_stderr() -> Iterator[None]:
 
 @contextlib.contextmanager
 def caught_stderr() -> Iterator[list[str]]:
-    """Keep what native code writes to file descriptor 2; the list has its lines when the block has ended.
+    """Keep what native code writes to file descriptor 2. The list has its lines after the block.
 
     The descriptor belongs to the whole process, so that one thread at a time may do this. The list stays
     empty without a standard error or a place to hold its output.

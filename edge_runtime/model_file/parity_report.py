@@ -50,6 +50,8 @@ class EngineParity:
     mean_logit_difference: float | None = None
     original_agreement: float | None = None
     """For a fine-tuned model: how often it gives the class of the model before fine-tuning."""
+    arena_bytes: int | None = None
+    """Of an engine for microcontrollers: the smallest arena in which it opens the model, 64-bit."""
 
     def meets(self, budget: ParityBudget) -> bool:
         """Whether the engine ran the model and stayed within the budget."""
@@ -170,6 +172,11 @@ class ParityReport:
                 for result in self.engines
                 if result.original_agreement is not None
             ),
+            *(
+                f"  {result.engine}: needs an arena of {result.arena_bytes:,} bytes, 64-bit"
+                for result in self.engines
+                if result.arena_bytes is not None
+            ),
             f"  budget: agreement >= {_percent(self.budget.min_agreement)}"
             + (
                 ""
@@ -228,6 +235,9 @@ class ParityReport:
         record = asdict(self)
         if not self.by_row:
             del record["by_row"]
+        for result in record["engines"]:
+            if result["arena_bytes"] is None:
+                del result["arena_bytes"]
         return record
 
     @classmethod
@@ -264,6 +274,7 @@ def _engine_parity(record: dict[str, Any]) -> EngineParity:
         max_logit_difference=optional(number, record, "max_logit_difference"),
         mean_logit_difference=optional(number, record, "mean_logit_difference"),
         original_agreement=optional(number, record, "original_agreement"),
+        arena_bytes=whole(record, "arena_bytes") if "arena_bytes" in record else None,
     )
     figures = (result.agreement, result.max_logit_difference, result.mean_logit_difference)
     if figures.count(None) not in (0, len(figures)):
