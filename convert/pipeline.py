@@ -140,7 +140,7 @@ def convert_files(
         if prove:
             make_missing(options.target, progress)
         for precision, out in outputs.items():
-            yield convert_source(source, out, precision=precision, options=options)
+            yield convert_source(source, out, precision=precision, options=options, progress=progress)
 
     return results()
 
@@ -167,8 +167,11 @@ def convert_source(
     *,
     precision: str,
     options: ConversionOptions | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> Conversion:
     """Compile, prove and write one file.
+
+    `progress` gets a line, before the proof, on each operator that the target computes otherwise.
 
     When the proof fails, or with `require_engine` when an engine of the target is not installed, nothing
     is left under `out`. An older file is deleted, as it could be mistaken for the result. Raises
@@ -178,7 +181,11 @@ def convert_source(
     check_source(source, precision, options)
     graph = _lowered(source, precision, options)
     explanation = _explained(source, graph, out, precision, options)
-    notes = _notes(source, precision, options, graph)
+    otherwise = differences(graph, options.target, scheme_for(precision, options.target))
+    for line in otherwise:
+        if progress is not None:
+            progress(line)
+    notes = (*otherwise, *_notes(source, precision, options))
     flatbuffer = serialize(graph, strip=options.strip)
     metadata = _metadata(source, flatbuffer, precision, options, graph, notes)
     report, probes = _proof(source, embed(flatbuffer, metadata), precision, options, graph)
@@ -240,13 +247,10 @@ def _lowered(source: SourceModel, precision: str, options: ConversionOptions) ->
     return graph
 
 
-def _notes(
-    source: SourceModel, precision: str, options: ConversionOptions, graph: Graph
-) -> tuple[str, ...]:
-    """Sentences for the file: the cost of the target's scheme, how it computes otherwise, the recipe."""
-    otherwise = differences(graph, options.target, scheme_for(precision, options.target))
+def _notes(source: SourceModel, precision: str, options: ConversionOptions) -> tuple[str, ...]:
+    """Sentences for the file: the cost of the target's scheme, and the recipe."""
     cost = scheme_cost(source.network, source.calibration, precision=precision, target=options.target)
-    return tuple(str(note) for note in (cost, *otherwise, options.recipe) if note is not None)
+    return tuple(str(note) for note in (cost, options.recipe) if note is not None)
 
 
 def _proof(
@@ -261,9 +265,9 @@ def _proof(
         report = prove_file(candidate, source, budget=budget, engines=engines)
         if graph.states:
             report = with_row_proof(report, candidate, source, graph, engines)
-        report = with_arena(report, candidate, engines)
         if report.failed:
             return report, None
+        report = with_arena(report, candidate, engines)
         return report, choose_probes(candidate, source, report, engines, graph)
 
 

@@ -111,7 +111,7 @@ class RowParity:
         """One line of the parity table."""
         worst = max(self.mean_logit_differences)
         return (
-            f"{self.engine:<24}max |diff| {self.max_logit_difference:.5f}, mean |diff| "
+            f"{self.engine + '  ':<24}max |diff| {self.max_logit_difference:.5f}, mean |diff| "
             f"{self.mean_logit_differences[-1]:.5f} after the last row, {worst:.5f} after the worst "
             f"({self.worst_row})"
         )
@@ -161,12 +161,14 @@ class ParityReport:
 
     def __str__(self) -> str:
         """The parity table as text."""
+        width = max([24, *(len(f"{item.engine} {item.version}  ") for item in self.engines)])
         lines = [
             f"parity of {self.precision} with the full model on {self.windows:,} windows "
             f"({self.split}); model {self.flatbuffer_bytes:,} bytes",
-            f"  {'engine':<24}{'accuracy':>10}{'agreement':>11}{'max |diff|':>12}{'mean |diff|':>13}",
-            f"  {'full model':<24}{_percent(self.full_accuracy):>10}",
-            *(self._line(result) for result in self.engines),
+            f"  {'engine':<{width}}"
+            f"{'accuracy':>10}{'agreement':>11}{'max |diff|':>12}{'mean |diff|':>13}",
+            f"  {'full model':<{width}}{_percent(self.full_accuracy):>10}",
+            *(self._line(result, width) for result in self.engines),
             *(
                 self._original(result)
                 for result in self.engines
@@ -219,14 +221,14 @@ class ParityReport:
         share = _percent(result.original_agreement)
         return f"  {result.engine}: same class as the model before fine-tuning on {share}"
 
-    def _line(self, result: EngineParity) -> str:
+    def _line(self, result: EngineParity, width: int) -> str:
         name = f"{result.engine} {result.version}"
         if result.agreement is None:
             aside = "" if result.required else " (not in the target)"
-            return f"  {name:<24}  {result.failure}{aside}"
+            return f"  {name:<{width}}  {result.failure}{aside}"
         mark = "" if result.meets(self.budget) else "  below the budget"
         return (
-            f"  {name:<24}{_percent(result.accuracy):>10}{_percent(result.agreement):>11}"
+            f"  {name:<{width}}{_percent(result.accuracy):>10}{_percent(result.agreement):>11}"
             f"{result.max_logit_difference:>12.5f}{result.mean_logit_difference:>13.5f}{mark}"
         )
 

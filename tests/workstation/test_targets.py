@@ -7,8 +7,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 
 import pytest
 from ai_edge_litert import schema_py_generated as schema
@@ -18,6 +16,7 @@ from edge_runtime.engines.engine import engine_version
 from edge_runtime.model_file.read_file import read_model
 from tests.support.command_server import edge_rnn
 from tests.support.commands import ENGINES, ROOT, succeed
+from tests.support.package_index import pypi_answers
 
 
 @pytest.fixture
@@ -165,18 +164,6 @@ def test_require_engine_leaves_no_file_that_is_not_proven(digits_run, no_environ
     assert refusal in result.stdout
     assert "Traceback" not in result.stderr
     assert list(folder.iterdir()) == []
-
-
-def pypi_answers() -> bool:
-    """Whether pip can install something from its index, which may be a mirror."""
-    command = [shutil.which("python3") or "python3", "-m", "pip", "config", "get", "global.index-url"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    index = os.environ.get("PIP_INDEX_URL") or found or "https://pypi.org/simple"
-    try:
-        with urllib.request.urlopen(f"{index.rstrip('/')}/click/", timeout=10):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def test_prove_makes_an_environment_and_proves_in_it(digits_run, no_environments, tmp_path):
