@@ -23,6 +23,7 @@ from convert.proof.parity import engine_logits
 from convert.targets.target import TABLE, TARGETS
 from edge_runtime import Classifier
 from edge_runtime.errors import EngineError
+from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.model_file.read_file import read_model
 from scripts.engine_cases import CLASSES, FEATURES, STEPS, cases, networks
 from scripts.engine_check import differing
@@ -37,6 +38,13 @@ from tests.support.package_index import pypi_answers
 TFLM_TARGET = TARGETS["tflm"]
 (TFLM_ENGINE,) = TFLM_TARGET.engines
 DISTRIBUTION = TFLM_ENGINE.distribution
+
+SIZES = {
+    "steps": STEPS,
+    "features": FEATURES,
+    "labels": tuple("abcde"[:CLASSES]),
+    "normalization": Normalization((0.0,), (1.0,)),
+}
 
 OPENS = """
 import sys
@@ -76,11 +84,10 @@ def written(path, kind: str, precision: str, graph: str = "unrolled"):
     lowered = lower(
         network, random_windows(network), precision=precision, target=TFLM_TARGET, graph=graph
     )
-    flatbuffer = serialize(lowered)
     states = tuple(str(number) for number in range(len(lowered.states)))
-    facts = {"steps": STEPS, "features": FEATURES, "labels": tuple("abcde"[:CLASSES])}
-    metadata = metadata_for(flatbuffer, precision=precision, graph=graph, states=states, **facts)
-    path.write_bytes(embed(flatbuffer, metadata))
+    flatbuffer = serialize(lowered)
+    facts = {"precision": precision, "graph": graph, "states": states, **SIZES}
+    path.write_bytes(embed(flatbuffer, metadata_for(flatbuffer, **facts)))
     return path
 
 
@@ -145,7 +152,7 @@ def test_tflm_gives_the_bits_of_the_numpy_engine(kind, precision, graph, tflm_py
         expected = ours.logits_by_row(windows) if by_row else ours.logits(windows)
     if precision == "int8":
         np.testing.assert_array_equal(found, expected)
-    else:  # the cell state is float32, and functions such as tanh differ in the last bit
+    else:  # the cell state is float32, where the last bit of TANH is the engine's own
         assert np.abs(found - expected).max() <= 1.001 * scale_of_logits(path)
         assert (found == expected).mean() > 0.99
 
@@ -173,7 +180,7 @@ def test_the_arena_is_the_smallest_that_tflm_accepts(graph, tflm_python, tmp_pat
 
 def test_the_table_says_what_tflm_does_now(tflm_python):
     """On a few kinds of networks. scripts/engine_table.py has all of them."""
-    tests, _ = cases(("LSTM", "GRU", "global max pooling", "layer normalization"))
+    tests, _ = cases(("LSTM", "GRU", "global max pooling", "layer normalization", "dense, softmax"))
     record = next(
         row for row in json.loads(TABLE.read_text("utf-8"))["engines"] if row["name"] == "tflm"
     )
@@ -186,8 +193,7 @@ def test_a_refusal_has_the_words_of_tflm(tflm_python, tmp_path):
     network = networks()["LSTM"]
     flatbuffer = serialize(lower(network, random_windows(network), precision="float16"))
     path = tmp_path / "m.tflite"
-    facts = {"steps": STEPS, "features": FEATURES, "labels": tuple("abcde"[:CLASSES])}
-    path.write_bytes(embed(flatbuffer, metadata_for(flatbuffer, precision="float16", **facts)))
+    path.write_bytes(embed(flatbuffer, metadata_for(flatbuffer, precision="float16", **SIZES)))
     windows = random_windows(network)
     with pytest.raises(EngineError, match=r"refuses the model \(Node DEQUANTIZE \(number 0\) failed to"):
         engine_logits(path, windows, engine=DISTRIBUTION, python=tflm_python)
