@@ -110,6 +110,10 @@ def test_convert_proves_measures_and_stores(digits_run, tflm_cache, tmp_path):
     assert found.count(row.arena_bytes) == 1
     assert found.count(None) == len(found) - 1
     assert "tflm" in record["loads_on"]
+    python = tflm_cache / "engines" / "tflm" / "bin" / "python"
+    command = [python, "-m", "edge_runtime", "verify", out, "--engine", DISTRIBUTION]
+    verified = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert f"{DISTRIBUTION} {row.version}: verified" in succeed(verified)
 
 
 def test_without_the_environment_it_is_not_proven_and_has_no_arena(digits_run, tmp_path):
