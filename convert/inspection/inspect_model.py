@@ -1,7 +1,8 @@
 """Takes any `.tflite` file apart: its tensors, operators and weights, and the part of each byte.
 
-The file is not trusted (see flatbuffer_reader), and no engine runs it. Fields are numbered as in
-tensorflow/lite/schema/schema.fbs; the generated schema classes give the names of operators and types.
+The file is not trusted (see flatbuffer_reader). No engine runs it, and only native opens it, which
+checks all that it reads. Fields are numbered as in tensorflow/lite/schema/schema.fbs; the generated
+schema classes give the names of operators and types.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Any
 from convert.inspection.report import UNUSED, Inspection, OperatorUse, TensorFacts
 from convert.targets.precision import offered
 from convert.targets.target import TARGETS
-from edge_runtime.errors import ModelError
+from edge_runtime.engines.engine import NATIVE, open_interpreter
+from edge_runtime.errors import EngineError, ModelError
 from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.model_file.metadata import Metadata
 from edge_runtime.model_file.read_file import MOST_UNPACKED, parse_model_file, read_bytes
@@ -70,6 +72,7 @@ def inspect_model(path: str | Path) -> Inspection:
         constants=parts.constants(),
         bytes_by_part=parts.sizes(),
         loads_on=tuple(name for name in TARGETS if loads_on(name, versions, metadata)),
+        native_refusal=native_refusal(data),
         metadata=metadata,
         problem=problem,
     )
@@ -96,6 +99,15 @@ def loads_on(target: str, versions: set[tuple[str, int]], metadata: Metadata | N
     ):
         return False
     return all(version <= asked.op_versions.get(name, 0) for name, version in versions)
+
+
+def native_refusal(flatbuffer: bytes) -> str | None:
+    """Why native does not run the model on this machine; None if it does."""
+    try:
+        open_interpreter(flatbuffer, engine=NATIVE)
+    except EngineError as error:
+        return str(error)
+    return None
 
 
 class _Parts:
