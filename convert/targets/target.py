@@ -72,11 +72,13 @@ class Target:
     def covers(self, distribution: str, version: str) -> bool:
         """Whether a proof in that engine counts for the target.
 
-        For `any`, every version counts. NATIVE counts for every target, since a device takes it first.
+        For `any`, every version counts. NATIVE counts for every target, since a device takes it first,
+        but not for a microcontroller, which does not have it.
         """
+        micro = any(item.microcontroller for item in self.engines)
         return (
             self.name == ANY
-            or distribution == NATIVE
+            or (distribution == NATIVE and not micro)
             or any(item.covers(distribution, version) for item in self.engines)
         )
 

@@ -133,8 +133,9 @@ def test_what_is_not_proven_is_printed_and_stored_with_the_command_that_helps(
 
 
 def test_a_file_that_no_engine_of_its_target_has_run_says_so(digits_run, no_environments, tmp_path):
+    installed = [(name, engine_version(name)) for name in PROVING]
     target = next(
-        (name for name in TARGETS if len(missing_engines(name)) == len(TARGETS[name].engines)), ""
+        (name for name in TARGETS if not any(TARGETS[name].covers(*item) for item in installed)), ""
     )
     if not target:
         pytest.skip("some engine of every target is installed")
@@ -182,7 +183,7 @@ def test_prove_makes_an_environment_and_proves_in_it(digits_run, no_environments
     assert f"Making {environment} for the proof on litert-1.4" in result.stderr
     assert "Not proven on: none" in printed
     parity = read_model(out)[1].parity
-    (proof,) = (item for item in parity.engines if item.required)
+    (proof,) = (item for item in parity.engines if item.required and item.engine != NATIVE)
     assert (proof.engine, proof.version) == ("ai-edge-litert", "1.4.0")
     assert proof.agreement >= parity.budget.min_agreement
     assert parity.not_proven == ()
