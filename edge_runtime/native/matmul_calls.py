@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.native.loops import rows_of
 from edge_runtime.native.packing import (
@@ -21,6 +20,9 @@ from edge_runtime.native.storage import View
 from edge_runtime.numpy_engine.multipliers import matmul_multipliers, reduced_to_16_bits
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
 from edge_runtime.tflite.graph import Operator, Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LARGEST_SUM = 1 << 30
 """Sums below it, and their rounding, fit into 32 bits."""

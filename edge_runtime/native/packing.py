@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.native.plan_format import Layout, aligned
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 BLOCK = 16
 """Outputs of a block, and values that a row is padded to a multiple of."""

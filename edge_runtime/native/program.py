@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, Callable, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.native.plan_format import HEADER, Kernel, Layout
 from edge_runtime.native.storage import Storage, View, contiguous
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
 from edge_runtime.tflite.graph import Graph
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MOST_CALLS = 1 << 18
 
