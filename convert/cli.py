@@ -36,7 +36,8 @@ WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
     type=NamedChoice(list(TARGETS)),
     default="any",
     show_default=True,
-    help="The engine on the device. any: the file must work in every engine of this list.",
+    help="The engine on the device. any: the file must work in every engine of this list "
+    "but tflm, which is TensorFlow Lite for Microcontrollers.",
 )
 @conversion(
     "--graph",
