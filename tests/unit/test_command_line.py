@@ -161,7 +161,7 @@ def test_standard_input_is_answered_line_by_line_while_it_is_open(model):
     ) as process:
         answers = []
         good = "20 20 20 " * 5
-        for line in (good, "not a window", "3e38 -3e38 3e38 " * 5, str([[20, 20, 20]] * 5)):
+        for line in (good, "not a window", "1e39 -1e39 1e39 " * 5, str([[20, 20, 20]] * 5)):
             process.stdin.write(line + "\n")
             process.stdin.flush()
             answers.append(json.loads(process.stdout.readline()))
@@ -198,7 +198,7 @@ def test_bytes_that_are_not_text_are_a_bad_line(model):
         ),
         (
             ["convert", "no-run", "--target", "coral"],
-            "--target: cannot be 'coral'. Choose any, tflite-runtime-2.14",
+            "--target: cannot be 'coral'. Choose any, native, tflite-runtime-2.14",
         ),
         (
             ["convert", "no-run", "--min-agreement", "99"],
