@@ -23,6 +23,14 @@ static inline void store(uint8_t *out, const void *results, uint32_t left, uint3
 
 static inline __m256i load(const uint8_t *place) { return _mm256_loadu_si256((const __m256i *)place); }
 
+/* Four bytes of a row, in every place. */
+static inline __m256i four_bytes(const uint8_t *x)
+{
+    int32_t four;
+    memcpy(&four, x, 4);
+    return _mm256_set1_epi32(four);
+}
+
 /* er_rescale without a shift to the left, for 8 sums. */
 static inline __m256i rescaled(__m256i x, __m256i mults, __m256i shifts)
 {
@@ -39,34 +47,34 @@ static inline __m256i rescaled(__m256i x, __m256i mults, __m256i shifts)
 
 /* int8 sums of R rows and B blocks of 16 outputs, without bias. */
 ER_INLINE void sum_s8(const int R, const int B, uint32_t block, const er_matmul *p, const uint8_t *plan,
-                      const uint8_t *const *x, __m256i acc[2][4][2])
+                      const uint8_t *const *x, __m256i acc[32])
 {
     const uint32_t quads = (p->in + 3) / 4;
-    const size_t pitch = (size_t)quads * 64;
-    const uint8_t *w = plan + p->weights + block * pitch;
+    size_t step;
+    const uint8_t *w = er_weights(p, plan, block, quads, 64, &step);
     const __m256i ones = _mm256_set1_epi16(1);
-    ER_UNROLL for (int r = 0; r < R; r++)
-        ER_UNROLL for (int b = 0; b < 2 * B; b++) acc[r][b / 2][b % 2] = _mm256_setzero_si256();
-    for (uint32_t k = 0; k < quads; k++, w += 64) {
-        __m256i values[2], magnitudes[2];
-        ER_UNROLL for (int r = 0; r < R; r++)
-        {
-            int32_t four;
-            memcpy(&four, x[r] + 4 * k, 4);
-            values[r] = _mm256_set1_epi32(four);
+#define START(I) __m256i s##I = _mm256_setzero_si256();
+    ER_REPEAT(START)
+#undef START
+#define STEP(I)                                                                                           \
+    if (I < 2 * R * B) {                                                                                  \
+        const __m256i weights = load(w + I / R * 32);                             \
+        const __m256i signed_weights = _mm256_sign_epi8(weights, values[I % R]);                          \
+        const __m256i pairs = _mm256_maddubs_epi16(magnitudes[I % R], signed_weights);                    \
+        s##I = _mm256_add_epi32(s##I, _mm256_madd_epi16(pairs, ones));                                    \
+    }
+    for (uint32_t k = 0; k < quads; k++, w += step) {
+        __m256i values[ER_MOST_ROWS], magnitudes[ER_MOST_ROWS];
+        for (int r = 0; r < R; r++) {
+            values[r] = four_bytes(x[r] + 4 * k);
             magnitudes[r] = _mm256_abs_epi8(values[r]);
         }
-        ER_UNROLL for (int b = 0; b < 2 * B; b++)
-        {
-            const __m256i weights = _mm256_load_si256((const __m256i *)(w + b / 2 * pitch + b % 2 * 32));
-            ER_UNROLL for (int r = 0; r < R; r++)
-            {
-                const __m256i pairs = _mm256_maddubs_epi16(magnitudes[r], _mm256_sign_epi8(weights, values[r]));
-                acc[r][b / 2][b % 2] =
-                    _mm256_add_epi32(acc[r][b / 2][b % 2], _mm256_madd_epi16(pairs, ones));
-            }
-        }
+        ER_REPEAT(STEP)
     }
+#undef STEP
+#define END(I) acc[I] = s##I;
+    ER_REPEAT(END)
+#undef END
 }
 
 ER_INLINE __m256i result_s8(const tile *t, __m256i sums, size_t place)
@@ -80,19 +88,18 @@ ER_INLINE __m256i result_s8(const tile *t, __m256i sums, size_t place)
 
 ER_INLINE void tile_s8(const int R, const int B, uint32_t block, const tile *t)
 {
-    __m256i acc[2][4][2];
+    __m256i acc[32];
     sum_s8(R, B, block, t->p, t->plan, t->rows->x, acc);
-    ER_UNROLL for (int b = 0; b < B; b++)
-        ER_UNROLL for (int r = 0; r < R; r++)
-        {
-            const size_t first = 16 * (size_t)(block + b);
-            const __m256i low = result_s8(t, acc[r][b][0], 4 * first);
-            const __m256i high = result_s8(t, acc[r][b][1], 4 * first + 32);
-            const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xD8);
-            const __m128i bytes =
-                _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-            store(t->rows->out[r] + first, &bytes, t->p->out - (uint32_t)first, 1);
-        }
+    for (int i = 0; i < R * B; i++) {
+        const int r = i % R, b = i / R;
+        const size_t first = 16 * (size_t)(block + b);
+        const __m256i low = result_s8(t, acc[2 * b * R + r], 4 * first);
+        const __m256i high = result_s8(t, acc[(2 * b + 1) * R + r], 4 * first + 32);
+        const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xD8);
+        const __m128i bytes =
+            _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+        store(t->rows->out[r] + first, &bytes, t->p->out - (uint32_t)first, 1);
+    }
 }
 
 static void matmul_s8(ER_ARGUMENTS)
@@ -136,44 +143,43 @@ ER_INLINE void tile_s16(const int R, const int B, uint32_t block, const tile *t)
 {
     const er_matmul *p = t->p;
     const uint32_t pairs = (p->in + 1) / 2;
-    const size_t pitch = (size_t)pairs * 32;
-    const uint8_t *w = t->plan + p->weights + block * pitch;
-    __m256i acc[2][4][2];
-    ER_UNROLL for (int r = 0; r < R; r++)
-        ER_UNROLL for (int b = 0; b < 2 * B; b++) acc[r][b / 2][b % 2] = _mm256_setzero_si256();
-    for (uint32_t k = 0; k < pairs; k++, w += 32) {
-        __m256i values[2];
-        ER_UNROLL for (int r = 0; r < R; r++)
-        {
-            int32_t two;
-            memcpy(&two, t->rows->x[r] + 4 * k, 4);
-            values[r] = _mm256_set1_epi32(two);
-        }
-        ER_UNROLL for (int b = 0; b < 2 * B; b++)
-        {
-            const __m256i weights =
-                _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(w + b / 2 * pitch + b % 2 * 16)));
-            ER_UNROLL for (int r = 0; r < R; r++)
-                acc[r][b / 2][b % 2] =
-                    _mm256_add_epi32(acc[r][b / 2][b % 2], _mm256_madd_epi16(values[r], weights));
-        }
+    size_t step;
+    const uint8_t *w = er_weights(p, t->plan, block, pairs, 32, &step);
+    __m256i acc[32];
+#define START(I) __m256i s##I = _mm256_setzero_si256();
+    ER_REPEAT(START)
+#undef START
+#define STEP(I)                                                                                           \
+    if (I < 2 * R * B) {                                                                                  \
+        const __m128i bytes = _mm_load_si128((const __m128i *)(w + I / R * 16));  \
+        const __m256i weights = _mm256_cvtepi8_epi16(bytes);                                              \
+        s##I = _mm256_add_epi32(s##I, _mm256_madd_epi16(values[I % R], weights));                         \
     }
-    ER_UNROLL for (int b = 0; b < B; b++)
-        ER_UNROLL for (int r = 0; r < R; r++)
-        {
-            const size_t first = 16 * (size_t)(block + b);
-            int64_t wide[16];
-            int16_t results[16];
-            ER_UNROLL for (int h = 0; h < 4; h++)
-            {
-                const __m256i sums = acc[r][b][h / 2];
-                const __m128i four = h % 2 ? _mm256_extracti128_si256(sums, 1) : _mm256_castsi256_si128(sums);
-                _mm256_storeu_si256((__m256i *)(wide + 4 * h), result_s16(t, four, first + 4 * h));
-            }
-            for (int k = 0; k < 16; k++)
-                results[k] = (int16_t)wide[k];
-            store(t->rows->out[r] + 2 * first, results, p->out - (uint32_t)first, 2);
+    for (uint32_t k = 0; k < pairs; k++, w += step) {
+        __m256i values[ER_MOST_ROWS];
+        for (int r = 0; r < R; r++)
+            values[r] = four_bytes(t->rows->x[r] + 4 * k);
+        ER_REPEAT(STEP)
+    }
+#undef STEP
+#define END(I) acc[I] = s##I;
+    ER_REPEAT(END)
+#undef END
+    for (int i = 0; i < R * B; i++) {
+        const int r = i % R, b = i / R;
+        const __m256i both[2] = {acc[2 * b * R + r], acc[(2 * b + 1) * R + r]};
+        const size_t first = 16 * (size_t)(block + b);
+        int64_t wide[16];
+        int16_t results[16];
+        for (int h = 0; h < 4; h++) {
+            const __m256i sums = both[h / 2];
+            const __m128i four = h % 2 ? _mm256_extracti128_si256(sums, 1) : _mm256_castsi256_si128(sums);
+            _mm256_storeu_si256((__m256i *)(wide + 4 * h), result_s16(t, four, first + 4 * h));
         }
+        for (int k = 0; k < 16; k++)
+            results[k] = (int16_t)wide[k];
+        store(t->rows->out[r] + 2 * first, results, p->out - (uint32_t)first, 2);
+    }
 }
 
 static void matmul_s16(ER_ARGUMENTS)
@@ -204,33 +210,38 @@ static inline __m256 load_floats(const uint8_t *place) { return _mm256_loadu_ps(
 ER_INLINE void tile_f32(const int R, const int B, uint32_t block, const tile *t)
 {
     const er_matmul *p = t->p;
-    const size_t pitch = (size_t)p->in * 64;
-    const uint8_t *w = t->plan + p->weights + block * pitch;
-    __m256 acc[2][4][2];
-    ER_UNROLL for (int r = 0; r < R; r++)
-        ER_UNROLL for (int b = 0; b < 2 * B; b++) acc[r][b / 2][b % 2] = _mm256_setzero_ps();
-    for (uint32_t k = 0; k < p->in; k++, w += 64) {
-        __m256 values[2];
-        ER_UNROLL for (int r = 0; r < R; r++) values[r] = _mm256_set1_ps(((const float *)t->rows->x[r])[k]);
-        ER_UNROLL for (int b = 0; b < 2 * B; b++)
-        {
-            const __m256 weights = load_floats(w + b / 2 * pitch + b % 2 * 32);
-            ER_UNROLL for (int r = 0; r < R; r++)
-                acc[r][b / 2][b % 2] = _mm256_fmadd_ps(values[r], weights, acc[r][b / 2][b % 2]);
-        }
+    size_t step;
+    const uint8_t *w = er_weights(p, t->plan, block, p->in, 64, &step);
+    __m256 acc[32];
+#define START(I) __m256 s##I = _mm256_setzero_ps();
+    ER_REPEAT(START)
+#undef START
+#define STEP(I)                                                                                           \
+    if (I < 2 * R * B) {                                                                                  \
+        const __m256 weights = load_floats(w + I / R * 32);                       \
+        s##I = _mm256_fmadd_ps(values[I % R], weights, s##I);                                             \
     }
-    ER_UNROLL for (int b = 0; b < B; b++)
-        ER_UNROLL for (int r = 0; r < R; r++)
-        {
-            const size_t first = 16 * (size_t)(block + b);
-            float results[16];
-            ER_UNROLL for (int h = 0; h < 2; h++)
-            {
-                const __m256 bias = load_floats(t->plan + p->bias + 4 * first + 32 * h);
-                _mm256_storeu_ps(results + 8 * h, limited(p, _mm256_add_ps(acc[r][b][h], bias)));
-            }
-            store(t->rows->out[r] + 4 * first, results, p->out - (uint32_t)first, 4);
+    for (uint32_t k = 0; k < p->in; k++, w += step) {
+        __m256 values[ER_MOST_ROWS];
+        for (int r = 0; r < R; r++)
+            values[r] = _mm256_set1_ps(((const float *)t->rows->x[r])[k]);
+        ER_REPEAT(STEP)
+    }
+#undef STEP
+#define END(I) acc[I] = s##I;
+    ER_REPEAT(END)
+#undef END
+    for (int i = 0; i < R * B; i++) {
+        const int r = i % R, b = i / R;
+        const __m256 both[2] = {acc[2 * b * R + r], acc[(2 * b + 1) * R + r]};
+        const size_t first = 16 * (size_t)(block + b);
+        float results[16];
+        for (int h = 0; h < 2; h++) {
+            const __m256 bias = load_floats(t->plan + p->bias + 4 * first + 32 * h);
+            _mm256_storeu_ps(results + 8 * h, limited(p, _mm256_add_ps(both[h], bias)));
         }
+        store(t->rows->out[r] + 4 * first, results, p->out - (uint32_t)first, 4);
+    }
 }
 
 static void matmul_f32(ER_ARGUMENTS)
@@ -240,7 +251,7 @@ static void matmul_f32(ER_ARGUMENTS)
     (void)in1;
 #define WORK(ROWS, COUNT)                                                                                 \
     const tile t = {p, plan, ROWS, 0};                                                                    \
-    ER_BY_COUNT(COUNT, 4, 3, 1, blocks, tile_f32, &t)
+    ER_BY_COUNT(COUNT, 4, 2, 1, blocks, tile_f32, &t)
     ER_FOR_ROWS(p, WORK);
 #undef WORK
 }
@@ -248,27 +259,26 @@ static void matmul_f32(ER_ARGUMENTS)
 ER_INLINE void tile_hybrid(const int R, const int B, uint32_t block, const tile *t)
 {
     const er_matmul *p = t->p;
-    __m256i acc[2][4][2];
+    __m256i acc[32];
     sum_s8(R, B, block, p, t->plan, t->rows->x, acc);
-    ER_UNROLL for (int b = 0; b < B; b++)
-        ER_UNROLL for (int r = 0; r < R; r++)
-        {
-            const size_t first = 16 * (size_t)(block + b);
-            const er_row row = t->quantized[r];
-            float results[16];
-            ER_UNROLL for (int h = 0; h < 2; h++)
-            {
-                const size_t place = 4 * first + 32 * h;
-                const __m256i offset =
-                    _mm256_mullo_epi32(load(t->plan + p->shifts + place), _mm256_set1_epi32(row.zero_point));
-                const __m256 sum = _mm256_cvtepi32_ps(_mm256_sub_epi32(acc[r][b][h], offset));
-                const __m256 scale =
-                    _mm256_mul_ps(_mm256_set1_ps(row.scale), load_floats(t->plan + p->mults + place));
-                const __m256 bias = load_floats(t->plan + p->bias + place);
-                _mm256_storeu_ps(results + 8 * h, limited(p, _mm256_add_ps(_mm256_mul_ps(sum, scale), bias)));
-            }
-            store(t->rows->out[r] + 4 * first, results, p->out - (uint32_t)first, 4);
+    for (int i = 0; i < R * B; i++) {
+        const int r = i % R, b = i / R;
+        const __m256i both[2] = {acc[2 * b * R + r], acc[(2 * b + 1) * R + r]};
+        const size_t first = 16 * (size_t)(block + b);
+        const er_row row = t->quantized[r];
+        float results[16];
+        for (int h = 0; h < 2; h++) {
+            const size_t place = 4 * first + 32 * h;
+            const __m256i offset =
+                _mm256_mullo_epi32(load(t->plan + p->shifts + place), _mm256_set1_epi32(row.zero_point));
+            const __m256 sum = _mm256_cvtepi32_ps(_mm256_sub_epi32(both[h], offset));
+            const __m256 scale =
+                _mm256_mul_ps(_mm256_set1_ps(row.scale), load_floats(t->plan + p->mults + place));
+            const __m256 bias = load_floats(t->plan + p->bias + place);
+            _mm256_storeu_ps(results + 8 * h, limited(p, _mm256_add_ps(_mm256_mul_ps(sum, scale), bias)));
         }
+        store(t->rows->out[r] + 4 * first, results, p->out - (uint32_t)first, 4);
+    }
 }
 
 static void matmul_hybrid(ER_ARGUMENTS)
