@@ -145,9 +145,8 @@ def test_metadata_that_contradicts_the_model_is_refused(tmp_path):
 def test_kernels_are_chosen_by_name_and_never_shared_unasked(tmp_path, engine):
     path = write_model(tmp_path / "m.tflite")
     first = "plain" if engine == "native" else "no-xnnpack"
-    with pytest.raises(
-        EngineError, match=f"unknown kernels 'fast' of {engine}. Expected default, {first}"
-    ):
+    refusal = f"unknown kernels 'fast' of {engine}. Expected default, {first}"
+    with pytest.raises(EngineError, match=refusal):
         Classifier(path, engine=engine, kernels="fast")
     for options in ({"kernels": "shared-weights"}, {"shared_weights": True}):
         with pytest.raises(EngineError, match="does not say that the steps can share weights"):
