@@ -237,7 +237,8 @@ def test_the_library_compiles_without_a_warning(tmp_path):
 
 def test_the_sanitized_library_runs_in_an_ordinary_python(shared_folder):
     variables = sanitized_library(shared_folder)
-    program = "from edge_runtime.native.library import load_library as load; print(load().path, load().kernels)"
+    load = "from edge_runtime.native.library import load_library as load"
+    program = f"{load}; print(load().path, load().kernels)"
     result = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
