@@ -4,6 +4,60 @@
  * a row of activations stays in registers: rows of usual lengths have a function each that knows the length. */
 #include "neon.h"
 
+/* The sums of four rows of any length. */
+static inline int32x4_t er_four_long_rows_s8(const int8_t *x, const int8_t *w, size_t length)
+{
+    const int8_t *w1 = w + length, *w2 = w1 + length, *w3 = w2 + length;
+    int32x4_t s0 = vdupq_n_s32(0), s1 = s0, s2 = s0, s3 = s0;
+    for (size_t i = 0; i < length; i += 16) {
+        const int8x16_t values = vld1q_s8(x + i);
+        s0 = vpadalq_s16(s0, er_products(values, vld1q_s8(w + i)));
+        s1 = vpadalq_s16(s1, er_products(values, vld1q_s8(w1 + i)));
+        s2 = vpadalq_s16(s2, er_products(values, vld1q_s8(w2 + i)));
+        s3 = vpadalq_s16(s3, er_products(values, vld1q_s8(w3 + i)));
+    }
+    return er_four_sums(s0, s1, s2, s3);
+}
+
+/* The sums of the rows from `o` on, up to 16 of them. The last four rows are summed together, whether or
+ * not some of them have been before: so sums may begin 3 places early. */
+#define ER_EARLY 3
+static void er_sums_of_rows(const int8_t *x, const int8_t *weights, size_t length, uint32_t o, uint32_t out,
+                            int32_t sums[16 + ER_EARLY])
+{
+    if (out - o < 16)
+        memset(sums, 0, (16 + ER_EARLY) * sizeof(int32_t));
+    const uint32_t end = out - o < 16 ? out : o + 16;
+    for (uint32_t k = o; k < end; k += 4) {
+        const uint32_t row = k < out - 4 ? k : out - 4;
+        vst1q_s32(sums + ER_EARLY + row - o, er_four_long_rows_s8(x, weights + row * length, length));
+    }
+}
+
+/* The rows from `o` on, for all windows. */
+static void er_rest_of_matmul_s8(const uint8_t *in0, uint8_t *out, const er_matmul *p, const uint8_t *plan,
+                                 const er_lanes *lanes, uint32_t o)
+{
+    const int8_t *weights = (const int8_t *)(plan + p->weights);
+    const er_ending e = er_ending_of(p, plan);
+    for (; o < p->out; o += 16)
+        for (uint32_t lane = 0; lane < lanes->count; lane++)
+            for (uint32_t row = 0; row < p->rows; row++) {
+                const int8_t *x = (const int8_t *)(in0 + lane * lanes->stride0 + (size_t)row * p->pitch0);
+                int8_t *results = (int8_t *)(out + lane * lanes->stride + (size_t)row * p->pitch);
+                int32_t room[16 + ER_EARLY];
+                const int32_t *sums = room + ER_EARLY;
+                er_sums_of_rows(x, weights, er_padded(p->in), o, p->out, room);
+                const int8x16_t found = er_results_s8(&e, o, vld1q_s32(sums), vld1q_s32(sums + 4),
+                                                      vld1q_s32(sums + 8), vld1q_s32(sums + 12));
+                if (p->out - o < 16)
+                    er_store_some_s8(results + o, found, p->out - o);
+                else
+                    vst1q_s8(results + o, found);
+            }
+}
+
+#if defined(__aarch64__)
 /* The longest rows of activations that stay in registers. */
 #define ER_LONGEST 192
 
@@ -30,57 +84,6 @@ ER_INLINE int32x4_t er_four_rows_s8(const int8x16_t *x, const int8_t **next, siz
     __asm__ volatile("" : "+w"(sums), "+r"(w) : : "memory");
     *next = w;
     return sums;
-}
-
-/* The same with the activations in memory. */
-static inline int32x4_t er_four_long_rows_s8(const int8_t *x, const int8_t *w, size_t length)
-{
-    const int8_t *w1 = w + length, *w2 = w1 + length, *w3 = w2 + length;
-    int32x4_t s0 = vdupq_n_s32(0), s1 = s0, s2 = s0, s3 = s0;
-    for (size_t i = 0; i < length; i += 16) {
-        const int8x16_t values = vld1q_s8(x + i);
-        s0 = vpadalq_s16(s0, er_products(values, vld1q_s8(w + i)));
-        s1 = vpadalq_s16(s1, er_products(values, vld1q_s8(w1 + i)));
-        s2 = vpadalq_s16(s2, er_products(values, vld1q_s8(w2 + i)));
-        s3 = vpadalq_s16(s3, er_products(values, vld1q_s8(w3 + i)));
-    }
-    return er_four_sums(s0, s1, s2, s3);
-}
-
-/* The sums of the rows from `o` on, up to 16 of them. The last four rows are summed together, whether or
- * not some of them have been before: so sums may begin 3 places early. */
-#define ER_EARLY 3
-static void er_sums_of_rows(const int8_t *x, const int8_t *weights, size_t length, uint32_t o, uint32_t out,
-                            int32_t sums[16 + ER_EARLY])
-{
-    const uint32_t end = out - o < 16 ? out : o + 16;
-    for (uint32_t k = o; k < end; k += 4) {
-        const uint32_t row = k < out - 4 ? k : out - 4;
-        vst1q_s32(sums + ER_EARLY + row - o, er_four_long_rows_s8(x, weights + row * length, length));
-    }
-}
-
-/* The rows from `o` on, for all windows. */
-static void er_rest_of_matmul_s8(const uint8_t *in0, uint8_t *out, const er_matmul *p, const uint8_t *plan,
-                                 const er_lanes *lanes, uint32_t o)
-{
-    const int8_t *weights = (const int8_t *)(plan + p->weights);
-    const er_ending e = er_ending_of(p, plan);
-    for (; o < p->out; o += 16)
-        for (uint32_t lane = 0; lane < lanes->count; lane++)
-            for (uint32_t row = 0; row < p->rows; row++) {
-                const int8_t *x = (const int8_t *)(in0 + lane * lanes->stride0 + (size_t)row * p->pitch0);
-                int8_t *results = (int8_t *)(out + lane * lanes->stride + (size_t)row * p->pitch);
-                int32_t room[16 + ER_EARLY] = {0};
-                const int32_t *sums = room + ER_EARLY;
-                er_sums_of_rows(x, weights, er_padded(p->in), o, p->out, room);
-                const int8x16_t found = er_results_s8(&e, o, vld1q_s32(sums), vld1q_s32(sums + 4),
-                                                      vld1q_s32(sums + 8), vld1q_s32(sums + 12));
-                if (p->out - o < 16)
-                    er_store_some_s8(results + o, found, p->out - o);
-                else
-                    vst1q_s8(results + o, found);
-            }
 }
 
 /* All rows that make up groups of 16, where `length` is known to the compiler. */
@@ -112,7 +115,6 @@ ER_INLINE void er_matmul_of_length(const uint8_t *in0, uint8_t *out, const er_ma
     }
 }
 
-#if defined(__aarch64__)
 #define ER_OF_LENGTH(LENGTH)                                                                              \
     static void er_matmul_s8_##LENGTH(const uint8_t *in0, uint8_t *out, const er_matmul *p,               \
                                       const uint8_t *plan, const er_lanes *lanes)                         \
@@ -143,13 +145,13 @@ static const er_matmul_s8_of_length OF_LENGTH[] = {
 static void er_neon_matmul_s8(ER_ARGUMENTS)
 {
     const er_matmul *p = params;
-    const size_t length = er_padded(p->in);
     uint32_t done = 0;
     if (p->wide || p->out < 4) {
         er_plain_matmul_s8(in0, in1, out, params, plan, lanes);
         return;
     }
 #if defined(__aarch64__)
+    const size_t length = er_padded(p->in);
     if (length <= ER_LONGEST) {
         OF_LENGTH[length / 16 - 1](in0, out, p, plan, lanes);
         done = p->out / 16 * 16;
@@ -174,7 +176,7 @@ static void er_neon_matmul_hybrid(ER_ARGUMENTS)
             const er_row found = er_row_of(x, (int32_t)p->in);
             er_row_quantize_all(x, (int32_t)p->in, found, q);
             for (uint32_t o = 0; o < p->out; o += 16) {
-                int32_t room[16 + ER_EARLY] = {0};
+                int32_t room[16 + ER_EARLY];
                 er_sums_of_rows(q, weights, er_padded(p->in), o, p->out, room);
                 er_neon_results_hybrid(p, plan, o, found, room + ER_EARLY,
                                        (float *)(out + lane * lanes->stride + (size_t)row * p->pitch));
