@@ -213,10 +213,7 @@ static void er_dot_matmul_f32(ER_ARGUMENTS)
     const er_matmul *p = params;
     const size_t block = (size_t)p->in * 16;
     const uint32_t outs = p->out;
-    if (p->wide) {
-        er_plain_matmul_f32(in0, in1, out, params, plan, lanes);
-        return;
-    }
+    (void)in1;
     for (uint32_t o = 0; o < outs; o += 16) {
         const float *w = (const float *)(plan + p->weights) + o / 16 * block;
         const float *bias = (const float *)(plan + p->bias) + o;

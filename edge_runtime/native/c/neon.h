@@ -8,20 +8,6 @@
 
 #include <arm_neon.h>
 
-#include "edge_rnn.h"
-
-/* Kernels that take rare calls in place of those below. In their functions, they would slow down all calls. */
-#define ER_RARE(NAME)                                                                                     \
-    static __attribute__((noinline)) void NAME(const uint8_t *in0, uint8_t *in1, uint8_t *out,            \
-                                               const void *params, const uint8_t *plan,                   \
-                                               const er_lanes *lanes)
-ER_RARE(er_add_s8);
-ER_RARE(er_add_s16);
-ER_RARE(er_mul_s8);
-ER_RARE(er_mul_s16);
-ER_RARE(er_add_f32);
-ER_RARE(er_mul_f32);
-
 #include "matmul_plain.h"
 
 #define ER_INLINE static inline __attribute__((always_inline))
@@ -283,6 +269,17 @@ ER_NEON_BINARY(mul, s8, ER_EACH_16, er_products_of_s8)
 ER_NEON_BINARY(add, s16, ER_EACH_8, er_sums_of_s16)
 ER_NEON_BINARY(mul, s16, ER_EACH_8, er_products_of_s16)
 
+/* A function of its own for rare calls, which would slow down all calls in the function that they come from. */
+#define ER_RARELY(NAME)                                                                                   \
+    static __attribute__((noinline)) void NAME##_rarely(ER_ARGUMENTS)                                     \
+    {                                                                                                     \
+        NAME(in0, in1, out, params, plan, lanes);                                                         \
+    }
+ER_RARELY(er_add_s8)
+ER_RARELY(er_add_s16)
+ER_RARELY(er_mul_s8)
+ER_RARELY(er_mul_s16)
+
 /* Whether a multiplier is 1/2. */
 static inline int er_is_half(int32_t mult, int32_t shift) { return mult == 1 << 30 && shift == 0; }
 
@@ -298,7 +295,7 @@ static inline int er_is_half(int32_t mult, int32_t shift) { return mult == 1 << 
             const er_lanes strides = {lanes->count, lanes->stride1, lanes->stride0, lanes->stride};       \
             er_neon_add_##TYPE##_loops(in1, in0, out, &swapped, &strides);                                \
         } else                                                                                            \
-            er_add_##TYPE(in0, in1, out, params, plan, lanes);                                            \
+            er_add_##TYPE##_rarely(in0, in1, out, params, plan, lanes);                                   \
     }
 #define ER_NEON_MUL(TYPE)                                                                                 \
     static void er_neon_mul_##TYPE(ER_ARGUMENTS)                                                          \
@@ -307,7 +304,7 @@ static inline int er_is_half(int32_t mult, int32_t shift) { return mult == 1 << 
         if (p->shift < 0)                                                                                 \
             er_neon_mul_##TYPE##_loops(in0, in1, out, p, lanes);                                          \
         else                                                                                              \
-            er_mul_##TYPE(in0, in1, out, params, plan, lanes);                                            \
+            er_mul_##TYPE##_rarely(in0, in1, out, params, plan, lanes);                                   \
     }
 
 static er_map er_swapped(const er_map *p)
@@ -362,7 +359,7 @@ ER_INLINE void er_neon_results_hybrid(const er_matmul *p, const uint8_t *plan, u
     const int32_t *weight_sums = (const int32_t *)(plan + p->shifts) + o;
     float values[16]; /* the arrays have room for 16, the results may not */
     for (uint32_t k = 0; k < 16; k++)
-        values[k] = er_row_result(sums[k] - row.zero_point * weight_sums[k], row.scale, scales[k], bias[k]);
+        values[k] = er_row_result((float)(sums[k] - row.zero_point * weight_sums[k]), row.scale, scales[k], bias[k]);
     if (p->low == 0 && p->high == 1)
         for (uint32_t k = 0; k < 16; k++)
             values[k] = values[k] <= 0 ? 0.0f : values[k];
@@ -370,13 +367,16 @@ ER_INLINE void er_neon_results_hybrid(const er_matmul *p, const uint8_t *plan, u
 }
 
 #if defined(__aarch64__)
+ER_RARELY(er_add_f32)
+ER_RARELY(er_mul_f32)
+
 /* Sums and products of float32, 16 at a time. */
 #define ER_NEON_FLOAT(NAME, FUNCTION, EXPRESSION)                                                         \
     static void er_neon_##NAME##_f32(ER_ARGUMENTS)                                                        \
     {                                                                                                     \
         const er_map *p = params;                                                                         \
         if (!(p->step0 & p->step1)) {                                                                     \
-            er_##NAME##_f32(in0, in1, out, params, plan, lanes);                                          \
+            er_##NAME##_f32_rarely(in0, in1, out, params, plan, lanes);                                   \
             return;                                                                                       \
         }                                                                                                 \
         ER_EACH_ROW(p, {                                                                                  \
