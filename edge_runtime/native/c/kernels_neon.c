@@ -58,6 +58,10 @@ static void er_rest_of_matmul_s8(const uint8_t *in0, uint8_t *out, const er_matm
 }
 
 #if defined(__aarch64__)
+/* The next loads come after these sums: registers do not suffice for all loads at once. */
+#define ER_SUM_IN_ORDER(A) __asm__ volatile("" : "+w"(A) : : "memory")
+#define ER_SUMS_IN_ORDER(A, B) __asm__ volatile("" : "+w"(A), "+w"(B) : : "memory")
+
 /* The longest rows of activations that stay in registers. */
 #define ER_LONGEST 192
 
@@ -65,25 +69,34 @@ static void er_rest_of_matmul_s8(const uint8_t *in0, uint8_t *out, const er_matm
  * level of the cache, which has 32 kB. */
 #define ER_TOGETHER 8
 
-/* The sums of the next four rows of `*next`, of `length` values. `x`: the activations in registers. */
+/* The sums of the next four rows of `*next`, of `length` values. `x`: the activations in registers. 64 bytes
+ * of weights are loaded while those before are multiplied. */
 ER_INLINE int32x4_t er_four_rows_s8(const int8x16_t *x, const int8_t **next, size_t length)
 {
     const int8_t *w = *next;
-    int32x4_t s0 = vdupq_n_s32(0), s1 = s0, s2 = s0, s3 = s0;
+    const size_t vectors = length / 16;
+    int32x4_t s[4] = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
+    int8x16x4_t following = vld1q_s8_x4(w);
+    w += 64;
+    ER_IN_ORDER(w);
     ER_UNROLL
-    for (size_t i = 0; i < length; i += 16) {
-        s0 = vpadalq_s16(s0, er_products(x[i / 16], vld1q_s8(w + i)));
-        s1 = vpadalq_s16(s1, er_products(x[i / 16], vld1q_s8(w + length + i)));
-        s2 = vpadalq_s16(s2, er_products(x[i / 16], vld1q_s8(w + 2 * length + i)));
-        s3 = vpadalq_s16(s3, er_products(x[i / 16], vld1q_s8(w + 3 * length + i)));
+    for (size_t k = 0; k < 4 * vectors; k += 4) {
+        const int8x16x4_t weights = following;
+        if (k + 4 < 4 * vectors) {
+            following = vld1q_s8_x4(w);
+            w += 64;
+            ER_IN_ORDER(w);
+        }
+        ER_UNROLL
+        for (size_t n = k; n < k + 4; n++)
+            s[n / vectors] = vpadalq_s16(s[n / vectors], er_products(x[n % vectors], weights.val[n - k]));
+        if (k / vectors == (k + 3) / vectors)
+            ER_SUM_IN_ORDER(s[k / vectors]);
+        else
+            ER_SUMS_IN_ORDER(s[k / vectors], s[(k + 3) / vectors]);
     }
-    int32x4_t sums = er_four_sums(s0, s1, s2, s3);
-    w += 4 * length;
-    /* The next rows begin after these, at an address of their own. Else clang mixes them until its registers
-     * do not suffice, and their distances from one address are too large for loads in pairs. */
-    __asm__ volatile("" : "+w"(sums), "+r"(w) : : "memory");
     *next = w;
-    return sums;
+    return er_four_sums(s[0], s[1], s[2], s[3]);
 }
 
 /* All rows that make up groups of 16, where `length` is known to the compiler. */
@@ -240,9 +253,6 @@ static void er_neon_matmul_s16(ER_ARGUMENTS)
         ER_IN_ORDER(W);                                                                                   \
     } while (0)
 #define ER_ONLY(SUM, X, W) vmulq_f32(X, W)
-
-/* The next loads come after these sums: registers do not suffice for all loads at once. */
-#define ER_SUMS_IN_ORDER(A, B) __asm__ volatile("" : "+w"(A), "+w"(B) : : "memory")
 
 #define ER_ADD_16_OF_EIGHT_ROWS(FIRST, X)                                                                 \
     do {                                                                                                  \

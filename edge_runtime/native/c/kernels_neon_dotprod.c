@@ -77,14 +77,16 @@ static void er_dot_matmul_s8(ER_ARGUMENTS)
                 const int8_t *x = (const int8_t *)(in0 + lane * lanes->stride0 + (size_t)row * p->pitch0);
                 int8_t *results = (int8_t *)(out + lane * lanes->stride + (size_t)row * p->pitch);
                 const int8_t *w = (const int8_t *)(plan + p->weights) + first * quarters * 64;
-                for (size_t block = first; block < end; block++) {
+                er_ending e = er_ending_from(ending, 16 * first);
+                results += 16 * first;
+                for (size_t k = end - first; k > 0; k--, results += 16) {
                     const er_sums s = er_block_s8(x, &w, quarters);
-                    vst1q_s8(results + 16 * block, er_results_s8(&ending, 16 * block, s.a, s.b, s.c, s.d));
+                    vst1q_s8(results, er_results_s8(&e, 0, s.a, s.b, s.c, s.d));
+                    e = er_ending_from(e, 16);
                 }
                 if (end == blocks && rest) {
                     const er_sums s = er_block_s8(x, &w, quarters);
-                    er_store_some_s8(results + 16 * blocks,
-                                     er_results_s8(&ending, 16 * blocks, s.a, s.b, s.c, s.d), rest);
+                    er_store_some_s8(results, er_results_s8(&e, 0, s.a, s.b, s.c, s.d), rest);
                 }
             }
     }

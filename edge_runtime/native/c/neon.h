@@ -337,6 +337,15 @@ ER_INLINE er_ending er_ending_of(const er_matmul *p, const uint8_t *plan)
     return found;
 }
 
+/* For matmuls that begin with a later row. */
+ER_INLINE er_ending er_ending_from(er_ending e, size_t row)
+{
+    e.bias += row;
+    e.mults += row;
+    e.rights += row;
+    return e;
+}
+
 /* The results of the four rows from `o` on before they are narrowed. */
 ER_INLINE int32x4_t er_rescaled(const er_ending *e, size_t o, int32x4_t sums)
 {
