@@ -38,10 +38,18 @@ ER_INLINE er_sums er_block_s8(const int8_t *x, const int8_t **next, uint32_t qua
 {
     const int8_t *w = *next;
     er_sums s = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
-    for (uint32_t k = quarters / 8; k > 0; k--, x += 32) {
+    for (uint32_t k = quarters / 16; k > 0; k--, x += 64) {
+        const int8x16x4_t values = {{vld1q_s8(x), vld1q_s8(x + 16), vld1q_s8(x + 32), vld1q_s8(x + 48)}};
+        ER_ADD_16(s, values.val[0], w);
+        ER_ADD_16(s, values.val[1], w);
+        ER_ADD_16(s, values.val[2], w);
+        ER_ADD_16(s, values.val[3], w);
+    }
+    if (quarters & 8) {
         const int8x16_t first = vld1q_s8(x), second = vld1q_s8(x + 16);
         ER_ADD_16(s, first, w);
         ER_ADD_16(s, second, w);
+        x += 32;
     }
     if (quarters & 4) {
         const int8x16_t values = vld1q_s8(x);

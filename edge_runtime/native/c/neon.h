@@ -158,7 +158,21 @@ static void er_neon_lookup_s8(ER_ARGUMENTS)
     const int8_t *values = (const int8_t *)(plan + p->table);
     const int8x16x4_t table[4] = {vld1q_s8_x4(values), vld1q_s8_x4(values + 64), vld1q_s8_x4(values + 128),
                                   vld1q_s8_x4(values + 192)};
-    ER_EACH_16(p, 1, 0, er_looked_up(table, vld1q_u8(first)))
+    const uint32_t pairs = p->width / 32, one = p->width & 16, rest = p->width % 16;
+    ER_EACH_ROW(p, {
+        int8_t *results = (int8_t *)result;
+        for (uint32_t k = pairs; k > 0; k--, row0 += 32, results += 32) {
+            const uint8x16_t first = vld1q_u8(row0), second = vld1q_u8(row0 + 16);
+            vst1q_s8(results, er_looked_up(table, first));
+            vst1q_s8(results + 16, er_looked_up(table, second));
+        }
+        if (one) {
+            vst1q_s8(results, er_looked_up(table, vld1q_u8(row0)));
+            row0 += 16, results += 16;
+        }
+        if (rest)
+            er_store_some_s8(results, er_looked_up(table, vld1q_u8(row0)), rest);
+    })
 }
 #endif
 
