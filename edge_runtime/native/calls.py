@@ -12,15 +12,14 @@ import numpy as np
 
 from edge_runtime.native.loops import Loop, loops, rows_of
 from edge_runtime.native.matmul_calls import emit_matmul
-from edge_runtime.native.plan_format import MAP, REDUCTION, Kernel
+from edge_runtime.native.plan_format import MAP_PARAMS, REDUCTION_PARAMS, Kernel
 from edge_runtime.native.program import Program
-from edge_runtime.native.storage import JOINS, View
+from edge_runtime.native.storage import View
+from edge_runtime.numpy_engine.check_graph import FLOAT, INT8, INT16, JOINS
 from edge_runtime.numpy_engine.fixed_point import Multiplier
-from edge_runtime.numpy_engine.int16_kernels import SIGMOID_TABLE, SUM_LEFT_SHIFT
-from edge_runtime.numpy_engine.integer_kernels import EVERY_INT8
-from edge_runtime.numpy_engine.integer_kernels import SUM_LEFT_SHIFT as SUM_LEFT_SHIFT_8
-from edge_runtime.numpy_engine.interpret import prepared
 from edge_runtime.numpy_engine.multipliers import (
+    INT8_SUM_BITS,
+    INT16_SUM_BITS,
     curve_factor,
     product_multiplier,
     rescale_multiplier,
@@ -29,7 +28,6 @@ from edge_runtime.numpy_engine.multipliers import (
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
 from edge_runtime.tflite.graph import Op, Operator, Tensor
 
-INT8, INT16, FLOAT = (np.dtype(name) for name in ("i1", "i2", "f4"))
 Numbers = dict[str, Any]
 
 KERNELS: dict[tuple[Op, np.dtype[Any]], Kernel] = {
@@ -124,7 +122,7 @@ def _map(loop: Loop, numbers: Numbers, unit: int = 1) -> bytes:
     get = numbers.get
     pitches, steps = loop.pitches, loop.steps
     second = len(pitches) > 2
-    return MAP.pack(
+    return MAP_PARAMS.pack(
         loop.rows,
         loop.width * unit,
         pitches[0],
@@ -145,7 +143,7 @@ def _map(loop: Loop, numbers: Numbers, unit: int = 1) -> bytes:
 
 def _sum_numbers(program: Program, operator: Operator, tensors: list[Tensor]) -> Numbers:
     first, second, output = tensors
-    bits = SUM_LEFT_SHIFT_8 if output.dtype == INT8 else SUM_LEFT_SHIFT
+    bits = INT8_SUM_BITS if output.dtype == INT8 else INT16_SUM_BITS
     sign = -1 if operator.op is Op.SUB else 1
     one, other, back = sum_multipliers(first, second, output, bits, sign)
     return {
@@ -190,13 +188,18 @@ def _lookup_numbers(program: Program, operator: Operator, tensors: list[Tensor])
     key = (operator.op, tensors[0].affine, tensors[1].affine)
 
     def table() -> bytes:
-        (found,) = prepared(program.graph, operator)([EVERY_INT8])
+        from edge_runtime.numpy_engine.integer_kernels import EVERY_INT8
+        from edge_runtime.numpy_engine.integer_kernels import KERNELS as INT8_KERNELS
+
+        (found,) = INT8_KERNELS[operator.op](operator, tensors)([EVERY_INT8])
         return bytes(found.astype(np.int8).tobytes())
 
     return {"table": program.constants.offset_in_plan(key, table)}
 
 
 def _curve_numbers(program: Program, operator: Operator, tensors: list[Tensor]) -> Numbers:
+    from edge_runtime.numpy_engine.int16_kernels import SIGMOID_TABLE
+
     table = program.constants.offset_in_plan("sigmoid", SIGMOID_TABLE.astype("<u2").tobytes)
     return {"table": table, "multiplier": curve_factor(tensors[0])}
 
@@ -252,7 +255,7 @@ def _emit_reduction(program: Program, operator: Operator, time: int) -> None:
     if not plain or (outer > 1 and not _is_dense(source, pitch * count, 0, axis)):
         raise MalformedError(f"the native engine has no {operator.op.value} of a part of a tensor")
     target = program.view(result.name, time)
-    params = REDUCTION.pack(outer, count, width, pitch * count, pitch, width * size)
+    params = REDUCTION_PARAMS.pack(outer, count, width, pitch * count, pitch, width * size)
     if not _is_dense(target, size, 0):
         raise MalformedError(f"the native engine has no {operator.op.value} into a part of a tensor")
     program.call(kernel, [source, target], params)
