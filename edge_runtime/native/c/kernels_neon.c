@@ -48,7 +48,7 @@ static void er_rest_of_matmul_s8(const uint8_t *in0, uint8_t *out, const er_matm
                 int32_t room[16 + ER_EARLY];
                 const int32_t *sums = room + ER_EARLY;
                 er_sums_of_rows(x, weights, er_padded(p->in), o, p->out, room);
-                const int8x16_t found = er_results_s8(&e, o, vld1q_s32(sums), vld1q_s32(sums + 4),
+                const int8x16_t found = er_biased_results_s8(&e, o, vld1q_s32(sums), vld1q_s32(sums + 4),
                                                       vld1q_s32(sums + 8), vld1q_s32(sums + 12));
                 if (p->out - o < 16)
                     er_store_some_s8(results + o, found, p->out - o);
@@ -122,7 +122,7 @@ ER_INLINE void er_matmul_of_length(const uint8_t *in0, uint8_t *out, const er_ma
                     const int32x4_t b = er_four_rows_s8(values, &w, length);
                     const int32x4_t c = er_four_rows_s8(values, &w, length);
                     const int32x4_t d = er_four_rows_s8(values, &w, length);
-                    vst1q_s8(results + 16 * group, er_results_s8(&ending, 16 * group, a, b, c, d));
+                    vst1q_s8(results + 16 * group, er_biased_results_s8(&ending, 16 * group, a, b, c, d));
                 }
             }
     }

@@ -32,12 +32,11 @@ typedef struct {
         ER_ADD_QUARTER(S, X, 3, W);                                                                       \
     } while (0)
 
-/* The sums of a block of 16 rows, whose `quarters` times 4 values are at *next, and then at the next block.
- * Activations past the end meet zeros. */
-ER_INLINE er_sums er_block_s8(const int8_t *x, const int8_t **next, uint32_t quarters)
+/* Adds the products of a block of 16 rows to s. Their `quarters` times 4 values are at *next, which then is
+ * at the next block. Activations past the end meet zeros. */
+ER_INLINE er_sums er_block_s8(er_sums s, const int8_t *x, const int8_t **next, uint32_t quarters)
 {
     const int8_t *w = *next;
-    er_sums s = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
     for (uint32_t k = quarters / 16; k > 0; k--, x += 64) {
         const int8x16x4_t values = {{vld1q_s8(x), vld1q_s8(x + 16), vld1q_s8(x + 32), vld1q_s8(x + 48)}};
         ER_ADD_16(s, values.val[0], w);
@@ -68,6 +67,12 @@ ER_INLINE er_sums er_block_s8(const int8_t *x, const int8_t **next, uint32_t qua
     return s;
 }
 
+ER_INLINE er_sums er_sums_from(const int32_t *values)
+{
+    const er_sums s = {vld1q_s32(values), vld1q_s32(values + 4), vld1q_s32(values + 8), vld1q_s32(values + 12)};
+    return s;
+}
+
 static void er_dot_matmul_s8(ER_ARGUMENTS)
 {
     const er_matmul *p = params;
@@ -88,12 +93,12 @@ static void er_dot_matmul_s8(ER_ARGUMENTS)
                 er_ending e = er_ending_from(ending, 16 * first);
                 results += 16 * first;
                 for (size_t k = end - first; k > 0; k--, results += 16) {
-                    const er_sums s = er_block_s8(x, &w, quarters);
+                    const er_sums s = er_block_s8(er_sums_from(e.bias), x, &w, quarters);
                     vst1q_s8(results, er_results_s8(&e, 0, s.a, s.b, s.c, s.d));
                     e = er_ending_from(e, 16);
                 }
                 if (end == blocks && rest) {
-                    const er_sums s = er_block_s8(x, &w, quarters);
+                    const er_sums s = er_block_s8(er_sums_from(e.bias), x, &w, quarters);
                     er_store_some_s8(results, er_results_s8(&e, 0, s.a, s.b, s.c, s.d), rest);
                 }
             }
@@ -117,7 +122,9 @@ static void er_dot_matmul_hybrid(ER_ARGUMENTS)
             const er_row found = er_row_of(x, (int32_t)p->in);
             er_row_quantize_all(x, (int32_t)p->in, found, q);
             for (uint32_t o = 0; o < p->out; o += 16) {
-                const er_sums s = er_block_s8(q, &w, quarters);
+                const int32x4_t zeros = vdupq_n_s32(0);
+                const er_sums none = {zeros, zeros, zeros, zeros};
+                const er_sums s = er_block_s8(none, q, &w, quarters);
                 int32_t sums[16];
                 vst1q_s32(sums, s.a);
                 vst1q_s32(sums + 4, s.b);

@@ -360,11 +360,10 @@ ER_INLINE er_ending er_ending_from(er_ending e, size_t row)
     return e;
 }
 
-/* The results of the four rows from `o` on before they are narrowed. */
+/* The results of the four rows from `o` on before they are narrowed. The sums include the biases. */
 ER_INLINE int32x4_t er_rescaled(const er_ending *e, size_t o, int32x4_t sums)
 {
-    return er_rescale_any(vaddq_s32(sums, vld1q_s32(e->bias + o)), vld1q_s32(e->mults + o),
-                          vnegq_s32(vld1q_s32(e->rights + o)));
+    return er_rescale_any(sums, vld1q_s32(e->mults + o), vnegq_s32(vld1q_s32(e->rights + o)));
 }
 
 /* The results of the 16 rows from `o` on. */
@@ -372,6 +371,15 @@ ER_INLINE int8x16_t er_results_s8(const er_ending *e, size_t o, int32x4_t a, int
 {
     return er_narrow_s8(er_rescaled(e, o, a), er_rescaled(e, o + 4, b), er_rescaled(e, o + 8, c),
                         er_rescaled(e, o + 12, d), e->zero, e->low, e->high);
+}
+
+/* The same for sums without the biases. */
+ER_INLINE int8x16_t er_biased_results_s8(const er_ending *e, size_t o, int32x4_t a, int32x4_t b, int32x4_t c,
+                                         int32x4_t d)
+{
+    const int32_t *bias = e->bias + o;
+    return er_results_s8(e, o, vaddq_s32(a, vld1q_s32(bias)), vaddq_s32(b, vld1q_s32(bias + 4)),
+                         vaddq_s32(c, vld1q_s32(bias + 8)), vaddq_s32(d, vld1q_s32(bias + 12)));
 }
 
 /* The results of up to 16 rows of a hybrid matmul from `o` on. */
