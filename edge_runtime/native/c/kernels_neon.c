@@ -76,14 +76,14 @@ ER_INLINE int32x4_t er_four_rows_s8(const int8x16_t *x, const int8_t **next, siz
     const int8_t *w = *next;
     const size_t vectors = length / 16;
     int32x4_t s[4] = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
-    int8x16x4_t following = vld1q_s8_x4(w);
+    int8x16x4_t following = er_64_bytes(w);
     w += 64;
     ER_IN_ORDER(w);
     ER_UNROLL
     for (size_t k = 0; k < 4 * vectors; k += 4) {
         const int8x16x4_t weights = following;
         if (k + 4 < 4 * vectors) {
-            following = vld1q_s8_x4(w);
+            following = er_64_bytes(w);
             w += 64;
             ER_IN_ORDER(w);
         }

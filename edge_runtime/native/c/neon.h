@@ -16,6 +16,19 @@
  * loads can move the pointer on, and from loading so far ahead that the registers do not suffice. */
 #define ER_IN_ORDER(POINTER) __asm__ volatile("" : "+r"(POINTER) : : "memory")
 
+#if defined(__aarch64__)
+/* 64 bytes. gcc 12 moves the results of one load of four registers about. */
+ER_INLINE int8x16x4_t er_64_bytes(const int8_t *at)
+{
+#if defined(__clang__)
+    return vld1q_s8_x4(at);
+#else
+    const int8x16x4_t found = {{vld1q_s8(at), vld1q_s8(at + 16), vld1q_s8(at + 32), vld1q_s8(at + 48)}};
+    return found;
+#endif
+}
+#endif
+
 /* Before a loop of known length, whose values then stay in registers. */
 #if defined(__clang__)
 #define ER_UNROLL _Pragma("clang loop unroll(full)")
