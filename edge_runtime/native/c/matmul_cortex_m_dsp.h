@@ -1,9 +1,12 @@
-/* Kernels for Arm's DSP instructions: Cortex-M4, M7, M33 and others with __ARM_FEATURE_DSP.
+/* Matmuls for Arm's DSP instructions: Cortex-M4, M7, M33 and others with __ARM_FEATURE_DSP.
  *
  * SMLAD adds two products of 16 bits. SXTB16 makes two such values of the bytes 0 and 2 of a word, and
  * with a rotation of the bytes 1 and 3; x and the weights are taken apart alike. Four rows of the matrix
  * are read at once, so that x is taken apart once for four results. Rows are padded with zeros to 16
  * values, and x is followed by memory that may be read, so that there is no rest. */
+#ifndef ER_MATMUL_CORTEX_M_DSP_H
+#define ER_MATMUL_CORTEX_M_DSP_H
+
 #include "matmul_plain.h"
 
 /* Adds to SUM the products of the values in `even` and `odd` with four weights. */
@@ -79,9 +82,4 @@ static void er_dsp_matmul_s8(ER_ARGUMENTS)
         }
 }
 
-const er_kernels er_kernels_cortex_m_dsp = {
-    "cortex-m-dsp",
-    ER_ROWS,
-    {ER_ELEMENTWISE, [ER_MATMUL_S8] = er_dsp_matmul_s8, [ER_MATMUL_S16] = er_plain_matmul_s16,
-     [ER_MATMUL_F32] = er_plain_matmul_f32, [ER_MATMUL_HYBRID] = er_plain_matmul_hybrid},
-};
+#endif

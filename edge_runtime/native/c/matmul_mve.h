@@ -1,4 +1,7 @@
-/* Kernels for Helium (MVE): Cortex-M55, M85 and others with __ARM_FEATURE_MVE. */
+/* Matmuls for Helium (MVE): Cortex-M55, M85 and others with __ARM_FEATURE_MVE. */
+#ifndef ER_MATMUL_MVE_H
+#define ER_MATMUL_MVE_H
+
 #include "matmul_plain.h"
 
 #include <arm_mve.h>
@@ -64,9 +67,4 @@ static void er_mve_matmul_s8(ER_ARGUMENTS)
         }
 }
 
-const er_kernels er_kernels_mve = {
-    "mve",
-    ER_ROWS,
-    {ER_ELEMENTWISE, [ER_MATMUL_S8] = er_mve_matmul_s8, [ER_MATMUL_S16] = er_plain_matmul_s16,
-     [ER_MATMUL_F32] = er_plain_matmul_f32, [ER_MATMUL_HYBRID] = er_plain_matmul_hybrid},
-};
+#endif
