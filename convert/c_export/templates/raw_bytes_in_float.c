@@ -24,5 +24,10 @@ int @name@_from_floats(const float *raw, uint32_t rows, @name@_value *values)
     return er_fill_@input@(&window, raw, values) ? 0 : @NAME@_NOT_FINITE;
 }
 
-@from_bytes@
+void @name@_from_bytes(const uint8_t *raw, uint32_t rows, @name@_value *values)
+{
+    const er_window window = WINDOW(rows);
+    er_fill_@input@_from_bytes(&window, raw, values);
+}
+
 float @name@_real(@name@_logit logit) { return @real@; }

@@ -19,15 +19,16 @@ _PLACE = re.compile(r"@(\w+)@")
 
 def filled(template: str, values: Mapping[str, object]) -> str:
     """The file `template` with `values` in place of @their names@, also in values that are templates."""
-    text = _template(template)
+    text = template_text(template)
     while _PLACE.search(text):
         text = _PLACE.sub(lambda match: str(values[match.group(1)]), text)
     return text
 
 
 @lru_cache(maxsize=None)
-def _template(name: str) -> str:
-    return (files("convert.export_c") / "templates" / name).read_text("utf-8")
+def template_text(name: str) -> str:
+    """The file `name` in templates/."""
+    return (files("convert.c_export") / "templates" / name).read_text("utf-8")
 
 
 def c_string(text: str) -> str:
@@ -38,7 +39,7 @@ def c_string(text: str) -> str:
 
 def _c_byte(byte: int) -> str:
     character = chr(byte)
-    plain = 32 <= byte < 127 and character not in '"\\?'  # ?: trigraphs
+    plain = 32 <= byte < 127 and character not in '"\\?@'  # ?: trigraphs; @: places
     return character if plain else f"\\{byte:03o}"
 
 

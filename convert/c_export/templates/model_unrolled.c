@@ -12,17 +12,7 @@
 #include <string.h>
 
 #include "@name@_plan.h"
-#include "edge_rnn/edge_rnn.h"
-#if defined __ARM_FEATURE_MVE && __ARM_FEATURE_MVE && !defined ER_PLAIN
-#include "edge_rnn/matmul_mve.h"
-#define MATMUL_S8 er_mve_matmul_s8
-#elif defined __ARM_FEATURE_DSP && defined __thumb2__ && defined __GNUC__ && !defined ER_PLAIN
-#include "edge_rnn/matmul_cortex_m_dsp.h"
-#define MATMUL_S8 er_dsp_matmul_s8
-#else
-#include "edge_rnn/matmul_plain.h"
-#define MATMUL_S8 er_plain_matmul_s8
-#endif
+#include "edge_rnn/best_matmuls.h"
 
 const char *const @name@_labels[@NAME@_CLASSES] = {
 @labels@};
@@ -46,10 +36,46 @@ static void run_calls(uint8_t *arena)
 static int read_logits(const uint8_t *arena, @name@_logit *logits)
 {
     memcpy(logits, arena + @logits_offset@, @NAME@_CLASSES * sizeof *logits);
-@check_logits@    return 0;
+#if @logits_are_float@
+    for (uint32_t k = 0; k < @NAME@_CLASSES; k++)
+        if (!(logits[k] - logits[k] == 0)) /* NaN or infinity */
+            return @NAME@_NOT_FINITE;
+#endif
+    return 0;
 }
 
-@body@
+int @name@_run(@name@_model *model, const @name@_value *window, @name@_logit *logits)
+{
+    uint8_t *arena = (uint8_t *)model->arena;
+    memcpy(arena + @input_offset@, window, @NAME@_STEPS * @NAME@_FEATURES * sizeof *window);
+    run_calls(arena);
+    return read_logits(arena, logits);
+}
+
+void @name@_start(@name@_stream *stream, uint32_t hop)
+{
+    stream->hop = hop;
+    stream->rows = @NAME@_STEPS; /* until the first logits */
+    stream->place = 0;
+}
+
+int @name@_push(@name@_stream *stream, const @name@_value *row, @name@_logit *logits)
+{
+    uint8_t *arena = (uint8_t *)stream->model.arena;
+    memcpy(stream->window + stream->place * @NAME@_FEATURES, row, @NAME@_FEATURES * sizeof *row);
+    stream->place = (stream->place + 1) % @NAME@_STEPS;
+    if (--stream->rows > 0)
+        return 0;
+    stream->rows = stream->hop;
+    /* The oldest row is at `place`. */
+    const uint32_t first = (@NAME@_STEPS - stream->place) * @NAME@_FEATURES;
+    @name@_value *input = (@name@_value *)(arena + @input_offset@);
+    memcpy(input, stream->window + stream->place * @NAME@_FEATURES, first * sizeof *row);
+    memcpy(input + first, stream->window, stream->place * @NAME@_FEATURES * sizeof *row);
+    run_calls(arena);
+    return read_logits(arena, logits) ? @NAME@_NOT_FINITE : 1;
+}
+
 uint32_t @name@_class(const @name@_logit *logits)
 {
     uint32_t best = 0;

@@ -7,7 +7,7 @@
 
 #define PROBES @probes@
 
-static const @raw_type@ raw[PROBES][@NAME@_STEPS * @NAME@_FEATURES] = {
+static const @probe_type@ raw[PROBES][@NAME@_STEPS * @NAME@_FEATURES] = {
 @windows@};
 
 static const @bits_type@ expected[PROBES][@NAME@_CLASSES] = {
@@ -36,7 +36,7 @@ static int rows_fail(int probe)
 {
     @name@_logit logits[@NAME@_CLASSES];
     int found = 0;
-    @name@_start(&memory.stream, @probe_hop@);
+    @name@_start(&memory.stream, @NAME@_STEPS);
     for (uint32_t row = 0; row < @NAME@_STEPS; row++)
         found = @name@_push(&memory.stream, window + row * @NAME@_FEATURES, logits);
     return found != 1 || differs(logits, probe);
@@ -45,7 +45,7 @@ static int rows_fail(int probe)
 int @name@_failed_probe(void)
 {
     for (int probe = 0; probe < PROBES; probe++) {
-        @to_values@
+        @name@_from_@probe_name@(raw[probe], @NAME@_STEPS, window);
         if (window_fails(probe) || rows_fail(probe))
             return probe + 1;
     }

@@ -1,4 +1,4 @@
-/* @Title@: @description@.
+/* @description@.
  *
  * Written by edge-rnn @version@ from @model@ (SHA-256 @digest@). C99; needs memcpy and memset of the C library,
  * and no heap.
@@ -40,20 +40,17 @@ typedef struct {
 /* What the functions with a status return besides 0. */
 enum { @NAME@_NOT_FINITE = -1 };
 
-/* Windows. @window_comment@
- * Returns 0@run_status@. */
-int @name@_run(@name@_model *model, const @name@_value window[@NAME@_STEPS * @NAME@_FEATURES],
-    @name@_logit logits[@NAME@_CLASSES]);
+/* A window has STEPS * FEATURES values, a row FEATURES, and CLASSES logits are written. */
 
-/* Rows. `start` comes first, and again to forget all rows. `push` takes one more row and returns 1 if there are
- * logits after it, otherwise 0@push_status@.
- * @stream_comment@ */
+/* The logits of a window. Returns 0@run_status@. */
+int @name@_run(@name@_model *model, const @name@_value *window, @name@_logit *logits);
+
+@graph_comment@
 void @name@_start(@name@_stream *stream, uint32_t hop);
-int @name@_push(@name@_stream *stream, const @name@_value row[@NAME@_FEATURES],
-    @name@_logit logits[@NAME@_CLASSES]);
+int @name@_push(@name@_stream *stream, const @name@_value *row, @name@_logit *logits);
 
 /* The number of the largest logit. */
-uint32_t @name@_class(const @name@_logit logits[@NAME@_CLASSES]);
+uint32_t @name@_class(const @name@_logit *logits);
 
 /* The functions below compute in float. They are in a file of their own, which is only linked if they are used.
  *
@@ -61,7 +58,7 @@ uint32_t @name@_class(const @name@_logit logits[@NAME@_CLASSES]);
  * Returns 0, or @NAME@_NOT_FINITE for NaN, infinity or numbers so large that they become infinite. */
 int @name@_from_floats(const float *raw, uint32_t rows, @name@_value *values);
 
-/* The same for bytes@bytes_comment@. */
+/* The same for bytes, such as pixels. */
 void @name@_from_bytes(const uint8_t *raw, uint32_t rows, @name@_value *values);
 
 /* The logit as a real number. */

@@ -13,13 +13,13 @@ import click
     help="What all names in the C code start with. Default: the name of MODEL, such as mnist_int8.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the folder if it exists.")
-def export_c(model: str, out: str, name: str | None, overwrite: bool) -> None:
+def export_command(model: str, out: str, name: str | None, overwrite: bool) -> None:
     """Write a .tflite file of edge-rnn as C99 for microcontrollers.
 
     The folder has the sources, build files for CMake, Arduino and PlatformIO, a program that runs the
     model's own probes, and a README with the sizes. Nothing in it needs a heap, and an int8 model
     computes without float.
     """
-    from convert.export_c.export import export_c as export
+    from convert.c_export.export import export_c
 
-    click.echo(export(model, out, name=name, overwrite=overwrite))
+    click.echo(export_c(model, out, name=name, overwrite=overwrite))
