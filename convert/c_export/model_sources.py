@@ -24,17 +24,20 @@ ALIGNMENT = 8
 """Of tensors in the arena: enough for plain C and small."""
 
 ENGINE_FILES = (
-    "best_matmuls.h",
+    "best_kernels.h",
     "edge_rnn.h",
     "elementwise.h",
     "fixed_point.h",
     "float_functions.h",
-    "matmul_cortex_m_dsp.h",
-    "matmul_mve.h",
+    "kernels_cortex_m_dsp.h",
+    "kernels_mve.h",
     "matmul_plain.h",
     "raw_windows.h",
 )
 """The engine's files that are copied."""
+
+WITH_SPECIAL_CODE = (Kernel.LOOKUP_S8, Kernel.ADD_S8, Kernel.MUL_S8)
+"""Kernels besides the matmuls that best_kernels.h has for some processors."""
 
 C_TYPES = {"f": "float", "b": "int8_t", "h": "int16_t"}
 BITS_TYPES = {"f": "uint32_t", "b": "int8_t", "h": "int16_t"}
@@ -154,7 +157,7 @@ def _plan_values(plan: Plan, facts: PlanFacts) -> dict[str, Any]:
 
 def _function(kernel: Kernel) -> str:
     """The C function. The template chooses among the matmuls."""
-    return f"ER_BEST_{kernel.name}" if kernel in MATMULS else f"er_{kernel.name.lower()}"
+    return f"ER_BEST_{kernel.name}" if kernel in (*MATMULS, *WITH_SPECIAL_CODE) else f"er_{kernel.name.lower()}"
 
 
 def _tensor_values(plan: Plan, metadata: Metadata) -> dict[str, Any]:

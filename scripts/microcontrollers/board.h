@@ -11,11 +11,11 @@ void board_print(const char *text);
 /* Ends the program with this exit code. */
 void board_exit(int code);
 
-/* The bytes read, at most `size`; 0 without the file. */
-size_t board_read(const char *name, void *to, size_t size);
+/* The bytes read from `offset` on, at most `size`; 0 without the file. */
+size_t board_read(const char *name, size_t offset, void *to, size_t size);
 
-/* Makes the file or replaces it. */
-void board_write(const char *name, const void *from, size_t size);
+/* Adds bytes to the file, which is made if it is missing. */
+void board_append(const char *name, const void *from, size_t size);
 
 /* Fills the free memory below the stack, and tells how many bytes of it were used since. Both count from
  * the caller's frame on. */

@@ -3,8 +3,10 @@
 
 #include <string.h>
 
-enum { SYS_OPEN = 1, SYS_CLOSE = 2, SYS_WRITE0 = 4, SYS_WRITE = 5, SYS_READ = 6, SYS_EXIT_EXTENDED = 0x20 };
-enum { READ_BINARY = 1, WRITE_BINARY = 5, APPLICATION_EXIT = 0x20026, FILL = 0xa5, MOST = 1 << 16 };
+enum { SYS_OPEN = 1, SYS_CLOSE = 2, SYS_WRITE0 = 4, SYS_WRITE = 5, SYS_READ = 6, SYS_SEEK = 10 };
+enum { SYS_EXIT_EXTENDED = 0x20, APPLICATION_EXIT = 0x20026 };
+enum { READ_BINARY = 1, APPEND_BINARY = 9 };
+enum { FILL = 0xa5, MOST = 1 << 16 };
 
 extern uint8_t _end[]; /* of the linker script: where free memory begins */
 static uint8_t *painted;
@@ -36,17 +38,17 @@ static intptr_t open(const char *name, intptr_t mode) {
   return call(SYS_OPEN, arguments);
 }
 
-size_t board_read(const char *name, void *to, size_t size) {
+size_t board_read(const char *name, size_t offset, void *to, size_t size) {
   intptr_t file = open(name, READ_BINARY);
   if (file < 0) return 0;
-  intptr_t arguments[] = {file, (intptr_t)to, (intptr_t)size};
-  intptr_t missing = call(SYS_READ, arguments);
+  intptr_t place[] = {file, (intptr_t)offset}, arguments[] = {file, (intptr_t)to, (intptr_t)size};
+  size_t missing = call(SYS_SEEK, place) < 0 ? size : (size_t)call(SYS_READ, arguments);
   call(SYS_CLOSE, &file);
-  return size - (size_t)missing;
+  return size - missing;
 }
 
-void board_write(const char *name, const void *from, size_t size) {
-  intptr_t file = open(name, WRITE_BINARY);
+void board_append(const char *name, const void *from, size_t size) {
+  intptr_t file = open(name, APPEND_BINARY);
   intptr_t arguments[] = {file, (intptr_t)from, (intptr_t)size};
   call(SYS_WRITE, arguments);
   call(SYS_CLOSE, &file);

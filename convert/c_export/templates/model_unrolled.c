@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "@name@_plan.h"
-#include "edge_rnn/best_matmuls.h"
+#include "edge_rnn/best_kernels.h"
 
 const char *const @name@_labels[@NAME@_CLASSES] = {
 @labels@};
