@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edge_runtime.native.library import load_library
-from edge_runtime.native.plan_format import ALIGNMENT, Layout
+from edge_runtime.native.plan_format import Layout
 from edge_runtime.native.planner import End, Plan, aligned_bytes, make_plan
 from edge_runtime.numpy_engine.read_graph import read_graph
 
@@ -32,8 +31,8 @@ LAYOUTS = {
 class NativeInterpreter:
     """A model that has been planned.
 
-    Raises EngineError when the library is missing or does not load, and ValueError, with a sentence, for a
-    model that it cannot run and for unknown kernels. Not for several threads at once.
+    Raises EngineError when the library is missing or does not load, and ValueError, with a sentence, for
+    a model that it cannot run and for unknown kernels. Not for several threads at once.
     """
 
     def __init__(self, flatbuffer: bytes, kernels: str = "default") -> None:

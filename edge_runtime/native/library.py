@@ -6,7 +6,7 @@ import ctypes
 import os
 import platform
 import sys
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,20 +52,20 @@ def load_library() -> Library:
     return _loaded(library_path())
 
 
-@lru_cache(maxsize=None)
+@cache
 def _loaded(path: Path) -> Library:
     if not path.is_file():
         raise EngineError(
-            f"{path}: the native engine's library is missing. Install edge-rnn from a wheel, or where there "
-            "is a C compiler. 'edge-rnn doctor' says more."
+            f"{path}: the native engine's library is missing. Install edge-rnn from a wheel, or where "
+            "there is a C compiler. 'edge-rnn doctor' says more."
         )
     try:
         return Library(path)
     except (OSError, AttributeError) as error:
         reason = " ".join(str(error).replace(f"{path}: ", "").split())
         raise EngineError(
-            f"{path}: the native engine's library does not load ({reason}). Install edge-rnn again on this "
-            "machine. 'edge-rnn doctor' says more."
+            f"{path}: the native engine's library does not load ({reason}). Install edge-rnn again on "
+            "this machine. 'edge-rnn doctor' says more."
         ) from error
 
 

@@ -1,7 +1,8 @@
 """Arrays of any shape as rows of values: the loops of an elementwise kernel.
 
-A kernel works on [rows][width] values, each row contiguous or one value repeated. Dimensions that lie one
-after the other in all operands become one. Where more than two are left, the kernel is called more often.
+A kernel works on [rows][width] values, each row contiguous or one value repeated. Dimensions that lie
+one after the other in all operands become one. Where more than two are left, the kernel is called more
+often.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Matrices in the layout that a set of kernels reads, padded with zeros (c/edge_rnn.h lists the layouts)."""
+"""Matrices in the layouts that kernels read, padded with zeros (c/edge_rnn.h lists the layouts)."""
 
 from __future__ import annotations
 

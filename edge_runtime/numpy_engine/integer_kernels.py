@@ -1,8 +1,8 @@
 """The int8 operators in numpy, equal to tflite-runtime 2.14's reference kernels bit for bit.
 
 Source: tensorflow/lite/kernels (add.cc, sub.cc, mul.cc, activations.cc, fully_connected.cc) and
-internal/reference/integer_ops. Only the tables of LOGISTIC and TANH are more exact than the kernels': see
-`unrounded_table`.
+internal/reference/integer_ops. Only the tables of LOGISTIC and TANH are more exact than the kernels':
+see `unrounded_table`.
 
 Each kernel is prepared once for its operator and then run on any number of inputs. A function of one
 8-bit value is prepared as the table of its 256 results.

@@ -31,7 +31,7 @@
 
 /* A function of one value: EXPRESSION in terms of x, p and the locals of SETUP. */
 #define ER_UNARY(NAME, TYPE0, TYPE, SETUP, EXPRESSION)                                                    \
-    static void NAME(ER_ARGUMENTS)                                                                        \
+    static inline void NAME(ER_ARGUMENTS)                                                                    \
     {                                                                                                     \
         const er_map *p = params;                                                                         \
         const uint32_t width = p->width;                                                                  \
@@ -49,7 +49,7 @@
 
 /* A function of two values; the loop without steps is the one that becomes vector code. */
 #define ER_BINARY(NAME, TYPE, SETUP, EXPRESSION)                                                          \
-    static void NAME(ER_ARGUMENTS)                                                                        \
+    static inline void NAME(ER_ARGUMENTS)                                                                    \
     {                                                                                                     \
         const er_map *p = params;                                                                         \
         const uint32_t width = p->width, step0 = p->step0, step1 = p->step1;                              \
@@ -73,14 +73,14 @@
         })                                                                                                \
     }
 
-static void er_copy(ER_ARGUMENTS)
+static inline void er_copy(ER_ARGUMENTS)
 {
     const er_map *p = params;
     (void)plan;
     ER_EACH_ROW(p, memcpy(result, row0, p->width);)
 }
 
-static void er_lookup_s8(ER_ARGUMENTS)
+static inline void er_lookup_s8(ER_ARGUMENTS)
 {
     const er_map *p = params;
     const int8_t *table = (const int8_t *)(plan + p->table);
@@ -173,7 +173,7 @@ ER_UNARY(er_tanh_f32, float, float, , er_tanh(x))
 ER_UNARY(er_relu_f32, float, float, , er_relu(x))
 ER_UNARY(er_rsqrt_f32, float, float, , er_rsqrt(x))
 
-static void er_softmax_f32(ER_ARGUMENTS)
+static inline void er_softmax_f32(ER_ARGUMENTS)
 {
     const er_map *p = params;
     (void)plan;
@@ -182,7 +182,7 @@ static void er_softmax_f32(ER_ARGUMENTS)
 
 /* Means and maxima over `count` rows of a [outer][count][width] array. */
 #define ER_REDUCTION(NAME, TYPE, START, STEP, END)                                                        \
-    static void NAME(ER_ARGUMENTS)                                                                        \
+    static inline void NAME(ER_ARGUMENTS)                                                                    \
     {                                                                                                     \
         const er_reduction *p = params;                                                                   \
         (void)in1, (void)plan;                                                                            \
@@ -207,10 +207,21 @@ ER_REDUCTION(er_max_f32, float, 0.0f, k ? er_max(found, x) : x, found)
 ER_REDUCTION(er_max_s8, int8_t, INT8_MIN, found > x ? found : x, found)
 ER_REDUCTION(er_max_s16, int16_t, INT16_MIN, found > x ? found : x, found)
 
+/* A set of kernels may have its own instead of these: it defines the name before the table. */
+#ifndef ER_OWN_LOOKUP_S8
+#define ER_OWN_LOOKUP_S8 er_lookup_s8
+#endif
+#ifndef ER_OWN_ADD_S8
+#define ER_OWN_ADD_S8 er_add_s8
+#endif
+#ifndef ER_OWN_MUL_S8
+#define ER_OWN_MUL_S8 er_mul_s8
+#endif
+
 /* The entries of a set of kernels for everything but matmuls. */
 #define ER_ELEMENTWISE                                                                                    \
-    [ER_COPY] = er_copy, [ER_LOOKUP_S8] = er_lookup_s8, [ER_ADD_S8] = er_add_s8,                          \
-    [ER_MUL_S8] = er_mul_s8, [ER_ADD_S16] = er_add_s16, [ER_MUL_S16] = er_mul_s16,                        \
+    [ER_COPY] = er_copy, [ER_LOOKUP_S8] = ER_OWN_LOOKUP_S8, [ER_ADD_S8] = ER_OWN_ADD_S8,                          \
+    [ER_MUL_S8] = ER_OWN_MUL_S8, [ER_ADD_S16] = er_add_s16, [ER_MUL_S16] = er_mul_s16,                        \
     [ER_RESCALE_S16] = er_rescale_s16, [ER_SIGMOID_S16] = er_sigmoid_s16, [ER_TANH_S16] = er_tanh_s16,    \
     [ER_QUANTIZE_S8] = er_quantize_s8, [ER_QUANTIZE_S16] = er_quantize_s16,                               \
     [ER_DEQUANTIZE_S8] = er_dequantize_s8, [ER_DEQUANTIZE_S16] = er_dequantize_s16,                       \

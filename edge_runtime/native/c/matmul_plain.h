@@ -25,7 +25,7 @@ static inline int8_t er_wide_result_s8(const er_matmul *p, const uint8_t *plan, 
     return (int8_t)(scaled < p->low ? p->low : scaled > p->high ? p->high : scaled);
 }
 
-static void er_plain_matmul_s8(ER_ARGUMENTS)
+static inline void er_plain_matmul_s8(ER_ARGUMENTS)
 {
     const er_matmul *p = params;
     const int8_t *weights = (const int8_t *)(plan + p->weights);
@@ -76,7 +76,7 @@ static inline int16_t er_matmul_result_s16(const er_matmul *p, const uint8_t *pl
     return (int16_t)(scaled < p->low ? p->low : scaled > p->high ? p->high : scaled);
 }
 
-static void er_plain_matmul_s16(ER_ARGUMENTS)
+static inline void er_plain_matmul_s16(ER_ARGUMENTS)
 {
     const er_matmul *p = params;
     const int8_t *weights = (const int8_t *)(plan + p->weights);
@@ -108,7 +108,7 @@ static inline float er_matmul_result_f32(const er_matmul *p, float value)
     return p->low == 0 && p->high == 1 && value <= 0 ? 0.0f : value;
 }
 
-static void er_plain_matmul_f32(ER_ARGUMENTS)
+static inline void er_plain_matmul_f32(ER_ARGUMENTS)
 {
     const er_matmul *p = params;
     const float *weights = (const float *)(plan + p->weights);
@@ -144,7 +144,7 @@ static void er_plain_matmul_f32(ER_ARGUMENTS)
         }
 }
 
-static void er_plain_matmul_hybrid(ER_ARGUMENTS)
+static inline void er_plain_matmul_hybrid(ER_ARGUMENTS)
 {
     const er_matmul *p = params;
     const int8_t *weights = (const int8_t *)(plan + p->weights);

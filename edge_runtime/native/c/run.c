@@ -30,10 +30,16 @@ void er_run(const er_kernels *kernels, const er_plan *plan, void *arena, uint32_
     }
 }
 
+/* Inputs and outputs after the first are the states before and after. */
+static uint32_t states_of(const er_plan *plan)
+{
+    return plan->input_count == plan->output_count ? plan->input_count - 1 : 0;
+}
+
 void er_reset(const er_plan *plan, void *arena, uint32_t lanes)
 {
     for (uint32_t lane = 0; lane < lanes; lane++)
-        for (uint32_t k = 1; k < plan->input_count; k++) {
+        for (uint32_t k = 1; k <= states_of(plan); k++) {
             const er_end *state = ends_of(plan) + k;
             uint8_t *values = (uint8_t *)arena + lane * er_lane_stride(plan) + state->offset;
             if (state->type == ER_S8)
@@ -46,7 +52,7 @@ void er_reset(const er_plan *plan, void *arena, uint32_t lanes)
 static void pass_states_on(const er_plan *plan, uint8_t *lane)
 {
     const er_end *before = ends_of(plan) + 1, *after = ends_of(plan) + plan->input_count + 1;
-    for (uint32_t k = 0; k + 1 < plan->input_count; k++)
+    for (uint32_t k = 0; k < states_of(plan); k++)
         memcpy(lane + before[k].offset, lane + after[k].offset, before[k].count * size_of(before[k].type));
 }
 
