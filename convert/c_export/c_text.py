@@ -49,9 +49,8 @@ def comment_text(text: str) -> str:
 
 
 def float_literal(value: float) -> str:
-    """Exactly that float32."""
-    number = float(np.float32(value)).hex()
-    return f"{number}f"
+    """The shortest text that every C compiler reads as exactly that float32."""
+    return f"{np.float32(value)}f"
 
 
 def array_text(values: NDArray[np.generic]) -> str:

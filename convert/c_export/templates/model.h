@@ -1,7 +1,8 @@
 /* @description@.
  *
- * Written by edge-rnn @version@ from @model@ (SHA-256 @digest@). C99; needs memcpy and memset of the C library,
- * and no heap.
+ * Written by edge-rnn @version@ from @model@ (SHA-256 of the model:
+ * @digest@).
+ * C99; needs memcpy and memset of the C library, and no heap.
  *
  * Flash: @flash@ bytes of constants, @weights@ of them weights, and the code.
  * RAM: @ram_model@ bytes for a @name@_model, @ram_stream@ for a @name@_stream, and the stack. */

@@ -1,10 +1,8 @@
 /* The model of @name@.h: see there. The kernels are those of edge-rnn's native engine, and so are the bits. */
-#if defined __GNUC__ && !defined __clang__
-#pragma GCC optimize("fp-contract=off") /* a fused multiply-add would round differently */
-#pragma GCC diagnostic ignored "-Wunused-function" /* kernels that this model does not use */
-#elif defined __clang__
+#if defined __clang__
 #pragma STDC FP_CONTRACT OFF
-#pragma clang diagnostic ignored "-Wunused-function"
+#elif defined __GNUC__
+#pragma GCC optimize("fp-contract=off", "no-math-errno") /* a fused multiply-add would round differently */
 #endif
 
 #include "@name@.h"

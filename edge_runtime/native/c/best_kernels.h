@@ -11,7 +11,7 @@
 #define ER_BEST_MATMUL_S8 er_mve_matmul_s8
 #define ER_BEST_MATMUL_S16 er_mve_matmul_s16
 #define ER_BEST_MATMUL_HYBRID er_mve_matmul_hybrid
-#elif defined __ARM_FEATURE_DSP && defined __thumb2__ && defined __GNUC__ && !defined ER_PLAIN
+#elif defined __ARM_FEATURE_DSP && defined __thumb2__ && defined __OPTIMIZE__ && !defined ER_PLAIN
 #include "kernels_cortex_m_dsp.h"
 #define ER_BEST_MATMUL_S8 er_dsp_matmul_s8
 #define ER_BEST_MATMUL_S16 er_dsp_matmul_s16

@@ -86,7 +86,7 @@ ER_DSP_SUMS(er_dsp_sums_s16, int16_t, ER_TAKE_APART_S16)
         }                                                                                                 \
     } while (0)
 
-static void er_dsp_matmul_s8(ER_ARGUMENTS)
+static inline void er_dsp_matmul_s8(ER_ARGUMENTS)
 {
     const er_matmul *p = params;
     const int8_t *weights = (const int8_t *)(plan + p->weights);
@@ -104,7 +104,7 @@ static void er_dsp_matmul_s8(ER_ARGUMENTS)
         }
 }
 
-static void er_dsp_matmul_s16(ER_ARGUMENTS)
+static inline void er_dsp_matmul_s16(ER_ARGUMENTS)
 {
     const er_matmul *p = params;
     const int8_t *weights = (const int8_t *)(plan + p->weights);
@@ -121,7 +121,7 @@ static void er_dsp_matmul_s16(ER_ARGUMENTS)
         }
 }
 
-static void er_dsp_matmul_hybrid(ER_ARGUMENTS)
+static inline void er_dsp_matmul_hybrid(ER_ARGUMENTS)
 {
     const er_matmul *p = params;
     const int8_t *weights = (const int8_t *)(plan + p->weights);

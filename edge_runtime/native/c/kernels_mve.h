@@ -34,7 +34,7 @@ static inline int32x4_t er_mve_addend(const int8_t *x, int32_t zero, int32_t mul
     return er_mve_divide(vqrdmulhq_n_s32(scaled, mult), vdupq_n_s32(-er_right(shift)));
 }
 
-static void er_mve_add_s8(ER_ARGUMENTS)
+static inline void er_mve_add_s8(ER_ARGUMENTS)
 {
     const er_map copy = *(const er_map *)params, *p = &copy;
     if (!(p->step0 & p->step1)) {
@@ -52,7 +52,7 @@ static void er_mve_add_s8(ER_ARGUMENTS)
     })
 }
 
-static void er_mve_mul_s8(ER_ARGUMENTS)
+static inline void er_mve_mul_s8(ER_ARGUMENTS)
 {
     const er_map copy = *(const er_map *)params, *p = &copy;
     if (!(p->step0 & p->step1)) {
@@ -70,7 +70,7 @@ static void er_mve_mul_s8(ER_ARGUMENTS)
     })
 }
 
-static void er_mve_lookup_s8(ER_ARGUMENTS)
+static inline void er_mve_lookup_s8(ER_ARGUMENTS)
 {
     const er_map *p = params;
     const uint8_t *table = plan + p->table;
@@ -104,7 +104,7 @@ static inline int32x4_t er_mve_sums(const int8_t *x, const int8_t *weights, size
     return vsetq_lane_s32(s3, sums, 3);
 }
 
-static void er_mve_matmul_s8(ER_ARGUMENTS)
+static inline void er_mve_matmul_s8(ER_ARGUMENTS)
 {
     const er_matmul *p = params;
     const int8_t *weights = (const int8_t *)(plan + p->weights);
@@ -131,7 +131,7 @@ static void er_mve_matmul_s8(ER_ARGUMENTS)
         }
 }
 
-static void er_mve_matmul_s16(ER_ARGUMENTS)
+static inline void er_mve_matmul_s16(ER_ARGUMENTS)
 {
     const er_matmul *p = params;
     const int8_t *weights = (const int8_t *)(plan + p->weights);
@@ -154,7 +154,7 @@ static void er_mve_matmul_s16(ER_ARGUMENTS)
         }
 }
 
-static void er_mve_matmul_hybrid(ER_ARGUMENTS)
+static inline void er_mve_matmul_hybrid(ER_ARGUMENTS)
 {
     const er_matmul *p = params;
     const int8_t *weights = (const int8_t *)(plan + p->weights);
