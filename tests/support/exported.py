@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from convert.c_export.export import CExport, export_c
+from convert.c_export.export import CExport
 from convert.compiler.compile import compile_network
 from convert.model_file.archive import embed
 from convert.source_model.network import Network
 from edge_runtime.model_file.metadata import STEP
 from edge_runtime.model_file.normalization import Normalization
+from scripts.microcontrollers.exported_program import include_folders_of, model_sources_of, probe_sources_of
 from tests.support.model_files import metadata_for
 from tests.support.networks import random_windows
 
@@ -45,22 +46,13 @@ def write_network(
     return path
 
 
-def sources_of(exported: CExport) -> list[Path]:
-    """The C files of an export with its main program."""
-    folder = exported.folder
-    return [*sorted(folder.glob("src/*.c")), *folder.glob("examples/probes/*.c"), folder / "main.c"]
-
-
-def include_folders(exported: CExport) -> list[Path]:
-    """Where its headers are."""
-    return [exported.folder / "src", exported.folder / "examples" / "probes"]
-
-
 def compile_here(exported: CExport, program: Path, *flags: str, compiler: str = "gcc") -> Path:
     """Compile an export and its probes with this machine's compiler. No warning is allowed."""
-    folders = [f"-I{folder}" for folder in include_folders(exported)]
+    folder = exported.folder
+    folders = [f"-I{path}" for path in include_folders_of(folder)]
+    sources = [*model_sources_of(folder), *probe_sources_of(folder)]
     command = [compiler, *STRICT, "-O2", "-ffp-contract=off", *flags, *folders]
-    command += [*map(str, sources_of(exported)), "-o", str(program)]
+    command += [*map(str, sources), "-o", str(program), "-lm"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return program
