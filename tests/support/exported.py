@@ -11,6 +11,7 @@ from convert.model_file.archive import embed
 from convert.source_model.network import Network
 from edge_runtime.model_file.metadata import STEP
 from edge_runtime.model_file.normalization import Normalization
+from edge_runtime.numpy_engine.read_graph import read_graph
 from scripts.microcontrollers.exported_program import include_folders_of, model_sources_of, probe_sources_of
 from tests.support.model_files import metadata_for
 from tests.support.networks import random_windows
@@ -31,7 +32,8 @@ def write_network(
     flatbuffer = compile_network(
         network, random_windows(network, 100), precision=precision, graph=graph
     )
-    labels = tuple(f'class "{k}"' for k in range(network.layers[-1].bias.size))
+    read = read_graph(flatbuffer)
+    labels = tuple(f"class {k}" for k in range(read.tensors[read.output].shape[-1]))
     changes = {"graph": "step", "states": ("h", "c")} if graph == STEP else {}
     metadata = metadata_for(
         flatbuffer,
