@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 import numpy as np
 
-from edge_runtime.engines.engine import SHARED_WEIGHTS, choose_engine, engine_version, open_interpreter
+from edge_runtime.engines.engine import NATIVE, SHARED_WEIGHTS, engine_version, open_engine
 from edge_runtime.errors import EngineError, InputError, ModelError
 from edge_runtime.inference.raw_windows import checked_row, checked_windows
 from edge_runtime.inference.runner import (
@@ -29,7 +29,8 @@ from edge_runtime.model_file.read_file import read_model_file
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge_runtime.engines.engine import Interpreter
+    from edge_runtime.engines.engine import OpenEngine
+    from edge_runtime.inference.native_runner import NativeStepModel
     from edge_runtime.inference.step_model import StepModel
     from edge_runtime.inference.verification import Verification
 
@@ -90,17 +91,19 @@ class Classifier(AbstractContextManager["Classifier"]):
 
     Args:
         path: A file written by `edge-rnn convert`.
-        threads: Number of threads of the engine, 1 to 1024.
-        engine: "auto" (the fastest TFLite engine that is installed), "ai-edge-litert",
-            "tflite-runtime", or "numpy", which needs no TFLite engine and is slow.
+        threads: Number of threads of the engine, 1 to 1024. Native and numpy have one.
+        engine: "native" (edge-rnn's own), "ai-edge-litert", "tflite-runtime", "numpy" (slow), or "auto",
+            which is native where its library is installed and runs the model, and otherwise the fastest
+            TFLite engine that is installed.
         verify: Run the probes that the file carries before the first prediction.
         shared_weights: Keep one packed copy of each matrix instead of one for every step, which is
             faster and takes less memory. For every precision but int16x8, on ai-edge-litert 2.1.6 or
             newer.
         trust: Load the model even if it is not the one whose SHA-256 the file records. An engine may
             crash on a damaged one.
-        kernels: The implementation of the operators, for comparisons: "default" (with XNNPACK where
-            the engine has it), "no-xnnpack" or "reference". The numpy engine has one only.
+        kernels: The implementation of the operators, for comparisons: "default"; of a TFLite engine
+            also "no-xnnpack" or "reference"; of native also "plain", "avx2", "avx512-vnni", "neon" or
+            "neon-dotprod", if the processor has these instructions. The numpy engine has one only.
 
     Raises:
         ModelError: The file cannot be used.
@@ -110,6 +113,9 @@ class Classifier(AbstractContextManager["Classifier"]):
 
     spec: Metadata
     """The metadata of the file."""
+    engine: str
+    """The name of the engine that runs the model."""
+    _interpreter: Any
 
     def __init__(
         self,
@@ -125,36 +131,37 @@ class Classifier(AbstractContextManager["Classifier"]):
         file = read_model_file(path, trust=trust)
         self.spec, self.path = file.metadata, str(path)
         self._file = replace(file, flatbuffer=b"")  # the engine has it
-        self.engine = choose_engine(engine)
-        self._name = f"{path}: {self.engine}"
         if shared_weights or kernels == SHARED_WEIGHTS:
             _check_shareable(self.spec, self.path, kernels)
             kernels = SHARED_WEIGHTS
-        self._interpreter: Any = self._opened(file.flatbuffer, threads, kernels)
+        opened = self._opened(file.flatbuffer, engine, threads, kernels)
+        self.engine, self._interpreter = opened.engine, opened.interpreter
+        self._name = f"{path}: {self.engine}"
         self._lock = Lock()
         self._window_shape = (self.spec.steps, self.spec.features)
         self._labels, self._classes = self.spec.labels, len(self.spec.labels)
         self._expected = _UINT8 if self.spec.normalization.dtype == "uint8" else _FLOAT32
-        self._step_model: StepModel | None = None
+        self._step_model: StepModel | NativeStepModel | None = None
+        self._run_batch: Callable[[NDArray[Any], Float32], None] = self._run_one_by_one
         if self.spec.graph == STEP:
             self._step_model = self._checked_step_model()
             self._run = self._run_expected = step_runner(self._step_model, self._name)
         else:
             self._prepare_window()
+        if self.engine == NATIVE:
+            self._prepare_native()
         if verify:
             from edge_runtime.inference.verification import demand
 
             demand(self.verify())
 
-    def _opened(self, flatbuffer: bytes, threads: int, kernels: str) -> Interpreter:
+    def _opened(self, flatbuffer: bytes, engine: str, threads: int, kernels: str) -> OpenEngine:
         try:
-            interpreter = open_interpreter(
-                flatbuffer, engine=self.engine, threads=threads, kernels=kernels
-            )
+            opened = open_engine(flatbuffer, engine=engine, threads=threads, kernels=kernels)
         except EngineError as error:
             raise EngineError(f"{self.path}: {error}") from error
-        check_ends(interpreter, 1 + len(self.spec.states), self.path)
-        return interpreter
+        check_ends(opened.interpreter, 1 + len(self.spec.states), self.path)
+        return opened
 
     def _checked_step_model(self) -> StepModel:
         from edge_runtime.inference.step_model import StepModel, shapes_of_step
@@ -183,6 +190,23 @@ class Classifier(AbstractContextManager["Classifier"]):
         tensor = InputTensor(source, self.spec.normalization)
         self._run, run_bytes = window_runners(self._interpreter, tensor, result, self._name)
         self._run_expected = run_bytes if self._expected is _UINT8 else self._run
+
+    def _prepare_native(self) -> None:
+        """Whole windows, rows and batches in single calls, instead of what other engines need."""
+        from edge_runtime.inference.native_runner import NativeRunner, NativeStepModel
+
+        native = NativeRunner(self._interpreter, self._window_shape, self.spec.normalization)
+        self._run_batch = native.run_batch
+        if self.spec.graph == STEP:
+            self._step_model = NativeStepModel(native)
+            self._run = self._run_expected = step_runner(self._step_model, self._name)
+        else:
+            self._run, run_bytes = native.window_runner(_FLOAT32), native.window_runner(_UINT8)
+            self._run_expected = run_bytes if self._expected is _UINT8 else self._run
+
+    def _run_one_by_one(self, batch: NDArray[Any], out: Float32) -> None:
+        for n, window in enumerate(batch):
+            self._run(window, out[n : n + 1])
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -231,8 +255,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         with self._lock:
             if self.closed:
                 raise EngineError(f"{self.path}: the classifier is closed")
-            for n, window in enumerate(batch):
-                self._run(window, out[n : n + 1])
+            self._run_batch(batch, out)
         return out
 
     def _checked_out(self, out: Float32 | None, count: int) -> Float32:
@@ -312,7 +335,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         found: Float32 = logits[0]
         return found
 
-    def _stepping(self) -> StepModel:
+    def _stepping(self) -> StepModel | NativeStepModel:
         """The step model. Raises EngineError when closed, and ModelError for an unrolled file."""
         if self.spec.graph != STEP:
             raise ModelError(f"{self.path}: takes whole windows. Convert with --graph step for rows.")
@@ -329,6 +352,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         """Free the interpreter. A closed classifier answers EngineError; closing twice is fine."""
         with self._lock:
             self._interpreter = self._step_model = None
+            self._run_batch = self._run_one_by_one
             self._run = self._run_expected = closed_runner(self.path)
 
     def __reduce__(self) -> str:

@@ -11,14 +11,14 @@ Each kernel is prepared once for its operator and then run on any number of inpu
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.numpy_engine.fixed_point import Rescaling
 from edge_runtime.numpy_engine.multipliers import (
+    INT8_SUM_BITS,
     float32_scale,
     matmul_multipliers,
     product_multiplier,
@@ -28,10 +28,12 @@ from edge_runtime.numpy_engine.multipliers import (
 from edge_runtime.numpy_engine.portable_functions import sigmoid, tanh
 from edge_runtime.tflite.graph import Op, Operator, Quantization, Tensor
 
-Array = NDArray[Any]
-Kernel = Callable[["list[Array]"], "list[Array]"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-SUM_LEFT_SHIFT = 20  # bits of headroom that ADD and SUB give 8-bit inputs (add.cc, sub.cc)
+    Array = NDArray[Any]
+
+Kernel = Callable[["list[Array]"], "list[Array]"]
 
 EVERY_INT8 = np.arange(256, dtype=np.uint8).view(np.int8)
 """All values in the order of their bits, 0 to 127 and then -128 to -1: tables are in this order."""
@@ -63,9 +65,9 @@ def _sum(sign: int) -> Callable[[Operator, list[Tensor]], Kernel]:
 
     def prepare(operator: Operator, tensors: list[Tensor]) -> Kernel:
         first, second, output = tensors
-        *multipliers, back = sum_multipliers(first, second, output, SUM_LEFT_SHIFT, sign)
+        *multipliers, back = sum_multipliers(first, second, output, INT8_SUM_BITS, sign)
         tables = [
-            multiplier.apply(_centered(tensor, EVERY_INT8) << SUM_LEFT_SHIFT)
+            multiplier.apply(_centered(tensor, EVERY_INT8) << INT8_SUM_BITS)
             for multiplier, tensor in zip(multipliers, tensors)
         ]
         rescale = Rescaling([back])
