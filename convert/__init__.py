@@ -21,8 +21,8 @@ from edge_runtime.host.lazy_names import lazy_attributes
 if TYPE_CHECKING:
     from convert.api import convert_auto, convert_each, convert_model, convert_run
     from convert.auto_precision import Candidate, Choice
-    from convert.compiler.compile import compile_network
     from convert.c_export.export import CExport, export_c
+    from convert.compiler.compile import compile_network
     from convert.inspection.inspect_model import inspect_model
     from convert.inspection.report import Inspection
     from convert.pipeline import Conversion

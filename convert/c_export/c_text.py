@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache
 from importlib.resources import files
 
 import numpy as np
@@ -25,7 +25,7 @@ def filled(template: str, values: Mapping[str, object]) -> str:
     return text
 
 
-@lru_cache(maxsize=None)
+@cache
 def template_text(name: str) -> str:
     """The file `name` in templates/."""
     return (files("convert.c_export") / "templates" / name).read_text("utf-8")
@@ -54,7 +54,7 @@ def float_literal(value: float) -> str:
 
 
 def array_text(values: NDArray[np.generic]) -> str:
-    """Lines with the values of an array, each followed by a comma. uint64 and uint32 are in hexadecimal."""
+    """Lines with the values of an array, each with a comma. uint64 and uint32 are in hexadecimal."""
     flat = values.reshape(-1)
     if flat.dtype == np.float32:
         return lines(float_literal(value) for value in flat.tolist())

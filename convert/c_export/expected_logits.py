@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from edge_runtime.inference.tensors import InputTensor
 from edge_runtime.model_file.metadata import STEP, Metadata
-from edge_runtime.model_file.probes import MOST_SYNTHETIC, read_probes, synthetic_windows
 from edge_runtime.model_file.probe_record import Synthetic
+from edge_runtime.model_file.probes import MOST_SYNTHETIC, read_probes, synthetic_windows
 from edge_runtime.model_file.read_file import ModelFile
 
 WITHOUT_PROBES = 4
@@ -37,7 +37,10 @@ def expected_logits(file: ModelFile, path: str, interpreter: Any) -> ExpectedLog
 
 
 def outputs_of_window(interpreter: Any, window: NDArray[Any], metadata: Metadata) -> NDArray[Any]:
-    """The first output `[classes]`, as the engine has it, for a raw window; after the last row in a step file."""
+    """The first output `[classes]`, as the engine has it, for a raw window.
+
+    In a step file, it is that after the last row.
+    """
     row, *before = interpreter.get_input_details()
     logits, *after = interpreter.get_output_details()
     source = InputTensor(row, metadata.normalization)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convert.c_export.model_sources import ModelSources, model_sources
-from edge_runtime.errors import EngineError, InputError, ModelError
+from edge_runtime.errors import InputError, ModelError
 from edge_runtime.model_file.read_file import read_model_file
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
 
@@ -40,16 +40,16 @@ class CExport:
         """A few lines."""
         return (
             f"{self.folder}: C sources of {self.name}\n"
-            f"  flash: {self.flash_bytes:,} bytes of constants ({self.weight_bytes:,} of weights), and the "
-            "code\n"
-            f"  RAM: {self.model_bytes:,} bytes for windows, {self.stream_bytes:,} for rows, and the stack"
+            f"  flash: {self.flash_bytes:,} bytes of constants, {self.weight_bytes:,} of them weights, and "
+            "the code\n"
+            f"  RAM: {self.model_bytes:,} bytes for windows or {self.stream_bytes:,} for rows, and stack"
         )
 
 
 def export_c(
     model: str | Path, out: str | Path, *, name: str | None = None, overwrite: bool = False
 ) -> CExport:
-    """Write a model file as C99 for microcontrollers: the folder `out`, which appears whole or not at all.
+    """Write a model file as C99 for microcontrollers. The folder `out` appears whole or not at all.
 
         from convert import export_c
 
@@ -61,9 +61,9 @@ def export_c(
     - `overwrite`: replace an earlier export at `out`. Nothing but an export is ever replaced. Default:
       False.
 
-    Raises InputError for a name that C does not allow and when `out` is taken, ModelError for a file that
-    is not a model of edge-rnn or that the native engine cannot run, and EngineError where the native
-    engine's library, which computes the expected logits, is missing.
+    Raises InputError for a name that C does not allow and when `out` is taken, ModelError for a file
+    that is not a model of edge-rnn or that the native engine cannot run, and EngineError where the
+    library of the native engine is missing, which computes the expected logits.
     """
     target = Path(out).resolve()
     prefix = c_name(model) if name is None else name
@@ -72,8 +72,6 @@ def export_c(
     file = read_model_file(model)
     try:
         written = model_sources(file, str(model), prefix)
-    except EngineError:
-        raise
     except MalformedError as error:
         raise ModelError(f"{model}: cannot be exported, because {error}.") from error
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +91,9 @@ def export_c(
 def c_name(model: str | Path) -> str:
     """The name of a file as a C identifier in small letters."""
     words = re.sub(r"[^a-z0-9]+", "_", Path(model).stem.lower()).strip("_")
-    return words if words and words[0].isalpha() and words not in RESERVED else f"model_{words}".rstrip("_")
+    return (
+        words if words and words[0].isalpha() and words not in RESERVED else f"model_{words}".rstrip("_")
+    )
 
 
 def _check_name(name: str) -> None:
@@ -108,7 +108,9 @@ def _check_target(out: str | Path, target: Path, overwrite: bool) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     properties = target / "library.properties"
-    if not properties.is_file() or MARK not in properties.read_text("utf-8", errors="replace").split("\n"):
+    if not properties.is_file() or MARK not in properties.read_text("utf-8", errors="replace").split(
+        "\n"
+    ):
         raise InputError(f"{out}: exists and is not an export of edge-rnn. Choose another --out.")
     if not overwrite:
         raise InputError(f"{out}: already holds an export. Choose another --out, or pass --overwrite.")
@@ -127,5 +129,10 @@ def _put_in_place(new: Path, target: Path) -> None:
 
 def _result(folder: Path, name: str, written: ModelSources) -> CExport:
     return CExport(
-        folder, name, written.flash_bytes, written.weight_bytes, written.model_bytes, written.stream_bytes
+        folder,
+        name,
+        written.flash_bytes,
+        written.weight_bytes,
+        written.model_bytes,
+        written.stream_bytes,
     )

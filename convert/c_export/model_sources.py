@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from convert.c_export.c_text import array_text, c_string, comment_text, filled, float_literal, nested_array, template_text
+from convert.c_export.c_text import (
+    array_text,
+    c_string,
+    comment_text,
+    filled,
+    float_literal,
+    nested_array,
+    template_text,
+)
 from convert.c_export.expected_logits import ExpectedLogits, expected_logits
 from convert.c_export.plan_facts import MATMULS, PlanFacts, plan_facts
 from edge_runtime import __version__
@@ -20,7 +28,7 @@ from edge_runtime.native.plan_format import Kernel, Layout, aligned
 from edge_runtime.native.planner import Plan, make_plan
 from edge_runtime.numpy_engine.read_graph import read_graph
 
-ALIGNMENT = 8
+ARENA_ALIGNMENT = 8
 """Of tensors in the arena: enough for plain C and small."""
 
 ENGINE_FILES = (
@@ -42,8 +50,8 @@ WITH_SPECIAL_CODE = (Kernel.LOOKUP_S8, Kernel.ADD_S8, Kernel.MUL_S8)
 C_TYPES = {"f": "float", "b": "int8_t", "h": "int16_t"}
 BITS_TYPES = {"f": "uint32_t", "b": "int8_t", "h": "int16_t"}
 FILL_NAMES = {"f": "float32", "b": "int8", "h": "int16"}
-"""By numpy's dtype.char: the type in C, one of the same size whose bits can be written down, and the name
-in the engine's functions."""
+"""By numpy's dtype.char: the type in C, one of the same size whose bits can be written down, and the
+name in the engine's functions."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ def model_sources(file: ModelFile, path: str, name: str) -> ModelSources:
     Raises EngineError without the native engine's library, and MalformedError for a model that it cannot
     run.
     """
-    plan = make_plan(read_graph(file.flatbuffer), Layout.ROWS, ALIGNMENT)
+    plan = make_plan(read_graph(file.flatbuffer), Layout.ROWS, ARENA_ALIGNMENT)
     expected = expected_logits(file, path, NativeInterpreter(file.flatbuffer, "plain"))
     facts = plan_facts(plan.data)
     sizes = _sizes(plan, facts, file.metadata)
@@ -78,12 +86,12 @@ def model_sources(file: ModelFile, path: str, name: str) -> ModelSources:
         **_input_values(plan, file.metadata),
         **_probe_values(expected),
     }
-    texts = {place: filled(template, values) for place, template in _templates(name, file.metadata).items()}
+    texts = {
+        place: filled(template, values) for place, template in _templates(name, file.metadata).items()
+    }
     engine = package_files("edge_runtime.native") / "c"
     texts |= {f"src/edge_rnn/{item}": (engine / item).read_text("utf-8") for item in ENGINE_FILES}
-    return ModelSources(
-        texts, sizes["flash"], sizes["weights"], sizes["ram_model"], sizes["ram_stream"]
-    )
+    return ModelSources(texts, sizes["flash"], sizes["weights"], sizes["ram_model"], sizes["ram_stream"])
 
 
 def _templates(name: str, metadata: Metadata) -> dict[str, str]:
@@ -126,9 +134,8 @@ def _sizes(plan: Plan, facts: PlanFacts, metadata: Metadata) -> dict[str, int]:
 
 def _names(metadata: Metadata, path: str) -> dict[str, Any]:
     labels = "".join(f"    {c_string(label)},\n" for label in metadata.labels)
-    description = (
-        f"Classifies windows of {metadata.steps} x {metadata.features} into {len(metadata.labels)} classes"
-    )
+    shape = f"{metadata.steps} x {metadata.features}"
+    description = f"Classifies windows of {shape} into {len(metadata.labels)} classes"
     return {
         "version": __version__,
         "model": comment_text(path.replace("\\", "/").rsplit("/", 1)[-1]),
@@ -151,13 +158,19 @@ def _plan_values(plan: Plan, facts: PlanFacts) -> dict[str, Any]:
         "call_count": facts.call_count,
         "words": len(words),
         "plan": array_text(words),
-        "kernels": "".join(f"    [ER_{kernel.name}] = {_function(kernel)},\n" for kernel in facts.kernels),
+        "kernels": "".join(
+            f"    [ER_{kernel.name}] = {_function(kernel)},\n" for kernel in facts.kernels
+        ),
     }
 
 
 def _function(kernel: Kernel) -> str:
     """The C function. The template chooses among the matmuls."""
-    return f"ER_BEST_{kernel.name}" if kernel in (*MATMULS, *WITH_SPECIAL_CODE) else f"er_{kernel.name.lower()}"
+    return (
+        f"ER_BEST_{kernel.name}"
+        if kernel in (*MATMULS, *WITH_SPECIAL_CODE)
+        else f"er_{kernel.name.lower()}"
+    )
 
 
 def _tensor_values(plan: Plan, metadata: Metadata) -> dict[str, Any]:
@@ -190,7 +203,9 @@ def _tensor_values(plan: Plan, metadata: Metadata) -> dict[str, Any]:
 def _comments(float_logits: bool, metadata: Metadata) -> dict[str, str]:
     graph = "step" if metadata.graph == STEP else "unrolled"
     return {
-        "run_status": ", or @NAME@_NOT_FINITE for logits that are NaN or infinite" if float_logits else "",
+        "run_status": ", or @NAME@_NOT_FINITE for logits that are NaN or infinite"
+        if float_logits
+        else "",
         "push_status": ", or @NAME@_NOT_FINITE" if float_logits else "",
         "graph_comment": template_text(f"rows_{graph}.txt").rstrip(),
         "stream_text": template_text(f"readme_{graph}.txt").rstrip(),

@@ -1,4 +1,4 @@
-"""What the generated code has to know of a plan: its calls, the kernels that they need, and its weights."""
+"""What the generated code has to know of a plan: its calls, their kernels, and its weights."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ MIB = 1024 * KIB
 
 @dataclass(frozen=True)
 class Microcontroller:
-    """A core, and the board of qemu that has it. The memory is the board's, larger than most chips have."""
+    """A core, and the board of qemu that has it. Most boards have more memory than chips have."""
 
     core: str
     machine: str

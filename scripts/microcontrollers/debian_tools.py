@@ -118,7 +118,7 @@ exec "$root"/lib*/ld-linux*.so.* --library-path "$libraries" --argv0 "$0" "$0.pr
 
 
 def debian_tools() -> Path:
-    """The folder of the programs `arm-none-eabi-gcc`, `qemu-system-arm` and so on, made when it is missing.
+    """The folder of `arm-none-eabi-gcc`, `qemu-system-arm` and so on, made when it is missing.
 
     Raises EngineError that names what is missing or what failed.
     """

@@ -1,4 +1,4 @@
-"""Exports of `edge-rnn export-c` on emulated microcontrollers: their probes, logits, sizes and instructions.
+"""Exports of `edge-rnn export-c` on emulated microcontrollers: probes, logits, sizes, instructions.
 
 The C names of an export start with `net`.
 """
@@ -83,9 +83,7 @@ def logits_on_board(
     return np.fromfile(logits, np.uint8).reshape(len(windows), -1)
 
 
-def measured(
-    board: Microcontroller, folder: Path, place: Path, flags: Sequence[str] = ()
-) -> Measured:
+def measured(board: Microcontroller, folder: Path, place: Path, flags: Sequence[str] = ()) -> Measured:
     """Sizes, stack and counted instructions. Raises what `failed_probe` raises."""
     program = _compiled(board, folder, [*model_sources_of(folder), HERE / "measure.c"], place, flags)
     stack = place / "stack.bin"

@@ -1,4 +1,4 @@
-"""Exported C on emulated microcontrollers: the bits of the host on every core, and the memory that it takes."""
+"""Exported C on emulated microcontrollers: the bits of the host on every core, and its memory."""
 
 from __future__ import annotations
 
@@ -137,7 +137,10 @@ def on_host(model: Path, windows: np.ndarray) -> np.ndarray:
 @pytest.fixture(scope="session")
 def large(tools, shared_folder) -> Path:
     """An LSTM of 128 units, as a step file in int8, as C in the folder `int8-step`."""
-    return made_once(shared_folder / "c-lstm128", lambda folder: exported(folder, "int8", "step")) / "int8-step"
+    return (
+        made_once(shared_folder / "c-lstm128", lambda folder: exported(folder, "int8", "step"))
+        / "int8-step"
+    )
 
 
 @pytest.mark.parametrize("core", CORES)
@@ -162,7 +165,16 @@ def test_int8_computes_without_float(exports, tmp_path):
     for graph in GRAPHS:
         source = exports / "int8" / graph / "LSTM" / "src" / "net.c"
         compiled = tmp_path / "net.o"
-        command = [tools / "arm-none-eabi-gcc", "-mcpu=cortex-m3", "-mthumb", "-O2", "-c", source, "-o", compiled]
+        command = [
+            tools / "arm-none-eabi-gcc",
+            "-mcpu=cortex-m3",
+            "-mthumb",
+            "-O2",
+            "-c",
+            source,
+            "-o",
+            compiled,
+        ]
         subprocess.run([*command, "-isystem", tools.parent / "include" / "newlib"], check=True)
         listed = subprocess.run(
             [tools / "arm-none-eabi-objdump", "-t", compiled], capture_output=True, text=True, check=True

@@ -12,7 +12,11 @@ from convert.source_model.network import Network
 from edge_runtime.model_file.metadata import STEP
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.numpy_engine.read_graph import read_graph
-from scripts.microcontrollers.exported_program import include_folders_of, model_sources_of, probe_sources_of
+from scripts.microcontrollers.exported_program import (
+    include_folders_of,
+    model_sources_of,
+    probe_sources_of,
+)
 from tests.support.model_files import metadata_for
 from tests.support.networks import random_windows
 
@@ -29,9 +33,7 @@ def write_network(
     normalization: Normalization = ALIKE,
 ) -> Path:
     """A model file of a network, without probes."""
-    flatbuffer = compile_network(
-        network, random_windows(network, 100), precision=precision, graph=graph
-    )
+    flatbuffer = compile_network(network, random_windows(network, 100), precision=precision, graph=graph)
     read = read_graph(flatbuffer)
     labels = tuple(f"class {k}" for k in range(read.tensors[read.output].shape[-1]))
     changes = {"graph": "step", "states": ("h", "c")} if graph == STEP else {}
@@ -58,5 +60,3 @@ def compile_here(exported: CExport, program: Path, *flags: str, compiler: str = 
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return program
-
-

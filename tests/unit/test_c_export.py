@@ -163,8 +163,14 @@ def test_two_exports_in_one_program(tmp_path):
         '#include "first_probes.h"\n#include "second_probes.h"\n'
         "int main(void) { return first_failed_probe() || second_failed_probe(); }\n"
     )
-    folders = [f"-I{tmp_path / name / part}" for name in ("first", "second") for part in ("src", "examples/probes")]
-    subprocess.run(["gcc", *STRICT, "-O1", *folders, main, *sources, "-o", tmp_path / "both", "-lm"], check=True)
+    folders = [
+        f"-I{tmp_path / name / part}"
+        for name in ("first", "second")
+        for part in ("src", "examples/probes")
+    ]
+    subprocess.run(
+        ["gcc", *STRICT, "-O1", *folders, main, *sources, "-o", tmp_path / "both", "-lm"], check=True
+    )
     assert run(tmp_path / "both").returncode == 0
 
 
@@ -173,7 +179,16 @@ def test_the_header_is_for_cpp_as_well(tmp_path):
     export = exported(tmp_path, "int8", "step")
     program = tmp_path / "main.cpp"
     program.write_text('#include "net.h"\nint main() { return net_labels[0] == nullptr; }\n')
-    command = ["g++", "-Wall", "-Wextra", "-pedantic", "-Werror", f"-I{export.folder / 'src'}", "-c", program]
+    command = [
+        "g++",
+        "-Wall",
+        "-Wextra",
+        "-pedantic",
+        "-Werror",
+        f"-I{export.folder / 'src'}",
+        "-c",
+        program,
+    ]
     subprocess.run([*command, "-o", tmp_path / "main.o"], check=True)
 
 
@@ -193,7 +208,14 @@ def test_cmake_builds_it_and_runs_the_probes(tmp_path):
 def test_the_files_are_those_of_an_arduino_and_platformio_library(tmp_path):
     folder = exported(tmp_path, "int8").folder
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    expected = {"library.properties", "library.json", "CMakeLists.txt", "README.md", "main.c", "src/net.h"}
+    expected = {
+        "library.properties",
+        "library.json",
+        "CMakeLists.txt",
+        "README.md",
+        "main.c",
+        "src/net.h",
+    }
     assert files >= {*expected, "examples/probes/probes.ino", "src/edge_rnn/edge_rnn.h"}
     assert not [path for path in folder.rglob("*") if path.is_file() and "@" in path.read_text()]
 

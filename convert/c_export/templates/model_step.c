@@ -2,7 +2,7 @@
 #if defined __clang__
 #pragma STDC FP_CONTRACT OFF
 #elif defined __GNUC__
-#pragma GCC optimize("fp-contract=off", "no-math-errno") /* a fused multiply-add would round differently */
+#pragma GCC optimize("fp-contract=off", "no-math-errno", "wrapv") /* fused multiply-adds would round differently */
 #endif
 
 #include "@name@.h"

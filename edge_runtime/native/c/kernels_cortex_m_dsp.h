@@ -129,6 +129,10 @@ static inline void er_dsp_matmul_hybrid(ER_ARGUMENTS)
     const float *scales = (const float *)(plan + p->mults);
     const int32_t *row_sums = (const int32_t *)(plan + p->shifts);
     const size_t pitch = er_padded(p->in);
+    if (p->wide) {
+        er_plain_matmul_hybrid(in0, in1, out, params, plan, lanes);
+        return;
+    }
     for (uint32_t lane = 0; lane < lanes->count; lane++)
         for (uint32_t row = 0; row < p->rows; row++) {
             const float *values = (const float *)(in0 + lane * lanes->stride0 + (size_t)row * p->pitch0);
@@ -137,7 +141,7 @@ static inline void er_dsp_matmul_hybrid(ER_ARGUMENTS)
             const er_row found = er_row_of(values, (int32_t)p->in);
             er_row_quantize_all(values, (int32_t)p->in, found, x);
             ER_DSP_MATMUL(er_dsp_sums_s8,
-                          er_matmul_result_f32(p, er_row_result(sum - found.zero_point * row_sums[k],
+                          er_matmul_result_f32(p, er_row_result((float)(sum - found.zero_point * row_sums[k]),
                                                                 found.scale, scales[k], bias[k])));
         }
 }

@@ -162,6 +162,10 @@ static inline void er_mve_matmul_hybrid(ER_ARGUMENTS)
     const float *scales = (const float *)(plan + p->mults);
     const int32_t *row_sums = (const int32_t *)(plan + p->shifts);
     const size_t pitch = er_padded(p->in);
+    if (p->wide) {
+        er_plain_matmul_hybrid(in0, in1, out, params, plan, lanes);
+        return;
+    }
     for (uint32_t lane = 0; lane < lanes->count; lane++)
         for (uint32_t row = 0; row < p->rows; row++) {
             const float *x = (const float *)(in0 + lane * lanes->stride0 + (size_t)row * p->pitch0);
@@ -174,8 +178,9 @@ static inline void er_mve_matmul_hybrid(ER_ARGUMENTS)
                 int32_t sums[4];
                 vstrwq_s32(sums, er_mve_sums(q, weights + o * pitch, pitch, p->in, rest));
                 for (uint32_t k = o; k < o + 4 && k < p->out; k++)
-                    results[k] = er_matmul_result_f32(p, er_row_result(sums[k - o] - found.zero_point * row_sums[k],
-                                                                       found.scale, scales[k], bias[k]));
+                    results[k] = er_matmul_result_f32(
+                        p, er_row_result((float)(sums[k - o] - found.zero_point * row_sums[k]), found.scale,
+                                         scales[k], bias[k]));
             }
         }
 }
