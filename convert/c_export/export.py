@@ -11,7 +11,6 @@ from pathlib import Path
 from convert.c_export.model_sources import ModelSources, model_sources
 from edge_runtime.errors import InputError, ModelError
 from edge_runtime.model_file.read_file import read_model_file
-from edge_runtime.tflite.flatbuffer_reader import MalformedError
 
 MARK = "author=edge-rnn"
 """A line of library.properties, by which a folder is known as an export."""
@@ -40,8 +39,8 @@ class CExport:
         """A few lines."""
         return (
             f"{self.folder}: C sources of {self.name}\n"
-            f"  flash: {self.flash_bytes:,} bytes of constants, {self.weight_bytes:,} of them weights, and "
-            "the code\n"
+            f"  flash: {self.flash_bytes:,} bytes of constants, {self.weight_bytes:,} of them weights, "
+            "and the code\n"
             f"  RAM: {self.model_bytes:,} bytes for windows or {self.stream_bytes:,} for rows, and stack"
         )
 
@@ -72,7 +71,7 @@ def export_c(
     file = read_model_file(model)
     try:
         written = model_sources(file, str(model), prefix)
-    except MalformedError as error:
+    except ValueError as error:  # MalformedError
         raise ModelError(f"{model}: cannot be exported, because {error}.") from error
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { SYS_OPEN = 1, SYS_CLOSE = 2, SYS_WRITE0 = 4, SYS_WRITE = 5, SYS_READ = 6, SYS_SEEK = 10 };
+enum { SYS_OPEN = 1, SYS_CLOSE = 2, SYS_WRITE0 = 4, SYS_WRITE = 5, SYS_READ = 6, SYS_SEEK = 10, SYS_FLEN = 12 };
 enum { SYS_EXIT_EXTENDED = 0x20, APPLICATION_EXIT = 0x20026 };
 enum { READ_BINARY = 1, APPEND_BINARY = 9 };
 enum { FILL = 0xa5, MOST = 1 << 16 };
@@ -49,7 +49,8 @@ size_t board_read(const char *name, size_t offset, void *to, size_t size) {
 
 void board_append(const char *name, const void *from, size_t size) {
   intptr_t file = open(name, APPEND_BINARY);
-  intptr_t arguments[] = {file, (intptr_t)from, (intptr_t)size};
+  intptr_t end[] = {file, call(SYS_FLEN, &file)}, arguments[] = {file, (intptr_t)from, (intptr_t)size};
+  call(SYS_SEEK, end); /* qemu 7.2 opens the file for appending but does not append */
   call(SYS_WRITE, arguments);
   call(SYS_CLOSE, &file);
 }

@@ -19,14 +19,20 @@ from scripts.engine_cases import networks
 from scripts.microcontrollers.__main__ import exported
 from scripts.microcontrollers.boards import MICROCONTROLLERS, microcontroller
 from scripts.microcontrollers.debian_tools import debian_tools
-from scripts.microcontrollers.exported_program import PLAIN, failed_probe, logits_on_board, measured
+from scripts.microcontrollers.exported_program import (
+    PLAIN,
+    differing_kernel,
+    failed_probe,
+    logits_on_board,
+    measured,
+)
 from tests.support.commands import edge_rnn, succeed
 from tests.support.exported import write_network
 from tests.support.made_once import made_once
 
 CORES = tuple(board.core for board in MICROCONTROLLERS)
 WITH_FPU = ("Cortex-M4F", "Cortex-M7", "Cortex-M33", "Cortex-M55", "RV32IMAFC")
-WITH_KERNELS = ("Cortex-M4F", "Cortex-M33", "Cortex-M55")
+WITH_KERNELS = ("Cortex-M4F", "Cortex-M7", "Cortex-M33", "Cortex-M55")
 GRAPHS = ("unrolled", "step")
 KINDS = ("LSTM", "GRU", "SimpleRNN, tanh", "bidirectional, concat")
 PRECISIONS = ("int8", "mixed", "float32", "int16x8", "dynamic")
@@ -78,6 +84,12 @@ def test_the_bits_do_not_depend_on_kernels_or_options(exports, tmp_path, core, f
     for precision in PRECISIONS:
         folder = exports / precision / "unrolled" / "GRU"
         assert failed_probe(microcontroller(core), folder, tmp_path, flags) == 0, precision
+
+
+@pytest.mark.usefixtures("tools")
+@pytest.mark.parametrize("core", WITH_KERNELS)
+def test_kernels_for_special_instructions_equal_those_in_plain_c(tmp_path, core):
+    assert differing_kernel(microcontroller(core), tmp_path) == 0
 
 
 @pytest.fixture(scope="session")
