@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_runtime.errors import EngineError
+from scripts.compile_library import SOURCES
 from scripts.microcontrollers.boards import Microcontroller
 from scripts.microcontrollers.program import FLAGS, HERE, Program, Size, compile_program
 
@@ -81,6 +82,19 @@ def logits_on_board(
     if not ending:
         raise EngineError(f"{board.core}: {ending.output or ending}")
     return np.fromfile(logits, np.uint8).reshape(len(windows), -1)
+
+
+def differing_kernel(board: Microcontroller, place: Path) -> int:
+    """Run compare_kernels.c: 0, or a number for the first kernel that differs from plain C.
+
+    Raises what `failed_probe` raises.
+    """
+    place.mkdir(parents=True, exist_ok=True)
+    source, include = HERE / "compare_kernels.c", [SOURCES]
+    ending = compile_program(board, [source], place / "kernels.elf", include=include).run()
+    if ending.code is None or ending.output:
+        raise EngineError(f"{board.core}: {ending.output or ending}")
+    return ending.code
 
 
 def measured(board: Microcontroller, folder: Path, place: Path, flags: Sequence[str] = ()) -> Measured:
