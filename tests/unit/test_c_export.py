@@ -16,7 +16,7 @@ from edge_runtime import StreamingClassifier
 from edge_runtime.errors import EngineError, InputError, ModelError
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.native.library import LIBRARY_VARIABLE
-from edge_runtime.native.plan_format import CALL, HEADER, MATMUL, Kernel
+from edge_runtime.native.plan_format import MATMUL_PARAMS, PLAN_CALL, PLAN_HEADER, Kernel
 from scripts.engine_cases import networks
 from tests.support.commands import ROOT, edge_rnn
 from tests.support.exported import ALIKE, STRICT, compile_here, write_network
@@ -93,10 +93,10 @@ def test_a_changed_weight_fails_a_probe(tmp_path):
 def first_weights(words: list[int]) -> int:
     """Offset of the weights of the first matmul in a plan."""
     plan = np.array(words, "<u8").tobytes()
-    header = HEADER.unpack_from(plan)
-    calls = (CALL.unpack_from(plan, header[4] + k * CALL.size) for k in range(header[5]))
+    header = PLAN_HEADER.unpack_from(plan)
+    calls = (PLAN_CALL.unpack_from(plan, header[4] + k * PLAN_CALL.size) for k in range(header[5]))
     params = next(call[4] for call in calls if call[0] == Kernel.MATMUL_S8)
-    return MATMUL.unpack_from(plan, params)[5]
+    return MATMUL_PARAMS.unpack_from(plan, params)[5]
 
 
 @pytest.mark.parametrize("hop", [1, 3])
