@@ -24,8 +24,9 @@ import numpy as np
 
 from benchmarks.batch_child import ORT, PIXELS
 from benchmarks.cpu import cpu_name
+from benchmarks.goals import Goal, print_goals
 from benchmarks.latency import make_peer
-from benchmarks.timed_child import SHARED, installed
+from benchmarks.timed_child import NATIVE, SHARED, installed
 from convert.options import ConversionOptions
 from convert.pipeline import convert_source
 from convert.readers.run_directory import open_run
@@ -37,15 +38,18 @@ from edge_runtime.model_file.read_file import read_model
 
 BATCHES = (1, 16, 64, 256, 1024)
 OURS = (
-    ("float32", "any", ("ai-edge-litert", SHARED, "tflite-runtime")),
-    ("int8", "any", ("ai-edge-litert", SHARED, "tflite-runtime")),
-    ("dynamic", "any", ("tflite-runtime",)),
+    ("float32", "any", (NATIVE, "ai-edge-litert", SHARED, "tflite-runtime")),
+    ("int8", "any", (NATIVE, "ai-edge-litert", SHARED, "tflite-runtime")),
+    ("dynamic", "any", (NATIVE, "tflite-runtime")),
     ("dynamic", "litert-2.1", ("ai-edge-litert", SHARED)),
-    ("int4", "litert-2.1", ("ai-edge-litert", SHARED)),
+    ("int4", "litert-2.1", (NATIVE, "ai-edge-litert", SHARED)),
 )
 """Precision, target, engines."""
-PEERS = {"float32": "onnx-float32-batch", "dynamic int8": "onnx-dynamic-int8-batch"}
+ORT_FLOAT32, ORT_INT8 = "float32", "dynamic int8"
+PEERS = {ORT_FLOAT32: "onnx-float32-batch", ORT_INT8: "onnx-dynamic-int8-batch"}
 """Name -> kind in peers.py."""
+GOALS = (("int8", ORT_INT8, 1.5), ("float32", ORT_FLOAT32, 1.0))
+"""Precision in the engine native, peer with its best batch, the smallest ratio of their rates on a core."""
 
 
 @dataclass
@@ -90,6 +94,7 @@ def main() -> None:
         print(f"CPU: {cpu_name()}. {len(windows):,} windows, {options.rounds} rounds.\n")
         table(fastest_batches(rows), full)
         verdict(rows, len(windows), counts)
+        print_goals(goals_of(rows))
 
 
 def our_rows(source: SourceModel, counts: list[int], folder: Path) -> list[Row]:
@@ -189,6 +194,21 @@ def verdict(rows: list[Row], windows: int, counts: list[int]) -> None:
                 end="",
             )
     print()
+
+
+def goals_of(rows: list[Row]) -> list[Goal]:
+    """The goals of the engine native, if it ran."""
+    one = [row for row in rows if row.threads == 1]
+    goals = []
+    for precision, peer, limit in GOALS:
+        ours = [row for row in one if (row.name, row.engine) == (precision, NATIVE)]
+        theirs = [row for row in one if (row.name, row.engine) == (peer, ORT)]
+        if ours and theirs:
+            best = min(theirs, key=lambda row: statistics.median(row.seconds))
+            ratio = statistics.median(a / b for a, b in zip(best.seconds, ours[0].seconds))
+            what = f"windows of {precision} in {NATIVE}, of ONNX Runtime's {peer}, best batch, one core"
+            goals.append(Goal(what, ratio, limit, at_least=True))
+    return goals
 
 
 if __name__ == "__main__":
