@@ -1,14 +1,14 @@
 """Runs a float graph with the same bits on every computer, so that it decides the same file everywhere.
 
 What the converter measures becomes scales and rounded weights. A BLAS adds in an order that depends on
-the CPU and its threads, and numpy's exp and tanh depend on the instruction set; a difference in the last
-bit of float32 can turn a weight that lies between two integers. So sums of products are exact here, exp
-and tanh are portable, and everything else is elementwise arithmetic, which IEEE 754 defines exactly.
+the CPU and its threads; a difference in the last bit of float32 can turn a weight that lies between two
+integers. So sums of products are exact here, exp and tanh are those in float64, and everything else is
+as in float_kernels, which has the same bits everywhere.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -24,9 +24,6 @@ Float64 = NDArray[np.float64]
 
 EXACT_BITS = 53
 """A float64 holds every integer of so many bits, and so does a sum of them in any order."""
-
-CACHED = 8192
-"""Values that are computed at once: a function's intermediate results stay in the CPU's cache."""
 
 
 def run_reproducibly(graph: Graph, windows: Array, observe: Observer | None = None) -> Array:
@@ -99,18 +96,6 @@ def _fully_connected(operator: Operator, tensors: list[Tensor], inputs: list[Arr
     return [np.maximum(result, np.float32(0)) if operator.relu else result]
 
 
-def _by_value(function: Callable[[Array], Float64]) -> FloatKernel:
-    def kernel(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
-        values = inputs[0].reshape(-1)
-        result = np.empty(values.shape, np.float32)
-        for start in range(0, len(values), CACHED):
-            part = slice(start, start + CACHED)
-            result[part] = function(values[part])
-        return [result.reshape(inputs[0].shape)]
-
-    return kernel
-
-
 def _softmax(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
     exponentials = portable_functions.exp(inputs[0] - inputs[0].max(axis=-1, keepdims=True))
     return [(exponentials / exponentials.sum(axis=-1, keepdims=True)).astype(np.float32)]
@@ -119,7 +104,7 @@ def _softmax(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> 
 KERNELS: dict[Op, FloatKernel] = {
     **float_kernels.KERNELS,
     Op.FULLY_CONNECTED: _fully_connected,
-    Op.LOGISTIC: _by_value(portable_functions.sigmoid),
+    Op.LOGISTIC: float_kernels.by_value(portable_functions.sigmoid),
     Op.SOFTMAX: _softmax,
-    Op.TANH: _by_value(portable_functions.tanh),
+    Op.TANH: float_kernels.by_value(portable_functions.tanh),
 }

@@ -8,14 +8,22 @@ the sigmoid, at multiples of 1/24 up to 10.6. Each kernel is prepared once for i
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.numpy_engine.fixed_point import Multiplier, Rescaling
-from edge_runtime.numpy_engine.integer_kernels import Kernel, exact_columns
+from edge_runtime.numpy_engine.integer_kernels import Kernel, exact_columns, quantized_steps
+from edge_runtime.numpy_engine.multipliers import (
+    curve_factor,
+    float32_scale,
+    matmul_multipliers,
+    product_multiplier,
+    reduced_to_16_bits,
+    rescale_multiplier,
+    sum_multipliers,
+)
 from edge_runtime.numpy_engine.portable_functions import sigmoid
 from edge_runtime.tflite.graph import Op, Operator, Tensor
 
@@ -27,7 +35,6 @@ LIMIT = np.iinfo(np.int16)
 SUM_LEFT_SHIFT = 15  # bits of headroom that ADD and SUB give 16-bit inputs (add.cc, sub.cc)
 
 TABLE_STEPS = 24  # entries of the table for an input of 1
-LARGEST_INPUT_MULTIPLIER = 2.0**31  # an int32 in activations.cc: input_multiplier
 TABLE_FRACTION_BITS = 9  # activations.cc scales inputs to 3 * 4096 = TABLE_STEPS * 2 ** 9
 
 
@@ -48,10 +55,6 @@ def _sigmoid_table() -> Int64:
 SIGMOID_TABLE = _sigmoid_table()
 
 
-def _scale(tensor: Tensor) -> np.float32:
-    return np.float32(tensor.affine.scale[0])
-
-
 def _saturate(values: Int64) -> Array:
     return np.clip(values, LIMIT.min, LIMIT.max).astype(np.int16)
 
@@ -61,13 +64,8 @@ def _sum(sign: int) -> Callable[[Operator, list[Tensor]], Kernel]:
 
     def prepare(operator: Operator, tensors: list[Tensor]) -> Kernel:
         first, second, output = tensors
-        double_scale = 2 * float(max(_scale(first), _scale(second)))
-        parts = []
-        for tensor, factor in ((first, 1), (second, sign)):
-            multiplier = Multiplier.of(float(_scale(tensor)) / double_scale)
-            parts.append(Rescaling([replace(multiplier, mantissa=factor * multiplier.mantissa)]))
-        unit = float(np.float32(1 << SUM_LEFT_SHIFT) * _scale(output))
-        back = Rescaling([Multiplier.of(double_scale / unit)])
+        *multipliers, last = sum_multipliers(first, second, output, SUM_LEFT_SHIFT, sign)
+        parts, back = [Rescaling([multiplier]) for multiplier in multipliers], Rescaling([last])
 
         def kernel(inputs: list[Array]) -> list[Array]:
             one, other = (
@@ -83,16 +81,13 @@ def _sum(sign: int) -> Callable[[Operator, list[Tensor]], Kernel]:
 
 def _mul(operator: Operator, tensors: list[Tensor]) -> Kernel:
     first, second, output = tensors
-    rescale = Rescaling([Multiplier.of(float(_scale(first) * _scale(second) / _scale(output)))])
+    rescale = Rescaling([product_multiplier(first, second, output)])
     return lambda inputs: [_saturate(rescale(inputs[0].astype(np.int64) * inputs[1]))]
 
 
 def _fully_connected(operator: Operator, tensors: list[Tensor]) -> Kernel:
     source, weights, _, output = tensors
-    scales = [float(np.float32(scale)) for scale in weights.affine.scale]
-    rescale = _rescaling_64(
-        [Multiplier.of(float(_scale(source)) * scale / float(_scale(output))) for scale in scales]
-    )
+    rescale = _rescaling_64(matmul_multipliers(source, weights, output))
 
     def kernel(inputs: list[Array]) -> list[Array]:
         columns = exact_columns(weights, inputs[1], LIMIT.max + 1)
@@ -105,9 +100,7 @@ def _fully_connected(operator: Operator, tensors: list[Tensor]) -> Kernel:
 
 def _rescaling_64(multipliers: list[Multiplier]) -> Callable[[Int64], Int64]:
     """MultiplyByQuantizedMultiplier of 64-bit sums: the mantissa is rounded to 16 bits first."""
-    mantissas = np.array([multiplier.mantissa for multiplier in multipliers], np.int64)
-    reduced = np.where(mantissas < 0x7FFF0000, (mantissas + (1 << 15)) >> 16, 0x7FFF)
-    shift = 15 - np.array([multiplier.shift for multiplier in multipliers], np.int64)
+    reduced, shift = np.array([reduced_to_16_bits(multiplier) for multiplier in multipliers], np.int64).T
     half = np.int64(1) << (shift - 1)
     return lambda values: (values * reduced + half) >> shift
 
@@ -119,18 +112,12 @@ def _quantize(operator: Operator, tensors: list[Tensor]) -> Kernel:
         rescaled = _rescaled(source, output)
         return lambda inputs: [rescaled(inputs[0])]
 
-    def kernel(inputs: list[Array]) -> list[Array]:
-        scaled = inputs[0] / _scale(output)
-        rounded = np.copysign(np.floor(np.abs(scaled) + np.float32(0.5)), scaled)
-        limited = np.clip(rounded, -(2.0**30), 2.0**30)  # beyond int16 in any case
-        return [_saturate(limited.astype(np.int64))]
-
-    return kernel
+    return lambda inputs: [_saturate(quantized_steps(inputs[0], float32_scale(output)))]
 
 
 def _rescaled(source: Tensor, output: Tensor) -> Callable[[Array], Array]:
     """The same values in the output's scale (requantize.h; activations.cc: QuantizedReluX)."""
-    rescale = Rescaling([Multiplier.of(float(_scale(source)) / float(_scale(output)))])
+    rescale = Rescaling([rescale_multiplier(source, output)])
     return lambda values: _saturate(rescale(values.astype(np.int64)))
 
 
@@ -140,13 +127,9 @@ def _relu(operator: Operator, tensors: list[Tensor]) -> Kernel:
 
 
 def _table_input(source: Tensor) -> Callable[[Array], Int64]:
-    """The input in 1 / (3 * 4096), computed as activations.cc does (TanhPrepare, SigmoidPrepare)."""
-    multiplier, shift = float(_scale(source)) * 3 * 4096, 0
-    while multiplier <= 32767 / 2 and shift <= 30:
-        multiplier, shift = multiplier * 2, shift + 1
-    if multiplier > LARGEST_INPUT_MULTIPLIER:
-        raise ValueError(f"its sigmoid or tanh has inputs of scale {_scale(source):.3g}")
-    factor, rounding = int(multiplier), 1 << (shift - 1) if shift else 0
+    """The input in 1 / (3 * 4096)."""
+    factor, shift = curve_factor(source)
+    rounding = 1 << (shift - 1) if shift else 0
     return lambda values: (values.astype(np.int64) * factor + rounding) >> shift
 
 

@@ -1,9 +1,8 @@
 """The int8 operators in numpy, equal to tflite-runtime 2.14's reference kernels bit for bit.
 
 Source: tensorflow/lite/kernels (add.cc, sub.cc, mul.cc, activations.cc, fully_connected.cc) and
-internal/reference/integer_ops. Where the kernels compute a factor in float32 and where in float64 is
-followed too, as it decides the last bit. Only the tables of LOGISTIC and TANH are more exact than the
-kernels': see `unrounded_table`.
+internal/reference/integer_ops. Only the tables of LOGISTIC and TANH are more exact than the kernels':
+see `unrounded_table`.
 
 Each kernel is prepared once for its operator and then run on any number of inputs. A function of one
 8-bit value is prepared as the table of its 256 results.
@@ -11,7 +10,6 @@ Each kernel is prepared once for its operator and then run on any number of inpu
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Callable
 from weakref import WeakKeyDictionary
@@ -19,7 +17,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.numpy_engine.fixed_point import Multiplier, Rescaling
+from edge_runtime.numpy_engine.fixed_point import Rescaling
+from edge_runtime.numpy_engine.multipliers import (
+    float32_scale,
+    matmul_multipliers,
+    product_multiplier,
+    rescale_multiplier,
+    sum_multipliers,
+)
 from edge_runtime.numpy_engine.portable_functions import sigmoid, tanh
 from edge_runtime.tflite.graph import Op, Operator, Quantization, Tensor
 
@@ -33,10 +38,6 @@ EVERY_INT8 = np.arange(256, dtype=np.uint8).view(np.int8)
 
 EXACT_IN_FLOAT32 = 2**24
 """Integers up to here are exact in float32, whose matmul numpy has in fast code."""
-
-
-def _scale(tensor: Tensor) -> np.float32:
-    return np.float32(tensor.affine.scale[0])
 
 
 def _zero_point(tensor: Tensor) -> int:
@@ -62,14 +63,12 @@ def _sum(sign: int) -> Callable[[Operator, list[Tensor]], Kernel]:
 
     def prepare(operator: Operator, tensors: list[Tensor]) -> Kernel:
         first, second, output = tensors
-        double_scale = 2 * float(max(_scale(first), _scale(second)))
-        tables = []
-        for tensor, factor in ((first, 1), (second, sign)):
-            multiplier = Multiplier.of(float(_scale(tensor)) / double_scale)
-            signed = replace(multiplier, mantissa=factor * multiplier.mantissa)
-            tables.append(signed.apply(_centered(tensor, EVERY_INT8) << SUM_LEFT_SHIFT))
-        unit = float(np.float32(1 << SUM_LEFT_SHIFT) * _scale(output))
-        rescale = Rescaling([Multiplier.of(double_scale / unit)])
+        *multipliers, back = sum_multipliers(first, second, output, SUM_LEFT_SHIFT, sign)
+        tables = [
+            multiplier.apply(_centered(tensor, EVERY_INT8) << SUM_LEFT_SHIFT)
+            for multiplier, tensor in zip(multipliers, tensors)
+        ]
+        rescale = Rescaling([back])
 
         def kernel(inputs: list[Array]) -> list[Array]:
             total = _looked_up(tables[0], inputs[0]) + _looked_up(tables[1], inputs[1])
@@ -82,7 +81,7 @@ def _sum(sign: int) -> Callable[[Operator, list[Tensor]], Kernel]:
 
 def _mul(operator: Operator, tensors: list[Tensor]) -> Kernel:
     first, second, output = tensors
-    rescale = Rescaling([Multiplier.of(float(_scale(first) * _scale(second) / _scale(output)))])
+    rescale = Rescaling([product_multiplier(first, second, output)])
 
     def kernel(inputs: list[Array]) -> list[Array]:
         product = _centered(first, inputs[0]) * _centered(second, inputs[1])
@@ -93,10 +92,7 @@ def _mul(operator: Operator, tensors: list[Tensor]) -> Kernel:
 
 def _fully_connected(operator: Operator, tensors: list[Tensor]) -> Kernel:
     source, weights, _, output = tensors
-    scales = [float(np.float32(scale)) for scale in weights.affine.scale]
-    rescale = Rescaling(
-        [Multiplier.of(float(_scale(source)) * scale / float(_scale(output))) for scale in scales]
-    )
+    rescale = Rescaling(matmul_multipliers(source, weights, output))
     zero_point = _zero_point(source)
     lowest = np.int8(_zero_point(output))  # a fused RELU clips at the integer that stands for zero
 
@@ -132,17 +128,12 @@ def _quantize(operator: Operator, tensors: list[Tensor]) -> Kernel:
     if source.dtype == np.int8:
         return _tabulated(lambda values: _rescaled(source, output, values))
 
-    def kernel(inputs: list[Array]) -> list[Array]:
-        rounded = _half_away(inputs[0] / _scale(output))
-        limited = np.clip(rounded, -(2.0**30), 2.0**30)  # beyond int8 in any case
-        return [_saturate(limited.astype(np.int64), output)]
-
-    return kernel
+    return lambda inputs: [_saturate(quantized_steps(inputs[0], float32_scale(output)), output)]
 
 
 def _rescaled(source: Tensor, output: Tensor, values: Array) -> Array:
     """The same values in the output's scale (requantize.h; activations.cc: QuantizedReluX)."""
-    multiplier = Multiplier.of(float(_scale(source)) / float(_scale(output)))
+    multiplier = rescale_multiplier(source, output)
     return _saturate(multiplier.apply(_centered(source, values)), output)
 
 
@@ -152,8 +143,20 @@ def _relu(operator: Operator, tensors: list[Tensor]) -> Kernel:
     return _tabulated(lambda values: np.maximum(_rescaled(source, output, values), lowest))
 
 
-def _half_away(values: Array) -> Array:
-    return np.copysign(np.floor(np.abs(values) + values.dtype.type(0.5)), values)
+def round_half_away(values: Array) -> Array:
+    """To the nearest integer, half away from zero, in the float type of `values` (any shape)."""
+    # Adding 0.5 itself would round the largest number below it up.
+    below_half = np.nextafter(values.dtype.type(0.5), values.dtype.type(0))
+    result: Array = np.trunc(values + np.copysign(below_half, values))
+    return result
+
+
+def quantized_steps(values: Array, scale: np.float32) -> NDArray[np.int64]:
+    """float32 `values` in units of `scale`, rounded half away from zero; limited to 2 ** 30, which is
+    beyond every integer type here. NaN gives the lowest."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = round_half_away(values / scale)
+    return np.fmin(np.fmax(rounded, np.float32(-(2**30))), np.float32(2**30)).astype(np.int64)
 
 
 def _tabulated(function: Callable[[Array], Array]) -> Kernel:
@@ -181,7 +184,7 @@ def unrounded_table(op: Op, source: Quantization, output: Quantization) -> NDArr
 @lru_cache(maxsize=1024)
 def _rounded_table(op: Op, source: Quantization, output: Quantization) -> Array:
     """The int8 results for EVERY_INT8; the steps of an unrolled graph share most of their tables."""
-    rounded = _half_away(unrounded_table(op, source, output))
+    rounded = round_half_away(unrounded_table(op, source, output))
     table = np.clip(rounded + output.zero_point, -128, 127).astype(np.int8)
     table.flags.writeable = False
     return table

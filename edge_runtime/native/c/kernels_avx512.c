@@ -1,0 +1,290 @@
+/* Kernels for AVX-512 with VNNI and VBMI: 16 outputs in a register, four products added in one
+ * instruction. VNNI multiplies unsigned by signed bytes, so x is read as x + 128. */
+#include <immintrin.h>
+
+#include "matmul_plain.h"
+#include "tiles.h"
+
+typedef struct {
+    const er_matmul *p;
+    const uint8_t *plan;
+    const er_rows *rows;
+    const er_row *quantized; /* of the hybrid matmul: one for each row */
+} tile;
+
+static inline __mmask16 mask_of(const er_matmul *p, uint32_t block)
+{
+    const uint32_t left = p->out - 16 * block;
+    return left >= 16 ? 0xFFFF : (__mmask16)((1u << left) - 1);
+}
+
+/* er_rescale without a shift to the left, for 16 sums. */
+static inline __m512i rescaled(__m512i x, __m512i mults, __m512i shifts)
+{
+    const __m512i rounding = _mm512_set1_epi64(1 << 30);
+    const __m512i even = _mm512_add_epi64(_mm512_mul_epi32(x, mults), rounding);
+    const __m512i odd = _mm512_add_epi64(
+        _mm512_mul_epi32(_mm512_srli_epi64(x, 32), _mm512_srli_epi64(mults, 32)), rounding);
+    const __m512i high =
+        _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 31), _mm512_add_epi64(odd, odd));
+    const __m512i half = _mm512_srli_epi32(_mm512_sllv_epi32(_mm512_set1_epi32(1), shifts), 1);
+    const __mmask16 down = _mm512_movepi32_mask(high) & _mm512_test_epi32_mask(shifts, shifts);
+    const __m512i sum = _mm512_add_epi32(high, half);
+    return _mm512_srav_epi32(_mm512_mask_sub_epi32(sum, down, sum, _mm512_set1_epi32(1)), shifts);
+}
+
+/* int8 sums of R rows and B blocks, without bias. */
+ER_INLINE void sum_s8(const int R, const int B, uint32_t block, const er_matmul *p, const uint8_t *plan,
+                      const uint8_t *const *x, __m512i acc[4][8])
+{
+    const uint32_t quads = (p->in + 3) / 4;
+    const size_t pitch = (size_t)quads * 64;
+    const uint8_t *w = plan + p->weights + block * pitch;
+    const __m512i offset = _mm512_set1_epi8(-128);
+    ER_UNROLL for (int r = 0; r < R; r++)
+        ER_UNROLL for (int b = 0; b < B; b++) acc[r][b] = _mm512_setzero_si512();
+    for (uint32_t k = 0; k < quads; k++, w += 64) {
+        __m512i values[4];
+        ER_UNROLL for (int r = 0; r < R; r++)
+        {
+            int32_t four;
+            memcpy(&four, x[r] + 4 * k, 4);
+            values[r] = _mm512_xor_si512(_mm512_set1_epi32(four), offset);
+        }
+        ER_UNROLL for (int b = 0; b < B; b++)
+        {
+            const __m512i weights = _mm512_load_si512(w + b * pitch);
+            ER_UNROLL for (int r = 0; r < R; r++)
+                acc[r][b] = _mm512_dpbusd_epi32(acc[r][b], values[r], weights);
+        }
+    }
+}
+
+ER_INLINE void tile_s8(const int R, const int B, uint32_t block, const tile *t)
+{
+    const er_matmul *p = t->p;
+    __m512i acc[4][8];
+    sum_s8(R, B, block, p, t->plan, t->rows->x, acc);
+    const __m512i zero = _mm512_set1_epi32(p->zero);
+    const __m512i low = _mm512_set1_epi32(p->low), high = _mm512_set1_epi32(p->high);
+    ER_UNROLL for (int b = 0; b < B; b++)
+    {
+        const size_t place = 64 * (size_t)(block + b);
+        const __m512i bias = _mm512_loadu_si512(t->plan + p->bias + place);
+        const __m512i mults = _mm512_loadu_si512(t->plan + p->mults + place);
+        const __m512i shifts = _mm512_loadu_si512(t->plan + p->shifts + place);
+        ER_UNROLL for (int r = 0; r < R; r++)
+        {
+            __m512i found = rescaled(_mm512_add_epi32(acc[r][b], bias), mults, shifts);
+            found = _mm512_add_epi32(found, zero);
+            found = _mm512_max_epi32(_mm512_min_epi32(found, high), low);
+            _mm512_mask_cvtepi32_storeu_epi8(t->rows->out[r] + 16 * (block + b), mask_of(p, block + b), found);
+        }
+    }
+}
+
+static void matmul_s8(ER_ARGUMENTS)
+{
+    const er_matmul *p = params;
+    if (p->wide) {
+        er_plain_matmul_s8(in0, in1, out, params, plan, lanes);
+        return;
+    }
+    const uint32_t blocks = (p->out + 15) / 16;
+#define WORK(ROWS, COUNT)                                                                                 \
+    const tile t = {p, plan, ROWS, 0};                                                                    \
+    ER_BY_COUNT(COUNT, 8, 8, 6, blocks, tile_s8, &t)
+    ER_FOR_ROWS(p, WORK);
+#undef WORK
+}
+
+ER_INLINE __m256i result_s16(const er_matmul *p, const uint8_t *plan, __m512i acc, uint32_t block)
+{
+    const __m512i low = _mm512_set1_epi64(p->low), high = _mm512_set1_epi64(p->high);
+    __m128i halves[2];
+    ER_UNROLL for (int h = 0; h < 2; h++)
+    {
+        const size_t place = 16 * (size_t)block + 8 * h;
+        const __m256i sums = h ? _mm512_extracti64x4_epi64(acc, 1) : _mm512_castsi512_si256(acc);
+        const __m512i bias = _mm512_loadu_si512(plan + p->bias + 8 * place);
+        const __m512i mults =
+            _mm512_cvtepi32_epi64(_mm256_loadu_si256((const __m256i *)(plan + p->mults + 4 * place)));
+        const __m512i shifts =
+            _mm512_cvtepi32_epi64(_mm256_loadu_si256((const __m256i *)(plan + p->shifts + 4 * place)));
+        const __m512i half = _mm512_srli_epi64(_mm512_sllv_epi64(_mm512_set1_epi64(1), shifts), 1);
+        const __m512i total = _mm512_add_epi64(_mm512_cvtepi32_epi64(sums), bias);
+        __m512i found = _mm512_add_epi64(_mm512_mullo_epi64(total, mults), half);
+        found = _mm512_srav_epi64(found, shifts);
+        halves[h] = _mm512_cvtepi64_epi16(_mm512_max_epi64(_mm512_min_epi64(found, high), low));
+    }
+    return _mm256_set_m128i(halves[1], halves[0]);
+}
+
+ER_INLINE void tile_s16(const int R, const int B, uint32_t block, const tile *t)
+{
+    const er_matmul *p = t->p;
+    const uint32_t pairs = (p->in + 1) / 2;
+    const size_t pitch = (size_t)pairs * 32;
+    const uint8_t *w = t->plan + p->weights + block * pitch;
+    __m512i acc[4][8];
+    ER_UNROLL for (int r = 0; r < R; r++)
+        ER_UNROLL for (int b = 0; b < B; b++) acc[r][b] = _mm512_setzero_si512();
+    for (uint32_t k = 0; k < pairs; k++, w += 32) {
+        __m512i values[4];
+        ER_UNROLL for (int r = 0; r < R; r++)
+        {
+            int32_t two;
+            memcpy(&two, t->rows->x[r] + 4 * k, 4);
+            values[r] = _mm512_set1_epi32(two);
+        }
+        ER_UNROLL for (int b = 0; b < B; b++)
+        {
+            const __m512i weights = _mm512_cvtepi8_epi16(_mm256_load_si256((const __m256i *)(w + b * pitch)));
+            ER_UNROLL for (int r = 0; r < R; r++)
+                acc[r][b] = _mm512_dpwssd_epi32(acc[r][b], values[r], weights);
+        }
+    }
+    ER_UNROLL for (int b = 0; b < B; b++)
+        ER_UNROLL for (int r = 0; r < R; r++)
+            _mm256_mask_storeu_epi16(t->rows->out[r] + 32 * (block + b), mask_of(p, block + b),
+                                     result_s16(p, t->plan, acc[r][b], block + b));
+}
+
+static void matmul_s16(ER_ARGUMENTS)
+{
+    const er_matmul *p = params;
+    if (p->wide) {
+        er_plain_matmul_s16(in0, in1, out, params, plan, lanes);
+        return;
+    }
+    const uint32_t blocks = (p->out + 15) / 16;
+#define WORK(ROWS, COUNT)                                                                                 \
+    const tile t = {p, plan, ROWS, 0};                                                                    \
+    ER_BY_COUNT(COUNT, 8, 8, 4, blocks, tile_s16, &t)
+    ER_FOR_ROWS(p, WORK);
+#undef WORK
+}
+
+/* er_relu where the matmul has one. */
+static inline __m512 limited(const er_matmul *p, __m512 x)
+{
+    const __mmask16 clipped = p->high == 1 ? _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LE_OQ) : 0;
+    return _mm512_mask_mov_ps(x, clipped, _mm512_setzero_ps());
+}
+
+ER_INLINE void tile_f32(const int R, const int B, uint32_t block, const tile *t)
+{
+    const er_matmul *p = t->p;
+    const size_t pitch = (size_t)p->in * 64;
+    const uint8_t *w = t->plan + p->weights + block * pitch;
+    __m512 acc[4][8];
+    ER_UNROLL for (int r = 0; r < R; r++)
+        ER_UNROLL for (int b = 0; b < B; b++) acc[r][b] = _mm512_setzero_ps();
+    for (uint32_t k = 0; k < p->in; k++, w += 64) {
+        __m512 values[4];
+        ER_UNROLL for (int r = 0; r < R; r++) values[r] = _mm512_set1_ps(((const float *)t->rows->x[r])[k]);
+        ER_UNROLL for (int b = 0; b < B; b++)
+        {
+            const __m512 weights = _mm512_load_ps(w + b * pitch);
+            ER_UNROLL for (int r = 0; r < R; r++)
+                acc[r][b] = _mm512_fmadd_ps(values[r], weights, acc[r][b]);
+        }
+    }
+    ER_UNROLL for (int b = 0; b < B; b++)
+    {
+        const __m512 bias = _mm512_loadu_ps(t->plan + p->bias + 64 * (size_t)(block + b));
+        ER_UNROLL for (int r = 0; r < R; r++)
+            _mm512_mask_storeu_ps(t->rows->out[r] + 64 * (size_t)(block + b), mask_of(p, block + b),
+                                  limited(p, _mm512_add_ps(acc[r][b], bias)));
+    }
+}
+
+static void matmul_f32(ER_ARGUMENTS)
+{
+    const er_matmul *p = params;
+    const uint32_t blocks = (p->out + 15) / 16;
+    (void)in1;
+#define WORK(ROWS, COUNT)                                                                                 \
+    const tile t = {p, plan, ROWS, 0};                                                                    \
+    ER_BY_COUNT(COUNT, 8, 8, 6, blocks, tile_f32, &t)
+    ER_FOR_ROWS(p, WORK);
+#undef WORK
+}
+
+ER_INLINE void tile_hybrid(const int R, const int B, uint32_t block, const tile *t)
+{
+    const er_matmul *p = t->p;
+    __m512i acc[4][8];
+    sum_s8(R, B, block, p, t->plan, t->rows->x, acc);
+    ER_UNROLL for (int b = 0; b < B; b++)
+    {
+        const size_t place = 64 * (size_t)(block + b);
+        const __m512 bias = _mm512_loadu_ps(t->plan + p->bias + place);
+        const __m512 scales = _mm512_loadu_ps(t->plan + p->mults + place);
+        const __m512i sums = _mm512_loadu_si512(t->plan + p->shifts + place);
+        ER_UNROLL for (int r = 0; r < R; r++)
+        {
+            const er_row row = t->quantized[r];
+            const __m512i offset = _mm512_mullo_epi32(sums, _mm512_set1_epi32(row.zero_point + 128));
+            const __m512 sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(acc[r][b], offset));
+            const __m512 scale = _mm512_mul_ps(_mm512_set1_ps(row.scale), scales);
+            const __m512 found = _mm512_add_ps(_mm512_mul_ps(sum, scale), bias);
+            _mm512_mask_storeu_ps(t->rows->out[r] + place, mask_of(p, block + b), limited(p, found));
+        }
+    }
+}
+
+static void matmul_hybrid(ER_ARGUMENTS)
+{
+    const er_matmul *p = params;
+    if (p->wide) {
+        er_plain_matmul_hybrid(in0, in1, out, params, plan, lanes);
+        return;
+    }
+    const uint32_t blocks = (p->out + 15) / 16;
+    for (uint32_t row = 0; row < p->rows; row++)
+        for (uint32_t lane = 0; lane < lanes->count;) {
+            const uint32_t left = lanes->count - lane, count = left >= 4 ? 4 : left >= 2 ? 2 : 1;
+            er_rows rows;
+            er_row quantized[ER_MOST_ROWS];
+            for (uint32_t k = 0; k < count; k++, lane++) {
+                const float *x = (const float *)(in0 + lane * lanes->stride0 + (size_t)row * p->pitch0);
+                uint8_t *q = in1 + lane * lanes->stride1;
+                quantized[k] = er_row_of(x, (int32_t)p->in);
+                er_row_quantize_all(x, (int32_t)p->in, quantized[k], (int8_t *)q);
+                rows.x[k] = q;
+                rows.out[k] = out + lane * lanes->stride + (size_t)row * p->pitch;
+            }
+            const tile t = {p, plan, &rows, quantized};
+            ER_BY_COUNT(count, 8, 8, 6, blocks, tile_hybrid, &t);
+        }
+}
+
+static void lookup_s8(ER_ARGUMENTS)
+{
+    const er_map *p = params;
+    const uint8_t *table = plan + p->table;
+    const __m512i t0 = _mm512_loadu_si512(table), t1 = _mm512_loadu_si512(table + 64);
+    const __m512i t2 = _mm512_loadu_si512(table + 128), t3 = _mm512_loadu_si512(table + 192);
+    ER_EACH_ROW(p, {
+        for (uint32_t i = 0; i < p->width; i += 64) {
+            const uint32_t left = p->width - i;
+            const __mmask64 mask = left >= 64 ? ~0ull : (1ull << left) - 1;
+            const __m512i x = _mm512_maskz_loadu_epi8(mask, row0 + i);
+            const __m512i low = _mm512_permutex2var_epi8(t0, x, t1);
+            const __m512i high = _mm512_permutex2var_epi8(t2, x, t3);
+            const __m512i found = _mm512_mask_blend_epi8(_mm512_movepi8_mask(x), low, high);
+            _mm512_mask_storeu_epi8(result + i, mask, found);
+        }
+    })
+}
+
+#undef ER_OWN_LOOKUP_S8
+#define ER_OWN_LOOKUP_S8 lookup_s8
+
+const er_kernels er_kernels_avx512 = {
+    "avx512-vnni",
+    ER_BLOCKS_UNSIGNED,
+    {ER_ELEMENTWISE, [ER_MATMUL_S8] = matmul_s8, [ER_MATMUL_S16] = matmul_s16,
+     [ER_MATMUL_F32] = matmul_f32, [ER_MATMUL_HYBRID] = matmul_hybrid},
+};

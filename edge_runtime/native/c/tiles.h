@@ -1,0 +1,62 @@
+/* How a matmul is cut into tiles: a few rows of x times a few blocks of 16 outputs, so that each load of
+ * weights serves all rows and sums of many outputs are under way at a time. A set of kernels defines
+ * TILE(rows, blocks, ...) as an inline function; its loops vanish, as both numbers are constants. */
+#ifndef ER_TILES_H
+#define ER_TILES_H
+
+#include "edge_rnn.h"
+
+#define ER_INLINE static inline __attribute__((always_inline))
+#define ER_UNROLL _Pragma("GCC unroll 16")
+
+#define ER_MOST_ROWS 4
+
+/* The rows of a tile: where they are read and written. */
+typedef struct {
+    const uint8_t *x[ER_MOST_ROWS];
+    uint8_t *out[ER_MOST_ROWS];
+} er_rows;
+
+/* Runs WORK(rows, count) for all rows of all lanes, four at a time as long as there are as many. */
+#define ER_FOR_ROWS(P, WORK)                                                                              \
+    do {                                                                                                  \
+        const uint32_t all = lanes->count * (P)->rows;                                                    \
+        uint32_t lane = 0, row = 0;                                                                       \
+        for (uint32_t done = 0; done < all;) {                                                            \
+            const uint32_t count = all - done >= 4 ? 4 : all - done >= 2 ? 2 : 1;                         \
+            er_rows rows;                                                                                 \
+            for (uint32_t k = 0; k < count; k++) {                                                        \
+                rows.x[k] = in0 + lane * lanes->stride0 + (size_t)row * (P)->pitch0;                      \
+                rows.out[k] = out + lane * lanes->stride + (size_t)row * (P)->pitch;                      \
+                if (++row == (P)->rows)                                                                   \
+                    row = 0, lane++;                                                                      \
+            }                                                                                             \
+            WORK(&rows, count);                                                                           \
+            done += count;                                                                                \
+        }                                                                                                 \
+    } while (0)
+
+/* TILE(R, B, first block, ...) for all blocks of 16 outputs, with R rows. MOST blocks at a time for one
+ * row, FEW for more rows: as many as there are registers for. */
+#define ER_FOR_BLOCKS(R, MOST, BLOCKS, TILE, ...)                                                         \
+    do {                                                                                                  \
+        uint32_t block = 0;                                                                               \
+        for (; block + (MOST) <= (BLOCKS); block += (MOST))                                               \
+            TILE(R, MOST, block, __VA_ARGS__);                                                            \
+        for (; block + 2 <= (BLOCKS); block += 2)                                                         \
+            TILE(R, 2, block, __VA_ARGS__);                                                               \
+        for (; block < (BLOCKS); block++)                                                                 \
+            TILE(R, 1, block, __VA_ARGS__);                                                               \
+    } while (0)
+
+#define ER_BY_COUNT(COUNT, ONE, TWO, FOUR, BLOCKS, TILE, ...)                                             \
+    do {                                                                                                  \
+        if ((COUNT) == 4)                                                                                 \
+            ER_FOR_BLOCKS(4, FOUR, BLOCKS, TILE, __VA_ARGS__);                                            \
+        else if ((COUNT) == 2)                                                                            \
+            ER_FOR_BLOCKS(2, TWO, BLOCKS, TILE, __VA_ARGS__);                                             \
+        else                                                                                              \
+            ER_FOR_BLOCKS(1, ONE, BLOCKS, TILE, __VA_ARGS__);                                             \
+    } while (0)
+
+#endif

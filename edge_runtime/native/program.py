@@ -1,0 +1,72 @@
+"""What a plan is made of while it is being made: calls, constants, parameters, buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, Callable, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.native.plan_format import HEADER, Kernel, Layout
+from edge_runtime.native.storage import Storage, View, contiguous
+from edge_runtime.tflite.graph import Graph
+
+
+class Call(NamedTuple):
+    """A call of a kernel. `params` is an offset into the constants."""
+
+    kernel: Kernel
+    in0: View
+    in1: View | None
+    out: View
+    params: int
+
+
+class Constants:
+    """Read-only data, each piece once."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self._offsets: dict[Hashable, int] = {}
+
+    def add(self, key: Hashable, content: Callable[[], bytes], alignment: int = 4) -> int:
+        """Offset of the data with that key; `content` makes it the first time."""
+        found = self._offsets.get(key)
+        if found is None:
+            self.data += b"\0" * (-(HEADER.size + len(self.data)) % alignment)
+            found = self._offsets[key] = len(self.data)
+            self.data += content()
+        return found
+
+    def offset_in_plan(self, key: Hashable, content: Callable[[], bytes], alignment: int = 4) -> int:
+        """The same as an offset into the plan, as parameters have it."""
+        return HEADER.size + self.add(key, content, alignment)
+
+
+class Program:
+    """A plan that is being made."""
+
+    def __init__(self, graph: Graph, layout: Layout) -> None:
+        self.graph, self.layout = graph, layout
+        self.storage, self.constants = Storage(graph), Constants()
+        self.calls: list[Call] = []
+
+    def view(self, name: str, time: int) -> View:
+        """Where a tensor lies that is used at `time`."""
+        tensor = self.graph.tensors[name]
+        if tensor.data is not None:
+            values: NDArray[Any] = np.ascontiguousarray(tensor.data)
+            offset = self.constants.add(("tensor", name), values.tobytes, 64)
+            whole = contiguous(-1, values.shape, values.itemsize)
+            return View(-1, offset, whole.shape, whole.strides)
+        found = self.storage.view(name)
+        self.storage.use(found, time)
+        return found
+
+    def call(self, kernel: Kernel, views: list[View], params: bytes) -> None:
+        """Call a kernel on inputs and, the last of the views, its output."""
+        in1 = views[1] if len(views) > 2 else None
+        self.calls.append(
+            Call(kernel, views[0], in1, views[-1], self.constants.add(params, lambda: params))
+        )
