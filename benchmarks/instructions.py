@@ -15,8 +15,8 @@ Instructions alone are not time, because a miss of the last level waits for the 
 estimate of the time from the kinds of instructions and the misses, as a range (board_time.py). The
 caches are simulated: LRU, lines of 64 bytes, no prefetching, every level private to the one core in use.
 XNNPACK chooses its kernels by the CPU's features (dot products on A76), which qemu emulates, and by the
-model in /proc/cpuinfo, which is the board's (scripts/arm_boards.py). An A53 gets the kernels for in-order
-cores, which need more instructions.
+model in /proc/cpuinfo, which is the board's (scripts/arm_boards.py). An A53 gets the kernels for
+in-order cores, which need more instructions.
 """
 
 from __future__ import annotations

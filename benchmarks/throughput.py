@@ -49,7 +49,7 @@ ORT_FLOAT32, ORT_INT8 = "float32", "dynamic int8"
 PEERS = {ORT_FLOAT32: "onnx-float32-batch", ORT_INT8: "onnx-dynamic-int8-batch"}
 """Name -> kind in peers.py."""
 GOALS = (("int8", ORT_INT8, 1.5), ("float32", ORT_FLOAT32, 1.0))
-"""Precision in the engine native, peer with its best batch, the smallest ratio of their rates on a core."""
+"""Precision in the engine native, peer with its best batch, smallest ratio of their rates on a core."""
 
 
 @dataclass
