@@ -24,6 +24,8 @@ RELU_OR_NOT = {True: (0, 1), False: (0, 0)}
 
 
 class _Matmul(NamedTuple):
+    """The parameters of a matmul that do not depend on where its tensors lie, after its kernel."""
+
     kernel: Kernel
     weights: int
     bias: int
@@ -46,8 +48,11 @@ def emit_matmul(program: Program, operator: Operator, time: int) -> None:
         rows_of(source, x.dtype.itemsize),
         rows_of(target, result.dtype.itemsize),
     )
-    make = {"b": _int8, "h": _int16}.get(result.dtype.char, _float)
-    matmul = make(program, operator, (x, weights, bias, result))
+    key = (operator.inputs[1:], x.quantization, result.quantization, operator.relu)
+    matmul = program.matmuls.get(key)  # the steps of an unrolled graph share theirs
+    if matmul is None:
+        make = {"b": _int8, "h": _int16}.get(result.dtype.char, _float)
+        matmul = program.matmuls[key] = make(program, operator, (x, weights, bias, result))
     outputs, inputs = weights.shape
     params = MATMUL.pack(rows, inputs, outputs, pitch0, pitch, *matmul[1:])
     views = [source, target]

@@ -51,6 +51,8 @@ class Program:
         self.graph, self.layout = graph, layout
         self.storage, self.constants = Storage(graph), Constants()
         self.calls: list[Call] = []
+        self.matmuls: dict[Hashable, Any] = {}
+        """What matmul_calls has made so far."""
 
     def view(self, name: str, time: int) -> View:
         """Where a tensor lies that is used at `time`."""

@@ -2,7 +2,7 @@
  *
  * IEEE 754 defines +, -, *, / and the square root to the last bit, so these functions give the same
  * bits on every CPU, with every compiler and in vectors of any width; the numpy engine has the same
- * sequences (edge_runtime/numpy_engine: float_kernels.py, hybrid_kernels.py, integer_kernels.py), and
+ * sequences (edge_runtime/numpy_engine: float_functions.py, hybrid_kernels.py and others), and
  * tests/unit/test_float_functions.py compares them. That needs -ffp-contract=off (no fused multiply-add) and forbids -ffast-math.
  *
  * All functions are free of branches and of calls: in a loop over an array, gcc and clang turn them
@@ -109,7 +109,7 @@ static inline float er_exp(float x) {
     p = (p * r) * r + r;
     p = p + 1.0f;
     /* n is up to 128 and 2^128 is infinite: two factors, 2^h and 2^(n - h). */
-    float half = (n * 0.5f + ER_EXPONENT_ROUNDER) - ER_EXPONENT_ROUNDER;
+    float half = (n * 0.5f + ER_ROUNDER) - ER_ROUNDER;
     float first = er_from_bits(er_bits(half + ER_EXPONENT_ROUNDER) << 23);
     float second = er_from_bits(er_bits((n - half) + ER_EXPONENT_ROUNDER) << 23);
     float result = (p * first) * second;

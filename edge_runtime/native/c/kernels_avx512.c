@@ -18,6 +18,14 @@ static inline __mmask16 mask_of(const er_matmul *p, uint32_t block)
     return left >= 16 ? 0xFFFF : (__mmask16)((1u << left) - 1);
 }
 
+/* Four bytes of a row, in every place. */
+static inline __m512i four_bytes(const uint8_t *x)
+{
+    int32_t four;
+    memcpy(&four, x, 4);
+    return _mm512_set1_epi32(four);
+}
+
 /* er_rescale without a shift to the left, for 16 sums. */
 static inline __m512i rescaled(__m512i x, __m512i mults, __m512i shifts)
 {
@@ -35,51 +43,48 @@ static inline __m512i rescaled(__m512i x, __m512i mults, __m512i shifts)
 
 /* int8 sums of R rows and B blocks, without bias. */
 ER_INLINE void sum_s8(const int R, const int B, uint32_t block, const er_matmul *p, const uint8_t *plan,
-                      const uint8_t *const *x, __m512i acc[4][8])
+                      const uint8_t *const *x, __m512i acc[32])
 {
     const uint32_t quads = (p->in + 3) / 4;
     const size_t pitch = (size_t)quads * 64;
     const uint8_t *w = plan + p->weights + block * pitch;
     const __m512i offset = _mm512_set1_epi8(-128);
-    ER_UNROLL for (int r = 0; r < R; r++)
-        ER_UNROLL for (int b = 0; b < B; b++) acc[r][b] = _mm512_setzero_si512();
-    for (uint32_t k = 0; k < quads; k++, w += 64) {
-        __m512i values[4];
-        ER_UNROLL for (int r = 0; r < R; r++)
-        {
-            int32_t four;
-            memcpy(&four, x[r] + 4 * k, 4);
-            values[r] = _mm512_xor_si512(_mm512_set1_epi32(four), offset);
-        }
-        ER_UNROLL for (int b = 0; b < B; b++)
-        {
-            const __m512i weights = _mm512_load_si512(w + b * pitch);
-            ER_UNROLL for (int r = 0; r < R; r++)
-                acc[r][b] = _mm512_dpbusd_epi32(acc[r][b], values[r], weights);
-        }
+#define START(I) __m512i s##I = _mm512_setzero_si512();
+    ER_REPEAT(START)
+#undef START
+#define STEP(I)                                                                                           \
+    if (I < R * B) {                                                                                      \
+        s##I = _mm512_dpbusd_epi32(s##I, values[I % R], _mm512_load_si512(w + I / R * pitch));            \
     }
+    for (uint32_t k = 0; k < quads; k++, w += 64) {
+        __m512i values[ER_MOST_ROWS];
+        for (int r = 0; r < R; r++)
+            values[r] = _mm512_xor_si512(four_bytes(x[r] + 4 * k), offset);
+        ER_REPEAT(STEP)
+    }
+#undef STEP
+#define END(I) acc[I] = s##I;
+    ER_REPEAT(END)
+#undef END
 }
 
 ER_INLINE void tile_s8(const int R, const int B, uint32_t block, const tile *t)
 {
     const er_matmul *p = t->p;
-    __m512i acc[4][8];
+    __m512i acc[32];
     sum_s8(R, B, block, p, t->plan, t->rows->x, acc);
     const __m512i zero = _mm512_set1_epi32(p->zero);
     const __m512i low = _mm512_set1_epi32(p->low), high = _mm512_set1_epi32(p->high);
-    ER_UNROLL for (int b = 0; b < B; b++)
-    {
-        const size_t place = 64 * (size_t)(block + b);
+    for (int i = 0; i < R * B; i++) {
+        const uint32_t b = block + i / R;
+        const size_t place = 64 * (size_t)b;
         const __m512i bias = _mm512_loadu_si512(t->plan + p->bias + place);
         const __m512i mults = _mm512_loadu_si512(t->plan + p->mults + place);
         const __m512i shifts = _mm512_loadu_si512(t->plan + p->shifts + place);
-        ER_UNROLL for (int r = 0; r < R; r++)
-        {
-            __m512i found = rescaled(_mm512_add_epi32(acc[r][b], bias), mults, shifts);
-            found = _mm512_add_epi32(found, zero);
-            found = _mm512_max_epi32(_mm512_min_epi32(found, high), low);
-            _mm512_mask_cvtepi32_storeu_epi8(t->rows->out[r] + 16 * (block + b), mask_of(p, block + b), found);
-        }
+        __m512i found = rescaled(_mm512_add_epi32(acc[i], bias), mults, shifts);
+        found = _mm512_add_epi32(found, zero);
+        found = _mm512_max_epi32(_mm512_min_epi32(found, high), low);
+        _mm512_mask_cvtepi32_storeu_epi8(t->rows->out[i % R] + 16 * (size_t)b, mask_of(p, b), found);
     }
 }
 
@@ -102,8 +107,7 @@ ER_INLINE __m256i result_s16(const er_matmul *p, const uint8_t *plan, __m512i ac
 {
     const __m512i low = _mm512_set1_epi64(p->low), high = _mm512_set1_epi64(p->high);
     __m128i halves[2];
-    ER_UNROLL for (int h = 0; h < 2; h++)
-    {
+    for (int h = 0; h < 2; h++) {
         const size_t place = 16 * (size_t)block + 8 * h;
         const __m256i sums = h ? _mm512_extracti64x4_epi64(acc, 1) : _mm512_castsi512_si256(acc);
         const __m512i bias = _mm512_loadu_si512(plan + p->bias + 8 * place);
@@ -126,28 +130,30 @@ ER_INLINE void tile_s16(const int R, const int B, uint32_t block, const tile *t)
     const uint32_t pairs = (p->in + 1) / 2;
     const size_t pitch = (size_t)pairs * 32;
     const uint8_t *w = t->plan + p->weights + block * pitch;
-    __m512i acc[4][8];
-    ER_UNROLL for (int r = 0; r < R; r++)
-        ER_UNROLL for (int b = 0; b < B; b++) acc[r][b] = _mm512_setzero_si512();
-    for (uint32_t k = 0; k < pairs; k++, w += 32) {
-        __m512i values[4];
-        ER_UNROLL for (int r = 0; r < R; r++)
-        {
-            int32_t two;
-            memcpy(&two, t->rows->x[r] + 4 * k, 4);
-            values[r] = _mm512_set1_epi32(two);
-        }
-        ER_UNROLL for (int b = 0; b < B; b++)
-        {
-            const __m512i weights = _mm512_cvtepi8_epi16(_mm256_load_si256((const __m256i *)(w + b * pitch)));
-            ER_UNROLL for (int r = 0; r < R; r++)
-                acc[r][b] = _mm512_dpwssd_epi32(acc[r][b], values[r], weights);
-        }
+    __m512i acc[32];
+#define START(I) __m512i s##I = _mm512_setzero_si512();
+    ER_REPEAT(START)
+#undef START
+#define STEP(I)                                                                                           \
+    if (I < R * B) {                                                                                      \
+        const __m256i bytes = _mm256_load_si256((const __m256i *)(w + I / R * pitch));                    \
+        s##I = _mm512_dpwssd_epi32(s##I, values[I % R], _mm512_cvtepi8_epi16(bytes));                     \
     }
-    ER_UNROLL for (int b = 0; b < B; b++)
-        ER_UNROLL for (int r = 0; r < R; r++)
-            _mm256_mask_storeu_epi16(t->rows->out[r] + 32 * (block + b), mask_of(p, block + b),
-                                     result_s16(p, t->plan, acc[r][b], block + b));
+    for (uint32_t k = 0; k < pairs; k++, w += 32) {
+        __m512i values[ER_MOST_ROWS];
+        for (int r = 0; r < R; r++)
+            values[r] = four_bytes(t->rows->x[r] + 4 * k);
+        ER_REPEAT(STEP)
+    }
+#undef STEP
+#define END(I) acc[I] = s##I;
+    ER_REPEAT(END)
+#undef END
+    for (int i = 0; i < R * B; i++) {
+        const uint32_t b = block + i / R;
+        _mm256_mask_storeu_epi16(t->rows->out[i % R] + 32 * (size_t)b, mask_of(p, b),
+                                 result_s16(p, t->plan, acc[i], b));
+    }
 }
 
 static void matmul_s16(ER_ARGUMENTS)
@@ -177,25 +183,29 @@ ER_INLINE void tile_f32(const int R, const int B, uint32_t block, const tile *t)
     const er_matmul *p = t->p;
     const size_t pitch = (size_t)p->in * 64;
     const uint8_t *w = t->plan + p->weights + block * pitch;
-    __m512 acc[4][8];
-    ER_UNROLL for (int r = 0; r < R; r++)
-        ER_UNROLL for (int b = 0; b < B; b++) acc[r][b] = _mm512_setzero_ps();
-    for (uint32_t k = 0; k < p->in; k++, w += 64) {
-        __m512 values[4];
-        ER_UNROLL for (int r = 0; r < R; r++) values[r] = _mm512_set1_ps(((const float *)t->rows->x[r])[k]);
-        ER_UNROLL for (int b = 0; b < B; b++)
-        {
-            const __m512 weights = _mm512_load_ps(w + b * pitch);
-            ER_UNROLL for (int r = 0; r < R; r++)
-                acc[r][b] = _mm512_fmadd_ps(values[r], weights, acc[r][b]);
-        }
+    __m512 acc[32];
+#define START(I) __m512 s##I = _mm512_setzero_ps();
+    ER_REPEAT(START)
+#undef START
+#define STEP(I)                                                                                           \
+    if (I < R * B) {                                                                                      \
+        s##I = _mm512_fmadd_ps(values[I % R], _mm512_load_ps(w + I / R * pitch), s##I);                   \
     }
-    ER_UNROLL for (int b = 0; b < B; b++)
-    {
-        const __m512 bias = _mm512_loadu_ps(t->plan + p->bias + 64 * (size_t)(block + b));
-        ER_UNROLL for (int r = 0; r < R; r++)
-            _mm512_mask_storeu_ps(t->rows->out[r] + 64 * (size_t)(block + b), mask_of(p, block + b),
-                                  limited(p, _mm512_add_ps(acc[r][b], bias)));
+    for (uint32_t k = 0; k < p->in; k++, w += 64) {
+        __m512 values[ER_MOST_ROWS];
+        for (int r = 0; r < R; r++)
+            values[r] = _mm512_set1_ps(((const float *)t->rows->x[r])[k]);
+        ER_REPEAT(STEP)
+    }
+#undef STEP
+#define END(I) acc[I] = s##I;
+    ER_REPEAT(END)
+#undef END
+    for (int i = 0; i < R * B; i++) {
+        const uint32_t b = block + i / R;
+        const __m512 bias = _mm512_loadu_ps(t->plan + p->bias + 64 * (size_t)b);
+        _mm512_mask_storeu_ps(t->rows->out[i % R] + 64 * (size_t)b, mask_of(p, b),
+                              limited(p, _mm512_add_ps(acc[i], bias)));
     }
 }
 
@@ -214,23 +224,20 @@ static void matmul_f32(ER_ARGUMENTS)
 ER_INLINE void tile_hybrid(const int R, const int B, uint32_t block, const tile *t)
 {
     const er_matmul *p = t->p;
-    __m512i acc[4][8];
+    __m512i acc[32];
     sum_s8(R, B, block, p, t->plan, t->rows->x, acc);
-    ER_UNROLL for (int b = 0; b < B; b++)
-    {
-        const size_t place = 64 * (size_t)(block + b);
+    for (int i = 0; i < R * B; i++) {
+        const uint32_t b = block + i / R;
+        const size_t place = 64 * (size_t)b;
         const __m512 bias = _mm512_loadu_ps(t->plan + p->bias + place);
         const __m512 scales = _mm512_loadu_ps(t->plan + p->mults + place);
         const __m512i sums = _mm512_loadu_si512(t->plan + p->shifts + place);
-        ER_UNROLL for (int r = 0; r < R; r++)
-        {
-            const er_row row = t->quantized[r];
-            const __m512i offset = _mm512_mullo_epi32(sums, _mm512_set1_epi32(row.zero_point + 128));
-            const __m512 sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(acc[r][b], offset));
-            const __m512 scale = _mm512_mul_ps(_mm512_set1_ps(row.scale), scales);
-            const __m512 found = _mm512_add_ps(_mm512_mul_ps(sum, scale), bias);
-            _mm512_mask_storeu_ps(t->rows->out[r] + place, mask_of(p, block + b), limited(p, found));
-        }
+        const er_row row = t->quantized[i % R];
+        const __m512i offset = _mm512_mullo_epi32(sums, _mm512_set1_epi32(row.zero_point + 128));
+        const __m512 sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(acc[i], offset));
+        const __m512 scale = _mm512_mul_ps(_mm512_set1_ps(row.scale), scales);
+        const __m512 found = _mm512_add_ps(_mm512_mul_ps(sum, scale), bias);
+        _mm512_mask_storeu_ps(t->rows->out[i % R] + place, mask_of(p, b), limited(p, found));
     }
 }
 
@@ -244,7 +251,7 @@ static void matmul_hybrid(ER_ARGUMENTS)
     const uint32_t blocks = (p->out + 15) / 16;
     for (uint32_t row = 0; row < p->rows; row++)
         for (uint32_t lane = 0; lane < lanes->count;) {
-            const uint32_t left = lanes->count - lane, count = left >= 4 ? 4 : left >= 2 ? 2 : 1;
+            const uint32_t count = er_rows_at_once(lanes->count - lane);
             er_rows rows;
             er_row quantized[ER_MOST_ROWS];
             for (uint32_t k = 0; k < count; k++, lane++) {

@@ -7,9 +7,18 @@
 #include "edge_rnn.h"
 
 #define ER_INLINE static inline __attribute__((always_inline))
-#define ER_UNROLL _Pragma("GCC unroll 16")
+/* STEP(0) to STEP(31). Written out, and with a variable for each sum: from a loop over an array, gcc would
+ * keep the sums of a tile in memory. */
+#define ER_REPEAT(STEP)                                                                                   \
+    STEP(0) STEP(1) STEP(2) STEP(3) STEP(4) STEP(5) STEP(6) STEP(7)                                       \
+    STEP(8) STEP(9) STEP(10) STEP(11) STEP(12) STEP(13) STEP(14) STEP(15)                                 \
+    STEP(16) STEP(17) STEP(18) STEP(19) STEP(20) STEP(21) STEP(22) STEP(23)                               \
+    STEP(24) STEP(25) STEP(26) STEP(27) STEP(28) STEP(29) STEP(30) STEP(31)
 
+/* A set of kernels with few registers takes fewer. */
+#ifndef ER_MOST_ROWS
 #define ER_MOST_ROWS 4
+#endif
 
 /* The rows of a tile: where they are read and written. */
 typedef struct {
@@ -17,13 +26,19 @@ typedef struct {
     uint8_t *out[ER_MOST_ROWS];
 } er_rows;
 
-/* Runs WORK(rows, count) for all rows of all lanes, four at a time as long as there are as many. */
+/* Rows of the next tile, of as many as are left: a power of two. */
+static inline uint32_t er_rows_at_once(uint32_t left)
+{
+    return left >= 4 && ER_MOST_ROWS >= 4 ? 4 : left >= 2 ? 2 : 1;
+}
+
+/* Runs WORK(rows, count) for all rows of all lanes. */
 #define ER_FOR_ROWS(P, WORK)                                                                              \
     do {                                                                                                  \
         const uint32_t all = lanes->count * (P)->rows;                                                    \
         uint32_t lane = 0, row = 0;                                                                       \
         for (uint32_t done = 0; done < all;) {                                                            \
-            const uint32_t count = all - done >= 4 ? 4 : all - done >= 2 ? 2 : 1;                         \
+            const uint32_t count = er_rows_at_once(all - done);                                           \
             er_rows rows;                                                                                 \
             for (uint32_t k = 0; k < count; k++) {                                                        \
                 rows.x[k] = in0 + lane * lanes->stride0 + (size_t)row * (P)->pitch0;                      \
@@ -51,7 +66,7 @@ typedef struct {
 
 #define ER_BY_COUNT(COUNT, ONE, TWO, FOUR, BLOCKS, TILE, ...)                                             \
     do {                                                                                                  \
-        if ((COUNT) == 4)                                                                                 \
+        if (ER_MOST_ROWS >= 4 && (COUNT) == 4)                                                            \
             ER_FOR_BLOCKS(4, FOUR, BLOCKS, TILE, __VA_ARGS__);                                            \
         else if ((COUNT) == 2)                                                                            \
             ER_FOR_BLOCKS(2, TWO, BLOCKS, TILE, __VA_ARGS__);                                             \
