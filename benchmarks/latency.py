@@ -168,8 +168,10 @@ def table(timings: list[Timing], full: np.ndarray) -> None:
 
 
 def engine_name(timing: Timing) -> str:
-    way = f" ({timing.way})" if timing.way not in ("", "default", "shared-weights") else ""
-    return f"{timing.candidate.engine.replace('-dynamic-int8', '')}{way}"
+    engine = timing.candidate.engine
+    told = timing.way in ("", "default", "shared-weights") or engine.endswith(f", {timing.way}")
+    way = "" if told else f" ({timing.way})"
+    return f"{engine.replace('-dynamic-int8', '')}{way}"
 
 
 def found(timings: list[Timing], name: str) -> Timing | None:

@@ -175,7 +175,8 @@ def interpreter_way(name: str, interpreter: Any) -> Way:
 
 def our_ways(engine: str, model: Path, example: np.ndarray, any_way: bool) -> list[Way]:
     """Classifier.predict, of a window in the unit of the training data."""
-    classifier = Classifier(model, engine=engine[len(OURS) :])
+    name = engine[len(OURS) :]
+    classifier = Classifier(model, engine=name.partition(", ")[0], shared_weights=name == SHARED)
     training = classifier.spec.normalization
 
     def prepare(window: np.ndarray) -> np.ndarray:
