@@ -3,6 +3,8 @@
 # make test     every test but the exhaustive ones
 # make nightly  every test with other random models, trainings from scratch, and 333,000 mutated files
 # make lint     ruff, mypy, import contracts, the documentation site with its links
+# make wheels   a wheel for each platform into dist/, cross-compiled; the first time takes ten minutes
+# make sanitized  the C library with checks for wrong accesses, into build/sanitized
 # make docs     regenerates docs/reference/cli.md and builds the site into build/site
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -18,7 +20,7 @@ TORCH ?= $(firstword $(wildcard /opt/wheels/torch-*-cp311-*.whl))
 # Silences mkdocs-material's note on its successor.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: demo check test nightly lint docs clean
+.PHONY: demo check test nightly lint wheels sanitized docs clean
 
 # pip takes a minute for so many packages; uv takes seconds, where it can be had.
 PIP = $(BIN)/pip --quiet --disable-pip-version-check install
@@ -26,7 +28,7 @@ UV = $(BIN)/uv pip install --quiet --python $(BIN)/python
 INSTALL = { $(PIP) uv && $(UV) $(packages); } || $(PIP) $(packages)
 
 $(VENV)/.workstation: packages = --editable '.[workstation]'
-$(VENV)/.workstation: pyproject.toml
+$(VENV)/.workstation: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL)
 	touch $@
@@ -36,19 +38,30 @@ $(VENV)/.dev: $(VENV)/.workstation
 	$(INSTALL)
 	touch $@
 
+# An editable installation compiles the library once. From then on it follows the sources.
+$(VENV)/.library: $(wildcard edge_runtime/native/c/*.[ch]) scripts/compile_library.py $(VENV)/.dev
+	$(BIN)/python -m scripts.compile_library
+	touch $@
+
+wheels: $(VENV)/.dev
+	$(BIN)/python -m scripts.build_wheels --out dist
+
+sanitized: $(VENV)/.dev
+	$(BIN)/python -m scripts.compile_library --sanitize
+
 demo: $(VENV)/.workstation
 	$(BIN)/edge-rnn train --data digits --preset demo --out $(RUN) --overwrite
 	$(BIN)/edge-rnn evaluate $(RUN)
 	$(BIN)/edge-rnn convert $(RUN) --precision all
 	$(BIN)/edge-rnn predict $(RUN)/$(notdir $(RUN))-int8.tflite $(RUN)/example.npy --top 3
 
-check: lint
+check: lint $(VENV)/.library
 	$(PYTEST) -m 'not trained and not nightly' tests/unit tests/runtime
 
-test: $(VENV)/.dev
+test: $(VENV)/.library
 	$(PYTEST) --durations=40
 
-nightly: $(VENV)/.dev
+nightly: $(VENV)/.library
 	EDGE_RNN_TEST_CACHE=$$(mktemp -d) $(PYTEST) -m '' --hypothesis-profile explore --durations=100
 	$(BIN)/python -m tests.fuzz --mutations 30000
 

@@ -5,8 +5,9 @@
     prediction = Classifier("mnist-int8.tflite").predict(window)
     print(prediction.label, prediction.probabilities.max())
 
-Needs numpy and one TFLite engine, never TensorFlow. Importing this package imports neither: the
-public names are loaded on first use (PEP 562), which keeps `edge-rnn --help` fast on a small device.
+Needs numpy and an engine, its own or one of TFLite, never TensorFlow. Importing this package imports
+none of them: the public names are loaded on first use (PEP 562), which keeps `edge-rnn --help` fast on
+a small device.
 
 The names in `__all__` are public: they change only with a note in CHANGELOG.md. Every module and every
 other name is private and may change in any release.

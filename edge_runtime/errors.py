@@ -3,7 +3,7 @@
     EdgeRnnError
     |-- InputError         a window, or a file of windows, that cannot be classified (also a ValueError)
     |-- ModelError         a file that is not a model, is damaged, or lacks edge-rnn's metadata
-    |-- EngineError        no TFLite engine, or the engine refuses or fails on the model
+    |-- EngineError        no engine, or the engine refuses or fails on the model
     |-- DataError          a data set or a run directory that cannot be used
     |-- StreamError        a source of rows that cannot be opened, or that broke off
     |-- MissingExtraError  a package is not installed; names the extra that brings it
@@ -72,7 +72,7 @@ class ModelError(EdgeRnnError):
 
 
 class EngineError(EdgeRnnError):
-    """No TFLite engine is installed, or the engine refuses or fails on the model."""
+    """No engine is installed, or the engine refuses or fails on the model."""
 
 
 class DataError(EdgeRnnError):

@@ -68,6 +68,11 @@ class Case:
         """Whether the graph is a single operator."""
         return self.operators == {self.what}
 
+    @property
+    def has_half_input(self) -> bool:
+        """Whether an input is float16. In a file, only constants are, and native accepts no others."""
+        return any(values.dtype == np.float16 for values in self.inputs)
+
     def difference(self, found: list[np.ndarray]) -> tuple[float, float]:
         """The largest and the mean absolute difference of an engine's outputs from what is expected."""
         pairs = zip(self.outputs, found, self.expected)

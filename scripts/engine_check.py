@@ -15,7 +15,7 @@ import sys
 from typing import Any
 
 from convert.targets.target import RIGHT, TABLE
-from edge_runtime.engines.engine import engine_version, installed_engines
+from edge_runtime.engines.engine import engine_version, usable_engines
 from scripts.engine_cases import Case, cases, networks
 from scripts.engine_table import Findings, probe, written
 
@@ -28,7 +28,7 @@ def main() -> None:
     tests, _ = cases(kinds)
     table = json.loads(TABLE.read_text("utf-8"))
     differences = written_otherwise(table, tests, whole=kinds is None)
-    for distribution in installed_engines():
+    for distribution in usable_engines():
         version = engine_version(distribution)
         record = record_of(table, distribution, version)
         if record is None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_runtime.engines.engine import RESOLVERS, open_interpreter
+from edge_runtime.engines.engine import NATIVE, RESOLVERS, open_interpreter
 from edge_runtime.errors import EngineError
 
 
@@ -24,7 +24,7 @@ def main(engine: str, folder: Path) -> None:
     """Run every case with every kind of kernels, then try the versions."""
     cases = sorted((path for path in folder.glob("*.tflite")), key=lambda path: int(path.stem))
     for case in cases:
-        for kernels in RESOLVERS:
+        for kernels in kinds(engine):
             mark = folder / f"{case.stem}-{kernels}.started"
             if not mark.exists():
                 mark.touch()
@@ -32,6 +32,11 @@ def main(engine: str, folder: Path) -> None:
     with np.load(folder / "versions.npz") as files:
         loaded = [name for name in files if loads(files[name].tobytes(), engine)]
     (folder / "loaded.txt").write_text("\n".join(loaded))
+
+
+def kinds(engine: str) -> tuple[str, ...]:
+    """The kinds of kernels that every machine with the engine has, the default one first."""
+    return ("default", "plain") if engine == NATIVE else tuple(RESOLVERS)
 
 
 def probe(case: Path, engine: str, kernels: str) -> None:
@@ -59,7 +64,7 @@ def invoke(interpreter: Any, values: tuple[np.ndarray, ...]) -> list[np.ndarray]
 def loads(flatbuffer: bytes, engine: str) -> bool:
     """Whether the engine has an operator for every operator code of the file."""
     try:
-        open_interpreter(flatbuffer, engine=engine, kernels="no-xnnpack")
+        open_interpreter(flatbuffer, engine=engine, kernels=kinds(engine)[1])
     except EngineError:  # "Didn't find op ..." or "Op builtin_code out of range"
         return False
     return True

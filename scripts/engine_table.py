@@ -1,6 +1,7 @@
 """Writes convert/targets/target_table.json and docs/guides/targets.md from measurements in the engines.
 
     python -m scripts.engine_table --environments ~/.cache/engine_table    # minutes; needs the network
+    python -m scripts.engine_table --environments ~/.cache/engine_table --only native    # one engine anew
     python -m scripts.engine_table --check                                 # compares the page with the table
 
 For every version in ENGINES, an environment with that engine alone is made in the folder, once. A child
@@ -26,6 +27,7 @@ from convert.compiler.float_graph.builder import GraphBuilder
 from convert.model_file.flatbuffer import serialize
 from convert.proof.environments import INSTALL_SECONDS, fitting_python, make_in
 from convert.targets.target import RIGHT, TABLE, Engine
+from edge_runtime.engines.engine import NATIVE, engine_version
 from edge_runtime.host.atomic_file import replacing
 from edge_runtime.host.child_process import foreign_command, run_command
 from edge_runtime.tflite.graph import Op
@@ -48,6 +50,7 @@ def series(name: str, distribution: str, versions: str, pythons: str, numpy: str
 
 
 ENGINES = (
+    Engine("native", NATIVE, "", (engine_version(NATIVE),), ("3.9", "3.15"), "numpy", {}, {}, {}),
     series("tflite-runtime-2.14", "tflite-runtime", "2.14.0", "3.9 3.11", "numpy<2"),
     series("litert-1.4", "ai-edge-litert", "1.4.0", "3.9 3.12", "numpy<2"),
     series("litert-2.1", "ai-edge-litert", "2.1.0 2.1.6", "3.10 3.13", "numpy"),
@@ -55,14 +58,16 @@ ENGINES = (
     series("litert-2.3", "ai-edge-litert", "2.3.0", "3.10 3.14", "numpy"),
 )
 """The engines to measure: the oldest and the newest release of each series, and the Pythons and the numpy
-that its wheels on PyPI are for."""
+that its wheels on PyPI are for. The first is edge-rnn's own, and has edge-rnn's version."""
 
 
 USED = ("default",)
 """The kernels that a device runs: XNNPACK's, and the engine's own where XNNPACK has none."""
 
-OTHERS = ("no-xnnpack", "reference")
-"""Kernels that run only on request. A line of the page says what they do differently."""
+
+def others(distribution: str) -> tuple[str, ...]:
+    """Kernels that run only on request. A line of the page says what they do differently."""
+    return ("plain",) if distribution == NATIVE else ("no-xnnpack", "reference")
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,12 @@ def main() -> None:
     """Measure and write, or check."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--environments", type=Path, help="folder for the engines' environments")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[engine.name for engine in ENGINES],
+        help="measure this engine, and take the others from the table",
+    )
     parser.add_argument("--check", action="store_true", help="only compare the page with the table")
     options = parser.parse_args()
     if options.check:
@@ -97,7 +108,11 @@ def main() -> None:
         "written": written(tests),
         "engines": [],
     }
+    known = {item["name"]: item for item in json.loads(TABLE.read_text("utf-8"))["engines"]}
     for engine in ENGINES:
+        if options.only and engine.name not in options.only:
+            table["engines"].append(known[engine.name])
+            continue
         found = []
         for version in engine.versions:
             python = engine_python(options.environments, engine, version)
@@ -110,7 +125,12 @@ def main() -> None:
 
 
 def engine_python(folder: Path, engine: Engine, version: str) -> str:
-    """The Python of an environment with exactly that version, made if it is missing."""
+    """The Python of an environment with exactly that version, made if it is missing.
+
+    NATIVE runs in this one.
+    """
+    if engine.distribution == NATIVE:
+        return sys.executable
     environment = folder.absolute() / f"{engine.distribution}-{version}"
     ready = environment / "ready"
     if not ready.exists():
@@ -125,15 +145,18 @@ def engine_python(folder: Path, engine: Engine, version: str) -> str:
 
 def probe(python: str, distribution: str, tests: list[Case]) -> Findings:
     """Run the cases in that Python's engine, and find the versions of every operator that it loads."""
+    tests = [case for case in tests if distribution != NATIVE or not case.has_half_input]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number, case in enumerate(tests):
             (folder / f"{number}.tflite").write_bytes(case.flatbuffer)
             np.savez(folder / f"{number}.npz", *case.inputs)
         np.savez(folder / "versions.npz", **operator_codes())
-        crashed = run_probe(python, distribution, folder)
+        crashed, unusual = run_probe(python, distribution, folder), others(distribution)
         used = [finding(case, folder, number, USED, crashed) for number, case in enumerate(tests)]
-        reference = [finding(case, folder, number, OTHERS, crashed) for number, case in enumerate(tests)]
+        reference = [
+            finding(case, folder, number, unusual, crashed) for number, case in enumerate(tests)
+        ]
         loaded = (folder / "loaded.txt").read_text().splitlines()
     return Findings(
         {scheme: of_scheme(tests, used, scheme) for scheme in schemes()},

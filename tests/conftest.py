@@ -21,6 +21,7 @@ from edge_runtime.runs.run_directory import Run
 from tests.support.command_server import run_script
 from tests.support.commands import CHILDREN, OFFERED, ROOT, SEED, edge_rnn, mnist_folder, succeed
 from tests.support.made_once import cache_folder, made_once, training_digest
+from tests.support.sources import copy_of_sources
 
 pytest_plugins = ["tests.support.collection", "tests.support.end_of_run"]
 
@@ -154,17 +155,10 @@ def mnist_models(mnist_run, shared_folder) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def wheel(shared_folder) -> Path:
-    """The distribution, built as for publishing."""
+    """The distribution for this machine, built as `pip install .` builds it."""
 
     def make(folder: Path) -> None:
-        source = folder / "source"
-        # A copy, as setuptools would ship the remains of an earlier build in build/.
-        for package in ("convert", "edge_runtime", "train"):
-            shutil.copytree(
-                ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__")
-            )
-        for name in ("pyproject.toml", "README.md", "LICENSE"):
-            shutil.copy(ROOT / name, source / name)
+        source = copy_of_sources(folder / "source")
         command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(source)]
         subprocess.run(command, check=True, capture_output=True, timeout=600)
 

@@ -1,7 +1,8 @@
 """Takes any `.tflite` file apart: its tensors, operators and weights, and the part of each byte.
 
-The file is not trusted (see flatbuffer_reader), and no engine runs it. Fields are numbered as in
-tensorflow/lite/schema/schema.fbs; the generated schema classes give the names of operators and types.
+The file is not trusted (see flatbuffer_reader). No engine runs it, and only native opens it, which
+checks all that it reads. Fields are numbered as in tensorflow/lite/schema/schema.fbs; the generated
+schema classes give the names of operators and types.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 
 from convert.inspection.report import UNUSED, Inspection, OperatorUse, TensorFacts
 from convert.targets.target import TARGETS
-from edge_runtime.errors import ModelError
+from edge_runtime.engines.engine import NATIVE, open_interpreter
+from edge_runtime.errors import EngineError, ModelError
 from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.model_file.metadata import Metadata
 from edge_runtime.model_file.read_file import MOST_UNPACKED, parse_model_file, read_bytes
@@ -69,6 +71,7 @@ def inspect_model(path: str | Path) -> Inspection:
         constants=parts.constants(),
         bytes_by_part=parts.sizes(),
         loads_on=tuple(name for name in TARGETS if loads_on(name, versions)),
+        native_refusal=native_refusal(data),
         metadata=metadata,
         problem=problem,
     )
@@ -87,6 +90,15 @@ def loads_on(target: str, versions: set[tuple[str, int]]) -> bool:
     """Whether every engine of the target loads these operators (name, version)."""
     known = TARGETS[target].op_versions
     return all(version <= known.get(name, 0) for name, version in versions)
+
+
+def native_refusal(flatbuffer: bytes) -> str | None:
+    """Why native does not run the model on this machine; None if it does."""
+    try:
+        open_interpreter(flatbuffer, engine=NATIVE)
+    except EngineError as error:
+        return str(error)
+    return None
 
 
 class _Parts:

@@ -70,6 +70,8 @@ class Inspection:
     """Part of the file -> bytes, the largest first. The bytes add up to `file_bytes`."""
     loads_on: tuple[str, ...]
     """Targets whose engines load every operator in its version."""
+    native_refusal: str | None
+    """Why native does not run the model on this machine; None if it does."""
     metadata: Metadata | None
     """None if `edge-rnn convert` did not write the model, or if there is a `problem`."""
     problem: str | None = None
@@ -85,6 +87,7 @@ class Inspection:
             self._constants(),
             ["bytes", *_columns(self.bytes_by_part), f"{self.file_bytes:>10,}  together"],
             ["loads on", ", ".join(self.loads_on) or "no target that this edge-rnn knows"],
+            ["native", self.native_refusal or "runs this model on this machine"],
             ["proof", *([self.problem] if self.problem else _proof(self.metadata))],
         ]
         # Names come out of the file.
@@ -115,6 +118,7 @@ class Inspection:
             "constants": [asdict(item) for item in self.constants],
             "bytes": self.bytes_by_part,
             "loads_on": list(self.loads_on),
+            "native": {"runs": self.native_refusal is None, "why_not": self.native_refusal},
             "metadata": self.metadata and self.metadata.to_json(),
             "problem": self.problem,
         }

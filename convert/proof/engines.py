@@ -12,7 +12,7 @@ from convert.proof.environments import (
     make_environment,
 )
 from convert.targets.target import Engine, Target
-from edge_runtime.engines.engine import ENGINES, engine_version, installed_engines
+from edge_runtime.engines.engine import NATIVE, engine_version, native_kernels, usable_engines
 from edge_runtime.errors import EngineError
 
 
@@ -38,13 +38,13 @@ class ProofEngines:
 
 
 def find_proof_engines(target: Target) -> ProofEngines:
-    """Every installed engine, and for each engine of `target` that is not installed its environment."""
-    available = [_installed(name, target) for name in ENGINES if name in installed_engines()]
+    """Native and every installed engine, and for each other engine of `target` its environment."""
+    available = [_installed(name, target) for name in usable_engines()]
     missing = []
     for engine in target.engines:
         if any(engine.covers(found.distribution, found.version) for found in available):
             continue
-        environment = environment_python(engine)
+        environment = None if engine.distribution == NATIVE else environment_python(engine)
         if environment is None:
             missing.append(engine)
         else:
@@ -56,9 +56,11 @@ def find_proof_engines(target: Target) -> ProofEngines:
 def make_missing(target: Target, progress: Callable[[str], None] | None = None) -> None:
     """Make an environment for each engine that is missing; `progress` gets a line before each.
 
-    Raises EngineError when an environment cannot be made.
+    Raises EngineError when an environment cannot be made, or NATIVE has no library.
     """
     for engine in find_proof_engines(target).missing:
+        if engine.distribution == NATIVE:
+            native_kernels()  # says why
         if progress is not None:
             progress(f"Making {environment_folder(engine)} for the proof on {engine.name}")
         make_environment(engine)
@@ -84,6 +86,8 @@ def _installed(name: str, target: Target) -> ProofEngine:
 
 
 def _command(engine: Engine) -> str:
+    if engine.distribution == NATIVE:
+        return f"edge-rnn doctor --engine {NATIVE}"  # says how to get its library
     try:
         return environment_command(engine)
     except EngineError as error:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge_runtime.engines.engine import NATIVE
 from edge_runtime.errors import InputError
 
 TABLE = Path(__file__).with_name("target_table.json")
@@ -27,7 +28,7 @@ class Engine:
 
     name: str
     distribution: str
-    """One of edge_runtime.engines.engine.ENGINES."""
+    """NATIVE, or one of edge_runtime.engines.engine.ENGINES."""
     series: str
     """Major and minor version."""
     versions: tuple[str, ...]
@@ -44,7 +45,9 @@ class Engine:
     """Operator, by its name in TFLite's schema -> the highest version that the engine loads."""
 
     def covers(self, distribution: str, version: str) -> bool:
-        """Whether that version of that distribution is of this series."""
+        """Whether that version of that distribution is of this series. NATIVE is edge-rnn's own."""
+        if distribution == NATIVE:
+            return self.distribution == NATIVE
         return distribution == self.distribution and f"{version}.".startswith(f"{self.series}.")
 
 
@@ -60,8 +63,15 @@ class Target:
     """Operator -> the highest version that all engines load; operators that one lacks are left out."""
 
     def covers(self, distribution: str, version: str) -> bool:
-        """Whether a proof in that engine counts for the target; for `any`, every version counts."""
-        return self.name == ANY or any(item.covers(distribution, version) for item in self.engines)
+        """Whether a proof in that engine counts for the target.
+
+        For `any`, every version counts. NATIVE counts for every target, since a device takes it first.
+        """
+        return (
+            self.name == ANY
+            or distribution == NATIVE
+            or any(item.covers(distribution, version) for item in self.engines)
+        )
 
 
 def _engine(record: Mapping[str, Any]) -> Engine:

@@ -25,7 +25,7 @@ from edge_runtime.bench.report import (
     Ratio,
     Throughput,
 )
-from edge_runtime.engines.engine import NUMPY
+from edge_runtime.engines.engine import OWN_ENGINES
 from edge_runtime.errors import InputError
 
 COLD_STARTS = 5
@@ -67,7 +67,7 @@ def bench_model(
         source: A file of raw windows, as `edge-rnn predict` reads it. By default the windows are random,
             in the unit of the training data.
         engine: As for Classifier.
-        threads: Number of threads of the engine. Throughput is measured for other numbers as well.
+        threads: Number of threads of a TFLite engine. Throughput is measured for other numbers as well.
         shared_weights: As for Classifier.
         trust: As for Classifier.
 
@@ -95,6 +95,7 @@ def bench_model(
     return BenchReport(
         engine=facts["engine"],
         version=facts["version"],
+        kernels=facts["kernels"],
         numpy=facts["numpy"],
         python=platform.python_version(),
         threads=threads,
@@ -156,7 +157,7 @@ def latency_ratio(rounds: list[list[list[int]]]) -> Ratio | None:
 def threads_and_jobs(engine: str, cores: int) -> list[tuple[int, int]]:
     """Threads and jobs to try: powers of two up to the number of cores, one of the two at a time."""
     more = [2**k for k in range(1, cores.bit_length()) if 2**k < cores] + [cores] * (cores > 1)
-    threads = [] if engine == NUMPY else [(count, 1) for count in more]  # it has one thread
+    threads = [] if engine in OWN_ENGINES else [(count, 1) for count in more]  # those have one thread
     return [(1, 1), *threads, *((1, count) for count in more)]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.bench.memory import peak_bytes
-from edge_runtime.engines.engine import NUMPY, engine_version
+from edge_runtime.engines.engine import NATIVE, NUMPY, engine_version, native_kernels
 from edge_runtime.inference.classifier import Classifier
 from edge_runtime.inference.pool import ClassifierPool
 from edge_runtime.inputs.read_windows import read_windows
@@ -60,6 +60,7 @@ class MeasuredModel:
         return {
             "engine": engine,
             "version": engine_version(engine),
+            "kernels": native_kernels()[0] if engine == NATIVE else None,
             "numpy": np.__version__,
             "precision": spec.precision,
             "graph": spec.graph,

@@ -145,6 +145,8 @@ class BenchReport:
 
     engine: str
     version: str
+    kernels: str | None
+    """The kernels that native uses on this processor; None for the other engines."""
     numpy: str
     python: str
     threads: int
@@ -158,10 +160,12 @@ class BenchReport:
     def __str__(self) -> str:
         """The text of `edge-rnn bench`."""
         shared = ", shared weights" if self.shared_weights else ""
+        kernels = f", {self.kernels} kernels" if self.kernels else ""
+        threads = f"{self.threads} thread{'s' * (self.threads != 1)}"
         lines = [
             f"machine: {self.machine}",
-            f"engine: {self.engine} {self.version}, {self.threads} thread{'s' * (self.threads != 1)}"
-            f"{shared}; Python {self.python}, numpy {self.numpy}",
+            f"engine: {self.engine} {self.version}{kernels}, {threads}{shared}; "
+            f"Python {self.python}, numpy {self.numpy}",
         ]
         for model in self.models:
             lines += ["", *model.lines()]

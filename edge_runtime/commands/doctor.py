@@ -18,7 +18,7 @@ import click
     "--engine",
     default="auto",
     show_default=True,
-    help="Try only this engine. auto: every engine that is installed.",
+    help="Try only this engine. auto: native and every TFLite engine that is installed.",
 )
 @click.option(
     "--timeout", default=60.0, show_default=True, help="Give up on an engine after this many seconds."
@@ -27,11 +27,12 @@ import click
 def doctor(model: str | None, system: str | None, engine: str, timeout: float, as_json: bool) -> None:
     """Find what is wrong on this device, and how to fix it.
 
-    The doctor tries every TFLite engine that is installed, each in a child process. If you give MODEL,
-    it also runs the model in each of them. It prints the command that fixes each problem. With --for it
-    tries nothing, and answers from recorded facts about the wheels on PyPI.
+    The doctor tries edge-rnn's own engine, native, and every TFLite engine that is installed, each in a
+    child process. If you give MODEL, it also runs the model in each of them. It prints the command that
+    fixes each problem. With --for it tries nothing, and answers from recorded facts about the wheels of
+    edge-rnn and those on PyPI.
 
-    The exit code is 0 if at least one TFLite engine (or the one that --engine names) works and runs
+    The exit code is 0 if at least one of these engines (or the one that --engine names) works and runs
     MODEL. Otherwise it is 1.
     """
     from edge_runtime.doctor.examine import examine

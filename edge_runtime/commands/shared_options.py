@@ -21,11 +21,15 @@ _OPTIONS = (
         "--engine",
         default="auto",
         show_default=True,
-        help="The engine: ai-edge-litert, tflite-runtime, numpy (slow, but needs no TFLite engine), or "
-        "auto (the fastest TFLite engine that is installed).",
+        help="The engine: native (edge-rnn's own), ai-edge-litert, tflite-runtime, numpy (slow, but "
+        "needs no other package), or auto (native where it runs the model, and otherwise the fastest "
+        "TFLite engine that is installed).",
     ),
     click.option(
-        "--threads", default=1, show_default=True, help="The number of threads that the engine uses."
+        "--threads",
+        default=1,
+        show_default=True,
+        help="The number of threads that a TFLite engine uses.",
     ),
     click.option(
         "--shared-weights",
@@ -103,7 +107,7 @@ def _opened(open_it: Callable[[], Any], options: dict[str, Any]) -> Iterator[Any
     if options.get("shared_weights"):
         quiet_exit()  # LiteRT's accelerators print a message at exit
     if options.get("engine") == "numpy":
-        click.echo("Note: the numpy engine is tens of times slower than a TFLite engine.", err=True)
+        click.echo("Note: the numpy engine is tens of times slower than the others.", err=True)
     with uncollected(), quiet_stderr():  # the engine announces its delegate on standard error
         classifier = open_it()
     try:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Callable
 
+from edge_runtime.doctor.build_note import build_failure
 from edge_runtime.doctor.diagnosis import Finding
 from edge_runtime.doctor.packages.remedies import Remedies
 from edge_runtime.doctor.trial import IMPORT, NUMPY_IMPORT, USER_MODEL, Trial, first_line
-from edge_runtime.engines.engine import NUMPY
+from edge_runtime.engines.engine import NATIVE, NUMPY
 
 SIGNALS = {
     "SIGILL": "illegal instruction: it is built for a newer processor than this one",
@@ -47,9 +48,16 @@ def cause(trial: Trial, remedies: Remedies) -> Finding:
         match = re.search(pattern, trial.failure)
         if match:
             return explain(match, trial, remedies)
-    return Finding(
-        f"{_subject(trial)} fails {_place(trial)}: {first_line(trial.failure)}", _again(trial, remedies)
-    )
+    said = first_line(trial.failure)
+    if trial.engine == NATIVE and trial.stage == IMPORT:
+        return Finding(_of_library(said), remedies.own_library())
+    return Finding(f"{_subject(trial)} fails {_place(trial)}: {said}", _again(trial, remedies))
+
+
+def _of_library(said: str) -> str:
+    """What the loader of NATIVE's library says, without its advice, and why there is none."""
+    failure = build_failure()
+    return said.split(". ")[0] + (f", because it was not compiled ({failure})" if failure else "")
 
 
 def _subject(trial: Trial) -> str:
@@ -57,6 +65,8 @@ def _subject(trial: Trial) -> str:
 
 
 def _place(trial: Trial) -> str:
+    if trial.engine == NATIVE and trial.stage == IMPORT:
+        return "on being loaded"
     return STAGE_WORDS.get(trial.stage, "on running a small model")
 
 
@@ -64,6 +74,8 @@ def _again(trial: Trial, remedies: Remedies) -> tuple[str, ...]:
     """Commands that install the files of what failed once more."""
     if trial.stage == NUMPY_IMPORT or trial.engine == NUMPY:
         return (remedies.reinstall_numpy(trial.engine, trial.version),)
+    if trial.stage == USER_MODEL and trial.engine == NATIVE:
+        return remedies.other_engine(NATIVE)
     if trial.stage == USER_MODEL:  # the engine itself is sound
         return remedies.replace(trial.engine, trial.version)
     return remedies.reinstall(trial.engine, trial.version)

@@ -7,7 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 FALLBACK = "edge-rnn predict MODEL INPUT --engine numpy"
-"""What works wherever numpy does, without a TFLite engine."""
+"""What works wherever numpy does, slowly."""
+
+
+def fallback(engine: str) -> str:
+    """The command that predicts with that engine."""
+    return f"edge-rnn predict MODEL INPUT --engine {engine}"
 
 
 class Printable(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_runtime.doctor.causes import cause
-from edge_runtime.doctor.diagnosis import FALLBACK, Diagnosis, Fact, Finding
+from edge_runtime.doctor.diagnosis import Diagnosis, Fact, Finding, fallback
 from edge_runtime.doctor.machine import this_machine
 from edge_runtime.doctor.model_facts import ModelFacts, read_model_facts
 from edge_runtime.doctor.model_findings import gains, refusal, without_xnnpack
@@ -12,7 +12,14 @@ from edge_runtime.doctor.packages.pip import Pip
 from edge_runtime.doctor.packages.remedies import IMAGER, Remedies
 from edge_runtime.doctor.python_facts import PythonFacts, this_python
 from edge_runtime.doctor.trial import LONGEST_TIMEOUT, SECONDS, Trial, installed_version, try_engine
-from edge_runtime.engines.engine import AUTO, ENGINES, NUMPY, check_engine_name, installed_engines
+from edge_runtime.engines.engine import (
+    AUTO,
+    ENGINES,
+    NATIVE,
+    NUMPY,
+    check_engine_name,
+    installed_engines,
+)
 from edge_runtime.errors import InputError
 
 
@@ -21,7 +28,7 @@ def examine(model: str | None = None, *, engine: str = AUTO, seconds: float = SE
 
     Args:
         model: A model file to run in every engine as well.
-        engine: Try only this engine, instead of all that are installed.
+        engine: Try only this engine, instead of native and all TFLite engines that are installed.
         seconds: Time after which a child process counts as hanging.
 
     Raises:
@@ -37,12 +44,13 @@ def examine(model: str | None = None, *, engine: str = AUTO, seconds: float = SE
     python = this_python()
     content = read_model_facts(model, seconds=seconds) if model is not None else None
     trials = _trials(engine, model, seconds)
-    working = tuple(trial.engine for trial in trials if trial and trial.engine != NUMPY)
+    asked = [trial for trial in trials if _is_asked(trial, engine)]
+    working = tuple(trial.engine for trial in asked if trial)
     remedies = Remedies(Pip.of(python), working)
     findings = [
-        *_missing(engine, remedies),
-        *(_finding(trial, content, remedies) for trial in trials if _counts(trial, trials)),
-        *_slow(trials, content, remedies),
+        *_missing(engine, remedies, trials),
+        *(_finding(trial, content, remedies) for trial in asked if _counts(trial, asked)),
+        *_slow(asked, content, remedies),
         *_narrow(python, trials),
     ]
     return Diagnosis(
@@ -53,7 +61,7 @@ def examine(model: str | None = None, *, engine: str = AUTO, seconds: float = SE
         ),
         findings=_distinct(findings),
         verdict=_verdict(engine, trials, model),
-        works=any(trial and trial.engine in (engine, *ENGINES) for trial in trials),
+        works=bool(working),
     )
 
 
@@ -65,23 +73,31 @@ def _distinct(findings: list[Finding]) -> tuple[Finding, ...]:
     return tuple(first.values())
 
 
+def _is_asked(trial: Trial, engine: str) -> bool:
+    return trial.engine == engine or (engine == AUTO and trial.engine != NUMPY)
+
+
 def _trials(engine: str, model: str | None, seconds: float) -> list[Trial]:
-    """Trials of the engine, or of all installed ones and, if none of them works, of the numpy engine."""
-    installed = installed_engines()
+    """Trials of the engine, or for AUTO of native and all installed ones.
+
+    If none of them works, trials of native and numpy follow, up to the first that works.
+    """
+    installed = (NATIVE, *installed_engines())
     names = installed if engine == AUTO else [name for name in (*installed, NUMPY) if name == engine]
     trials = [try_engine(name, model, seconds=seconds) for name in names]
-    if not any(trials) and NUMPY not in names:
-        trials.append(try_engine(NUMPY, model, seconds=seconds))
+    for name in (NATIVE, NUMPY):
+        if not any(trials) and name not in names:
+            trials.append(try_engine(name, model, seconds=seconds))
     return trials
 
 
 def _facts(trials: list[Trial], model: str | None, content: ModelFacts | None) -> list[Fact]:
     found = [_numpy_fact(trials)]
-    for name in ENGINES:
+    for name in (NATIVE, *ENGINES):
         trial = next((item for item in trials if item.engine == name), None)
         if trial is not None:
             found.append(Fact.of(name, trial))
-        elif name not in installed_engines():
+        elif name not in (NATIVE, *installed_engines()):
             found.append(Fact(name, "not installed", None))
     if content:
         found.append(Fact.of("model", content))
@@ -101,8 +117,8 @@ def _numpy_fact(trials: list[Trial]) -> Fact:
     return Fact(NUMPY, version or "not installed", version)
 
 
-def _missing(engine: str, remedies: Remedies) -> list[Finding]:
-    """The finding that the engine, or every engine, is missing."""
+def _missing(engine: str, remedies: Remedies, trials: list[Trial]) -> list[Finding]:
+    """The finding that the engine, or every TFLite engine where native does not work, is missing."""
     if engine in ENGINES and engine not in installed_engines():
         release = next(
             (item for item in available_engines(remedies.system) if item.package == engine), None
@@ -110,7 +126,7 @@ def _missing(engine: str, remedies: Remedies) -> list[Finding]:
         if release:
             return [Finding(f"{engine} is not installed", (remedies.install(release),))]
         return [Finding(f"{engine} is not made for {remedies.system}", remedies.install_any())]
-    if engine == AUTO and not installed_engines():
+    if engine == AUTO and not installed_engines() and not trials[0]:
         if available_engines(remedies.system) or not remedies.system.libc:
             return [Finding("no TFLite engine is installed", remedies.install_any())]
         return [Finding(f"no TFLite engine is made for {remedies.system}", remedies.install_any())]
@@ -122,7 +138,8 @@ def _counts(trial: Trial, trials: list[Trial]) -> bool:
 
     It does not when only the model fails, in an engine that `auto` does not choose.
     """
-    return not trial and not (trial.computes and trials[0])
+    chosen = next((item for item in trials if not item.is_passed_over), None)
+    return not trial and not (trial.computes and chosen)
 
 
 def _finding(trial: Trial, content: ModelFacts | None, remedies: Remedies) -> Finding:
@@ -135,7 +152,7 @@ def _finding(trial: Trial, content: ModelFacts | None, remedies: Remedies) -> Fi
 
 def _slow(trials: list[Trial], content: ModelFacts | None, remedies: Remedies) -> list[Finding]:
     """The findings that no engine has XNNPACK although the model would be faster with it."""
-    if any(trial.xnnpack for trial in trials):
+    if any(trial.xnnpack or (trial and trial.engine == NATIVE) for trial in trials):
         return []
     lacking = [trial for trial in trials if trial.xnnpack is False and trial.computes]
     return [
@@ -146,7 +163,7 @@ def _slow(trials: list[Trial], content: ModelFacts | None, remedies: Remedies) -
 
 
 def _narrow(python: PythonFacts, trials: list[Trial]) -> list[Finding]:
-    if not python.narrow or any(trial for trial in trials if trial.engine in ENGINES):
+    if not python.narrow or any(trial for trial in trials if trial.engine != NUMPY):
         return []
     kernel = python.system.machine
     return [Finding(f"a 32-bit Python runs on a kernel for {kernel}", (IMAGER,))]
@@ -154,14 +171,14 @@ def _narrow(python: PythonFacts, trials: list[Trial]) -> list[Finding]:
 
 def _verdict(engine: str, trials: list[Trial], model: str | None) -> str:
     good = [trial for trial in trials if trial]
-    asked = [trial for trial in trials if trial.engine in ENGINES and not trial.is_passed_over]
+    what = model or "edge-rnn"
     if not good:
-        return f"{model or 'edge-rnn'} does not work on this machine"
-    if good[0].engine == NUMPY and engine != NUMPY:
-        which = "a TFLite engine" if engine == AUTO else engine
-        return (
-            f"{model or 'edge-rnn'} does not work on this machine with {which}; {FALLBACK} does, slowly"
-        )
-    by_itself = engine != AUTO or good[0] is asked[0]
+        return f"{what} does not work on this machine"
+    if not _is_asked(good[0], engine):
+        which = "native or a TFLite engine" if engine == AUTO else engine
+        does = "does, slowly" if good[0].engine == NUMPY else "does"
+        return f"{what} does not work on this machine with {which}; {fallback(good[0].engine)} {does}"
+    taken = [trial for trial in trials if not trial.is_passed_over]
+    by_itself = engine != AUTO or good[0] is taken[0]
     how = good[0].name if by_itself else f"--engine {good[0].engine} only"
-    return f"{model or 'edge-rnn'} works on this machine with {how}"
+    return f"{what} works on this machine with {how}"

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from edge_runtime.doctor.diagnosis import FALLBACK, Diagnosis, Fact, Finding
+from edge_runtime.doctor.diagnosis import FALLBACK, Diagnosis, Fact, Finding, fallback
 from edge_runtime.doctor.model_facts import ModelFacts, read_model_facts
 from edge_runtime.doctor.model_findings import gains, loads, refusal, without_xnnpack
 from edge_runtime.doctor.packages.installation import (
     OLDEST_PYTHON,
     Installation,
-    Requirement,
     available_engines,
     installation,
-    real_need,
     why_not,
 )
-from edge_runtime.doctor.packages.pip import OWN_WHEEL, Pip
-from edge_runtime.doctor.packages.remedies import IMAGER, Remedies
+from edge_runtime.doctor.packages.own_wheel import own_wheel
+from edge_runtime.doctor.packages.pip import OWN_SOURCE, OWN_WHEEL, Pip
+from edge_runtime.doctor.packages.remedies import Remedies
 from edge_runtime.doctor.packages.wheels import Release, date
 from edge_runtime.doctor.system import System, parse_system
 from edge_runtime.doctor.trial import SECONDS
-from edge_runtime.engines.engine import AUTO, ENGINES, NUMPY, check_engine_name
+from edge_runtime.engines.engine import (
+    AUTO,
+    ENGINES,
+    NATIVE,
+    NUMPY,
+    OWN_ENGINES,
+    check_engine_name,
+    engine_version,
+)
 from edge_runtime.errors import EngineError
 
 
@@ -46,33 +53,44 @@ def examine_system(text: str, model: str | None = None, *, engine: str = AUTO) -
             f"{model}: cannot be read, because numpy cannot be imported on this machine. "
             "Run edge-rnn doctor."
         )
+    native = engine in (AUTO, NATIVE) and system.python >= OLDEST_PYTHON and own_wheel(system)
     engines = [item for item in _engines(system) if engine in (AUTO, item.package)]
-    usable = [item for item in engines if content is None or loads(item, content)]
-    remedies = Remedies(Pip(system))
+    usable = [f"{NATIVE} {engine_version(NATIVE)}"] if native else []
+    usable += [str(item) for item in engines if content is None or loads(item, content)]
+    findings = _findings(Remedies(Pip(system)), engine, engines, content)
     return Diagnosis(
         facts=(
             Fact("system", str(system), str(system)),
             Fact("wheels", f"those on PyPI on {date()}", date()),
             Fact.of(f"pip install {OWN_WHEEL}", installation(system)),
-            *_engine_facts(system, engines),
+            _native_fact(system),
+            *_engine_facts(system),
             *([Fact.of("model", content)] if content else []),
         ),
-        findings=tuple(_findings(remedies, engine, engines, content)),
+        findings=tuple(findings),
         verdict=_verdict(system, usable, engine, model),
         works=bool(usable) or (engine == NUMPY and system.python >= OLDEST_PYTHON),
     )
 
 
 def _engines(system: System) -> list[Release]:
-    """Engines with a wheel for the system; the one that pip chooses by itself comes first."""
+    """TFLite engines with a wheel for the system; the one that pip chooses by itself comes first."""
     if system.python < OLDEST_PYTHON:
         return []
     asked = installation(system).engine
     return sorted(available_engines(system), key=lambda item: item != asked)
 
 
-def _engine_facts(system: System, engines: list[Release]) -> list[Fact]:
-    found = []
+def _native_fact(system: System) -> Fact:
+    version, platform = engine_version(NATIVE), own_wheel(system)
+    if platform is None:
+        why = "no wheel has its library, which pip compiles where a C compiler is installed"
+        return Fact(NATIVE, why, {"version": None, "why": why})
+    return Fact(NATIVE, f"{version} ({platform})", {"version": version, "wheel": platform})
+
+
+def _engine_facts(system: System) -> list[Fact]:
+    found, engines = [], _engines(system)
     for package in ENGINES:
         release = next((item for item in engines if item.package == package), None)
         if release:
@@ -91,10 +109,11 @@ def _findings(
     system, plan = remedies.system, installation(remedies.system)
     if system.python < OLDEST_PYTHON:
         return [Finding(f"{system}: edge-rnn needs Python 3.9 or newer", remedies.with_other_python())]
-    findings = [_no_engine(remedies, plan, engines)] if engine != NUMPY else []
-    if plan.numpy is None and (plan.engine or engine == NUMPY):
-        findings.append(_no_numpy(remedies, engine))
-    for release in engines[:1]:
+    native = engine in (AUTO, NATIVE) and own_wheel(system) is not None
+    findings = [_not_installed(remedies, plan, engine), _no_library(remedies, engine)]
+    if plan.numpy is None and not any(findings):
+        findings.append(_no_numpy(remedies))
+    for release in engines[:1] if not native else ():
         if system.architecture not in release.xnnpack and gains(release.package, content):
             findings.append(without_xnnpack(str(release), release.package, remedies))
         if content:
@@ -102,32 +121,38 @@ def _findings(
     return [finding for finding in findings if finding]
 
 
-def _no_engine(remedies: Remedies, plan: Installation, engines: list[Release]) -> Finding | None:
-    """The finding that no engine runs on the system, or not the one that edge-rnn's wheel requires."""
+def _not_installed(remedies: Remedies, plan: Installation, engine: str) -> Finding | None:
+    """The finding that pip does not find the TFLite engine that edge-rnn's wheel requires."""
     requirement, system = plan.requirement, remedies.system
-    if plan.engine and plan.engine.runs_on(system):
+    if requirement is None or plan.succeeds:
         return None
-    if engines:
-        if plan.engine:
-            problem = f"pip installs {plan.engine}, which {real_need(plan.engine, system)}"
-        else:
-            why = why_not(requirement.package, system, requirement)
-            problem = f"pip finds no {requirement.text}: {why}"
-        return Finding(problem, (_with_engine(remedies, engines[0], requirement),))
-    imager = (IMAGER,) if remedies.system.architecture == "armv7l" else ()
-    commands = (*remedies.with_other_python(), _with_numpy(remedies), *imager)
-    return Finding(f"no TFLite engine is made for {system}", commands)
+    problem = f"pip finds no {requirement.text}: {why_not(requirement.package, system, requirement)}"
+    others = [item for item in available_engines(system) if engine in (AUTO, item.package)]
+    if own_wheel(system) and engine in (AUTO, *OWN_ENGINES):
+        return Finding(problem, (remedies.pip.install_bare("click", "numpy"),))
+    if others:
+        command = remedies.pip.install_bare("click", others[0].pinned, others[0].numpy)
+        return Finding(problem, (command,))
+    return Finding(problem, (*remedies.with_other_python(), _with_own_engine(remedies)))
 
 
-def _with_engine(remedies: Remedies, engine: Release, requirement: Requirement) -> str:
-    """The command that installs edge-rnn with another engine than pip would choose."""
-    if requirement.package == engine.package and requirement.allows(engine):
-        return remedies.pip.install(OWN_WHEEL, engine.pinned)
-    return remedies.pip.install_bare("click", engine.pinned, engine.numpy)
+def _no_library(remedies: Remedies, engine: str) -> Finding | None:
+    """The finding that there are wheels neither with our library nor of the TFLite engines asked for."""
+    system = remedies.system
+    others = [item for item in available_engines(system) if engine in (AUTO, item.package)]
+    if engine == NUMPY or others or (own_wheel(system) and engine in (AUTO, NATIVE)):
+        return None
+    if engine in ENGINES:
+        commands = (*remedies.with_other_python(engine), _with_own_engine(remedies))
+        return Finding(f"{engine} is not made for {system}", commands)
+    problem = f"no wheel of edge-rnn has a library for {system}"
+    if engine == AUTO:
+        problem += ", and no TFLite engine is made for it"
+    return Finding(problem, (remedies.compiled(), _with_own_engine(remedies)))
 
 
-def _no_numpy(remedies: Remedies, engine: str) -> Finding:
-    command = _with_numpy(remedies) if engine == NUMPY else remedies.pip.install(OWN_WHEEL)
+def _no_numpy(remedies: Remedies) -> Finding:
+    command = remedies.pip.install(OWN_WHEEL if own_wheel(remedies.system) else OWN_SOURCE)
     where = (
         "piwheels has"
         if remedies.pip.takes_piwheels
@@ -136,16 +161,21 @@ def _no_numpy(remedies: Remedies, engine: str) -> Finding:
     return Finding(f"PyPI has no wheel of numpy for {remedies.system}; {where}", (command,))
 
 
-def _with_numpy(remedies: Remedies) -> str:
-    return f"{remedies.pip.install_bare('click', 'numpy')} && {FALLBACK}"
+def _with_own_engine(remedies: Remedies) -> str:
+    """The command that installs edge-rnn without a TFLite engine, and predicts with its own."""
+    if own_wheel(remedies.system):
+        return f"{remedies.pip.install_bare('click', 'numpy')} && {fallback(NATIVE)}"
+    return f"{remedies.pip.install(OWN_SOURCE)} && {FALLBACK}"
 
 
-def _verdict(system: System, usable: list[Release], engine: str, model: str | None) -> str:
+def _verdict(system: System, usable: list[str], engine: str, model: str | None) -> str:
+    what = model or "edge-rnn"
     if system.python < OLDEST_PYTHON:
         return "edge-rnn does not run on that system"
     if usable:
-        return f"{model or 'edge-rnn'} works on that system with {usable[0]}"
+        return f"{what} works on that system with {usable[0]}"
     if engine == NUMPY:
         return f"{FALLBACK} works on that system, slowly"
-    which = "a TFLite engine" if engine == AUTO else engine
-    return f"{model or 'edge-rnn'} does not work on that system with {which}; {FALLBACK} does, slowly"
+    which = "native or a TFLite engine" if engine == AUTO else engine
+    does = f"{fallback(NATIVE)} does" if own_wheel(system) else f"{FALLBACK} does, slowly"
+    return f"{what} does not work on that system with {which}; {does}"

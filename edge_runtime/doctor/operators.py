@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from edge_runtime.engines.engine import NATIVE
+
 OPERATOR_FACTS = Path(__file__).with_name("operator_facts.json")
 
 
@@ -42,12 +44,16 @@ class Series:
 
 
 def series_of(package: str, version: str) -> Series | None:
-    """The series that this version of the engine belongs to; None when it is not in the table."""
+    """The series that this version of the engine belongs to; None when it is not in the table.
+
+    NATIVE has one only, the one that comes with the table.
+    """
     return next(
         (
             item
             for item in _table()
-            if item.package == package and f"{version}.".startswith(f"{item.series}.")
+            if item.package == package
+            and (package == NATIVE or f"{version}.".startswith(f"{item.series}."))
         ),
         None,
     )

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.engines.engine import NUMPY
+from edge_runtime.engines.engine import ENGINES, NATIVE, engine_version
 from edge_runtime.host.child_process import run_module
 
 TRIAL_MODEL = str(Path(__file__).with_name("trial.tflite"))
@@ -35,7 +35,7 @@ class Trial:
 
     engine: str
     version: str | None
-    """Version of the installed distribution; None for a package without one."""
+    """Version of the installed distribution; None for a package without one. NATIVE has edge-rnn's."""
     stage: str = ""
     """The stage in which the child failed; empty when it passed all of them."""
     failure: str = ""
@@ -48,6 +48,8 @@ class Trial:
     """The verification of the trial model as JSON; None when the child did not get that far."""
     xnnpack: bool | None = None
     """Whether XNNPACK took operators of the trial model; None if unknown."""
+    kernels: str | None = None
+    """The kernels that NATIVE uses on this processor; None for the other engines."""
     model: dict[str, Any] | None = None
     """The verification of the user's model as JSON."""
 
@@ -58,8 +60,12 @@ class Trial:
 
     @property
     def is_passed_over(self) -> bool:
-        """Whether `auto` takes another engine: an engine that dies instead of raising ends edge-rnn."""
-        return not (self.imports or self.signal or self.timed_out)
+        """Whether `auto` takes another engine: an engine that dies instead of raising ends edge-rnn.
+
+        NATIVE is also passed over where it refuses the model.
+        """
+        raised = bool(self.stage) and not (self.signal or self.timed_out)
+        return raised and (self.engine == NATIVE or not self.imports)
 
     @property
     def computes(self) -> bool:
@@ -82,7 +88,7 @@ class Trial:
     def __str__(self) -> str:
         """One clause, without the engine's name."""
         if not self.imports:
-            outcome = "cannot be imported"
+            outcome = "cannot be loaded" if self.engine == NATIVE else "cannot be imported"
         elif self.computes:
             outcome = "computes the trial model correctly"
         else:
@@ -90,7 +96,8 @@ class Trial:
                 "computes the trial model incorrectly" if self.verification else "cannot run a model"
             )
         delegate = "" if self.xnnpack is None else f", with{'' if self.xnnpack else 'out'} XNNPACK"
-        return f"{self.version or 'version unknown'}, {outcome}{delegate}"
+        kernels = f", with {self.kernels} kernels" if self.kernels else ""
+        return f"{self.version or 'version unknown'}, {outcome}{delegate}{kernels}"
 
     @property
     def model_outcome(self) -> str:
@@ -133,11 +140,11 @@ def try_engine(engine: str, model: str | None = None, *, seconds: float = SECOND
     failure = "\n".join(part for part in (facts.pop("failure", ""), ending.errors) if part)
     return Trial(
         engine,
-        installed_version(engine),
+        engine_version(engine) if engine == NATIVE else installed_version(engine),
         failure="" if ending else failure,
         signal=ending.signal,
         timed_out=ending.timed_out,
-        xnnpack=None if engine == NUMPY else facts.pop("xnnpack", None),
+        xnnpack=facts.pop("xnnpack", None) if engine in ENGINES else None,
         **{name: value for name, value in facts.items() if name != "xnnpack"},
     )
 

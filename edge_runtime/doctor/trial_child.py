@@ -31,8 +31,7 @@ def _stages(engine: str, model: str, file: TextIO) -> None:
     import numpy as np
 
     _note(file, numpy=np.__version__, stage=IMPORT)
-    _import_engine(engine)
-    _note(file, stage=COMPUTE)
+    _note(file, kernels=_load_engine(engine), stage=COMPUTE)
     _note(file, verification=_verified(TRIAL_MODEL, engine))
     _note(file, xnnpack=has_delegate(_opened(TRIAL_MODEL, engine)))
     if model:
@@ -41,13 +40,15 @@ def _stages(engine: str, model: str, file: TextIO) -> None:
     _note(file, stage="")
 
 
-def _import_engine(engine: str) -> None:
+def _load_engine(engine: str) -> str | None:
+    """Import it, or load its library; the kernels that NATIVE uses on this processor."""
     from importlib import import_module
 
-    from edge_runtime.engines.engine import ENGINES
+    from edge_runtime.engines.engine import ENGINES, NATIVE, native_kernels
 
     if engine in ENGINES:
         import_module(f"{ENGINES[engine]}.interpreter")
+    return native_kernels()[0] if engine == NATIVE else None
 
 
 def _verified(model: str, engine: str) -> dict[str, Any]:

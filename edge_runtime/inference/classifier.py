@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_runtime.engines.engine import SHARED_WEIGHTS, choose_engine, engine_version, open_interpreter
+from edge_runtime.engines.engine import SHARED_WEIGHTS, engine_version, open_engine
 from edge_runtime.errors import EngineError, InputError, ModelError
 from edge_runtime.inference.raw_windows import checked_row, checked_windows
 from edge_runtime.inference.runner import (
@@ -29,7 +29,7 @@ from edge_runtime.model_file.read_file import read_model_file
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge_runtime.engines.engine import Interpreter
+    from edge_runtime.engines.engine import OpenEngine
     from edge_runtime.inference.step_model import StepModel
     from edge_runtime.inference.verification import Verification
 
@@ -90,17 +90,19 @@ class Classifier(AbstractContextManager["Classifier"]):
 
     Args:
         path: A file written by `edge-rnn convert`.
-        threads: Number of threads of the engine, 1 to 1024.
-        engine: "auto" (the fastest TFLite engine that is installed), "ai-edge-litert",
-            "tflite-runtime", or "numpy", which needs no TFLite engine and is slow.
+        threads: Number of threads of the engine, 1 to 1024. Native and numpy have one.
+        engine: "native" (edge-rnn's own), "ai-edge-litert", "tflite-runtime", "numpy" (slow), or "auto",
+            which is native where its library is installed and runs the model, and otherwise the fastest
+            TFLite engine that is installed.
         verify: Run the probes that the file carries before the first prediction.
         shared_weights: Keep one packed copy of each matrix instead of one for every step, which is
             faster and takes less memory. For every precision but int16x8, on ai-edge-litert 2.1.6 or
             newer.
         trust: Load the model even if it is not the one whose SHA-256 the file records. An engine may
             crash on a damaged one.
-        kernels: The implementation of the operators, for comparisons: "default" (with XNNPACK where
-            the engine has it), "no-xnnpack" or "reference". The numpy engine has one only.
+        kernels: The implementation of the operators, for comparisons: "default"; of a TFLite engine
+            also "no-xnnpack" or "reference"; of native also "plain", "avx2", "avx512-vnni", "neon" or
+            "neon-dotprod", if the processor has these instructions. The numpy engine has one only.
 
     Raises:
         ModelError: The file cannot be used.
@@ -110,6 +112,9 @@ class Classifier(AbstractContextManager["Classifier"]):
 
     spec: Metadata
     """The metadata of the file."""
+    engine: str
+    """The name of the engine that runs the model."""
+    _interpreter: Any
 
     def __init__(
         self,
@@ -125,12 +130,12 @@ class Classifier(AbstractContextManager["Classifier"]):
         file = read_model_file(path, trust=trust)
         self.spec, self.path = file.metadata, str(path)
         self._file = replace(file, flatbuffer=b"")  # the engine has it
-        self.engine = choose_engine(engine)
-        self._name = f"{path}: {self.engine}"
         if shared_weights or kernels == SHARED_WEIGHTS:
             _check_shareable(self.spec, self.path, kernels)
             kernels = SHARED_WEIGHTS
-        self._interpreter: Any = self._opened(file.flatbuffer, threads, kernels)
+        opened = self._opened(file.flatbuffer, engine, threads, kernels)
+        self.engine, self._interpreter = opened.engine, opened.interpreter
+        self._name = f"{path}: {self.engine}"
         self._lock = Lock()
         self._window_shape = (self.spec.steps, self.spec.features)
         self._labels, self._classes = self.spec.labels, len(self.spec.labels)
@@ -146,15 +151,13 @@ class Classifier(AbstractContextManager["Classifier"]):
 
             demand(self.verify())
 
-    def _opened(self, flatbuffer: bytes, threads: int, kernels: str) -> Interpreter:
+    def _opened(self, flatbuffer: bytes, engine: str, threads: int, kernels: str) -> OpenEngine:
         try:
-            interpreter = open_interpreter(
-                flatbuffer, engine=self.engine, threads=threads, kernels=kernels
-            )
+            opened = open_engine(flatbuffer, engine=engine, threads=threads, kernels=kernels)
         except EngineError as error:
             raise EngineError(f"{self.path}: {error}") from error
-        check_ends(interpreter, 1 + len(self.spec.states), self.path)
-        return interpreter
+        check_ends(opened.interpreter, 1 + len(self.spec.states), self.path)
+        return opened
 
     def _checked_step_model(self) -> StepModel:
         from edge_runtime.inference.step_model import StepModel, shapes_of_step

@@ -77,11 +77,8 @@ def _declare(functions: Any) -> None:
         "er_check": (ctypes.c_char_p, [pointer, pointer, size]),
         "er_run": (None, [pointer, pointer, pointer, number]),
         "er_reset": (None, [pointer, pointer, number]),
-        "er_step": (ctypes.c_int, [pointer, pointer, pointer, pointer, pointer, number, pointer]),
-        "er_windows": (
-            ctypes.c_int,
-            [pointer, pointer, pointer, pointer, number, pointer, number, size, ctypes.c_int, pointer],
-        ),
+        "er_step": (ctypes.c_int, [pointer]),
+        "er_windows": (ctypes.c_int, [pointer]),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(functions, name)
@@ -107,6 +104,5 @@ def _hwcap() -> int:
         getauxval = ctypes.CDLL(None).getauxval
     except (OSError, AttributeError, TypeError):
         return 0
-    getauxval.restype = getauxval.argtypes = None
     getauxval.restype, getauxval.argtypes = ctypes.c_ulong, [ctypes.c_ulong]
     return int(getauxval(_AT_HWCAP))

@@ -12,6 +12,9 @@ from edge_runtime.native.plan_format import Layout, aligned
 BLOCK = 16
 """Outputs of a block, and values that a row is padded to a multiple of."""
 
+GROUP = 8
+"""Blocks that lie together."""
+
 
 def packed_rows(weights: NDArray[Any]) -> NDArray[Any]:
     """`weights` `[out, in]` as `[out, in padded]`."""
@@ -19,11 +22,15 @@ def packed_rows(weights: NDArray[Any]) -> NDArray[Any]:
 
 
 def packed_blocks(weights: NDArray[Any], together: int) -> NDArray[Any]:
-    """`weights` `[out, in]` as `[out/16, in/together, 16, together]`."""
+    """`weights` `[out, in]` in groups of up to 8 blocks, each group `[in/together, blocks, 16, together]`.
+
+    One after the other in one dimension.
+    """
     padded = _padded(_padded(weights, BLOCK, 1), 1, together)
     out, width = padded.shape
-    blocks = padded.reshape(out // BLOCK, BLOCK, width // together, together)
-    return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3))
+    blocks = padded.reshape(out // BLOCK, BLOCK, width // together, together).transpose(2, 0, 1, 3)
+    groups = [blocks[:, first : first + GROUP].ravel() for first in range(0, out // BLOCK, GROUP)]
+    return np.concatenate(groups)
 
 
 def packed_values(values: NDArray[Any], count: int) -> NDArray[Any]:

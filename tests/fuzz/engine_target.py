@@ -9,7 +9,6 @@ import signal
 from pathlib import Path
 from random import Random
 
-from edge_runtime.engines.engine import choose_engine
 from edge_runtime.errors import EdgeRnnError, ModelError
 from edge_runtime.inference.classifier import Classifier
 from edge_runtime.model_file.read_file import read_model_file
@@ -27,7 +26,7 @@ class TrustTarget:
     """The engine's own behaviour with `trust` on a FlatBuffer that was changed."""
 
     def __init__(self, folder: Path, engine: str) -> None:
-        self._seeds, self._engine = Seeds(folder), choose_engine(engine)
+        self._seeds, self._engine = Seeds(folder), engine
         with Classifier(folder / "float32.tflite", engine=engine):
             pass  # loads the engine once, in this process
 

@@ -15,14 +15,14 @@ from edge_runtime.inference.answer import answer_of
 from edge_runtime.inference.pool import ClassifierPool
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.model_file.read_file import read_model
-from tests.support.commands import ENGINES
+from tests.support.commands import PROVING
 from tests.support.model_files import metadata_for, write_model
 from tests.support.networks import lstm_logits, random_network
 
 RAW = np.random.default_rng(3).normal(20, 5, (6, 5, 3)).astype(np.float32)
 
 
-@pytest.fixture(params=[*ENGINES, "numpy"])
+@pytest.fixture(params=[*PROVING, "numpy"])
 def engine(request):
     return request.param
 
@@ -166,7 +166,7 @@ def test_unknown_engine_and_threads(tmp_path):
 def test_spec_tells_what_the_file_says(classifier):
     assert classifier.spec.precision == "float32"
     assert (classifier.spec.steps, classifier.spec.features) == (5, 3)
-    assert classifier.engine in (*ENGINES, "numpy")
+    assert classifier.engine in (*PROVING, "numpy")
 
 
 def test_a_buffer_of_ones_own_is_filled(classifier):

@@ -12,7 +12,7 @@ import pytest
 
 import edge_runtime
 from edge_runtime.cli import COMMANDS
-from tests.support.commands import ENGINES, edge_rnn, succeed
+from tests.support.commands import PROVING, edge_rnn, succeed
 from tests.support.model_files import write_model
 
 MODULES = [
@@ -32,7 +32,7 @@ def test_every_command_has_help(name):
     assert f"edge-rnn {name} [OPTIONS]" in succeed(edge_rnn(name, "--help"))
 
 
-@pytest.mark.parametrize("engine", [*ENGINES, "numpy"])
+@pytest.mark.parametrize("engine", [*PROVING, "numpy"])
 @pytest.mark.parametrize("precision", ["float32", "dynamic", "int16x8", "mixed", "int8"])
 def test_predict_runs_as_a_module_too(tmp_path, engine, precision):
     model = write_model(tmp_path / "m.tflite", precision)

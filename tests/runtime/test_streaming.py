@@ -14,7 +14,7 @@ import pytest
 
 from edge_runtime import Classifier, EngineError, InputError, StreamingClassifier
 from edge_runtime.model_file.normalization import Normalization
-from tests.support.commands import ENGINES
+from tests.support.commands import PROVING
 from tests.support.model_files import write_model
 from tests.support.networks import lstm_logits, random_network
 
@@ -23,7 +23,7 @@ ROWS = np.random.default_rng(3).normal(20, 5, (23, 3)).astype(np.float32)
 PIXELS = Normalization((0.0,), (255.0,), "uint8")
 
 
-@pytest.fixture(params=[*ENGINES, "numpy"])
+@pytest.fixture(params=[*PROVING, "numpy"])
 def engine(request):
     return request.param
 

@@ -9,12 +9,15 @@ from pathlib import Path
 
 from convert.targets.precision import offered
 from convert.targets.target import TARGETS
-from edge_runtime.engines.engine import installed_engines
+from edge_runtime.engines.engine import installed_engines, usable_engines
 
 ROOT = Path(__file__).parents[2]
 CHILDREN = ROOT / "tests" / "support" / "children"
 """Scripts that load TensorFlow, in processes of their own."""
 ENGINES = installed_engines()
+"""The TFLite engines that are installed."""
+PROVING = usable_engines()
+"""The engines that a proof runs in: native, where it has a library, and ENGINES."""
 SEED = 0
 OFFERED = offered(TARGETS["any"])
 """Precisions of the files that every engine loads and computes correctly."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,11 +20,15 @@ from convert.model_file.flatbuffer import serialize
 from convert.targets.target import Target
 from edge_runtime.doctor.examine import examine
 from edge_runtime.doctor.machine import this_machine
+from edge_runtime.doctor.packages.pip import Pip
+from edge_runtime.doctor.packages.remedies import Remedies
 from edge_runtime.doctor.python_facts import _musl
+from edge_runtime.doctor.system import parse_system
 from edge_runtime.doctor.trial import TRIAL_MODEL, try_engine
 from edge_runtime.doctor.trial_child import has_delegate
-from edge_runtime.engines.engine import open_interpreter
+from edge_runtime.engines.engine import NATIVE, native_kernels, open_interpreter
 from edge_runtime.model_file.read_file import read_model
+from edge_runtime.native.library import LIBRARY_VARIABLE, load_library
 from tests.support.commands import ENGINES, ROOT, edge_rnn, loaded_by, succeed
 from tests.support.model_files import metadata_for, write_model
 from tests.support.networks import random_network, random_windows
@@ -36,23 +42,25 @@ def test_installed_engines_work():
     for name in ENGINES:
         assert f"{name}: " in printed
     assert printed.count("computes the trial model correctly, with XNNPACK") == len(ENGINES)
-    assert printed.splitlines()[-1].startswith(f"edge-rnn works on this machine with {ENGINES[0]}")
+    assert f"computes the trial model correctly, with {native_kernels()[0]} kernels" in printed
+    assert printed.splitlines()[-1].startswith("edge-rnn works on this machine with native ")
 
 
 def test_a_model_is_verified_in_every_engine():
     """The trial model is one of ours, with probes."""
     found = json.loads(succeed(edge_rnn("doctor", TRIAL_MODEL, "--json")))
     assert found["works"]
-    for name in ENGINES:
+    for name in (NATIVE, *ENGINES):
         assert found["facts"][f"model in {name}"]["verified"]
-    used = {op["op_name"] for op in open_interpreter(read_model(TRIAL_MODEL)[0])._get_ops_details()}
+    interpreter = open_interpreter(read_model(TRIAL_MODEL)[0], engine=ENGINES[0])
+    used = {op["op_name"] for op in interpreter._get_ops_details()}
     assert {name for name, _ in found["facts"]["model"]["operators"]} == used - {"DELEGATE"}
 
 
-@pytest.mark.parametrize("engine", [*ENGINES, "numpy"])
+@pytest.mark.parametrize("engine", [NATIVE, *ENGINES, "numpy"])
 def test_one_engine_alone(engine):
     found = json.loads(succeed(edge_rnn("doctor", "--engine", engine, "--json")))
-    assert {*found["facts"]} & {*ENGINES} == {engine} - {"numpy"}
+    assert {*found["facts"]} & {NATIVE, *ENGINES} == {engine} - {"numpy"}
     assert found["verdict"].startswith(f"edge-rnn works on this machine with {engine} ")
 
 
@@ -104,19 +112,23 @@ def test_operators_that_an_engine_refuses_are_named_with_what_helps(per_row_mode
 
 
 @pytest.mark.parametrize(
-    ("system", "code", "last"),
+    ("system", "code", "engine"),
     [
-        ("raspios-bookworm-64", 0, "works on that system with ai-edge-litert"),
-        ("raspios-bookworm-32", 1, "does not work on that system with a TFLite engine"),
-        ("raspios-trixie-64", 0, "works on that system with ai-edge-litert"),
+        ("raspios-bookworm-64", 0, "ai-edge-litert"),
+        ("raspios-bookworm-32", 1, "tflite-runtime"),
+        ("raspios-trixie-64", 0, "ai-edge-litert"),
     ],
 )
-def test_operators_that_are_refused_elsewhere(per_row_model, system, code, last):
-    result = edge_rnn("doctor", per_row_model, "--for", system)
+def test_operators_that_are_refused_elsewhere(per_row_model, system, code, engine):
+    printed = succeed(edge_rnn("doctor", per_row_model, "--for", system))
+    assert "works on that system with native " in printed.splitlines()[-1]
+    assert "refuses" not in printed
+    result = edge_rnn("doctor", per_row_model, "--for", system, "--engine", engine)
     assert result.returncode == code
-    assert last in result.stdout.splitlines()[-1]
+    works = "works" if not code else "does not work"
+    assert f"{works} on that system with {engine}" in result.stdout.splitlines()[-1]
     named = "tflite-runtime 2.14.0 refuses FULLY_CONNECTED version 12" in result.stdout
-    assert named == (system != "raspios-trixie-64")
+    assert named == bool(code)
 
 
 def test_a_file_that_is_damaged_or_not_a_model_is_refused_with_one_message(tmp_path):
@@ -143,7 +155,10 @@ def test_a_file_that_is_damaged_or_not_a_model_is_refused_with_one_message(tmp_p
 
 def test_options_out_of_range_are_one_sentence():
     for arguments, words in (
-        (("--engine", "coral"), "unknown engine 'coral'. Choose auto, ai-edge-litert"),
+        (
+            ("--engine", "coral"),
+            "unknown engine 'coral'. Choose auto, ai-edge-litert",
+        ),
         (("--engine", "coral", "--for", "raspios-bookworm-64"), "unknown engine 'coral'"),
         (("--timeout", "0"), "--timeout: expected more than 0 seconds, at most 1,000,000, found 0.0."),
         (("--timeout", "inf"), "--timeout: expected more than 0 seconds, at most 1,000,000, found inf."),
@@ -179,7 +194,9 @@ def findings(environment, *arguments: object) -> list[dict]:
     assert not result.stderr
     found = json.loads(result.stdout)
     assert not found["works"]
-    assert "--engine numpy does, slowly" in found["verdict"]
+    assert found["verdict"].endswith(
+        "with ai-edge-litert; edge-rnn predict MODEL INPUT --engine native does"
+    )
     return found["findings"]
 
 
@@ -195,6 +212,10 @@ def test_the_signal_that_kills_an_engine_is_named(impostor, name):
 @both_engines
 def test_an_engine_that_dies_gives_way_to_the_one_that_works(impostor):
     environment = impostor(f"import os\nos.kill(os.getpid(), {int(signal.SIGILL)})")
+    printed = succeed(edge_rnn("doctor", env=environment))
+    assert "-m pip uninstall -y ai-edge-litert" in printed
+    assert printed.splitlines()[-1].startswith("edge-rnn works on this machine with native ")
+    environment[LIBRARY_VARIABLE] = "/nowhere.so"
     printed = succeed(edge_rnn("doctor", env=environment))
     assert "-m pip uninstall -y ai-edge-litert" in printed
     assert printed.splitlines()[-1] == "edge-rnn works on this machine with --engine tflite-runtime only"
@@ -228,6 +249,73 @@ def test_an_engine_whose_models_crash_it(impostor, tmp_path):
     )
     assert "dies of SIGSEGV" in finding["problem"]
     assert "on running a small model" in finding["problem"]
+
+
+def native_findings(library: object, *arguments: object, code: int = 0) -> tuple[list[dict], str]:
+    """The findings and the verdict where native's library is the file `library`."""
+    environment = {**os.environ, LIBRARY_VARIABLE: str(library)}
+    result = edge_rnn("doctor", "--json", *arguments, env=environment)
+    assert result.returncode == code, result.stdout + result.stderr
+    assert not result.stderr
+    found = json.loads(result.stdout)
+    assert found["works"] == (not code)
+    return found["findings"], found["verdict"]
+
+
+def test_a_library_that_is_not_there_is_a_finding_although_auto_works(tmp_path):
+    ((finding,), verdict) = native_findings(tmp_path / "absent.so")
+    assert finding["problem"] == f"{tmp_path / 'absent.so'}: the native engine's library is missing"
+    assert finding["commands"] == [f"unset {LIBRARY_VARIABLE}"]
+    assert verdict.startswith(f"edge-rnn works on this machine with {ENGINES[0]} ")
+    ((finding,), verdict) = native_findings(tmp_path / "absent.so", "--engine", NATIVE, code=1)
+    assert "is missing" in finding["problem"]
+    assert verdict.endswith(" with native; edge-rnn predict MODEL INPUT --engine numpy does, slowly")
+
+
+def test_a_library_that_was_not_compiled_is_explained_by_the_note_of_the_build(tmp_path):
+    """setup.py leaves the note beside the library that it could not make."""
+    note = {"library": None, "failure": "no C compiler: none of cc, gcc, clang is installed"}
+    (tmp_path / "build_note.json").write_text(json.dumps(note))
+    ((finding,), _) = native_findings(tmp_path / "libedge_rnn.so")
+    assert finding["problem"].endswith(
+        "library is missing, because it was not compiled (no C compiler: none of cc, gcc, clang is "
+        "installed)"
+    )
+
+
+def test_a_library_for_another_kind_of_machine(tmp_path):
+    library, path = Path(load_library().path).read_bytes(), tmp_path / "other.so"
+    path.write_bytes(library[:4] + bytes([3 - library[4]]) + library[5:])
+    ((finding,), _) = native_findings(path)
+    assert "is built for another architecture (wrong ELF class: " in finding["problem"]
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_a_library_with_instructions_that_the_processor_lacks(tmp_path):
+    """The engine dies, and auto with it: only another engine by name is left."""
+    source, library = tmp_path / "trap.c", tmp_path / "trap.so"
+    source.write_text("__attribute__((constructor)) void loaded(void) { __builtin_trap(); }\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    ((finding,), verdict) = native_findings(library)
+    assert re.match(r"native \S+ dies of SIG(ILL|TRAP)", finding["problem"])
+    assert "on being loaded" in finding["problem"]
+    assert f"edge-rnn predict MODEL INPUT --engine {ENGINES[0]}" in finding["commands"]
+    assert verdict == f"edge-rnn works on this machine with --engine {ENGINES[0]} only"
+
+
+def test_commands_that_bring_the_library():
+    """A wheel where one is made for the system, or a compiler and the sources."""
+    pi = Remedies(Pip(parse_system("raspios-trixie-64")))
+    assert pi.reinstall(NATIVE, None) == (
+        "pip install --force-reinstall --no-cache-dir --no-deps edge_rnn-*.whl",
+        "sudo apt install gcc libc6-dev && pip install --force-reinstall --no-cache-dir --no-deps "
+        "edge_rnn-*.tar.gz",
+    )
+    old = Remedies(Pip(parse_system("python3.9-i686-glibc2.31")), working=("tflite-runtime",))
+    assert old.replace(NATIVE, None) == (
+        pi.reinstall(NATIVE, None)[1],
+        "edge-rnn predict MODEL INPUT --engine tflite-runtime",
+    )
 
 
 PATCHES = {

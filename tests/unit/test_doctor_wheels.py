@@ -14,11 +14,13 @@ from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from edge_runtime.doctor.packages.installation import available_engines, installation, required_engine
+from edge_runtime.doctor.packages.own_wheel import OWN_PLATFORMS, own_wheel
 from edge_runtime.doctor.packages.wheels import fits, newest, releases
 from edge_runtime.doctor.python_facts import this_python
 from edge_runtime.doctor.system import parse_system
 from edge_runtime.engines.engine import ENGINES
 from edge_runtime.errors import InputError
+from scripts.build_wheels import PLATFORMS
 from tests.support.commands import ROOT, edge_rnn, succeed
 from tests.support.model_files import write_model
 from tests.workstation.test_targets import pypi_answers
@@ -34,6 +36,17 @@ SYSTEMS = (
     "python3.10-x86_64-glibc2.26",
     "python3.12-x86_64-musl1.2",
     "python3.9-i686-glibc2.31",
+)
+
+
+WORKS = "edge-rnn works on that system with native "
+
+NOTHING_WRONG = (
+    "raspios-trixie-64",
+    "raspios-bookworm-64",
+    "python3.12-aarch64-glibc2.28",
+    "python3.12-x86_64-musl1.2",
+    "python3.15-x86_64-glibc2.41",
 )
 
 
@@ -62,13 +75,35 @@ def test_what_our_wheel_asks_for_is_what_its_markers_say(minor, architecture):
         if item.marker is None or item.marker.evaluate(environment)
     }
     system = parse_system(f"python3.{minor}-{architecture}-glibc2.36")
-    ours = Requirement(required_engine(system).text)
-    assert asked[ours.name].specifier == ours.specifier
-    assert not (set(ENGINES) - {ours.name}) & set(asked)
-    for release in releases(ours.name):
-        assert required_engine(system).allows(release) == (Version(release.version) in ours.specifier)
+    required = required_engine(system)
+    assert {name for name in ENGINES if name in asked} == ({required.package} if required else set())
+    if required:
+        ours = asked[required.package].specifier
+        assert Requirement(required.text).specifier == ours
+        for release in releases(required.package):
+            assert required.allows(release) == (Version(release.version) in ours)
     numpy = installation(system).numpy
     assert numpy is None or Version(numpy.version) in asked["numpy"].specifier
+
+
+def test_our_wheels_are_those_that_are_built():
+    tags = {tag for item in PLATFORMS if item.system == "linux" for tag in item.tags}
+    assert {tag for tag in tags if not tag.startswith("manylinux2014_")} == set(OWN_PLATFORMS)
+
+
+@pytest.mark.parametrize("platform", OWN_PLATFORMS)
+def test_our_wheels_are_for_the_systems_that_pip_takes_them_on(platform):
+    """pip's own rules; the wheels of every architecture have one for glibc and one for musl."""
+    architecture = platform.split("_", 1)[1].removeprefix("2_17_").removeprefix("1_1_")
+    glibc, musl = (
+        parse_system(f"python3.12-{architecture}-{libc}") for libc in ("glibc2.17", "musl1.1")
+    )
+    ours = {own_wheel(glibc), own_wheel(musl)}
+    assert platform in ours
+    assert None not in ours
+    assert own_wheel(parse_system("python3.12-x86_64-glibc2.16")) is None
+    for system in (glibc, musl):
+        assert own_wheel(system) in {*platforms(system), f"linux_{architecture}"}
 
 
 def test_on_this_machine_the_rules_are_those_of_packaging():
@@ -159,41 +194,47 @@ def test_facts_about_operators_are_those_of_the_converter():
 @pytest.mark.parametrize(
     ("system", "code", "words"),
     [
-        ("raspios-trixie-64", 0, ["edge-rnn works on that system with ai-edge-litert"]),
-        ("raspios-bookworm-64", 0, ["edge-rnn works on that system with tflite-runtime 2.14.0"]),
+        ("raspios-trixie-64", 0, [WORKS, "native: 0.1.0 (manylinux_2_17_aarch64)"]),
+        ("raspios-bookworm-64", 0, [WORKS, "edge_rnn-*.whl: tflite-runtime 2.14.0, numpy 1.26.4"]),
         (
             "raspios-bookworm-32",
             0,
             [
+                WORKS,
                 "pip install --extra-index-url https://www.piwheels.org/simple edge_rnn-*.whl",
                 "sudo apt install libopenblas0 && ",
-                "without XNNPACK for armv7l",
             ],
         ),
         (
             "raspios-bullseye-64",  # tflite-runtime 2.14.0 has glibc 2.34 in its wheel's name
             0,
             [
+                WORKS,
                 "pip finds no tflite-runtime==2.14.0",
                 "needs glibc 2.34",
-                "pip install --no-deps edge_rnn-*.whl && pip install click ai-edge-litert==2.1.0 numpy",
+                "pip install --no-deps edge_rnn-*.whl && pip install click numpy",
             ],
         ),
         (
-            "python3.12-aarch64-glibc2.31",  # pip takes 2.3.0, as its wheel's name asks for glibc 2.27
+            "python3.12-aarch64-glibc2.28",
             0,
+            [WORKS, "ai-edge-litert: 2.3.0 needs glibc 2.34, although its wheel's name asks for less"],
+        ),
+        ("raspios-bullseye-32", 0, [WORKS, "pip finds no tflite-runtime==2.14.0", "piwheels.org"]),
+        ("raspios-trixie-32", 0, [WORKS, "PyPI has no wheel of numpy", "piwheels.org"]),
+        ("python3.13-armv6l-glibc2.41", 0, [WORKS, "native: 0.1.0 (linux_armv6l)", "piwheels.org"]),
+        ("python3.12-x86_64-musl1.2", 0, [WORKS, "it has no wheel for musl"]),
+        ("python3.15-x86_64-glibc2.41", 0, [WORKS, "for CPython 3.9 to 3.14"]),
+        (
+            "python3.9-i686-glibc2.31",
+            1,
             [
-                "needs glibc 2.34, although its wheel's name asks for less",
-                "fix: pip install edge_rnn-*.whl ai-edge-litert==2.1.0",
+                "no wheel of edge-rnn has a library for python3.9-i686-glibc2.31, and no TFLite",
+                "fix: sudo apt install gcc libc6-dev && pip install edge_rnn-*.tar.gz",
+                "a TFLite engine; edge-rnn predict MODEL INPUT --engine numpy does, slowly",
             ],
         ),
-        ("python3.12-aarch64-glibc2.28", 1, ["no TFLite engine is made for", "--engine numpy"]),
-        ("raspios-bullseye-32", 0, ["tflite-runtime==2.13.0 'numpy<2'"]),
-        ("raspios-trixie-32", 1, ["uv venv --seed --python 3.11", "--engine numpy", "rpi-imager"]),
-        ("python3.13-armv6l-glibc2.41", 1, ["--engine numpy"]),
-        ("python3.12-x86_64-musl1.2", 1, ["it has no wheel for musl", "--engine numpy"]),
-        ("python3.15-x86_64-glibc2.41", 1, ["uv venv --seed --python 3.14", "--engine numpy"]),
-        ("python3.8-x86_64-glibc2.31", 1, ["edge-rnn needs Python 3.9 or newer"]),
+        ("python3.8-x86_64-glibc2.31", 1, ["edge-rnn needs Python 3.9 or newer", "uv venv --seed"]),
     ],
 )
 def test_what_is_said_of_systems_that_are_not_at_hand(system, code, words):
@@ -201,7 +242,42 @@ def test_what_is_said_of_systems_that_are_not_at_hand(system, code, words):
     assert result.returncode == code, result.stdout + result.stderr
     for part in words:
         assert part in result.stdout
-    assert ("wrong: " in result.stdout) == (system not in ("raspios-trixie-64", "raspios-bookworm-64"))
+    assert ("wrong: " in result.stdout) == (system not in NOTHING_WRONG)
+
+
+@pytest.mark.parametrize(
+    ("system", "engine", "code", "words"),
+    [
+        ("raspios-trixie-64", "native", 0, [WORKS]),
+        ("raspios-trixie-64", "ai-edge-litert", 0, ["works on that system with ai-edge-litert 2."]),
+        (
+            "raspios-trixie-64",
+            "tflite-runtime",
+            1,
+            [
+                "tflite-runtime is not made for python3.13-aarch64-glibc2.41",
+                "--seed --python 3.11 edge && edge/bin/pip install edge_rnn-*.whl tflite-runtime",
+                "with tflite-runtime; edge-rnn predict MODEL INPUT --engine native does",
+            ],
+        ),
+        ("raspios-bookworm-32", "tflite-runtime", 0, ["without XNNPACK for armv7l"]),
+        (
+            "raspios-bullseye-64",
+            "ai-edge-litert",
+            0,
+            ["pip install --no-deps edge_rnn-*.whl && pip install click ai-edge-litert==2.1.0 numpy"],
+        ),
+        ("raspios-bullseye-32", "tflite-runtime", 0, ["tflite-runtime==2.13.0 'numpy<2'"]),
+        ("python3.12-x86_64-musl1.2", "ai-edge-litert", 1, ["ai-edge-litert is not made for"]),
+        ("python3.9-i686-glibc2.31", "native", 1, ["no wheel of edge-rnn has a library for"]),
+        ("python3.9-i686-glibc2.31", "numpy", 0, ["--engine numpy works on that system, slowly"]),
+    ],
+)
+def test_one_engine_on_a_system_that_is_not_at_hand(system, engine, code, words):
+    result = edge_rnn("doctor", "--for", system, "--engine", engine)
+    assert result.returncode == code, result.stdout + result.stderr
+    for part in words:
+        assert part in result.stdout
 
 
 def test_a_system_for_json():
@@ -235,5 +311,8 @@ def test_what_names_no_system_is_answered_with_the_grammar(text):
 def test_a_model_that_an_engine_of_that_system_loads(tmp_path):
     model = write_model(tmp_path / "m.tflite", "int8")
     printed = succeed(edge_rnn("doctor", model, "--for", "raspios-bookworm-32"))
+    assert f"{model} works on that system with native " in printed
+    command = ("doctor", model, "--for", "raspios-bookworm-32", "--engine", "tflite-runtime")
+    printed = succeed(edge_rnn(*command))
     assert f"{model} works on that system with tflite-runtime 2.14.0" in printed
     assert "XNNPACK" not in printed  # int8 does not use XNNPACK in that engine

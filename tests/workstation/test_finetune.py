@@ -19,7 +19,7 @@ from edge_runtime.runs.graph_record import GraphRecord
 from edge_runtime.runs.run_directory import Run
 from tests.support import commands
 from tests.support.command_server import edge_rnn, run_script
-from tests.support.commands import CHILDREN, ENGINES, succeed
+from tests.support.commands import CHILDREN, PROVING, succeed
 from tests.support.networks import random_network, random_windows
 
 PRECISIONS = ("int8", "mixed")
@@ -75,7 +75,7 @@ def test_the_file_is_proven_against_the_fine_tuned_model_and_names_both_agreemen
         assert result.agreement == pytest.approx((classes == predicted.argmax(axis=1)).mean())
         assert result.agreement >= 0.995
         assert result.original_agreement >= 0.995
-    assert {result.engine for result in metadata.parity.engines} == set(ENGINES)
+    assert {result.engine for result in metadata.parity.engines} == set(PROVING)
 
 
 def test_fine_tuning_never_leaves_worse_weights(finetuned, digits_run):
@@ -188,6 +188,6 @@ def test_mixed_agrees_with_the_full_model_on_mnist(mnist_run, tmp_path):
     succeed(edge_rnn("convert", mnist_run.path, "--precision", "mixed", "--out", out))
     _, metadata = read_model(out)
     assert metadata.parity.windows == 10_000
-    assert {result.engine for result in metadata.parity.engines} >= set(ENGINES)
+    assert {result.engine for result in metadata.parity.engines} >= set(PROVING)
     for result in metadata.parity.engines:
         assert result.agreement >= 0.9995, result

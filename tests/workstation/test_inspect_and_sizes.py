@@ -15,7 +15,7 @@ from edge_runtime import Classifier
 from edge_runtime.model_file.read_file import read_model
 from tests.fuzz.archive_mutations import Parts
 from tests.support.command_server import edge_rnn
-from tests.support.commands import ENGINES, OFFERED, succeed
+from tests.support.commands import OFFERED, PROVING, succeed
 from tests.support.model_files import write_model
 from tests.support.networks import layer_combinations, random_windows
 
@@ -25,7 +25,7 @@ def test_every_byte_is_accounted_for(digits_models):
         found = json.loads(succeed(edge_rnn("inspect", path, "--json")))
         assert sum(found["bytes"].values()) == path.stat().st_size, name
     text = succeed(edge_rnn("inspect", path))
-    for word in ("inputs", "outputs", "operators", "weights", "probes", "loads on", "proof"):
+    for word in ("inputs", "outputs", "operators", "weights", "probes", "loads on", "native", "proof"):
         assert word in text
 
 
@@ -81,7 +81,7 @@ def stripped_models(digits_run, tmp_path_factory):
     return {name: folder / f"digits-{name}.tflite" for name in OFFERED}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", PROVING)
 def test_stripped_files_compute_the_same(digits_run, digits_models, stripped_models, engine):
     windows = digits_run.run.test_windows().x[:100]
     for name, path in stripped_models.items():

@@ -17,7 +17,7 @@ from edge_runtime.errors import InputError
 from edge_runtime.inference.step_model import StepModel
 from edge_runtime.model_file.read_file import read_model
 from tests.support.command_server import edge_rnn, run_python
-from tests.support.commands import ENGINES, succeed
+from tests.support.commands import ENGINES, PROVING, succeed
 from tests.support.networks import RandomLayers, layer_combinations, random_windows
 
 STEPS, FEATURES, CLASSES = 9, 5, 4
@@ -130,7 +130,7 @@ def test_command_proves_every_row_and_says_so(step_models):
         metadata = read_model(path)[1]
         assert (metadata.graph, metadata.states) == ("step", ("h", "c"))
         rows = {result.engine.split(" ")[0]: result for result in metadata.parity.by_row}
-        assert set(rows) == {"numpy", *ENGINES}
+        assert set(rows) == {"numpy", *PROVING}
         for result in rows.values():
             assert str(result) in printed
             assert result.rows == tuple(range(1, metadata.steps + 1))
@@ -143,7 +143,7 @@ def test_predict_and_verify_take_a_step_file(digits_run, step_models, tmp_path, 
     path, _ = step_models[precision]
     test = digits_run.run.test_windows()
     np.savez(tmp_path / "digits.npz", x=test.x[:50])
-    for engine in ENGINES:
+    for engine in PROVING:
         assert "verified" in succeed(edge_rnn("verify", path, "--engine", engine))
         arguments = ("--json", "--engine", engine)
         printed = succeed(edge_rnn("predict", path, tmp_path / "digits.npz", *arguments))

@@ -19,7 +19,7 @@ from edge_runtime.errors import VerificationError
 from edge_runtime.model_file.probes import read_probes
 from edge_runtime.model_file.read_file import read_model_file
 from tests.support.command_server import edge_rnn
-from tests.support.commands import ENGINES, succeed
+from tests.support.commands import ENGINES, PROVING, succeed
 from tests.support.model_files import write_model
 
 QUANTIZE = """
@@ -42,7 +42,7 @@ def with_flatbuffer(path, flatbuffer: bytes, out):
     return out
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", PROVING)
 def test_every_precision_verifies(digits_models, engine):
     for path in digits_models.values():
         assert "verified" in succeed(edge_rnn("verify", path, "--engine", engine))
@@ -74,7 +74,7 @@ def test_another_quantizers_file_that_loads_and_is_wrong_is_caught(digits_run, d
 
 
 @pytest.mark.parametrize("precision", ["int8", "dynamic", "float32"])
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", PROVING)
 def test_a_flipped_weight_byte_is_caught(digits_run, digits_models, tmp_path, precision, engine):
     """A change of one byte of the dense layer that matters, found among the highest bytes of its
     weights.

@@ -11,7 +11,7 @@ from convert.proof.environments import environment_python, make_in
 from convert.targets.target import TARGETS
 from edge_runtime.errors import EngineError
 from edge_runtime.model_file.read_file import read_model
-from tests.support.commands import ENGINES, as_module, shadowed, succeed
+from tests.support.commands import PROVING, as_module, shadowed, succeed
 
 FINETUNING = ("--iterations", 2, "--batch-size", 8, "--quiet")
 
@@ -26,7 +26,7 @@ def test_converting_proves_in_every_engine(digits_run, folder, tmp_path):
     arguments = ("--precision", "int8", "--min-agreement", 0.9, "--out", out)
     succeed(as_module("convert", digits_run.path, *arguments, cwd=folder))
     parity = read_model(out)[1].parity
-    assert {engine.engine for engine in parity.engines} == set(ENGINES)
+    assert {engine.engine for engine in parity.engines} == set(PROVING)
     assert all(engine.failure is None for engine in parity.engines)
 
 

@@ -6,9 +6,12 @@ Versions are compared as tuples of numbers. edge_runtime.doctor.packages.wheels 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
+from edge_runtime.doctor.packages.own_wheel import own_wheel
+from edge_runtime.doctor.packages.pip import Pip
 from edge_runtime.doctor.packages.wheels import Release, libcs, newest, releases
 from edge_runtime.doctor.system import GLIBC, System
 from edge_runtime.engines.engine import ENGINES
@@ -35,34 +38,41 @@ class Requirement:
 
 
 TFLITE_RUNTIME = Requirement("tflite-runtime", (2, 14, 0), (2, 14, 1), "tflite-runtime==2.14.0")
-LITERT = Requirement("ai-edge-litert", (2, 1), (3,), "ai-edge-litert>=2.1,<3")
 
 
-def required_engine(system: System) -> Requirement:
-    """The engine that edge-rnn's wheel requires, by the markers of its dependencies (pyproject.toml)."""
+def required_engine(system: System) -> Requirement | None:
+    """The TFLite engine that edge-rnn's wheel requires, by the markers of its dependencies
+    (pyproject.toml); None where it requires none."""
     machine = system.machine or system.architecture
     tflite = system.libc and system.python < (3, 12) and machine in TFLITE_RUNTIME_MACHINES
-    return TFLITE_RUNTIME if tflite else LITERT
+    return TFLITE_RUNTIME if tflite else None
 
 
 @dataclass(frozen=True)
 class Installation:
     """What pip finds on a system; None where it finds no wheel."""
 
-    requirement: Requirement
+    requirement: Requirement | None
     engine: Release | None
     numpy: Release | None
 
+    @property
+    def succeeds(self) -> bool:
+        """Whether pip finds the TFLite engine that edge-rnn's wheel requires, or it requires none."""
+        return self.engine is not None or self.requirement is None
+
     def __str__(self) -> str:
         """One clause."""
-        engine = str(self.engine) if self.engine else f"no wheel of {self.requirement.text}"
-        numpy = str(self.numpy) if self.numpy else "no wheel of numpy"
-        return f"{engine}, {numpy}"
+        engine = [] if self.requirement is None else [str(self.engine or self._lacking())]
+        return ", ".join([*engine, str(self.numpy or "no wheel of numpy")])
+
+    def _lacking(self) -> str:
+        return f"no wheel of {self.requirement.text}" if self.requirement else ""
 
     def to_json(self) -> dict[str, Any]:
         """Versions; None where there is no wheel."""
         return {
-            "requirement": self.requirement.text,
+            "requirement": self.requirement and self.requirement.text,
             "engine": self.engine and self.engine.pinned,
             "numpy": self.numpy and self.numpy.version,
         }
@@ -71,9 +81,10 @@ class Installation:
 def installation(system: System) -> Installation:
     """What pip would install with edge-rnn on `system`."""
     requirement = required_engine(system)
+    if requirement is None:
+        return Installation(None, None, newest_numpy("numpy", system))
     engine = newest(requirement.package, system, requirement.allows)
-    limit = "numpy<2" if requirement is TFLITE_RUNTIME else "numpy"
-    return Installation(requirement, engine, newest_numpy(limit, system))
+    return Installation(requirement, engine, newest_numpy("numpy<2", system))
 
 
 def newest_numpy(requirement: str, system: System) -> Release | None:
@@ -99,16 +110,29 @@ def available_engines(system: System) -> tuple[Release, ...]:
     return tuple(found)
 
 
-def other_python(system: System) -> System | None:
-    """The same system with the newest Python for which pip installs an engine that runs."""
-    tags = {tag for name in ENGINES for item in releases(name) for tag in item.wheels}
-    minors = {int(tag[len("cp3") : tag.index("-")]) for tag in tags}
+def other_python(system: System, package: str | None = None) -> System | None:
+    """The same system with the newest Python for which pip finds all that edge-rnn needs.
+
+    It has an engine as well: the TFLite engine `package`, or, if that is None, any engine but numpy.
+    """
+    tags = {tag for item in releases("numpy") for tag in item.wheels}
+    minors = {int(found.group(1)) for found in map(_MINOR.match, tags) if found}
     for minor in sorted(minors, reverse=True):
         other = System((3, minor), system.architecture, system.libc, system.libc_version)
-        engine = installation(other).engine
-        if engine and engine.runs_on(other):
+        if other.python >= OLDEST_PYTHON and _is_complete(other, package):
             return other
     return None
+
+
+def _is_complete(system: System, package: str | None) -> bool:
+    plan = installation(system)
+    if not plan.succeeds or not (plan.numpy or Pip(system).takes_piwheels):
+        return False
+    names = [item.package for item in available_engines(system)]
+    return package in names if package else bool(names or own_wheel(system))
+
+
+_MINOR = re.compile(r"cp3(\d+)-")
 
 
 def why_not(package: str, system: System, requirement: Requirement | None = None) -> str:

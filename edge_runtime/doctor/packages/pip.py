@@ -17,7 +17,10 @@ PIWHEELS_PYTHONS = tuple(parse_system(name).python for name in KNOWN if name.end
 NUMPY_LIBRARIES = "sudo apt install libopenblas0"
 """Installs what the numpy of piwheels is linked with."""
 
-OWN_WHEEL = "edge_rnn-*.whl"
+OWN_WHEEL, OWN_SOURCE = "edge_rnn-*.whl", "edge_rnn-*.tar.gz"
+
+REINSTALL = " --force-reinstall --no-cache-dir"
+"""Options that make pip replace what is installed, even by the same version."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,10 @@ class Pip:
         first = f"{self.command} install{self.options} --no-deps {OWN_WHEEL}"
         return f"{first} && {self.install(*requirements)}"
 
+    def reinstall_own(self, file: str) -> str:
+        """The command that replaces edge-rnn alone by `file`, OWN_WHEEL or OWN_SOURCE."""
+        return f"{self.command} install{self.options}{REINSTALL} --no-deps {file}"
+
     def uninstall(self, package: str) -> str:
         """The command that removes it."""
         return f"{self.command} uninstall{self.options} -y {package}"
@@ -69,8 +76,8 @@ class Pip:
 
 
 def _is_numpy(requirement: str) -> bool:
-    return requirement == OWN_WHEEL or requirement.startswith("numpy")
+    return requirement in (OWN_WHEEL, OWN_SOURCE) or requirement.startswith("numpy")
 
 
 def _quoted(requirement: str) -> str:
-    return requirement if requirement == OWN_WHEEL else shlex.quote(requirement)
+    return requirement if requirement in (OWN_WHEEL, OWN_SOURCE) else shlex.quote(requirement)

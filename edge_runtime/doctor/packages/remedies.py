@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
-from edge_runtime.doctor.diagnosis import FALLBACK
+from edge_runtime.doctor.diagnosis import FALLBACK, fallback
 from edge_runtime.doctor.packages.installation import (
     available_engines,
     installation,
     newest_numpy,
     other_python,
 )
-from edge_runtime.doctor.packages.pip import OWN_WHEEL, Pip
+from edge_runtime.doctor.packages.own_wheel import COMPILER, own_wheel
+from edge_runtime.doctor.packages.pip import OWN_SOURCE, OWN_WHEEL, REINSTALL, Pip
 from edge_runtime.doctor.packages.wheels import Release, releases
 from edge_runtime.doctor.system import System
-from edge_runtime.engines.engine import ENGINES
-
-REINSTALL = " --force-reinstall --no-cache-dir"
+from edge_runtime.engines.engine import ENGINES, NATIVE
+from edge_runtime.native.library import LIBRARY_VARIABLE
 
 IMAGER = "sudo apt install rpi-imager && rpi-imager  # choose a 64-bit Raspberry Pi OS"
 """Moves a device from a 32-bit system to a 64-bit one, for which the engines have more wheels."""
@@ -28,7 +29,7 @@ class Remedies:
 
     pip: Pip
     working: tuple[str, ...] = ()
-    """Engines that are installed and compute correctly."""
+    """Engines other than numpy that compute correctly."""
 
     @property
     def system(self) -> System:
@@ -63,6 +64,8 @@ class Remedies:
 
     def reinstall(self, engine: str, version: str | None) -> tuple[str, ...]:
         """Commands that replace an engine with damaged files, by the same engine or another one."""
+        if engine == NATIVE:
+            return self.own_library()
         best = next((item for item in available_engines(self.system) if item.package == engine), None)
         if best is None:
             return self.replace(engine, version)
@@ -70,6 +73,8 @@ class Remedies:
 
     def replace(self, engine: str, version: str | None) -> tuple[str, ...]:
         """Commands that remove an engine that cannot work, or install another release or engine."""
+        if engine == NATIVE:
+            return (*self.own_library(), *self.other_engine(NATIVE))
         if set(self.working) - {engine}:
             return (self.pip.uninstall(engine),)
         others = [
@@ -80,14 +85,31 @@ class Remedies:
         others.sort(key=lambda item: item.package != engine)
         return tuple(map(self.install, others)) or (*self.with_other_python(), FALLBACK)
 
-    def with_other_python(self) -> tuple[str, ...]:
-        """The command that makes an environment with a Python that has wheels; () when none has."""
-        other = other_python(self.system)
+    def own_library(self) -> tuple[str, ...]:
+        """Commands that bring the library of NATIVE: in a wheel, or compiled on this system."""
+        if LIBRARY_VARIABLE in os.environ:
+            return (f"unset {LIBRARY_VARIABLE}",)
+        wheel = [self.pip.reinstall_own(OWN_WHEEL)] if own_wheel(self.system) else []
+        return (*wheel, f"{COMPILER[self.system.libc]} && {self.pip.reinstall_own(OWN_SOURCE)}")
+
+    def compiled(self) -> str:
+        """The command that installs edge-rnn where no wheel has its library: pip compiles it."""
+        return f"{COMPILER[self.system.libc]} && {self.pip.install(OWN_SOURCE)}"
+
+    def other_engine(self, engine: str) -> tuple[str, ...]:
+        """The command that predicts with another engine that works; () where there is none."""
+        others = [name for name in self.working if name != engine]
+        return tuple(fallback(name) for name in others[:1])
+
+    def with_other_python(self, engine: str | None = None) -> tuple[str, ...]:
+        """The command that makes an environment with a Python that edge-rnn works with, in the TFLite
+        engine `engine` or any; () when there is none."""
+        other = other_python(self.system, engine)
         if other is None:
             return ()
         version = ".".join(map(str, other.python))
         make = f"{self.pip.uv} venv --seed --python {version} edge"
-        fill = Pip(other, "edge/bin/pip").install(OWN_WHEEL)
+        fill = Pip(other, "edge/bin/pip").install(OWN_WHEEL, *([engine] if engine else []))
         return (f"{self.pip.install('uv')} && {make} && {fill}",)
 
     def _asked_for(self, release: Release) -> bool:

@@ -38,9 +38,9 @@ extern "C" {
 
 /* How weights are stored; each set of kernels reads one layout.
  * ER_ROWS: int8 and float32 [out][in], each row padded with zeros to 16 values.
- * ER_BLOCKS: int8 [out/16][in/4][16][4], float32 [out/16][in][16], padded with zeros.
- * ER_BLOCKS_UNSIGNED: as ER_BLOCKS, for kernels that read int8 x as x + 128; biases allow for that.
- * ER_PAIRS: int16 matmuls read int8 [out/16][in/2][16][2] in both layouts of blocks. */
+ * ER_BLOCKS: int8 [in/4][blocks][16][4], for int16 matmuls [in/2][blocks][16][2], float32
+ *   [in][blocks][16], for each group of up to 8 blocks of 16 outputs, padded with zeros.
+ * ER_BLOCKS_UNSIGNED: as ER_BLOCKS, for kernels that read int8 x as x + 128; biases allow for that. */
 enum { ER_ROWS, ER_BLOCKS, ER_BLOCKS_UNSIGNED };
 
 enum er_number {
@@ -192,16 +192,27 @@ ER_API void er_run(const er_kernels *kernels, const er_plan *plan, void *arena, 
 /* Sets the states of the first `lanes` lanes to zero. */
 ER_API void er_reset(const er_plan *plan, void *arena, uint32_t lanes);
 
-/* One raw row of a step plan in lane 0: normalized, run, states passed on, logits written. After another
- * status than ER_OK the states are undefined. */
-ER_API int er_step(const er_kernels *kernels, const er_plan *plan, const er_raw *raw, void *arena,
-            const void *row, uint32_t type, float *logits);
+/* What to do with raw windows [rows][features], or one raw row. */
+typedef struct {
+    const er_kernels *kernels;
+    const er_plan *plan;
+    const er_raw *raw;
+    void *arena;
+    const void *windows;
+    float *logits; /* [count][classes], or with by_row [count][rows][classes] */
+    size_t count;
+    uint32_t lanes; /* of the arena: how many windows run at a time */
+    uint32_t type;  /* of the windows: er_raw_type */
+    uint32_t by_row;
+} er_job;
 
-/* The logits of `count` raw windows [rows][features], `lanes` of them at a time; step plans row by row
- * from zero states. `by_row`: the logits after every row. */
-ER_API int er_windows(const er_kernels *kernels, const er_plan *plan, const er_raw *raw, void *arena,
-               uint32_t lanes, const void *windows, uint32_t type, size_t count, int by_row,
-               float *logits);
+/* The logits of a job's windows. A step plan runs row by row from zero states; with by_row its logits after
+ * every row are written. */
+ER_API int er_windows(const er_job *job);
+
+/* One raw row of a step plan, in lane 0: normalized, run, logits written, states passed on. After another
+ * status than ER_OK the states are what they were. */
+ER_API int er_step(const er_job *job);
 
 #ifdef __cplusplus
 }

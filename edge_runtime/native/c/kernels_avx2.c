@@ -50,20 +50,20 @@ ER_INLINE void sum_s8(const int R, const int B, uint32_t block, const er_matmul 
                       const uint8_t *const *x, __m256i acc[32])
 {
     const uint32_t quads = (p->in + 3) / 4;
-    const size_t pitch = (size_t)quads * 64;
-    const uint8_t *w = plan + p->weights + block * pitch;
+    size_t step;
+    const uint8_t *w = er_weights(p, plan, block, quads, 64, &step);
     const __m256i ones = _mm256_set1_epi16(1);
 #define START(I) __m256i s##I = _mm256_setzero_si256();
     ER_REPEAT(START)
 #undef START
 #define STEP(I)                                                                                           \
     if (I < 2 * R * B) {                                                                                  \
-        const __m256i weights = load(w + I / R / 2 * pitch + I / R % 2 * 32);                             \
+        const __m256i weights = load(w + I / R * 32);                             \
         const __m256i signed_weights = _mm256_sign_epi8(weights, values[I % R]);                          \
         const __m256i pairs = _mm256_maddubs_epi16(magnitudes[I % R], signed_weights);                    \
         s##I = _mm256_add_epi32(s##I, _mm256_madd_epi16(pairs, ones));                                    \
     }
-    for (uint32_t k = 0; k < quads; k++, w += 64) {
+    for (uint32_t k = 0; k < quads; k++, w += step) {
         __m256i values[ER_MOST_ROWS], magnitudes[ER_MOST_ROWS];
         for (int r = 0; r < R; r++) {
             values[r] = four_bytes(x[r] + 4 * k);
@@ -143,19 +143,19 @@ ER_INLINE void tile_s16(const int R, const int B, uint32_t block, const tile *t)
 {
     const er_matmul *p = t->p;
     const uint32_t pairs = (p->in + 1) / 2;
-    const size_t pitch = (size_t)pairs * 32;
-    const uint8_t *w = t->plan + p->weights + block * pitch;
+    size_t step;
+    const uint8_t *w = er_weights(p, t->plan, block, pairs, 32, &step);
     __m256i acc[32];
 #define START(I) __m256i s##I = _mm256_setzero_si256();
     ER_REPEAT(START)
 #undef START
 #define STEP(I)                                                                                           \
     if (I < 2 * R * B) {                                                                                  \
-        const __m128i bytes = _mm_load_si128((const __m128i *)(w + I / R / 2 * pitch + I / R % 2 * 16));  \
+        const __m128i bytes = _mm_load_si128((const __m128i *)(w + I / R * 16));  \
         const __m256i weights = _mm256_cvtepi8_epi16(bytes);                                              \
         s##I = _mm256_add_epi32(s##I, _mm256_madd_epi16(values[I % R], weights));                         \
     }
-    for (uint32_t k = 0; k < pairs; k++, w += 32) {
+    for (uint32_t k = 0; k < pairs; k++, w += step) {
         __m256i values[ER_MOST_ROWS];
         for (int r = 0; r < R; r++)
             values[r] = four_bytes(t->rows->x[r] + 4 * k);
@@ -210,18 +210,18 @@ static inline __m256 load_floats(const uint8_t *place) { return _mm256_loadu_ps(
 ER_INLINE void tile_f32(const int R, const int B, uint32_t block, const tile *t)
 {
     const er_matmul *p = t->p;
-    const size_t pitch = (size_t)p->in * 64;
-    const uint8_t *w = t->plan + p->weights + block * pitch;
+    size_t step;
+    const uint8_t *w = er_weights(p, t->plan, block, p->in, 64, &step);
     __m256 acc[32];
 #define START(I) __m256 s##I = _mm256_setzero_ps();
     ER_REPEAT(START)
 #undef START
 #define STEP(I)                                                                                           \
     if (I < 2 * R * B) {                                                                                  \
-        const __m256 weights = load_floats(w + I / R / 2 * pitch + I / R % 2 * 32);                       \
+        const __m256 weights = load_floats(w + I / R * 32);                       \
         s##I = _mm256_fmadd_ps(values[I % R], weights, s##I);                                             \
     }
-    for (uint32_t k = 0; k < p->in; k++, w += 64) {
+    for (uint32_t k = 0; k < p->in; k++, w += step) {
         __m256 values[ER_MOST_ROWS];
         for (int r = 0; r < R; r++)
             values[r] = _mm256_set1_ps(((const float *)t->rows->x[r])[k]);
@@ -251,7 +251,7 @@ static void matmul_f32(ER_ARGUMENTS)
     (void)in1;
 #define WORK(ROWS, COUNT)                                                                                 \
     const tile t = {p, plan, ROWS, 0};                                                                    \
-    ER_BY_COUNT(COUNT, 4, 3, 1, blocks, tile_f32, &t)
+    ER_BY_COUNT(COUNT, 4, 2, 1, blocks, tile_f32, &t)
     ER_FOR_ROWS(p, WORK);
 #undef WORK
 }

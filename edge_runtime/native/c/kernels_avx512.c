@@ -46,17 +46,17 @@ ER_INLINE void sum_s8(const int R, const int B, uint32_t block, const er_matmul 
                       const uint8_t *const *x, __m512i acc[32])
 {
     const uint32_t quads = (p->in + 3) / 4;
-    const size_t pitch = (size_t)quads * 64;
-    const uint8_t *w = plan + p->weights + block * pitch;
+    size_t step;
+    const uint8_t *w = er_weights(p, plan, block, quads, 64, &step);
     const __m512i offset = _mm512_set1_epi8(-128);
 #define START(I) __m512i s##I = _mm512_setzero_si512();
     ER_REPEAT(START)
 #undef START
 #define STEP(I)                                                                                           \
     if (I < R * B) {                                                                                      \
-        s##I = _mm512_dpbusd_epi32(s##I, values[I % R], _mm512_load_si512(w + I / R * pitch));            \
+        s##I = _mm512_dpbusd_epi32(s##I, values[I % R], _mm512_load_si512(w + I / R * 64));            \
     }
-    for (uint32_t k = 0; k < quads; k++, w += 64) {
+    for (uint32_t k = 0; k < quads; k++, w += step) {
         __m512i values[ER_MOST_ROWS];
         for (int r = 0; r < R; r++)
             values[r] = _mm512_xor_si512(four_bytes(x[r] + 4 * k), offset);
@@ -98,7 +98,7 @@ static void matmul_s8(ER_ARGUMENTS)
     const uint32_t blocks = (p->out + 15) / 16;
 #define WORK(ROWS, COUNT)                                                                                 \
     const tile t = {p, plan, ROWS, 0};                                                                    \
-    ER_BY_COUNT(COUNT, 8, 8, 6, blocks, tile_s8, &t)
+    ER_BY_COUNT(COUNT, 8, 8, 4, blocks, tile_s8, &t)
     ER_FOR_ROWS(p, WORK);
 #undef WORK
 }
@@ -128,18 +128,18 @@ ER_INLINE void tile_s16(const int R, const int B, uint32_t block, const tile *t)
 {
     const er_matmul *p = t->p;
     const uint32_t pairs = (p->in + 1) / 2;
-    const size_t pitch = (size_t)pairs * 32;
-    const uint8_t *w = t->plan + p->weights + block * pitch;
+    size_t step;
+    const uint8_t *w = er_weights(p, t->plan, block, pairs, 32, &step);
     __m512i acc[32];
 #define START(I) __m512i s##I = _mm512_setzero_si512();
     ER_REPEAT(START)
 #undef START
 #define STEP(I)                                                                                           \
     if (I < R * B) {                                                                                      \
-        const __m256i bytes = _mm256_load_si256((const __m256i *)(w + I / R * pitch));                    \
+        const __m256i bytes = _mm256_load_si256((const __m256i *)(w + I / R * 32));                    \
         s##I = _mm512_dpwssd_epi32(s##I, values[I % R], _mm512_cvtepi8_epi16(bytes));                     \
     }
-    for (uint32_t k = 0; k < pairs; k++, w += 32) {
+    for (uint32_t k = 0; k < pairs; k++, w += step) {
         __m512i values[ER_MOST_ROWS];
         for (int r = 0; r < R; r++)
             values[r] = four_bytes(t->rows->x[r] + 4 * k);
@@ -181,17 +181,17 @@ static inline __m512 limited(const er_matmul *p, __m512 x)
 ER_INLINE void tile_f32(const int R, const int B, uint32_t block, const tile *t)
 {
     const er_matmul *p = t->p;
-    const size_t pitch = (size_t)p->in * 64;
-    const uint8_t *w = t->plan + p->weights + block * pitch;
+    size_t step;
+    const uint8_t *w = er_weights(p, t->plan, block, p->in, 64, &step);
     __m512 acc[32];
 #define START(I) __m512 s##I = _mm512_setzero_ps();
     ER_REPEAT(START)
 #undef START
 #define STEP(I)                                                                                           \
     if (I < R * B) {                                                                                      \
-        s##I = _mm512_fmadd_ps(values[I % R], _mm512_load_ps(w + I / R * pitch), s##I);                   \
+        s##I = _mm512_fmadd_ps(values[I % R], _mm512_load_ps(w + I / R * 64), s##I);                   \
     }
-    for (uint32_t k = 0; k < p->in; k++, w += 64) {
+    for (uint32_t k = 0; k < p->in; k++, w += step) {
         __m512 values[ER_MOST_ROWS];
         for (int r = 0; r < R; r++)
             values[r] = _mm512_set1_ps(((const float *)t->rows->x[r])[k]);
@@ -216,7 +216,7 @@ static void matmul_f32(ER_ARGUMENTS)
     (void)in1;
 #define WORK(ROWS, COUNT)                                                                                 \
     const tile t = {p, plan, ROWS, 0};                                                                    \
-    ER_BY_COUNT(COUNT, 8, 8, 6, blocks, tile_f32, &t)
+    ER_BY_COUNT(COUNT, 8, 8, 4, blocks, tile_f32, &t)
     ER_FOR_ROWS(p, WORK);
 #undef WORK
 }
@@ -263,7 +263,7 @@ static void matmul_hybrid(ER_ARGUMENTS)
                 rows.out[k] = out + lane * lanes->stride + (size_t)row * p->pitch;
             }
             const tile t = {p, plan, &rows, quantized};
-            ER_BY_COUNT(count, 8, 8, 6, blocks, tile_hybrid, &t);
+            ER_BY_COUNT(count, 8, 8, 4, blocks, tile_hybrid, &t);
         }
 }
 

@@ -102,35 +102,40 @@ static int read_logits(const er_plan *plan, const uint8_t *lane, float *logits)
     return ER_OK;
 }
 
-int er_step(const er_kernels *kernels, const er_plan *plan, const er_raw *raw, void *arena, const void *row,
-            uint32_t type, float *logits)
+int er_step(const er_job *job)
 {
-    if (!fill(plan, raw, arena, row, type, 1))
+    const er_plan *plan = job->plan;
+    if (!fill(plan, job->raw, job->arena, job->windows, job->type, 1))
         return ER_INPUT_NOT_FINITE;
-    er_run(kernels, plan, arena, 1);
-    pass_states_on(plan, arena);
-    return read_logits(plan, arena, logits);
+    er_run(job->kernels, plan, job->arena, 1);
+    const int status = read_logits(plan, job->arena, job->logits);
+    if (status == ER_OK)
+        pass_states_on(plan, job->arena);
+    return status;
 }
 
-/* The windows of one pass through the plan; `logits` of the first one. */
-static int run_lanes(const er_kernels *kernels, const er_plan *plan, const er_raw *raw, uint8_t *arena,
-                     uint32_t lanes, const uint8_t *windows, uint32_t type, int by_row, float *logits)
+/* The windows `first` to `first + lanes`, each in a lane. */
+static int run_lanes(const er_job *job, size_t first, uint32_t lanes)
 {
-    const size_t stride = er_lane_stride(plan), row = (size_t)raw->features * (type == ER_RAW_F32 ? 4 : 1);
-    const er_end *end = ends_of(plan) + plan->input_count;
-    const uint32_t rows = ends_of(plan)->count / raw->features, passes = raw->rows / rows;
+    const er_plan *plan = job->plan;
+    const er_raw *raw = job->raw;
+    const er_end *input = ends_of(plan), *logits = input + plan->input_count;
+    const uint32_t rows = input->count / raw->features, passes = raw->rows / rows;
+    const size_t stride = er_lane_stride(plan), row = (size_t)raw->features * (job->type == ER_RAW_F32 ? 4 : 1);
+    const uint8_t *windows = (const uint8_t *)job->windows + first * raw->rows * row;
+    uint8_t *arena = job->arena;
     er_reset(plan, arena, lanes);
     for (uint32_t t = 0; t < passes; t++) {
         for (uint32_t n = 0; n < lanes; n++)
-            if (!fill(plan, raw, arena + n * stride, windows + row * ((size_t)n * raw->rows + t), type, rows))
+            if (!fill(plan, raw, arena + n * stride, windows + row * ((size_t)n * raw->rows + t), job->type, rows))
                 return ER_INPUT_NOT_FINITE;
-        er_run(kernels, plan, arena, lanes);
+        er_run(job->kernels, plan, arena, lanes);
         for (uint32_t n = 0; n < lanes; n++) {
             pass_states_on(plan, arena + n * stride);
-            if (!by_row && t + 1 < passes)
+            if (!job->by_row && t + 1 < passes)
                 continue;
-            const size_t place = by_row ? (size_t)n * passes + t : n;
-            const int status = read_logits(plan, arena + n * stride, logits + place * end->count);
+            const size_t place = job->by_row ? (first + n) * passes + t : first + n;
+            const int status = read_logits(plan, arena + n * stride, job->logits + place * logits->count);
             if (status != ER_OK)
                 return status;
         }
@@ -138,17 +143,11 @@ static int run_lanes(const er_kernels *kernels, const er_plan *plan, const er_ra
     return ER_OK;
 }
 
-int er_windows(const er_kernels *kernels, const er_plan *plan, const er_raw *raw, void *arena, uint32_t lanes,
-               const void *windows, uint32_t type, size_t count, int by_row, float *logits)
+int er_windows(const er_job *job)
 {
-    const size_t window = (size_t)raw->rows * raw->features * (type == ER_RAW_F32 ? 4 : 1);
-    const er_end *end = ends_of(plan) + plan->input_count;
-    const size_t answers = by_row ? (size_t)raw->rows * raw->features / ends_of(plan)->count : 1;
-    for (size_t first = 0; first < count; first += lanes) {
-        const uint32_t some = count - first < lanes ? (uint32_t)(count - first) : lanes;
-        const int status =
-            run_lanes(kernels, plan, raw, arena, some, (const uint8_t *)windows + first * window, type,
-                      answers > 1, logits + first * answers * end->count);
+    for (size_t first = 0; first < job->count; first += job->lanes) {
+        const size_t left = job->count - first;
+        const int status = run_lanes(job, first, left < job->lanes ? (uint32_t)left : job->lanes);
         if (status != ER_OK)
             return status;
     }

@@ -51,8 +51,19 @@ static inline uint32_t er_rows_at_once(uint32_t left)
         }                                                                                                 \
     } while (0)
 
-/* TILE(R, B, first block, ...) for all blocks of 16 outputs, with R rows. MOST blocks at a time for one
- * row, FEW for more rows: as many as there are registers for. */
+/* Where the weights of a block begin, and the bytes from one step of k to the next: blocks lie in groups of
+ * up to 8, so that a tile for one row reads memory from front to back. `steps`: of k, `bytes`: of a block
+ * in one step. */
+static inline const uint8_t *er_weights(const er_matmul *p, const uint8_t *plan, uint32_t block,
+                                        uint32_t steps, uint32_t bytes, size_t *step)
+{
+    const uint32_t first = block / 8 * 8, left = (p->out + 15) / 16 - first;
+    *step = (left < 8 ? left : 8) * (size_t)bytes;
+    return plan + p->weights + (size_t)first * steps * bytes + (size_t)(block - first) * bytes;
+}
+
+/* TILE(R, B, first block, ...) for all blocks of 16 outputs, with R rows; MOST blocks at a time, 4 or 8, as
+ * there are registers, and two or one at the end. */
 #define ER_FOR_BLOCKS(R, MOST, BLOCKS, TILE, ...)                                                         \
     do {                                                                                                  \
         uint32_t block = 0;                                                                               \
