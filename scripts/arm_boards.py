@@ -32,7 +32,7 @@ class Board:
         """The content of /proc/cpuinfo."""
         core = (
             f"BogoMIPS\t: 108.00\nFeatures\t: {self.features}\nCPU implementer\t: 0x41\n"
-            f"CPU architecture: {'7' if self.architecture == 'armv7l' else '8'}\n"
+            f"CPU architecture: {'8' if self.architecture == 'aarch64' else '7'}\n"
             f"CPU variant\t: {self.variant}\nCPU part\t: {self.part}\nCPU revision\t: {self.revision}\n"
         )
         cores = "\n".join(f"processor\t: {number}\n{core}" for number in range(CORES))
@@ -63,6 +63,18 @@ BOARDS = (
 )
 
 
+ZERO = Board(
+    "Raspberry Pi Zero",
+    "arm1176",
+    "armv6l",
+    "0xb76",
+    "0x0",
+    "7",
+    "half thumb fastmult vfp edsp java tls",
+)
+"""No TFLite engine has a wheel for it: it runs models in our own engine."""
+
+
 def board_of(cpu: str) -> Board:
     """The board with that CPU."""
-    return next(board for board in BOARDS if board.cpu == cpu)
+    return next(board for board in (*BOARDS, ZERO) if board.cpu == cpu)

@@ -1,10 +1,10 @@
 """Debian for ARM with Python 3.11 and the engines' wheels in a folder, run as a Raspberry Pi by qemu.
 
-    python -m scripts.arm_root [aarch64|armv7l]
+    python -m scripts.arm_root [aarch64|armv7l|armv6l]
 
 prints the folder, which is in $EDGE_RNN_CACHE or in edge-rnn in the user's cache folder. The folder is
 made once, from Debian's packages and wheels from PyPI, and takes about 200 MB. PyPI has no numpy for the
-32-bit system, which therefore gets Debian's. Making the folder needs apt-get, dpkg and the network, but
+32-bit systems, which therefore get Debian's. Making the folder needs apt-get, dpkg and the network, but
 not root. Running its programs needs qemu (scripts/qemu_user.py).
 """
 
@@ -84,7 +84,17 @@ ARMV7L = Architecture(
     (*PYTHON, *NUMPY),
     ("click==8.1.8", "tflite-runtime==2.14.0"),
 )
-ARCHITECTURES = {item.name: item for item in (AARCH64, ARMV7L)}
+ARMV6L = Architecture(
+    # Debian's armhf is built for ARMv7. Its armel runs on ARMv6, but passes floats in other registers
+    # than Raspberry Pi OS.
+    "armv6l",
+    "armel",
+    "arm-linux-gnueabi",
+    "qemu-arm",
+    (*PYTHON, *NUMPY),
+    ("click==8.1.8",),
+)
+ARCHITECTURES = {item.name: item for item in (AARCH64, ARMV7L, ARMV6L)}
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ FLAGS = (
     "-fno-fast-math",
     "-ffp-contract=off",
     "-fno-math-errno",
+    "-fwrapv",  # what a hostile plan adds up may exceed 32 bits (c/edge_rnn.h)
     "-fvisibility=hidden",
     "-Wall",
     "-Wextra",
@@ -171,7 +172,7 @@ class Compiled:
 
 def library_name(system: str = sys.platform) -> str:
     """The library's file name on a system that sys.platform names."""
-    return {"win32": "edge_rnn.dll", "darwin": "libedge_rnn.dylib"}.get(system, "libedge_rnn.so")
+    return {"win32": "libedge_rnn.dll", "darwin": "libedge_rnn.dylib"}.get(system, "libedge_rnn.so")
 
 
 def find_compiler(environment: Mapping[str, str] = os.environ) -> Compiler:
@@ -265,8 +266,13 @@ def try_to_compile(folder: Path, *, sources: Path = SOURCES) -> Compiled:
         compiler = find_compiler()
         result = compile_library(folder, compiler, sources=sources)
     except (CompileError, OSError) as error:
-        version = compiler and compiler.version
-        result = Compiled(None, version, compiler and compiler.architecture, failure=str(error))
+        unwritable = f"edge_runtime/native cannot be written to: {getattr(error, 'strerror', '')}"
+        result = Compiled(
+            None,
+            compiler and compiler.version,
+            compiler and compiler.architecture,
+            failure=unwritable if isinstance(error, OSError) else str(error),
+        )
     try:
         if result.library is None:
             (folder / library_name()).unlink(missing_ok=True)
@@ -334,7 +340,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         compiler = find_compiler()
         chosen = sanitized(compiler) if options.sanitize else compiler
-        result = compile_library(folder, chosen, strict=True)
+        # With sanitizers, compilers warn of what is correct.
+        result = compile_library(folder, chosen, strict=not options.sanitize)
         result.write(folder)
     except (CompileError, OSError) as error:
         sys.exit(f"Error: {error}")

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 import numpy as np
 
-from edge_runtime.engines.engine import SHARED_WEIGHTS, engine_version, open_engine
+from edge_runtime.engines.engine import NATIVE, SHARED_WEIGHTS, engine_version, open_engine
 from edge_runtime.errors import EngineError, InputError, ModelError
 from edge_runtime.inference.raw_windows import checked_row, checked_windows
 from edge_runtime.inference.runner import (
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_runtime.engines.engine import OpenEngine
+    from edge_runtime.inference.native_runner import NativeStepModel
     from edge_runtime.inference.step_model import StepModel
     from edge_runtime.inference.verification import Verification
 
@@ -140,12 +141,15 @@ class Classifier(AbstractContextManager["Classifier"]):
         self._window_shape = (self.spec.steps, self.spec.features)
         self._labels, self._classes = self.spec.labels, len(self.spec.labels)
         self._expected = _UINT8 if self.spec.normalization.dtype == "uint8" else _FLOAT32
-        self._step_model: StepModel | None = None
+        self._step_model: StepModel | NativeStepModel | None = None
+        self._run_batch: Callable[[NDArray[Any], Float32], None] = self._run_one_by_one
         if self.spec.graph == STEP:
             self._step_model = self._checked_step_model()
             self._run = self._run_expected = step_runner(self._step_model, self._name)
         else:
             self._prepare_window()
+        if self.engine == NATIVE:
+            self._prepare_native()
         if verify:
             from edge_runtime.inference.verification import demand
 
@@ -186,6 +190,23 @@ class Classifier(AbstractContextManager["Classifier"]):
         tensor = InputTensor(source, self.spec.normalization)
         self._run, run_bytes = window_runners(self._interpreter, tensor, result, self._name)
         self._run_expected = run_bytes if self._expected is _UINT8 else self._run
+
+    def _prepare_native(self) -> None:
+        """Whole windows, rows and batches in single calls, instead of what other engines need."""
+        from edge_runtime.inference.native_runner import NativeRunner, NativeStepModel
+
+        native = NativeRunner(self._interpreter, self._window_shape, self.spec.normalization)
+        self._run_batch = native.run_batch
+        if self.spec.graph == STEP:
+            self._step_model = NativeStepModel(native)
+            self._run = self._run_expected = step_runner(self._step_model, self._name)
+        else:
+            self._run, run_bytes = native.window_runner(_FLOAT32), native.window_runner(_UINT8)
+            self._run_expected = run_bytes if self._expected is _UINT8 else self._run
+
+    def _run_one_by_one(self, batch: NDArray[Any], out: Float32) -> None:
+        for n, window in enumerate(batch):
+            self._run(window, out[n : n + 1])
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -234,8 +255,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         with self._lock:
             if self.closed:
                 raise EngineError(f"{self.path}: the classifier is closed")
-            for n, window in enumerate(batch):
-                self._run(window, out[n : n + 1])
+            self._run_batch(batch, out)
         return out
 
     def _checked_out(self, out: Float32 | None, count: int) -> Float32:
@@ -315,7 +335,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         found: Float32 = logits[0]
         return found
 
-    def _stepping(self) -> StepModel:
+    def _stepping(self) -> StepModel | NativeStepModel:
         """The step model. Raises EngineError when closed, and ModelError for an unrolled file."""
         if self.spec.graph != STEP:
             raise ModelError(f"{self.path}: takes whole windows. Convert with --graph step for rows.")
@@ -332,6 +352,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         """Free the interpreter. A closed classifier answers EngineError; closing twice is fine."""
         with self._lock:
             self._interpreter = self._step_model = None
+            self._run_batch = self._run_one_by_one
             self._run = self._run_expected = closed_runner(self.path)
 
     def __reduce__(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Union
 
 import numpy as np
 
@@ -18,7 +18,10 @@ from edge_runtime.inference.tensors import InputTensor, LogitsTensor
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edge_runtime.inference.native_runner import NativeStepModel
     from edge_runtime.inference.step_model import StepModel
+
+    AnyStepModel = Union[StepModel, NativeStepModel]
 
     WindowRunner = Callable[[NDArray[Any], NDArray[np.float32]], None]
     """Computes the logits of a raw window `[steps, features]` into a float32 array `[1, classes]`.
@@ -51,7 +54,7 @@ def window_runners(
     return runner(source.fill), runner(source.fill_bytes or source.fill)
 
 
-def step_runner(model: StepModel, name: str) -> WindowRunner:
+def step_runner(model: AnyStepModel, name: str) -> WindowRunner:
     """For a window of a step file, row by row from zero states, up to the logits after the last row."""
 
     def run(window: NDArray[Any], logits: NDArray[np.float32]) -> None:
@@ -60,14 +63,14 @@ def step_runner(model: StepModel, name: str) -> WindowRunner:
     return run
 
 
-def logits_by_row(model: StepModel, window: NDArray[Any], name: str) -> NDArray[np.float32]:
+def logits_by_row(model: AnyStepModel, window: NDArray[Any], name: str) -> NDArray[np.float32]:
     """StepModel.logits_by_row with the errors of a WindowRunner."""
     with _errors_of_a_run(name):
         return model.logits_by_row(window)
 
 
 def one_row(
-    model: StepModel, row: NDArray[Any], logits: NDArray[np.float32], name: str, *, restart: bool
+    model: AnyStepModel, row: NDArray[Any], logits: NDArray[np.float32], name: str, *, restart: bool
 ) -> None:
     """StepModel.step with the errors of a WindowRunner; `restart`: from zero states."""
     with _errors_of_a_run(name):

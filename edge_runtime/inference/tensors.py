@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 QUANTIZED = (np.int8, np.int16)
 
+LOGITS_TOO_LARGE = (
+    "the logits are NaN or infinite, because the window's numbers are too large for this model"
+)
+
 
 class InputTensor:
     """Fills the input tensor `detail` (tflite.Interpreter.get_input_details) from raw windows.
@@ -48,12 +52,9 @@ class InputTensor:
         self._tame = bool(tame and scale > 1e-9)
 
     def _lookup(self, normalization: Normalization) -> Callable[[NDArray[Any]], Any] | None:
-        if len(normalization.mean) != 1 or len(normalization.std) != 1:
+        table = byte_table(normalization, self._dtype, self._affine)
+        if table is None:
             return None
-        table: NDArray[Any] = normalization.apply(np.arange(256, dtype=np.uint8))
-        if self._affine is not None:
-            scale, zero_point = self._affine
-            table = quantize(table, scale, zero_point, self._dtype)
         # No index is out of range; the mode spares numpy the check, and a copy.
         return partial(table.take, out=self._one, mode="wrap")
 
@@ -101,6 +102,17 @@ class InputTensor:
         np.copyto(self._one, real, casting="unsafe")
 
 
+def byte_table(
+    normalization: Normalization, dtype: Any, affine: tuple[float, int] | None
+) -> NDArray[Any] | None:
+    """What each of the 256 bytes becomes in an input of `dtype`, where all features are normalized
+    alike; None otherwise. `affine`: scale and zero_point, None for float32."""
+    if len(normalization.mean) != 1 or len(normalization.std) != 1:
+        return None
+    table: NDArray[Any] = normalization.apply(np.arange(256, dtype=np.uint8))
+    return table if affine is None else quantize(table, *affine, dtype)
+
+
 class LogitsTensor:
     """Reads the output tensor `detail` (tflite.Interpreter.get_output_details) as float32 logits.
 
@@ -128,9 +140,7 @@ def _finite(values: Float32, out: Float32) -> None:
     out[:] = values
     # For a few numbers Python's sum, which float32 values cannot overflow, is faster than numpy's.
     if not math.isfinite(sum(out[0].tolist())):
-        raise InputError(
-            "the logits are NaN or infinite, because the window's numbers are too large for this model"
-        )
+        raise InputError(LOGITS_TOO_LARGE)
 
 
 def check_ends(interpreter: Any, count: int, path: str) -> None:

@@ -231,10 +231,10 @@ def _emit_joined(program: Program, operator: Operator, time: int) -> None:
     """Copies of the parts that are not computed where the whole lies."""
     whole = program.graph.tensors[operator.outputs[0]]
     program.view(whole.name, time)
-    for k, name in enumerate(operator.inputs):
+    for k, (name, place) in enumerate(zip(operator.inputs, program.storage.joined(operator))):
         if not program.storage.is_in_place(operator, k):
             part = program.graph.tensors[name]
-            views = [program.view(name, time), program.storage.joined(operator, k)]
+            views = [program.view(name, time), place]
             _call_for_each(program, Kernel.COPY, part.shape, views, [part, part], {})
 
 

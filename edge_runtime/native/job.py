@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 MOST_LANES = 8
 LANES_MEMORY = 1 << 18
-"""Bytes of arena for the windows that run at a time, unless a single one takes more. It leaves room for the
-weights in a second-level cache."""
+"""Bytes of arena for the windows that run at a time, unless a single one takes more. It leaves room for
+the weights in a second-level cache."""
 
 INPUT_NOT_FINITE, LOGITS_NOT_FINITE = 1, 2
 """er_status: what `JobCall` returns instead of 0."""
@@ -61,7 +61,13 @@ class Jobs:
         rows, features = shape
         count = int(np.prod(interpreter.get_input_details()[0]["shape"]))
         if count % features or (rows * features) % count:
-            raise ValueError(f"a window has {rows} rows of {features}, and the model's input {count} values")
+            raise ValueError(
+                f"a window has {rows} rows of {features}, and the model's input {count} values"
+            )
+        if not {len(mean), len(std)} <= {1, features}:
+            raise ValueError(
+                f"mean and std have {len(mean)} and {len(std)} values for {features} features"
+            )
         self.classes = int(np.prod(interpreter.get_output_details()[0]["shape"]))
         self._shape, self._interpreter = shape, interpreter
         self._kept = [np.ascontiguousarray(values, np.float32) for values in (mean, std)]
@@ -73,13 +79,13 @@ class Jobs:
         self._many: _Job | None = None
 
     def window(self, values: NDArray[Any], logits: NDArray[np.float32]) -> JobCall:
-        """A call that runs whatever window `[rows, features]` is in `values`, uint8 or float32, and writes
-        its logits `[1, classes]`. Both arrays are contiguous, and the call keeps them."""
+        """A call that runs whatever window `[rows, features]` is in `values`, uint8 or float32, and
+        writes its logits `[1, classes]`. Both arrays are contiguous, and the call keeps them."""
         return self._call("er_windows", self._job(self._window_arena, values, logits))
 
     def row(self, values: NDArray[Any], logits: NDArray[np.float32]) -> JobCall:
-        """The same for a row `[features]` of a step model, from the states after the row before. They stay
-        what they were where the call does not return 0."""
+        """The same for a row `[features]` of a step model, from the states after the row before. They
+        stay what they were where the call does not return 0."""
         return self._call("er_step", self._job(self._row_arena, values, logits))
 
     def run(self, windows: NDArray[Any], logits: NDArray[np.float32], *, by_row: bool = False) -> int:
@@ -102,7 +108,7 @@ class Jobs:
 
     @property
     def states(self) -> NDArray[np.uint8]:
-        """The states after the rows so far, and everything around them: bytes to keep and to set again."""
+        """The states after the rows so far, and what is around them: bytes to keep and to set again."""
         return self._row_arena.copy()
 
     @states.setter

@@ -8,9 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.native.loops import rows_of
-from edge_runtime.native.packing import input_offset, packed_blocks, packed_rows, packed_values
+from edge_runtime.native.packing import (
+    BLOCK,
+    input_offset,
+    packed_blocks,
+    packed_rows,
+    packed_values,
+)
 from edge_runtime.native.plan_format import MATMUL, Kernel, Layout, aligned
-from edge_runtime.native.program import Program
+from edge_runtime.native.program import Program, demand_room
 from edge_runtime.native.storage import View
 from edge_runtime.numpy_engine.multipliers import matmul_multipliers, reduced_to_16_bits
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
@@ -18,6 +24,9 @@ from edge_runtime.tflite.graph import Operator, Tensor
 
 LARGEST_SUM = 1 << 30
 """Sums below it, and their rounding, fit into 32 bits."""
+
+MOST_HYBRID_INPUTS = 1 << 24
+"""From here on, the sum of a row of int8 weights may exceed 32 bits."""
 
 RELU_OR_NOT = {True: (0, 1), False: (0, 0)}
 """er_matmul's limits of a float result."""
@@ -149,6 +158,8 @@ def _float(program: Program, operator: Operator, tensors: Tensors) -> _Matmul:
 def _hybrid(program: Program, operator: Operator, tensors: Tensors) -> _Matmul:
     _, weights, bias, _ = tensors
     add, count = program.constants.offset_in_plan, weights.shape[0]
+    if weights.shape[1] >= MOST_HYBRID_INPUTS:
+        raise MalformedError(f"a FULLY_CONNECTED has {weights.shape[1]:,} inputs")
     wide = int(weights.values.min()) < -127 or 383 * 128 * weights.shape[1] >= 1 << 31
     layout = Layout.ROWS if wide else program.layout
     sums = weights.values.sum(axis=1, dtype=np.int64).astype(np.int32)
@@ -167,11 +178,15 @@ def _hybrid(program: Program, operator: Operator, tensors: Tensors) -> _Matmul:
 
 def _weights(program: Program, weights: Tensor, layout: Layout, together: int) -> int:
     def packed() -> bytes:
+        first, second = (1, BLOCK) if layout is Layout.ROWS else (BLOCK, together)
+        outputs, inputs = aligned(weights.shape[0], first), aligned(weights.shape[1], second)
+        demand_room(outputs * inputs * weights.dtype.itemsize, "plan")
         if layout is Layout.ROWS:
             return packed_rows(weights.values).tobytes()
         return packed_blocks(weights.values, together).tobytes()
 
-    key = ("weights", weights.name, layout is Layout.ROWS)
+    # int8 matmuls read other blocks than int16 ones.
+    key = ("weights", weights.name, layout is not Layout.ROWS and together)
     return program.constants.offset_in_plan(key, packed, 64)
 
 

@@ -22,9 +22,9 @@ def packed_rows(weights: NDArray[Any]) -> NDArray[Any]:
 
 
 def packed_blocks(weights: NDArray[Any], together: int) -> NDArray[Any]:
-    """`weights` `[out, in]` in groups of up to 8 blocks, each group `[in/together, blocks, 16, together]`.
+    """`weights` `[out, in]` in groups of up to 8 blocks, in one dimension.
 
-    One after the other in one dimension.
+    Each group is `[in/together, blocks, 16, together]`.
     """
     padded = _padded(_padded(weights, BLOCK, 1), 1, together)
     out, width = padded.shape

@@ -21,15 +21,11 @@ from edge_runtime.native.plan_format import (
     Layout,
     aligned,
 )
-from edge_runtime.native.program import Program
+from edge_runtime.native.program import Program, demand_room
 from edge_runtime.native.storage import DIVISIONS, View
 from edge_runtime.numpy_engine.interpret import apply
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
 from edge_runtime.tflite.graph import Graph, Tensor
-
-MOST_CALLS = 1 << 20
-LARGEST_PLAN = 1 << 30
-"""Bytes, of the plan and of an arena."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +57,12 @@ def make_plan(graph: Graph, layout: Layout, alignment: int = ALIGNMENT) -> Plan:
     `alignment`: of tensors in the arena; 64 for speed, 8 to save memory. Raises MalformedError, with a
     sentence, for a graph that the native engine cannot run.
     """
-    program = Program(_folded(graph), layout)
-    for time, operator in enumerate(program.graph.operators):
-        if operator.op not in DIVISIONS:
-            emit(program, operator, time)
-        if len(program.calls) > MOST_CALLS:
-            raise MalformedError(f"it takes more than {MOST_CALLS:,} calls of kernels")
-    return _assembled(program, alignment)
+    with np.errstate(all="ignore"):  # the factors of scales beyond float32 are refused
+        program = Program(_folded(graph), layout)
+        for time, operator in enumerate(program.graph.operators):
+            if operator.op not in DIVISIONS:
+                emit(program, operator, time)
+        return _assembled(program, alignment)
 
 
 def _folded(graph: Graph) -> Graph:
@@ -78,8 +73,15 @@ def _folded(graph: Graph) -> Graph:
         if any(tensor.data is None for tensor in inputs):
             operators.append(operator)
             continue
-        results = apply(graph, operator, [tensor.values for tensor in inputs])
+        try:
+            results = apply(graph, operator, [tensor.values for tensor in inputs])
+        except KeyError as error:
+            raise MalformedError(
+                f"the native engine has no {error} of constants of these types"
+            ) from None
         for name, result in zip(operator.outputs, results):
+            if (result.shape, result.dtype) != (tensors[name].shape, tensors[name].dtype):
+                raise MalformedError(f"a constant of {operator.op.value} has another shape or type")
             tensors[name] = replace(tensors[name], data=result)
     return replace(graph, tensors=tensors, operators=tuple(operators))
 
@@ -90,6 +92,7 @@ def _assembled(program: Program, alignment: int) -> Plan:
     ends = [_end_view(program, name) for name in (*graph.inputs, *graph.outputs)]
     offsets, arena = program.storage.places(alignment)
     arena = aligned(arena)
+    demand_room(arena, "memory for one window")
 
     def place(view: View) -> int:
         if view.buffer < 0:
@@ -107,10 +110,7 @@ def _assembled(program: Program, alignment: int) -> Plan:
         body += CALL.pack(kernel, place(in0), second, place(out), HEADER.size + params)
     body += b"\0" * (SLACK + -len(body) % ALIGNMENT)
     size = HEADER.size + len(body)
-    if max(size, arena) > LARGEST_PLAN:
-        raise MalformedError(
-            f"its plan takes {max(size, arena):,} bytes, expected at most {LARGEST_PLAN:,}"
-        )
+    demand_room(size, "plan")
     counts = (len(program.calls), ends_at, len(graph.inputs), len(graph.outputs))
     header = HEADER.pack(MAGIC, size, program.layout, arena, calls_at, *counts, *(0,) * 7)
     found = [
@@ -154,7 +154,9 @@ def _packed_end(tensor: Tensor, place: int) -> bytes:
     kind = END_TYPES.get(tensor.dtype.char)
     if kind is None:
         raise MalformedError(f"the native engine has no inputs or outputs of {tensor.dtype}")
-    affine = tensor.quantization
+    affine = tensor.quantization if tensor.dtype.kind == "i" else None
+    if affine and (affine.per_channel or not -128 <= affine.zero_point <= 127):
+        raise MalformedError("the native engine has no inputs or outputs with such scales")
     scale, zero_point = (affine.scale[0], affine.zero_point) if affine else (0.0, 0)
     return END.pack(place, int(np.prod(tensor.shape)), kind, scale, zero_point)
 

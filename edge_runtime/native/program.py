@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from edge_runtime.native.plan_format import HEADER, Kernel, Layout
 from edge_runtime.native.storage import Storage, View, contiguous
+from edge_runtime.tflite.flatbuffer_reader import MalformedError
 from edge_runtime.tflite.graph import Graph
+
+MOST_CALLS = 1 << 18
+
+LARGEST_PLAN = 1 << 28
+"""Bytes, of a plan and of a lane: as many as the elements of all tensors of a graph take in float32
+(read_graph.MOST_ELEMENTS)."""
 
 
 class Call(NamedTuple):
@@ -23,8 +30,14 @@ class Call(NamedTuple):
     params: int
 
 
+def demand_room(size: int, what: str) -> None:
+    """Raises MalformedError unless `size` bytes, those of `what`, are few enough for a plan."""
+    if size > LARGEST_PLAN:
+        raise MalformedError(f"its {what} takes {size:,} bytes, expected at most {LARGEST_PLAN:,}")
+
+
 class Constants:
-    """Read-only data, each piece once."""
+    """Read-only data, each piece once. Raises MalformedError when there is too much of it."""
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -37,6 +50,7 @@ class Constants:
             self.data += b"\0" * (-(HEADER.size + len(self.data)) % alignment)
             found = self._offsets[key] = len(self.data)
             self.data += content()
+            demand_room(len(self.data), "plan")
         return found
 
     def offset_in_plan(self, key: Hashable, content: Callable[[], bytes], alignment: int = 4) -> int:
@@ -67,7 +81,12 @@ class Program:
         return found
 
     def call(self, kernel: Kernel, views: list[View], params: bytes) -> None:
-        """Call a kernel on inputs and, the last of the views, its output."""
+        """Call a kernel on inputs and, the last of the views, its output.
+
+        Raises MalformedError when there are too many calls.
+        """
+        if len(self.calls) == MOST_CALLS:
+            raise MalformedError(f"it takes more than {MOST_CALLS:,} calls of kernels")
         in1 = views[1] if len(views) > 2 else None
         self.calls.append(
             Call(kernel, views[0], in1, views[-1], self.constants.add(params, lambda: params))

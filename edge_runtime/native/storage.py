@@ -7,14 +7,20 @@ whole one lies. So none of them moves data, but for parts that are needed in two
 from __future__ import annotations
 
 import math
-from bisect import insort
+from bisect import bisect
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import accumulate
 
 from edge_runtime.native.plan_format import ALIGNMENT, aligned
+from edge_runtime.tflite.flatbuffer_reader import MalformedError
 from edge_runtime.tflite.graph import Graph, Op, Operator
 
 JOINS = (Op.CONCATENATION, Op.PACK)
 DIVISIONS = (Op.SPLIT, Op.UNPACK)
+
+MOST_GAPS = 1 << 24
+"""Gaps of the arena that are looked at in search of one that is large enough: some seconds."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,7 @@ class Storage:
         self._sizes: list[int] = []
         self._first: list[int] = []
         self._last: list[int] = []
+        self._find_all()
 
     def _parts_in_place(self) -> dict[str, tuple[Operator, int]]:
         """Tensor -> the operator that joins it, and the number of the input that it is."""
@@ -70,42 +77,51 @@ class Storage:
                     hosts[name] = (operator, k)
         return hosts
 
+    def _find_all(self) -> None:
+        """The views of all parts: those of a whole, after the whole. It may be a part in its turn, and
+        so on, thousands of times in a hostile file."""
+        for operator in reversed(self._graph.operators):
+            if operator.op in JOINS:
+                for k, part in enumerate(self.joined(operator)):
+                    if self.is_in_place(operator, k):
+                        self._views[operator.inputs[k]] = part
+        for operator in self._graph.operators:
+            if operator.op in DIVISIONS:
+                self._views.update(zip(operator.outputs, self._divided(operator)))
+
     def view(self, name: str) -> View:
         """Where an activation lies."""
         found = self._views.get(name)
         if found is None:
-            found = self._views[name] = self._find(name)
+            tensor = self._graph.tensors[name]
+            buffer = self.add_buffer(math.prod(tensor.shape) * tensor.dtype.itemsize)
+            found = contiguous(buffer, tensor.shape, tensor.dtype.itemsize)
+            self._views[name] = found
         return found
 
-    def _find(self, name: str) -> View:
-        tensor, producer = self._graph.tensors[name], self._producers.get(name)
-        if name in self._hosts:
-            return self.joined(*self._hosts[name])
-        if producer and producer.op in DIVISIONS:
-            return self._divided(producer, producer.outputs.index(name))
-        buffer = self.add_buffer(math.prod(tensor.shape) * tensor.dtype.itemsize)
-        return contiguous(buffer, tensor.shape, tensor.dtype.itemsize)
-
-    def joined(self, operator: Operator, k: int) -> View:
-        """Where input `k` of a joining operator has to lie."""
+    def joined(self, operator: Operator) -> list[View]:
+        """Where the inputs of a joining operator have to lie."""
         whole, axis = self.view(operator.outputs[0]), operator.axis or 0
         if operator.op is Op.PACK:
-            return whole.part(axis, k, None)
-        lengths = [self._graph.tensors[name].shape[axis] for name in operator.inputs[: k + 1]]
-        return whole.part(axis, sum(lengths[:-1]), lengths[-1])
+            return [whole.part(axis, k, None) for k in range(len(operator.inputs))]
+        lengths = [self._graph.tensors[name].shape[axis] for name in operator.inputs]
+        starts = accumulate(lengths, initial=0)
+        return [whole.part(axis, start, length) for start, length in zip(starts, lengths)]
 
     def is_in_place(self, operator: Operator, k: int) -> bool:
         """Whether input `k` of a joining operator is computed where it has to lie."""
         host = self._hosts.get(operator.inputs[k])
         return host is not None and host[0] is operator and host[1] == k
 
-    def _divided(self, operator: Operator, k: int) -> View:
-        axis = operator.axis or 0
+    def _divided(self, operator: Operator) -> list[View]:
+        """Where the outputs of a dividing operator lie."""
+        axis, count = operator.axis or 0, len(operator.outputs)
         if operator.op is Op.UNPACK:
-            return self.view(operator.inputs[0]).part(axis, k, None)
+            whole = self.view(operator.inputs[0])
+            return [whole.part(axis, k, None) for k in range(count)]
         whole = self.view(operator.inputs[1])
-        length = whole.shape[axis] // len(operator.outputs)
-        return whole.part(axis, k * length, length)
+        length = whole.shape[axis] // count
+        return [whole.part(axis, k * length, length) for k in range(count)]
 
     def add_buffer(self, size: int) -> int:
         """A new buffer; returns its number."""
@@ -122,17 +138,50 @@ class Storage:
 
     def places(self, alignment: int = ALIGNMENT) -> tuple[list[int], int]:
         """Offset of each buffer in the arena, and the size of the arena. Buffers that are never in use
-        at the same time may overlap."""
-        offsets, end = [0] * len(self._sizes), 0
-        taken: list[tuple[int, int, int]] = []  # offset, end, last use
+        at the same time may overlap. Raises MalformedError when that takes too long."""
+        offsets, gaps = [0] * len(self._sizes), _Gaps()
+        taken: list[tuple[int, int, int]] = []  # last use, offset, end
         for buffer in sorted(range(len(self._sizes)), key=self._first.__getitem__):
+            while taken and taken[0][0] < self._first[buffer]:
+                gaps.give_back(*heappop(taken)[1:])
             size = aligned(self._sizes[buffer], alignment)
-            taken = [item for item in taken if item[2] >= self._first[buffer]]
-            offset = 0
-            for start, stop, _ in taken:
-                if start - offset >= size:
-                    break
-                offset = max(offset, stop)
-            insort(taken, (offset, offset + size, self._last[buffer]))
-            offsets[buffer], end = offset, max(end, offset + size)
-        return offsets, end
+            offsets[buffer] = gaps.take(size)
+            heappush(taken, (self._last[buffer], offsets[buffer], offsets[buffer] + size))
+        return offsets, gaps.most
+
+
+class _Gaps:
+    """The parts of the arena that no buffer takes, in order. The last one has no end."""
+
+    def __init__(self) -> None:
+        self._starts, self._ends = [0], [1 << 62]
+        self.most = 0
+        """The size of an arena that has room for all that was taken."""
+        self._seen = 0
+
+    def take(self, size: int) -> int:
+        """The offset of `size` bytes in the first gap that is large enough."""
+        place = next(
+            k for k, (start, end) in enumerate(zip(self._starts, self._ends)) if end - start >= size
+        )
+        self._seen += place
+        if self._seen > MOST_GAPS:
+            raise MalformedError("too many of its tensors of different sizes are in use at a time")
+        start = self._starts[place]
+        self._starts[place] += size
+        if self._starts[place] == self._ends[place]:
+            del self._starts[place], self._ends[place]
+        self.most = max(self.most, start + size)
+        return start
+
+    def give_back(self, start: int, end: int) -> None:
+        """Make a gap of what was taken, together with those beside it."""
+        place = bisect(self._starts, start)
+        if place < len(self._starts) and self._starts[place] == end:
+            end = self._ends[place]
+            del self._starts[place], self._ends[place]
+        if place and self._ends[place - 1] == start:
+            self._ends[place - 1] = end
+        else:
+            self._starts.insert(place, start)
+            self._ends.insert(place, end)

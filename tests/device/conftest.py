@@ -13,6 +13,7 @@ from scripts.arm_boards import board_of
 from tests.device.boards import Boards, Digits
 from tests.device.environments import Environments
 from tests.device.matrix import Matrix
+from tests.device.wheels import linux_wheels
 from tests.support.command_server import edge_rnn
 from tests.support.commands import mnist_folder, succeed
 from tests.support.end_of_run import show_at_end
@@ -31,7 +32,13 @@ def environments(wheel, shared_folder) -> Environments:
 
 
 @pytest.fixture(scope="session")
-def boards(request, wheel, shared_folder) -> Boards:
+def platform_wheels(shared_folder) -> dict[str, Path]:
+    """Name of a platform of scripts/build_wheels.py -> its wheel."""
+    return linux_wheels(shared_folder)
+
+
+@pytest.fixture(scope="session")
+def boards(request, platform_wheels, shared_folder) -> Boards:
     """The emulated boards, with real digits and models of every precision, of MNIST if available."""
     name = "mnist" if mnist_folder() else "digits"
     trained, models = request.getfixturevalue(f"{name}_run"), request.getfixturevalue(f"{name}_models")
@@ -44,7 +51,7 @@ def boards(request, wheel, shared_folder) -> Boards:
     inputs = made_once(shared_folder / "boards-inputs", make)
     models = {**models, "int4": inputs / "int4.tflite"}
     digits = Digits(name, inputs / "digits.npy", trained.full_logits[:COUNT], models)
-    return Boards(shared_folder / "boards", wheel, digits)
+    return Boards(shared_folder / "boards", platform_wheels, digits)
 
 
 @pytest.fixture

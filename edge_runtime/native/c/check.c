@@ -8,6 +8,9 @@ typedef struct {
     uint32_t layout;
 } reader;
 
+/* Inputs and outputs together; each state is compared with every other. */
+#define MOST_ENDS 4096u
+
 static const char OUTSIDE[] = "it reaches outside of its plan or arena";
 
 /* Whether `bytes` bytes from `offset` on lie inside the plan. */
@@ -21,8 +24,17 @@ static int in_lane(const reader *r, uint64_t offset, uint64_t bytes, uint32_t al
     return offset % alignment == 0 && bytes <= r->arena && offset <= r->arena - bytes;
 }
 
-/* Bytes that [rows][width] values take, the slack not included. */
-static uint64_t extent(uint64_t rows, uint64_t pitch, uint64_t row) { return (rows - 1) * pitch + row; }
+/* Bytes that [rows][width] values take, the slack not included; more than any plan has where that is so
+ * many that the product could overflow. */
+static uint64_t extent(uint32_t rows, uint32_t pitch, uint64_t row)
+{
+    const uint64_t before = (uint64_t)(rows - 1) * pitch;
+    return before < ER_CONSTANT && row < ER_CONSTANT ? before + row : ER_CONSTANT;
+}
+
+/* Whether rows follow each other. What is written has to, so that no call takes more time than the size
+ * of the arena allows. */
+static int apart(uint32_t rows, uint32_t pitch, uint64_t row) { return rows == 1 || pitch >= row; }
 
 /* Whether an input is there, with the slack that kernels may read. The lane's own comes after it. */
 static int readable(const reader *r, uint32_t operand, uint64_t bytes, uint32_t alignment)
@@ -89,25 +101,40 @@ static const char *check_numbers(const reader *r, uint32_t kernel, const er_map 
     return 0;
 }
 
+static uint64_t distance(int64_t one, int64_t other) { return (uint64_t)(one < other ? other - one : one - other); }
+
+/* Whether each row of a copy is `width` bytes or more away from where it goes, as memcpy needs. The
+ * distance changes evenly from row to row, so the first and the last row tell, if one is not before and
+ * the other behind its target. */
+static int copies_apart(const er_call *call, const er_map *p)
+{
+    if (call->in0 & ER_CONSTANT)
+        return 1;
+    const int64_t first0 = call->in0, last0 = first0 + (int64_t)(p->rows - 1) * p->pitch0;
+    const int64_t first = call->out, last = first + (int64_t)(p->rows - 1) * p->pitch;
+    return distance(first0, first) >= p->width && distance(last0, last) >= p->width &&
+           (first0 < first) == (last0 < last);
+}
+
 static const char *check_map(const reader *r, const er_call *call)
 {
     const er_map *p = (const er_map *)(r->bytes + call->params);
-    const uint32_t size = input_size(call->kernel), result = output_size(call->kernel);
+    const uint32_t kernel = call->kernel, size = input_size(kernel), result = output_size(kernel);
     if (!in_plan(r, call->params, sizeof *p, 4))
         return OUTSIDE;
     if (p->rows == 0 || p->width == 0 || p->step0 > 1 || p->step1 > 1 || p->pitch0 % size || p->pitch1 % size ||
-        p->pitch % result)
+        p->pitch % result || !apart(p->rows, p->pitch, (uint64_t)p->width * result))
         return "a shape is empty or not aligned";
-    if (!is_binary(call->kernel) && p->step0 != 1)
-        return "a row of one value where there is none";
+    if (!is_binary(kernel) && (p->step0 != 1 || p->pitch1 || call->in1))
+        return "it has a second input or a repeated value where there is none";
     const uint64_t width0 = p->step0 ? p->width : 1, width1 = p->step1 ? p->width : 1;
-    if (!readable(r, call->in0, extent(p->rows, p->pitch0, width0 * size), size))
+    if (!readable(r, call->in0, extent(p->rows, p->pitch0, width0 * size), size) ||
+        (is_binary(kernel) && !readable(r, call->in1, extent(p->rows, p->pitch1, width1 * size), size)) ||
+        !in_lane(r, call->out, extent(p->rows, p->pitch, (uint64_t)p->width * result), result))
         return OUTSIDE;
-    if (is_binary(call->kernel) && !readable(r, call->in1, extent(p->rows, p->pitch1, width1 * size), size))
-        return OUTSIDE;
-    if (!in_lane(r, call->out, extent(p->rows, p->pitch, (uint64_t)p->width * result), result))
-        return OUTSIDE;
-    return check_numbers(r, call->kernel, p);
+    if (kernel == ER_COPY && !copies_apart(call, p))
+        return "a copy overlaps its source";
+    return check_numbers(r, kernel, p);
 }
 
 static const char *check_reduction(const reader *r, const er_call *call)
@@ -116,12 +143,14 @@ static const char *check_reduction(const reader *r, const er_call *call)
     const uint32_t size = input_size(call->kernel);
     if (!in_plan(r, call->params, sizeof *p, 4))
         return OUTSIDE;
-    if (p->outer == 0 || p->count == 0 || p->width == 0 || p->pitch_outer % size || p->pitch_count % size ||
-        p->pitch % size)
-        return "a shape is empty or not aligned";
     const uint64_t row = (uint64_t)p->width * size;
+    if (p->outer == 0 || p->count == 0 || p->width == 0 || p->pitch_outer % size || p->pitch_count % size ||
+        p->pitch % size || !apart(p->count, p->pitch_count, row) || !apart(p->outer, p->pitch, row))
+        return "a shape is empty or not aligned";
+    if (call->in1)
+        return "it has a second input where there is none";
     const uint64_t one = extent(p->count, p->pitch_count, row);
-    if (one > r->size + r->arena || !readable(r, call->in0, extent(p->outer, p->pitch_outer, one), size))
+    if (!readable(r, call->in0, extent(p->outer, p->pitch_outer, one), size))
         return OUTSIDE;
     return in_lane(r, call->out, extent(p->outer, p->pitch, row), size) ? 0 : OUTSIDE;
 }
@@ -155,8 +184,11 @@ static const char *check_matmul(const reader *r, const er_call *call)
     const uint64_t result = kernel == ER_MATMUL_S8 ? 1 : kernel == ER_MATMUL_S16 ? 2 : 4;
     if (!in_plan(r, call->params, sizeof *p, 4))
         return OUTSIDE;
-    if (p->rows == 0 || p->in == 0 || p->out == 0 || p->pitch0 % size || p->pitch % result || p->wide > 1)
+    if (p->rows == 0 || p->in == 0 || p->out == 0 || p->pitch0 % size || p->pitch % result ||
+        !apart(p->rows, p->pitch, p->out * result))
         return "a shape is empty or not aligned";
+    if (p->wide > (kernel != ER_MATMUL_F32) || (call->in1 && kernel != ER_MATMUL_HYBRID))
+        return "a matmul is of a kind that there is not";
     const uint64_t outs = up(p->out, 16);
     const uint64_t bias = kernel == ER_MATMUL_S16 ? 8 : 4;
     if (!readable(r, call->in0, extent(p->rows, p->pitch0, (uint64_t)p->in * size), size) ||
@@ -191,12 +223,32 @@ static const char *check_call(const reader *r, const er_kernels *kernels, const 
     }
 }
 
+static uint64_t end_of(const er_end *end)
+{
+    return end->offset + (uint64_t)end->count * (end->type == ER_F32 ? 4 : end->type == ER_S16 ? 2 : 1);
+}
+
+/* Inputs and outputs after the first are the states before and after: those after a run are copied to
+ * those before the next one, one after the other. */
+static const char *check_states(const er_end *ends, uint32_t count)
+{
+    for (uint32_t k = 1; k < count; k++) {
+        const er_end *after = ends + count + k;
+        if (after->type != ends[k].type || after->count != ends[k].count)
+            return "a state has two shapes";
+        for (uint32_t n = 1; n < count; n++)
+            if (after->offset < end_of(&ends[n]) && ends[n].offset < end_of(after))
+                return "a state after a run overlaps one before it";
+    }
+    return 0;
+}
+
 static const char *check_ends(const reader *r, const er_plan *plan)
 {
     const uint64_t count = (uint64_t)plan->input_count + plan->output_count;
     const er_end *ends = (const er_end *)(r->bytes + plan->ends);
-    if (plan->input_count == 0 || plan->output_count == 0)
-        return "it has no input or no output";
+    if (plan->input_count == 0 || plan->output_count == 0 || count > MOST_ENDS)
+        return "it has no input, no output, or too many";
     if (!in_plan(r, plan->ends, count * sizeof *ends, 4))
         return OUTSIDE;
     for (uint64_t k = 0; k < count; k++) {
@@ -206,17 +258,14 @@ static const char *check_ends(const reader *r, const er_plan *plan)
         if (!in_lane(r, ends[k].offset, (uint64_t)ends[k].count * size, size))
             return OUTSIDE;
     }
-    for (uint32_t k = 1; k < plan->input_count && plan->input_count == plan->output_count; k++) {
-        const er_end *after = ends + k + plan->input_count;
-        if (after->type != ends[k].type || after->count != ends[k].count)
-            return "a state has two shapes";
-    }
-    return 0;
+    return plan->input_count == plan->output_count ? check_states(ends, plan->input_count) : 0;
 }
 
 const char *er_check(const er_kernels *kernels, const void *plan, size_t size)
 {
     const er_plan *header = plan;
+    if ((uintptr_t)plan % ER_ALIGNMENT)
+        return "it is not at an address that is a multiple of 64";
     if (size < sizeof *header || header->magic != ER_MAGIC || header->size != size || size >= ER_CONSTANT)
         return "it is no plan of this version";
     if (header->layout != kernels->layout)

@@ -170,7 +170,7 @@ typedef struct {
     const void *table;
 } er_raw;
 
-enum er_status { ER_OK, ER_INPUT_NOT_FINITE, ER_LOGITS_NOT_FINITE };
+enum er_status { ER_OK, ER_INPUT_NOT_FINITE, ER_LOGITS_NOT_FINITE, ER_WINDOW_DOES_NOT_FIT };
 enum er_raw_type { ER_RAW_U8, ER_RAW_F32 };
 
 /* The set of kernels of a name, or NULL. That this CPU can run it is for the caller to know. */
@@ -180,7 +180,8 @@ ER_API const er_kernels *er_find_kernels(const char *name);
 ER_API uint32_t er_x86_features(void);
 
 /* NULL, or what is wrong with a plan of `size` bytes for these kernels. A plan that passes makes them
- * read and write nothing outside of the plan and the arena. */
+ * read and write nothing outside of the plan and the arena, and ends. What it computes may still mean
+ * nothing: int32 sums that are too large wrap (compile with -fwrapv). */
 ER_API const char *er_check(const er_kernels *kernels, const void *plan, size_t size);
 
 /* Bytes from one lane to the next; an arena has that many for each lane. */
@@ -207,7 +208,8 @@ typedef struct {
 } er_job;
 
 /* The logits of a job's windows. A step plan runs row by row from zero states; with by_row its logits after
- * every row are written. */
+ * every row are written. ER_WINDOW_DOES_NOT_FIT, before anything is read: rows of so many features do not
+ * fill the model's input, mean or std has another number of values, or there are no lanes. */
 ER_API int er_windows(const er_job *job);
 
 /* One raw row of a step plan, in lane 0: normalized, run, logits written, states passed on. After another

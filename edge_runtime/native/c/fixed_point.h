@@ -28,10 +28,12 @@ static inline int32_t er_rescale(int32_t x, int32_t mantissa, int32_t left, int3
     return er_divide(er_high((int32_t)((uint32_t)x << left), mantissa), right);
 }
 
-/* The same without limits to the sum: for the few files that need it. */
+/* The same without limits to the sum: for the few files that need it. Where the product exceeds 64 bits,
+ * it wraps, as in numpy. */
 static inline int64_t er_rescale_wide(int64_t x, int32_t mantissa, int32_t left, int32_t right)
 {
-    const int64_t high = ((int64_t)((uint64_t)x << left) * mantissa + (1 << 30)) >> 31;
+    const uint64_t product = ((uint64_t)x << left) * (uint64_t)(int64_t)mantissa;
+    const int64_t high = (int64_t)(product + (1u << 30)) >> 31;
     const int64_t half = (int64_t)((1ull << right) >> 1);
     return (high + half - ((high < 0) & (right > 0))) >> right;
 }

@@ -240,9 +240,9 @@ static inline void er_row_quantize_all(const float *restrict x, int32_t count, e
     for (int32_t k = 0; k < count; k++) q[k] = (int8_t)er_row_quantize(x[k], inverse, zero_point);
 }
 
-/* One result of the hybrid matmul. `sum`: of (q - zero_point) * weight. */
-static inline float er_row_result(int32_t sum, float row_scale, float weight_scale, float bias) {
-    return (float)sum * (row_scale * weight_scale) + bias;
+/* One result of the hybrid matmul. `sum`: of (q - zero_point) * weight, as a float. */
+static inline float er_row_result(float sum, float row_scale, float weight_scale, float bias) {
+    return sum * (row_scale * weight_scale) + bias;
 }
 
 #endif

@@ -71,8 +71,9 @@ static inline int16_t er_matmul_result_s16(const er_matmul *p, const uint8_t *pl
 {
     const int64_t factor = ((const int32_t *)(plan + p->mults))[o];
     const int32_t shift = ((const int32_t *)(plan + p->shifts))[o];
-    const int64_t total = sum + ((const int64_t *)(plan + p->bias))[o];
-    const int64_t scaled = (total * factor + ((int64_t)1 << (shift - 1))) >> shift;
+    /* Biases may have any 64 bits. What exceeds them wraps, as in numpy. */
+    const uint64_t total = (uint64_t)sum + (uint64_t)((const int64_t *)(plan + p->bias))[o];
+    const int64_t scaled = (int64_t)(total * (uint64_t)factor + ((uint64_t)1 << (shift - 1))) >> shift;
     return (int16_t)(scaled < p->low ? p->low : scaled > p->high ? p->high : scaled);
 }
 
@@ -161,11 +162,19 @@ static inline void er_plain_matmul_hybrid(ER_ARGUMENTS)
             er_row_quantize_all(x, (int32_t)p->in, found, q);
             for (uint32_t o = 0; o < p->out; o++) {
                 const int8_t *w = weights + o * pitch;
-                int32_t sum = 0;
-                for (uint32_t i = 0; i < p->in; i++)
-                    sum += q[i] * w[i];
-                const float value =
-                    er_row_result(sum - found.zero_point * sums[o], found.scale, scales[o], bias[o]);
+                float exact; /* the sum of integers, rounded once */
+                if (p->wide) {
+                    int64_t sum = 0;
+                    for (uint32_t i = 0; i < p->in; i++)
+                        sum += q[i] * w[i];
+                    exact = (float)(sum - (int64_t)found.zero_point * sums[o]);
+                } else {
+                    int32_t sum = 0;
+                    for (uint32_t i = 0; i < p->in; i++)
+                        sum += q[i] * w[i];
+                    exact = (float)(sum - found.zero_point * sums[o]);
+                }
+                const float value = er_row_result(exact, found.scale, scales[o], bias[o]);
                 results[o] = er_matmul_result_f32(p, value);
             }
         }

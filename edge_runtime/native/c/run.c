@@ -102,9 +102,24 @@ static int read_logits(const er_plan *plan, const uint8_t *lane, float *logits)
     return ER_OK;
 }
 
+/* Whether windows of that kind fill the first input, `rows` rows at a time, a whole number of times. */
+static bool fits(const er_plan *plan, const er_raw *raw, uint32_t *rows)
+{
+    const uint32_t count = ends_of(plan)->count, features = raw->features;
+    if (features == 0 || count % features)
+        return false;
+    *rows = count / features;
+    return raw->rows > 0 && raw->rows % *rows == 0 &&
+           (raw->table || ((raw->mean_count == 1 || raw->mean_count == features) &&
+                           (raw->std_count == 1 || raw->std_count == features)));
+}
+
 int er_step(const er_job *job)
 {
     const er_plan *plan = job->plan;
+    uint32_t rows;
+    if (!fits(plan, job->raw, &rows) || rows != 1)
+        return ER_WINDOW_DOES_NOT_FIT;
     if (!fill(plan, job->raw, job->arena, job->windows, job->type, 1))
         return ER_INPUT_NOT_FINITE;
     er_run(job->kernels, plan, job->arena, 1);
@@ -114,20 +129,21 @@ int er_step(const er_job *job)
     return status;
 }
 
-/* The windows `first` to `first + lanes`, each in a lane. */
-static int run_lanes(const er_job *job, size_t first, uint32_t lanes)
+/* The windows `first` to `first + lanes`, each in a lane; `rows` of them in each pass through the plan. */
+static int run_lanes(const er_job *job, size_t first, uint32_t lanes, uint32_t rows)
 {
     const er_plan *plan = job->plan;
     const er_raw *raw = job->raw;
-    const er_end *input = ends_of(plan), *logits = input + plan->input_count;
-    const uint32_t rows = input->count / raw->features, passes = raw->rows / rows;
+    const er_end *logits = ends_of(plan) + plan->input_count;
+    const uint32_t passes = raw->rows / rows;
     const size_t stride = er_lane_stride(plan), row = (size_t)raw->features * (job->type == ER_RAW_F32 ? 4 : 1);
     const uint8_t *windows = (const uint8_t *)job->windows + first * raw->rows * row;
     uint8_t *arena = job->arena;
     er_reset(plan, arena, lanes);
     for (uint32_t t = 0; t < passes; t++) {
         for (uint32_t n = 0; n < lanes; n++)
-            if (!fill(plan, raw, arena + n * stride, windows + row * ((size_t)n * raw->rows + t), job->type, rows))
+            if (!fill(plan, raw, arena + n * stride,
+                      windows + row * ((size_t)n * raw->rows + (size_t)t * rows), job->type, rows))
                 return ER_INPUT_NOT_FINITE;
         er_run(job->kernels, plan, arena, lanes);
         for (uint32_t n = 0; n < lanes; n++) {
@@ -145,9 +161,12 @@ static int run_lanes(const er_job *job, size_t first, uint32_t lanes)
 
 int er_windows(const er_job *job)
 {
+    uint32_t rows;
+    if (job->lanes == 0 || !fits(job->plan, job->raw, &rows))
+        return ER_WINDOW_DOES_NOT_FIT;
     for (size_t first = 0; first < job->count; first += job->lanes) {
         const size_t left = job->count - first;
-        const int status = run_lanes(job, first, left < job->lanes ? (uint32_t)left : job->lanes);
+        const int status = run_lanes(job, first, left < job->lanes ? (uint32_t)left : job->lanes, rows);
         if (status != ER_OK)
             return status;
     }
