@@ -1,6 +1,7 @@
 """What our runtime costs beside a bare interpreter, ONNX Runtime and TensorFlow.
 
     python -m benchmarks.footprint runs/mnist [--cold-rounds 15] [--rounds 40] [--runs 50]
+        [--without tensorflow]
 
 Prints Markdown. The columns are:
 
@@ -50,6 +51,8 @@ TIMED_WINDOWS = 200
 TENSORFLOW_ROUNDS = 5
 """Its cold start takes seconds."""
 LITERT = "ai-edge-litert"
+PEERS = {"onnxruntime": "onnx", "tensorflow": "keras"}
+"""Other runtimes -> the key of their model in `make_files`."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ def main() -> None:
     parser.add_argument("--cold-rounds", type=int, default=15)
     parser.add_argument("--rounds", type=int, default=40, help="of the latencies")
     parser.add_argument("--runs", type=int, default=50, help="of each row in each round")
+    parser.add_argument("--without", nargs="+", default=[], choices=PEERS, help="leave out their rows")
     options = parser.parse_args()
     run = Run.open(options.run)
     if run.record.normalization != PIXELS:
@@ -104,7 +108,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = make_files(options.run, run, options.precision, folder)
-        entries = contestants(files, options.precision, folder)
+        entries = contestants(files, options.precision, folder, without=options.without)
         cold = cold_starts(entries, options.cold_rounds)
         windows = PIXELS.apply(np.load(files["windows"]))
         candidates = [entry.candidate for entry in entries]
@@ -149,8 +153,10 @@ def make_files(path: str, run: Run, precision: str, folder: Path) -> dict[str, P
     return files
 
 
-def contestants(files: dict[str, Path], precision: str, folder: Path) -> list[Contestant]:
-    """All rows, with their environments made."""
+def contestants(
+    files: dict[str, Path], precision: str, folder: Path, *, without: list[str]
+) -> list[Contestant]:
+    """All rows but those of the peers in `without`, with their environments made."""
     wheel, model, window = build_wheel(folder), files[precision], str(files["window"])
     rows = []
     for engine in (*our_engines(), NUMPY):
@@ -168,8 +174,8 @@ def contestants(files: dict[str, Path], precision: str, folder: Path) -> list[Co
             name = f"edge-rnn predict --shared-weights, {engine}"
             rows.append(Contestant(name, place, command, ours, bare))
     peers = [(engine, model, f"bare script, {engine}") for engine in ENGINES]
-    peers.append(("onnxruntime", files["onnx"], "script, onnxruntime, float32"))
-    peers.append(("tensorflow", files["keras"], "script, tensorflow, float32"))
+    others = {name: (files[kind], f"script, {name}, float32") for name, kind in PEERS.items()}
+    peers += [(name, *found) for name, found in others.items() if name not in without]
     for engine, file, name in peers:
         place = environment(cache(f"bare-{engine}"), RUNTIMES[engine])
         script = HERE / "bare" / f"{engine.replace('-', '_')}_bare.py"
