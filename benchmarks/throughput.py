@@ -1,9 +1,10 @@
 """Windows per second of predict() on a large batch, against ONNX Runtime.
 
-    python -m benchmarks.throughput runs/mnist [--windows 10000] [--rounds 5]
+    python -m benchmarks.throughput runs/mnist [--windows 10000] [--rounds 5] [--cores 1 2] [--only int8]
 
 Prints Markdown. Each row has a process of its own (batch_child.py). Every row predicts all windows in
-each of the interleaved rounds, and its figure is the median of the rounds. Ours call predict() once with
+each of the interleaved rounds, and its figure is the median of the rounds. With one core, the seconds are
+those of the CPU, so that other load on the machine counts less. Ours call predict() once with
 all windows, in one interpreter or in as many as there are cores. ONNX Runtime takes one window in each
 call, or the fastest of several batch sizes, and its normalization is not counted. "Allocated" is the
 peak of what Python's allocator gave while all windows ran. The windows of RUN have to be pixels.
@@ -77,6 +78,9 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("--windows", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
+    default = sorted({1, os.cpu_count() or 1})
+    parser.add_argument("--cores", type=int, nargs="+", default=default)
+    parser.add_argument("--only", nargs="+", help="precisions, besides ONNX Runtime's")
     options = parser.parse_args()
     source = open_run(options.run)
     if source.normalization != PIXELS:
@@ -84,11 +88,12 @@ def main() -> None:
             f"{options.run}: the windows are not divided by 255, as ONNX Runtime's windows are."
         )
     windows = source.held_out.x[: options.windows]
-    counts = sorted({1, os.cpu_count() or 1})
+    counts = options.cores
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.save(folder / "windows.npy", windows)
-        rows = [*our_rows(source, counts, folder), *peer_rows(options.run, counts, folder)]
+        ours = our_rows(source, counts, folder, options.only)
+        rows = [*ours, *peer_rows(options.run, counts, folder)]
         measure(rows, folder / "windows.npy", options.rounds)
         full = source.logits[: options.windows].argmax(axis=1)
         print(f"CPU: {cpu_name()}. {len(windows):,} windows, {options.rounds} rounds.\n")
@@ -97,9 +102,14 @@ def main() -> None:
         print_goals(goals_of(rows))
 
 
-def our_rows(source: SourceModel, counts: list[int], folder: Path) -> list[Row]:
+def our_rows(
+    source: SourceModel, counts: list[int], folder: Path, precisions: list[str] | None
+) -> list[Row]:
+    """Our files of these precisions, all for None."""
     rows = []
     for precision, target, engines in OURS:
+        if precisions is not None and precision not in precisions:
+            continue
         file = folder / f"{precision}-{target}.tflite"
         chosen = ConversionOptions(target=TARGETS[target])
         if not convert_source(source, file, precision=precision, options=chosen):
