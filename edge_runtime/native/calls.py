@@ -16,11 +16,9 @@ from edge_runtime.native.plan_format import MAP, REDUCTION, Kernel
 from edge_runtime.native.program import Program
 from edge_runtime.native.storage import JOINS, View
 from edge_runtime.numpy_engine.fixed_point import Multiplier
-from edge_runtime.numpy_engine.int16_kernels import SIGMOID_TABLE, SUM_LEFT_SHIFT
-from edge_runtime.numpy_engine.integer_kernels import EVERY_INT8
-from edge_runtime.numpy_engine.integer_kernels import SUM_LEFT_SHIFT as SUM_LEFT_SHIFT_8
-from edge_runtime.numpy_engine.interpret import prepared
 from edge_runtime.numpy_engine.multipliers import (
+    INT8_SUM_BITS,
+    INT16_SUM_BITS,
     curve_factor,
     product_multiplier,
     rescale_multiplier,
@@ -145,7 +143,7 @@ def _map(loop: Loop, numbers: Numbers, unit: int = 1) -> bytes:
 
 def _sum_numbers(program: Program, operator: Operator, tensors: list[Tensor]) -> Numbers:
     first, second, output = tensors
-    bits = SUM_LEFT_SHIFT_8 if output.dtype == INT8 else SUM_LEFT_SHIFT
+    bits = INT8_SUM_BITS if output.dtype == INT8 else INT16_SUM_BITS
     sign = -1 if operator.op is Op.SUB else 1
     one, other, back = sum_multipliers(first, second, output, bits, sign)
     return {
@@ -190,13 +188,18 @@ def _lookup_numbers(program: Program, operator: Operator, tensors: list[Tensor])
     key = (operator.op, tensors[0].affine, tensors[1].affine)
 
     def table() -> bytes:
-        (found,) = prepared(program.graph, operator)([EVERY_INT8])
+        from edge_runtime.numpy_engine.integer_kernels import EVERY_INT8
+        from edge_runtime.numpy_engine.integer_kernels import KERNELS as INT8_KERNELS
+
+        (found,) = INT8_KERNELS[operator.op](operator, tensors)([EVERY_INT8])
         return bytes(found.astype(np.int8).tobytes())
 
     return {"table": program.constants.offset_in_plan(key, table)}
 
 
 def _curve_numbers(program: Program, operator: Operator, tensors: list[Tensor]) -> Numbers:
+    from edge_runtime.numpy_engine.int16_kernels import SIGMOID_TABLE
+
     table = program.constants.offset_in_plan("sigmoid", SIGMOID_TABLE.astype("<u2").tobytes)
     return {"table": table, "multiplier": curve_factor(tensors[0])}
 

@@ -23,7 +23,6 @@ from edge_runtime.native.plan_format import (
 )
 from edge_runtime.native.program import Program, demand_room
 from edge_runtime.native.storage import DIVISIONS, View
-from edge_runtime.numpy_engine.interpret import apply
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
 from edge_runtime.tflite.graph import Graph, Tensor
 
@@ -73,6 +72,8 @@ def _folded(graph: Graph) -> Graph:
         if any(tensor.data is None for tensor in inputs):
             operators.append(operator)
             continue
+        from edge_runtime.numpy_engine.interpret import apply  # few files need it
+
         try:
             results = apply(graph, operator, [tensor.values for tensor in inputs])
         except KeyError as error:

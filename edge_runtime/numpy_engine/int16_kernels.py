@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edge_runtime.numpy_engine.fixed_point import Multiplier, Rescaling
 from edge_runtime.numpy_engine.integer_kernels import Kernel, exact_columns, quantized_steps
 from edge_runtime.numpy_engine.multipliers import (
+    INT16_SUM_BITS,
     curve_factor,
     float32_scale,
     matmul_multipliers,
@@ -31,8 +32,6 @@ Array = NDArray[Any]
 Int64 = NDArray[np.int64]
 
 LIMIT = np.iinfo(np.int16)
-
-SUM_LEFT_SHIFT = 15  # bits of headroom that ADD and SUB give 16-bit inputs (add.cc, sub.cc)
 
 TABLE_STEPS = 24  # entries of the table for an input of 1
 TABLE_FRACTION_BITS = 9  # activations.cc scales inputs to 3 * 4096 = TABLE_STEPS * 2 ** 9
@@ -64,12 +63,12 @@ def _sum(sign: int) -> Callable[[Operator, list[Tensor]], Kernel]:
 
     def prepare(operator: Operator, tensors: list[Tensor]) -> Kernel:
         first, second, output = tensors
-        *multipliers, last = sum_multipliers(first, second, output, SUM_LEFT_SHIFT, sign)
+        *multipliers, last = sum_multipliers(first, second, output, INT16_SUM_BITS, sign)
         parts, back = [Rescaling([multiplier]) for multiplier in multipliers], Rescaling([last])
 
         def kernel(inputs: list[Array]) -> list[Array]:
             one, other = (
-                rescale(values.astype(np.int64) << SUM_LEFT_SHIFT)
+                rescale(values.astype(np.int64) << INT16_SUM_BITS)
                 for rescale, values in zip(parts, inputs)
             )
             return [_saturate(back(one + other))]

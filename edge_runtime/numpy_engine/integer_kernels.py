@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.numpy_engine.fixed_point import Rescaling
 from edge_runtime.numpy_engine.multipliers import (
+    INT8_SUM_BITS,
     float32_scale,
     matmul_multipliers,
     product_multiplier,
@@ -30,8 +31,6 @@ from edge_runtime.tflite.graph import Op, Operator, Quantization, Tensor
 
 Array = NDArray[Any]
 Kernel = Callable[["list[Array]"], "list[Array]"]
-
-SUM_LEFT_SHIFT = 20  # bits of headroom that ADD and SUB give 8-bit inputs (add.cc, sub.cc)
 
 EVERY_INT8 = np.arange(256, dtype=np.uint8).view(np.int8)
 """All values in the order of their bits, 0 to 127 and then -128 to -1: tables are in this order."""
@@ -63,9 +62,9 @@ def _sum(sign: int) -> Callable[[Operator, list[Tensor]], Kernel]:
 
     def prepare(operator: Operator, tensors: list[Tensor]) -> Kernel:
         first, second, output = tensors
-        *multipliers, back = sum_multipliers(first, second, output, SUM_LEFT_SHIFT, sign)
+        *multipliers, back = sum_multipliers(first, second, output, INT8_SUM_BITS, sign)
         tables = [
-            multiplier.apply(_centered(tensor, EVERY_INT8) << SUM_LEFT_SHIFT)
+            multiplier.apply(_centered(tensor, EVERY_INT8) << INT8_SUM_BITS)
             for multiplier, tensor in zip(multipliers, tensors)
         ]
         rescale = Rescaling([back])

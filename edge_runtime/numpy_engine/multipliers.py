@@ -13,6 +13,9 @@ import numpy as np
 from edge_runtime.numpy_engine.fixed_point import Multiplier
 from edge_runtime.tflite.graph import Tensor
 
+INT8_SUM_BITS, INT16_SUM_BITS = 20, 15
+"""Bits of headroom that ADD and SUB give their inputs (add.cc, sub.cc)."""
+
 LARGEST_INPUT_FACTOR = 2**31 - 1
 """Of an int16 sigmoid or tanh; an int32 in activations.cc (input_multiplier)."""
 
