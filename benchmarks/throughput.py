@@ -3,9 +3,9 @@
     python -m benchmarks.throughput runs/mnist [--windows 10000] [--rounds 5] [--cores 1 2] [--only int8]
 
 Prints Markdown. Each row has a process of its own (batch_child.py). Every row predicts all windows in
-each of the interleaved rounds, and its figure is the median of the rounds. With one core, the seconds are
-those of the CPU, so that other load on the machine counts less. Ours call predict() once with
-all windows, in one interpreter or in as many as there are cores. ONNX Runtime takes one window in each
+each of the interleaved rounds, and its figure is the median of the rounds. With one core, the seconds
+are those of the CPU, so that other load on the machine counts less. Ours call predict() once with all
+windows, in one interpreter or in as many as there are cores. ONNX Runtime takes one window in each
 call, or the fastest of several batch sizes, and its normalization is not counted. "Allocated" is the
 peak of what Python's allocator gave while all windows ran. The windows of RUN have to be pixels.
 """
