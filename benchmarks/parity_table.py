@@ -43,7 +43,7 @@ from convert.proof.parity import prove
 from convert.readers.run_directory import open_run
 from convert.source_model.source_model import SourceModel
 from convert.targets.precision import PRECISIONS, offered
-from convert.targets.target import ANY, TARGETS, Target
+from convert.targets.target import TARGETS, Target
 from edge_runtime.errors import EdgeRnnError
 from edge_runtime.model_file.metadata import LABELS_NAME, PROBES_NAME, RECORD_NAME
 from edge_runtime.model_file.parity_report import EngineParity
@@ -82,7 +82,8 @@ def main() -> None:
     parser.add_argument("--prove", action="store_true")
     options = parser.parse_args()
     if options.prove:
-        make_missing(TARGETS[ANY], tell)
+        for target in TARGETS.values():
+            make_missing(target, tell)
     source = open_run(options.run)
     with tempfile.TemporaryDirectory() as folder:
         files = list(all_files(source, Path(folder)).values())

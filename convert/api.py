@@ -122,7 +122,8 @@ def convert_model(
 
     - `precision`: "float32", "float16", "dynamic", "int4", "int16x8", "mixed" or "int8". Default: the
       recipe's, or "int8".
-    - `target`: the engine of the device, one of `TARGETS`. Default: "any", which means all of them.
+    - `target`: the engine of the device, one of `TARGETS`. Default: "any", which means all
+      of them but TFLM, the engine for microcontrollers.
     - `graph`: "unrolled" (the default) takes a window and gives its logits. "step" takes one row and the
       states, for streams.
     - `recipe`: the path of a TOML file with ranges and weight formats by tensor. Default: none.

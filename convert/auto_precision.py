@@ -192,7 +192,9 @@ def choose_and_convert(
             Path(out).unlink(missing_ok=True)
         return choice, None
     path = Path(out) if out is not None else _default_path(model, choice.precision, options)
-    return choice, convert_source(source, path, precision=choice.precision, options=options)
+    return choice, convert_source(
+        source, path, precision=choice.precision, options=options, progress=progress
+    )
 
 
 def _default_path(model: Any, precision: str, options: ConversionOptions) -> Path:

@@ -36,7 +36,8 @@ WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
     type=NamedChoice(list(TARGETS)),
     default="any",
     show_default=True,
-    help="The engine on the device. any: the file must work in every engine of this list.",
+    help="The engine on the device. any: the file must work in every engine of this list "
+    "but tflm, which is TensorFlow Lite for Microcontrollers.",
 )
 @conversion(
     "--graph",
@@ -180,8 +181,8 @@ def convert(
     MODEL is a run directory of 'edge-rnn train'. With --data it is a model of your own: a Keras model
     (.keras, .h5), an ONNX model (.onnx) or a PyTorch state dict (.pt, .pth).
 
-    The file is first run on test windows, in every TFLite engine that is installed. It is written only
-    if its answers are within the parity budget. Otherwise the exit code is 1.
+    The file is first run on test windows, in native and every installed TFLite engine. It is written
+    only if its answers are within the parity budget. Otherwise the exit code is 1.
     """
     if write_graph is not None:
         from convert.finetune_record import write_graph_record

@@ -22,6 +22,7 @@ from convert.finetune_record import check_finetuned, graph_of
 from convert.model_file.archive import embed
 from convert.model_file.flatbuffer import serialize
 from convert.options import ALL, ConversionOptions
+from convert.proof.arena import with_arena
 from convert.proof.choose_probes import choose_probes
 from convert.proof.engines import find_proof_engines, make_missing
 from convert.proof.parity import prove as prove_file
@@ -29,7 +30,7 @@ from convert.proof.row_parity import with_row_proof
 from convert.readers.open_source import kind_of, open_source
 from convert.readers.read_options import ReadOptions, check_unread
 from convert.source_model.source_model import SourceModel
-from convert.targets.operator_check import check_operators
+from convert.targets.operator_check import check_operators, differences
 from convert.targets.precision import offered, precision_named, scheme_for
 from convert.targets.target import TARGETS, Target
 from edge_runtime.errors import InputError
@@ -139,7 +140,7 @@ def convert_files(
         if prove:
             make_missing(options.target, progress)
         for precision, out in outputs.items():
-            yield convert_source(source, out, precision=precision, options=options)
+            yield convert_source(source, out, precision=precision, options=options, progress=progress)
 
     return results()
 
@@ -166,8 +167,11 @@ def convert_source(
     *,
     precision: str,
     options: ConversionOptions | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> Conversion:
     """Compile, prove and write one file.
+
+    `progress` gets a line, before the proof, on each operator that the target computes otherwise.
 
     When the proof fails, or with `require_engine` when an engine of the target is not installed, nothing
     is left under `out`. An older file is deleted, as it could be mistaken for the result. Raises
@@ -177,7 +181,11 @@ def convert_source(
     check_source(source, precision, options)
     graph = _lowered(source, precision, options)
     explanation = _explained(source, graph, out, precision, options)
-    notes = _notes(source, precision, options)
+    otherwise = differences(graph, options.target, scheme_for(precision, options.target))
+    for line in otherwise:
+        if progress is not None:
+            progress(line)
+    notes = (*otherwise, *_notes(source, precision, options))
     flatbuffer = serialize(graph, strip=options.strip)
     metadata = _metadata(source, flatbuffer, precision, options, graph, notes)
     report, probes = _proof(source, embed(flatbuffer, metadata), precision, options, graph)
@@ -259,6 +267,7 @@ def _proof(
             report = with_row_proof(report, candidate, source, graph, engines)
         if report.failed:
             return report, None
+        report = with_arena(report, candidate, engines)
         return report, choose_probes(candidate, source, report, engines, graph)
 
 

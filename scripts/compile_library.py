@@ -26,7 +26,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 NATIVE = Path(__file__).resolve().parents[1] / "edge_runtime" / "native"
@@ -54,6 +54,8 @@ FLAGS = (
 )
 
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g")
+LIGHTLY_OPTIMIZED = "-O1"
+"""Compilers take minutes to optimize code with sanitizers, and then show fewer errors."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,10 @@ class Compiler:
     system: str
     """linux, darwin or win32, as sys.platform says."""
     is_zig: bool = False
-    flags: tuple[str, ...] = ()
-    """Flags for each file."""
+    user_flags: tuple[str, ...] = ()
+    """Flags for each file, which cannot change those of FLAGS."""
     link_flags: tuple[str, ...] = ()
+    flags: tuple[str, ...] = FLAGS
 
     @property
     def library_name(self) -> str:
@@ -136,7 +139,7 @@ class Compiler:
 
     def compile(self, source: Path, flags: Sequence[str], to: Path) -> None:
         """Compile one file. Raises CompileError with the compiler's first error."""
-        common = [*self.flags, *FLAGS, *BASE_FLAGS.get(self.architecture, ())]
+        common = [*self.user_flags, *self.flags, *BASE_FLAGS.get(self.architecture, ())]
         if self.system != "win32":
             common.append("-fPIC")
         # Relative, so that messages and the library hold no folder of this machine.
@@ -284,15 +287,11 @@ def try_to_compile(folder: Path, *, sources: Path = SOURCES) -> Compiled:
 
 def sanitized(compiler: Compiler) -> Compiler:
     """The same compiler with checks for wrong memory accesses and undefined operations."""
-    flags = (*compiler.flags, *SANITIZE)
-    return Compiler(
-        compiler.command,
-        f"{compiler.version}, with sanitizers",
-        compiler.architecture,
-        compiler.system,
-        compiler.is_zig,
-        flags,
-        (*compiler.link_flags, *SANITIZE),
+    return replace(
+        compiler,
+        version=f"{compiler.version}, with sanitizers",
+        flags=(*compiler.flags, *SANITIZE, LIGHTLY_OPTIMIZED),
+        link_flags=(*compiler.link_flags, *SANITIZE),
     )
 
 

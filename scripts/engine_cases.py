@@ -92,10 +92,12 @@ def schemes() -> dict[str, str]:
     return {scheme: name for name, item in PRECISIONS.items() for scheme in item.schemes}
 
 
-def cases(kinds: Collection[str] | None = None) -> tuple[list[Case], list[str]]:
+def cases(
+    kinds: Collection[str] | None = None, *, by_scales: bool = False
+) -> tuple[list[Case], list[str]]:
     """Every case, and a sentence for each network that the converter does not write in a scheme.
 
-    `kinds`: names of `networks`; None for all of them.
+    `kinds`: names of `networks`; None for all of them. `by_scales`: see `use_of`.
     """
     asked = {kind: network for kind, network in networks().items() if kinds is None or kind in kinds}
     found: list[Case] = []
@@ -111,7 +113,7 @@ def cases(kinds: Collection[str] | None = None) -> tuple[list[Case], list[str]]:
                 unwritten.append(f"{scheme}, {kind}: {error}")
                 continue
             found.append(whole(scheme, kind, graph, network))
-            found.extend(single_operators(scheme, graph, network, seen))
+            found.extend(single_operators(scheme, graph, network, seen, by_scales))
     return found, unwritten
 
 
@@ -149,8 +151,10 @@ def name_of(graph: Graph, operator: Operator) -> str:
     return f"{operator.op.value} version {op_version(graph, operator)}"
 
 
-def single_operators(scheme: str, graph: Graph, network: Network, seen: set[object]) -> Iterator[Case]:
-    """A case for each use of an operator that is not in `seen`: by version, types and kind of scales."""
+def single_operators(
+    scheme: str, graph: Graph, network: Network, seen: set[object], by_scales: bool = False
+) -> Iterator[Case]:
+    """A case for each use of an operator that is not in `seen`."""
     windows = graph.tensors[graph.input].encode(random_windows(network, PROBES, seed=2))
     values = {tensor.name: tensor.values for tensor in graph.constants()}
     run_all(graph, [windows], lambda tensor, result: values.update({tensor.name: result}))
@@ -158,20 +162,25 @@ def single_operators(scheme: str, graph: Graph, network: Network, seen: set[obje
     for operator in graph.operators:
         if varying & set(operator.inputs):
             varying.update(operator.outputs)
-        use = use_of(graph, operator)
+        use = use_of(graph, operator, by_scales)
         if use not in seen:
             seen.add(use)
             yield single(scheme, graph, operator, values, varying)
 
 
-def use_of(graph: Graph, operator: Operator) -> object:
-    """What distinguishes one use of an operator from another, for an engine."""
+def use_of(graph: Graph, operator: Operator, by_scales: bool = False) -> object:
+    """What distinguishes one use of an operator from another, for an engine.
+
+    That is its version, types and kind of scales. `by_scales`: also the scales themselves, on which it
+    may depend whether two kernels round alike.
+    """
     tensors = [graph.tensors[name] for name in (*operator.inputs, *operator.outputs[:1])]
     kinds = tuple(
         (t.dtype.name, t.data is None, bool(t.quantization and t.quantization.per_channel))
         for t in tensors
     )
-    return operator.op, op_version(graph, operator), kinds
+    scales = tuple(t.quantization for t in tensors) if by_scales else ()
+    return operator.op, op_version(graph, operator), kinds, scales
 
 
 def single(

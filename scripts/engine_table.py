@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from convert.compiler.float_graph.builder import GraphBuilder
 from convert.model_file.flatbuffer import serialize
 from convert.proof.environments import INSTALL_SECONDS, fitting_python, make_in
 from convert.targets.target import RIGHT, TABLE, Engine
-from edge_runtime.engines.engine import NATIVE, engine_version
+from edge_runtime.engines.engine import MICRO_ENGINES, NATIVE, engine_version
 from edge_runtime.host.atomic_file import replacing
 from edge_runtime.host.child_process import foreign_command, run_command
 from edge_runtime.tflite.graph import Op
@@ -49,6 +50,8 @@ def series(name: str, distribution: str, versions: str, pythons: str, numpy: str
     )
 
 
+TFLM_VERSION = "0.dev20261023182759"
+
 ENGINES = (
     Engine("native", NATIVE, "", (engine_version(NATIVE),), ("3.9", "3.15"), "numpy", {}, {}, {}),
     series("tflite-runtime-2.14", "tflite-runtime", "2.14.0", "3.9 3.11", "numpy<2"),
@@ -56,9 +59,14 @@ ENGINES = (
     series("litert-2.1", "ai-edge-litert", "2.1.0 2.1.6", "3.10 3.13", "numpy"),
     series("litert-2.2", "ai-edge-litert", "2.2.0", "3.10 3.14", "numpy"),
     series("litert-2.3", "ai-edge-litert", "2.3.0", "3.10 3.14", "numpy"),
+    Engine(
+        *("tflm", "tflite-micro", TFLM_VERSION, (TFLM_VERSION,), ("3.10", "3.13"), "numpy", {}, {}, {}),
+        microcontroller=True,
+    ),
 )
 """The engines to measure: the oldest and the newest release of each series, and the Pythons and the numpy
-that its wheels on PyPI are for. The first is edge-rnn's own, and has edge-rnn's version."""
+that its wheels on PyPI are for. The first is edge-rnn's own, and has edge-rnn's version. tflite-micro has a
+pre-release for almost every day, so that one of them is pinned."""
 
 
 USED = ("default",)
@@ -67,6 +75,8 @@ USED = ("default",)
 
 def others(distribution: str) -> tuple[str, ...]:
     """Kernels that run only on request. A line of the page says what they do differently."""
+    if distribution in MICRO_ENGINES:
+        return USED
     return ("plain",) if distribution == NATIVE else ("no-xnnpack", "reference")
 
 
@@ -80,6 +90,9 @@ class Findings:
     operators: dict[str, dict[str, str]]
     """Scheme -> operator with its version -> what is wrong with it."""
     op_versions: dict[str, int]
+    differences: dict[str, dict[str, str]]
+    """Scheme -> operator with its version -> how far its integers are from the reference kernels'. Only
+    of engines for microcontrollers: XNNPACK is known to round otherwise."""
 
 
 def main() -> None:
@@ -108,20 +121,38 @@ def main() -> None:
         "written": written(tests),
         "engines": [],
     }
-    known = {item["name"]: item for item in json.loads(TABLE.read_text("utf-8"))["engines"]}
+    kept = kept_rows(options.only, table["written"])
     for engine in ENGINES:
-        if options.only and engine.name not in options.only:
-            table["engines"].append(known[engine.name])
-            continue
-        found = []
-        for version in engine.versions:
-            python = engine_python(options.environments, engine, version)
-            found.append(probe(python, engine.distribution, tests))
-            print(engine.distribution, version, found[-1].schemes)
-        table["engines"].append(record(engine, found))
+        row = kept.get(engine.name) or measured(engine, options.environments, tests)
+        table["engines"].append(row)
     for path, text in ((TABLE, json.dumps(table, indent=1) + "\n"), (PAGE, page(table))):
         with replacing(path) as temporary:
             temporary.write_text(text, "utf-8")
+
+
+def kept_rows(only: list[str] | None, writes: dict[str, list[str]]) -> dict[str, Any]:
+    """Name -> row of the present table, for the engines that are not to be measured again.
+
+    Ends the program where the converter now writes other operators, since all engines have to run those.
+    """
+    if only is None:
+        return {}
+    table = json.loads(TABLE.read_text("utf-8"))
+    if table["written"] != writes:
+        sys.exit("--only: the converter writes other operators than in the table. Measure every engine.")
+    return {row["name"]: row for row in table["engines"] if row["name"] not in only}
+
+
+def measured(engine: Engine, environments: Path, tests: list[Case]) -> dict[str, Any]:
+    """The table's row of an engine, from runs of all its versions."""
+    found = []
+    if engine.microcontroller:
+        tests, _ = cases(by_scales=True)
+    for version in engine.versions:
+        python = engine_python(environments, engine, version)
+        found.append(probe(python, engine.distribution, tests))
+        print(engine.distribution, version, found[-1].schemes)
+    return record(engine, found)
 
 
 def engine_python(folder: Path, engine: Engine, version: str) -> str:
@@ -157,12 +188,18 @@ def probe(python: str, distribution: str, tests: list[Case]) -> Findings:
         reference = [
             finding(case, folder, number, unusual, crashed) for number, case in enumerate(tests)
         ]
+        apart = [units_apart(case, folder, number) for number, case in enumerate(tests)]
         loaded = (folder / "loaded.txt").read_text().splitlines()
+    if distribution in MICRO_ENGINES:
+        loaded = [case.what.replace(" version", "") for case in ran_alone(tests, used)]
+    else:
+        apart = [0] * len(tests)
     return Findings(
         {scheme: of_scheme(tests, used, scheme) for scheme in schemes()},
         {scheme: of_scheme(tests, reference, scheme) for scheme in schemes()},
         {scheme: of_operators(tests, used, scheme) for scheme in schemes()},
         highest_versions(loaded),
+        {scheme: differences(tests, apart, scheme) for scheme in schemes()},
     )
 
 
@@ -200,8 +237,7 @@ def finding(
         if answer.name in crashed:
             return f"crashes ({crashed[answer.name]}, {kernels} kernels)"
         if answer.with_suffix(".txt").exists():
-            words = answer.with_suffix(".txt").read_text().split(": ", 1)[-1].split(". ")[0]
-            return f"refused: {words}"
+            return f"refused: {in_its_words(answer.with_suffix('.txt').read_text())}"
         with np.load(answer.with_suffix(".npz")) as arrays:
             found = [arrays[name] for name in arrays.files]
         if not case.is_right(found):
@@ -211,6 +247,46 @@ def finding(
                 f"(right is {case.tolerance:.3g}, {case.mean_tolerance:.3g})"
             )
     return RIGHT
+
+
+def ran_alone(tests: list[Case], results: list[str]) -> list[Case]:
+    """The cases of one operator that the engine ran, rightly or wrongly."""
+    bad = ("refused", "crashes")
+    return [
+        case for case, result in zip(tests, results) if case.is_single and not result.startswith(bad)
+    ]
+
+
+def units_apart(case: Case, folder: Path, number: int) -> int:
+    """By how many units the default kernels' integers differ from what is expected, at most.
+
+    0 for float outputs, and where there is no answer.
+    """
+    answer = folder / f"{number}-default.npz"
+    if not answer.exists():
+        return 0
+    largest = 0
+    with np.load(answer) as arrays:
+        for tensor, name, want in zip(case.outputs, arrays.files, case.expected):
+            if tensor.quantization is not None:
+                apart = np.abs(tensor.decode(arrays[name]).ravel() - want.ravel()).max()
+                largest = max(largest, round(float(apart) / tensor.quantization.scale[0]))
+    return largest
+
+
+def differences(tests: list[Case], apart: list[int], scheme: str) -> dict[str, str]:
+    """Operator with its version -> e.g. "up to 1 unit", for those of `scheme` that differ alone."""
+    found: dict[str, int] = {}
+    for case, units in zip(tests, apart):
+        if case.scheme == scheme and case.is_single and units:
+            found[case.what] = max(units, found.get(case.what, 0))
+    return {name: f"up to {units} unit{'s' * (units > 1)}" for name, units in sorted(found.items())}
+
+
+def in_its_words(message: str) -> str:
+    """The first sentence of what the engine itself said, without edge_runtime's words around it."""
+    found = re.search(r" refuses the model \((.*)\)$", message, re.DOTALL)
+    return (found.group(1) if found else message).split(". ")[0]
 
 
 def of_scheme(tests: list[Case], results: list[str], scheme: str) -> str:
@@ -289,7 +365,17 @@ def record(engine: Engine, found: list[Findings]) -> dict[str, Any]:
             for op in found[0].op_versions
             if all(op in item.op_versions for item in found)
         },
+        **(of_microcontroller(found) if engine.microcontroller else {}),
     }
+
+
+def of_microcontroller(found: list[Findings]) -> dict[str, Any]:
+    """What only the row of an engine for microcontrollers has."""
+    apart = {
+        scheme: {name: what for item in found for name, what in item.differences[scheme].items()}
+        for scheme in schemes()
+    }
+    return {"microcontroller": True, "differences": {k: v for k, v in apart.items() if v}}
 
 
 def common(findings: list[dict[str, str]]) -> dict[str, str]:
@@ -306,7 +392,8 @@ HEAD = """# Targets
 `convert/targets/target_table.json`, which the converter reads. Nothing in the tables is typed in by hand.
 
 `--target` names the engine that the device runs, by its minor version. The default is `any`: the file
-must load and compute correctly on every engine in the tables below.
+must load and compute correctly on every engine in the tables below. `tflm` is the exception: TensorFlow
+Lite for Microcontrollers is [a target of its own](#microcontrollers), which `any` does not include.
 
     edge-rnn convert runs/mnist --target litert-2.3 --prove --require-engine
 
@@ -324,6 +411,27 @@ must load and compute correctly on every engine in the tables below.
 Example of a form that was chosen for a target:
 
     dynamic: one scale per matrix, as tflite-runtime-2.14 does not load one scale per row (FULLY_CONNECTED version 12); mean logit error 0.0137 instead of 0.0113 on 500 calibration windows
+
+## Microcontrollers
+
+    edge-rnn convert runs/mnist --target tflm --graph step --prove --require-engine
+
+- **The proof runs TFLM's own C++ code** on this computer, with its portable kernels, through the package
+  `tflite-micro`. It has wheels for x86-64 Linux only, and only pre-releases, so that one of them is pinned.
+  A vendor's kernels, such as CMSIS-NN, are not in it.
+- **The arena is measured.** TFLM keeps all tensors and its own records in one block of memory, whose size
+  the program has to know. The proof finds the smallest one by trying. The figure is in the report, in the
+  file's record (`arena_bytes` of the engine in `parity`) and in the output of `edge-rnn inspect`. It holds
+  for 64-bit pointers. On a 32-bit processor, less is enough.
+- **TFLM ignores the versions of operators** and refuses types instead. The table of operators has the
+  highest versions that it ran. `inspect` lists it under "loads on" only for files with edge-rnn's record.
+- **Integers are compared bit for bit** with the reference kernels, for every operator with every scale of
+  the test networks. A line below names each operator that differs, and the converter says so before it
+  writes a file with such an operator.
+- A step file needs far less memory than an unrolled one: TFLM has a record of every operator.
+
+`edge-rnn verify --engine tflite-micro` runs a file's probes in TFLM, where that package is installed (`pip
+install --pre tflite-micro`).
 
 ## What each engine computes correctly
 
@@ -391,6 +499,12 @@ def notes(engines: list[dict[str, Any]]) -> list[str]:
             f"- {engine['name']}, {scheme}, {operator} alone: {finding}"
             for scheme, findings in engine["operators"].items()
             for operator, finding in findings.items()
+            if engine["schemes"][scheme] == RIGHT
+        ]
+        lines += [
+            f"- {engine['name']}, {scheme}, {operator}: {units} from the reference kernels"
+            for scheme, findings in engine.get("differences", {}).items()
+            for operator, units in findings.items()
             if engine["schemes"][scheme] == RIGHT
         ]
     return ["", *lines] if lines else []

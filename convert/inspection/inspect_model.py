@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from convert.inspection.report import UNUSED, Inspection, OperatorUse, TensorFacts
+from convert.targets.precision import offered
 from convert.targets.target import TARGETS
 from edge_runtime.engines.engine import NATIVE, open_interpreter
 from edge_runtime.errors import EngineError, ModelError
@@ -70,7 +71,7 @@ def inspect_model(path: str | Path) -> Inspection:
         operators=parts.operators,
         constants=parts.constants(),
         bytes_by_part=parts.sizes(),
-        loads_on=tuple(name for name in TARGETS if loads_on(name, versions)),
+        loads_on=tuple(name for name in TARGETS if loads_on(name, versions, metadata)),
         native_refusal=native_refusal(data),
         metadata=metadata,
         problem=problem,
@@ -86,10 +87,18 @@ def _metadata(data: bytes, path: str | Path) -> tuple[Metadata | None, str | Non
         return None, str(error)
 
 
-def loads_on(target: str, versions: set[tuple[str, int]]) -> bool:
-    """Whether every engine of the target loads these operators (name, version)."""
-    known = TARGETS[target].op_versions
-    return all(version <= known.get(name, 0) for name, version in versions)
+def loads_on(target: str, versions: set[tuple[str, int]], metadata: Metadata | None) -> bool:
+    """Whether every engine of the target loads these operators (name, version).
+
+    An engine for microcontrollers looks at types instead, which `metadata` implies by the precision, so
+    that without metadata the answer is no.
+    """
+    asked = TARGETS[target]
+    if any(engine.microcontroller for engine in asked.engines) and (
+        metadata is None or metadata.precision not in offered(asked)
+    ):
+        return False
+    return all(version <= asked.op_versions.get(name, 0) for name, version in versions)
 
 
 def native_refusal(flatbuffer: bytes) -> str | None:

@@ -104,15 +104,20 @@ def engine_logits(
         arguments = [str(model), str(inputs), str(outputs), "--engine", engine, "--kernels", kernels]
         arguments += ["--by-row"] if by_row else []
         seconds = START_SECONDS + SECONDS_A_WINDOW * len(windows)
-        if python is None:
-            ending = run_module(WORKER, *arguments, seconds=seconds)
-        else:
-            command = foreign_command(python, _copied_runtime(Path(folder)), WORKER, *arguments)
-            ending = run_command(command, seconds=seconds, env=without_this_python())
+        ending = run_in(python, WORKER, *arguments, seconds=seconds)
         if not ending:
-            raise EngineError(_failure(engine, ending, seconds).replace(f"{model}: ", ""))
+            raise EngineError(failure_of(engine, ending, seconds).replace(f"{model}: ", ""))
         logits: NDArray[np.float32] = np.load(outputs)
     return logits
+
+
+def run_in(python: str | None, module: str, *arguments: str, seconds: float) -> Ending:
+    """Run a module of edge_runtime in a child process: in the running Python, or in an environment's."""
+    if python is None:
+        return run_module(module, *arguments, seconds=seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        command = foreign_command(python, _copied_runtime(Path(folder)), module, *arguments)
+        return run_command(command, seconds=seconds, env=without_this_python())
 
 
 def _copied_runtime(folder: Path) -> Path:
@@ -127,7 +132,8 @@ def _copied_runtime(folder: Path) -> Path:
     return home
 
 
-def _failure(engine: str, ending: Ending, seconds: float) -> str:
+def failure_of(engine: str, ending: Ending, seconds: float) -> str:
+    """Why the engine's child process, which had that many seconds, did not succeed."""
     if ending.timed_out:
         return f"{engine} gave no answer within {seconds:.0f} s"
     return f"{engine} crashed: {ending.signal}" if ending.signal else str(ending)

@@ -31,6 +31,20 @@ def check_operators(graph: Graph, target: Target, scheme: str) -> None:
                 )
 
 
+def differences(graph: Graph, target: Target, scheme: str) -> tuple[str, ...]:
+    """A sentence for each operator of the graph whose integers are not those of the reference kernels.
+
+    Only engines for microcontrollers are measured that closely (targets.target.Engine.differences).
+    """
+    used = {f"{item.op.value} version {op_version(graph, item)}" for item in graph.operators}
+    return tuple(
+        f"{engine.name} computes {name} in {scheme} differently from the reference kernels, by {units}"
+        for engine in target.engines
+        for name, units in engine.differences.get(scheme, {}).items()
+        if name in used
+    )
+
+
 def _trouble(engine: Engine, scheme: str, op: str, version: int) -> str | None:
     highest = engine.op_versions.get(op, 0)
     if version > highest:

@@ -24,13 +24,13 @@ ANY = "any"
 
 @dataclass(frozen=True)
 class Engine:
-    """A minor version of an engine, e.g. litert-2.1: ai-edge-litert 2.1.0, 2.1.1, ..."""
+    """A minor version of an engine, e.g. litert-2.1: ai-edge-litert 2.1.0, 2.1.1, ..., or TFLM."""
 
     name: str
     distribution: str
-    """NATIVE, or one of edge_runtime.engines.engine.ENGINES."""
+    """NATIVE, or one of edge_runtime.engines.engine.ENGINES or MICRO_ENGINES."""
     series: str
-    """Major and minor version."""
+    """Major and minor version; of TFLM, which has pre-releases only, the whole version."""
     versions: tuple[str, ...]
     """The versions that the table was made from, the newest last."""
     pythons: tuple[str, str]
@@ -43,6 +43,13 @@ class Engine:
     """Scheme -> "ADD version 2" -> what the engine does, for operators that it computes wrongly."""
     op_versions: Mapping[str, int]
     """Operator, by its name in TFLite's schema -> the highest version that the engine loads."""
+    microcontroller: bool = False
+    """Whether it runs on microcontrollers and not on Linux devices, so that `any` leaves it out. Such an
+    engine ignores the versions of operators and looks at the types of their tensors instead;
+    `op_versions` are then the highest of those that it ran."""
+    differences: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Of an engine for microcontrollers: scheme -> "MUL version 4" -> how far its integers are from the
+    reference kernels'. What is not listed gives the same bits."""
 
     def covers(self, distribution: str, version: str) -> bool:
         """Whether that version of that distribution is of this series. NATIVE is edge-rnn's own."""
@@ -65,11 +72,13 @@ class Target:
     def covers(self, distribution: str, version: str) -> bool:
         """Whether a proof in that engine counts for the target.
 
-        For `any`, every version counts. NATIVE counts for every target, since a device takes it first.
+        For `any`, every version counts. NATIVE counts for every target, since a device takes it first,
+        but not for a microcontroller, which does not have it.
         """
+        micro = any(item.microcontroller for item in self.engines)
         return (
             self.name == ANY
-            or distribution == NATIVE
+            or (distribution == NATIVE and not micro)
             or any(item.covers(distribution, version) for item in self.engines)
         )
 
@@ -86,6 +95,8 @@ def _engine(record: Mapping[str, Any]) -> Engine:
         findings=record["schemes"],
         operators=record["operators"],
         op_versions=record["op_versions"],
+        microcontroller=record.get("microcontroller", False),
+        differences=record.get("differences", {}),
     )
 
 
@@ -105,11 +116,12 @@ def _target(name: str, engines: tuple[Engine, ...]) -> Target:
 def _targets() -> dict[str, Target]:
     engines = tuple(_engine(record) for record in json.loads(TABLE.read_text("utf-8"))["engines"])
     single = {engine.name: _target(engine.name, (engine,)) for engine in engines}
-    return {ANY: _target(ANY, engines), **single}
+    linux = tuple(engine for engine in engines if not engine.microcontroller)
+    return {ANY: _target(ANY, linux), **single}
 
 
 TARGETS = _targets()
-"""Name -> Target: `any`, which is all engines of the table, and each of them."""
+"""Name -> Target: `any`, which is all engines of Linux devices, and each engine of the table."""
 
 
 def target_named(name: str | Target) -> Target:

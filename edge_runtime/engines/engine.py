@@ -1,7 +1,8 @@
 """Which engine runs a model, and how it is opened.
 
-Two tables list the engines: ENGINES has the TFLite engines, which are packages of their own, and
-OWN_ENGINES those that come with edge-rnn. Whatever opens a model goes through `open_engine`.
+Three tables list the engines: ENGINES has the TFLite engines, which are packages of their own,
+OWN_ENGINES those that come with edge-rnn, and MICRO_ENGINES those for microcontrollers. Whatever opens a
+model goes through `open_engine`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ NATIVE_KERNELS = ("plain", "avx2", "avx512-vnni", "neon", "neon-dotprod")
 
 
 class OwnEngine(NamedTuple):
-    """An engine that comes with edge-rnn."""
+    """An engine that comes with edge-rnn, or whose package edge-rnn gives the methods of Interpreter."""
 
     module: str
     interpreter: str
@@ -48,6 +49,10 @@ OWN_ENGINES = {
     NUMPY: OwnEngine("edge_runtime.numpy_engine.interpreter", "NumpyInterpreter"),
 }
 """Name -> engine. Each has one thread, however many are asked for."""
+
+TFLM = "tflite-micro"
+MICRO_ENGINES = {TFLM: OwnEngine("edge_runtime.engines.micro", "MicroInterpreter")}
+"""Engines for microcontrollers, which run here for a proof. AUTO chooses none of them."""
 
 AUTO = "auto"
 """In place of an engine's name: NATIVE where it runs the model, or else the fastest TFLite engine that
@@ -144,8 +149,9 @@ def engine_version(name: str) -> str:
 
 def check_engine_name(name: str) -> None:
     """Raises EngineError unless `name` is AUTO or the name of an engine, installed or not."""
-    if name not in (AUTO, *ENGINES, *OWN_ENGINES):
-        *names, last = (AUTO, *ENGINES, *OWN_ENGINES)
+    known = (AUTO, *ENGINES, *OWN_ENGINES, *MICRO_ENGINES)
+    if name not in known:
+        *names, last = known
         raise EngineError(f"unknown engine {name!r}. Choose {', '.join(names)} or {last}.")
 
 
@@ -227,8 +233,9 @@ def _import_engine(name: str) -> Any:
 def _opened(name: str, flatbuffer: bytes, threads: int, kernels: str) -> Interpreter:
     """The model in one engine. Raises EngineError."""
     try:
-        if name in OWN_ENGINES:
-            return _own_interpreter(OWN_ENGINES[name], flatbuffer, kernels)
+        adapted = {**OWN_ENGINES, **MICRO_ENGINES}.get(name)
+        if adapted:
+            return _own_interpreter(adapted, flatbuffer, kernels)
         if name not in installed_engines():
             raise EngineError(f"the engine {name} is not installed. Run pip install {name}.")
         if kernels == SHARED_WEIGHTS:

@@ -1,4 +1,4 @@
-"""Keeps native libraries quiet while they load and end, and the garbage collector out of the way."""
+"""Keeps native libraries quiet, or what they say, and the garbage collector out of the way."""
 
 from __future__ import annotations
 
@@ -71,3 +71,28 @@ def quiet_stderr() -> Iterator[None]:
             os.write(2, held.read())
             raise
         os.dup2(saved, 2)
+
+
+@contextlib.contextmanager
+def caught_stderr() -> Iterator[list[str]]:
+    """Keep what native code writes to file descriptor 2. The list has its lines after the block.
+
+    The descriptor belongs to the whole process, so that one thread at a time may do this. The list stays
+    empty without a standard error or a place to hold its output.
+    """
+    lines: list[str] = []
+    with contextlib.ExitStack() as stack:
+        try:
+            saved = os.dup(2)
+            stack.callback(os.close, saved)
+            held = stack.enter_context(_held_back())
+        except OSError:
+            yield lines
+            return
+        os.dup2(held.fileno(), 2)
+        try:
+            yield lines
+        finally:
+            os.dup2(saved, 2)
+            held.seek(0)
+            lines += held.read().decode("utf-8", "replace").splitlines()

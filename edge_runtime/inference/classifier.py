@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_runtime.engines.engine import OpenEngine
-    from edge_runtime.inference.native_runner import NativeStepModel
-    from edge_runtime.inference.step_model import StepModel
+    from edge_runtime.inference.runner import RowModel
     from edge_runtime.inference.verification import Verification
 
     Float32 = NDArray[np.float32]
@@ -141,7 +140,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         self._window_shape = (self.spec.steps, self.spec.features)
         self._labels, self._classes = self.spec.labels, len(self.spec.labels)
         self._expected = _UINT8 if self.spec.normalization.dtype == "uint8" else _FLOAT32
-        self._step_model: StepModel | NativeStepModel | None = None
+        self._step_model: RowModel | None = None
         self._run_batch: Callable[[NDArray[Any], Float32], None] = self._run_one_by_one
         if self.spec.graph == STEP:
             self._step_model = self._checked_step_model()
@@ -163,7 +162,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         check_ends(opened.interpreter, 1 + len(self.spec.states), self.path)
         return opened
 
-    def _checked_step_model(self) -> StepModel:
+    def _checked_step_model(self) -> RowModel:
         from edge_runtime.inference.step_model import StepModel, shapes_of_step
 
         inputs, outputs = shapes_of_step(self._interpreter)
@@ -335,7 +334,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         found: Float32 = logits[0]
         return found
 
-    def _stepping(self) -> StepModel | NativeStepModel:
+    def _stepping(self) -> RowModel:
         """The step model. Raises EngineError when closed, and ModelError for an unrolled file."""
         if self.spec.graph != STEP:
             raise ModelError(f"{self.path}: takes whole windows. Convert with --graph step for rows.")

@@ -5,7 +5,7 @@ The numbers are those that InputTensor and LogitsTensor give around any other en
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 import numpy as np
 
@@ -17,10 +17,11 @@ from edge_runtime.native.job import INPUT_NOT_FINITE, JobCall, Jobs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge_runtime.inference.runner import WindowRunner
     from edge_runtime.native.interpreter import NativeInterpreter
 
     Float32 = NDArray[np.float32]
+    NativeRun = Callable[[NDArray[Any], Float32], None]
+    """A WindowRunner of edge_runtime.inference.runner, which imports this module."""
 
 
 class NativeRunner:
@@ -38,7 +39,7 @@ class NativeRunner:
         )
         self.jobs, self.shape = Jobs(interpreter, shape, mean, std, table), shape
 
-    def window_runner(self, dtype: np.dtype[Any]) -> WindowRunner:
+    def window_runner(self, dtype: np.dtype[Any]) -> NativeRun:
         """For windows of any dtype that `dtype`, uint8 or float32, can hold."""
         values = np.zeros(self.shape, dtype)
         result = np.zeros((1, self.jobs.classes), np.float32)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Callable, Union
+from typing import TYPE_CHECKING, Any, Callable, Protocol
 
 import numpy as np
 
@@ -18,16 +18,27 @@ from edge_runtime.inference.tensors import InputTensor, LogitsTensor
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge_runtime.inference.native_runner import NativeStepModel
-    from edge_runtime.inference.step_model import StepModel
-
-    AnyStepModel = Union[StepModel, NativeStepModel]
-
     WindowRunner = Callable[[NDArray[Any], NDArray[np.float32]], None]
     """Computes the logits of a raw window `[steps, features]` into a float32 array `[1, classes]`.
 
     Raises InputError for a window or logits with NaN or infinity, and EngineError when the engine fails.
     """
+
+
+class RowModel(Protocol):
+    """A step file with the states that it has after the rows so far: StepModel, NativeStepModel."""
+
+    states: Any
+    """The states, to keep and to set again."""
+
+    def reset(self) -> None:
+        """Forget all rows: every state becomes zero."""
+
+    def step(self, row: NDArray[Any], out: NDArray[np.float32]) -> None:
+        """One more raw row `[features]`; the logits after it go into `out`, float32 `[1, classes]`."""
+
+    def logits_by_row(self, window: NDArray[Any]) -> NDArray[np.float32]:
+        """The logits `[steps, classes]` after every row of a raw window, which starts at zero states."""
 
 
 def window_runners(
@@ -54,7 +65,7 @@ def window_runners(
     return runner(source.fill), runner(source.fill_bytes or source.fill)
 
 
-def step_runner(model: AnyStepModel, name: str) -> WindowRunner:
+def step_runner(model: RowModel, name: str) -> WindowRunner:
     """For a window of a step file, row by row from zero states, up to the logits after the last row."""
 
     def run(window: NDArray[Any], logits: NDArray[np.float32]) -> None:
@@ -63,14 +74,14 @@ def step_runner(model: AnyStepModel, name: str) -> WindowRunner:
     return run
 
 
-def logits_by_row(model: AnyStepModel, window: NDArray[Any], name: str) -> NDArray[np.float32]:
+def logits_by_row(model: RowModel, window: NDArray[Any], name: str) -> NDArray[np.float32]:
     """StepModel.logits_by_row with the errors of a WindowRunner."""
     with _errors_of_a_run(name):
         return model.logits_by_row(window)
 
 
 def one_row(
-    model: AnyStepModel, row: NDArray[Any], logits: NDArray[np.float32], name: str, *, restart: bool
+    model: RowModel, row: NDArray[Any], logits: NDArray[np.float32], name: str, *, restart: bool
 ) -> None:
     """StepModel.step with the errors of a WindowRunner; `restart`: from zero states."""
     with _errors_of_a_run(name):

@@ -15,7 +15,7 @@ import sys
 
 import numpy as np
 
-from edge_runtime.engines.engine import ENGINES, NATIVE, NATIVE_KERNELS, RESOLVERS
+from edge_runtime.engines.engine import ENGINES, MICRO_ENGINES, NATIVE, NATIVE_KERNELS, RESOLVERS
 from edge_runtime.errors import EdgeRnnError
 from edge_runtime.inference.classifier import Classifier
 
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("model")
     parser.add_argument("windows", help=".npy with raw windows [N, steps, features]")
     parser.add_argument("logits", help=".npy to write")
-    parser.add_argument("--engine", choices=[NATIVE, *ENGINES], required=True)
+    parser.add_argument("--engine", choices=[NATIVE, *ENGINES, *MICRO_ENGINES], required=True)
     parser.add_argument("--kernels", choices=[*RESOLVERS, *NATIVE_KERNELS], default="default")
     parser.add_argument("--by-row", action="store_true", help="of a step file, after every row")
     options = parser.parse_args(arguments)

@@ -50,6 +50,8 @@ class EngineParity:
     mean_logit_difference: float | None = None
     original_agreement: float | None = None
     """For a fine-tuned model: how often it gives the class of the model before fine-tuning."""
+    arena_bytes: int | None = None
+    """Of an engine for microcontrollers: the smallest arena in which it opens the model, 64-bit."""
 
     def meets(self, budget: ParityBudget) -> bool:
         """Whether the engine ran the model and stayed within the budget."""
@@ -109,7 +111,7 @@ class RowParity:
         """One line of the parity table."""
         worst = max(self.mean_logit_differences)
         return (
-            f"{self.engine:<24}max |diff| {self.max_logit_difference:.5f}, mean |diff| "
+            f"{self.engine + '  ':<24}max |diff| {self.max_logit_difference:.5f}, mean |diff| "
             f"{self.mean_logit_differences[-1]:.5f} after the last row, {worst:.5f} after the worst "
             f"({self.worst_row})"
         )
@@ -159,16 +161,23 @@ class ParityReport:
 
     def __str__(self) -> str:
         """The parity table as text."""
+        width = max([24, *(len(f"{item.engine} {item.version}  ") for item in self.engines)])
         lines = [
             f"parity of {self.precision} with the full model on {self.windows:,} windows "
             f"({self.split}); model {self.flatbuffer_bytes:,} bytes",
-            f"  {'engine':<24}{'accuracy':>10}{'agreement':>11}{'max |diff|':>12}{'mean |diff|':>13}",
-            f"  {'full model':<24}{_percent(self.full_accuracy):>10}",
-            *(self._line(result) for result in self.engines),
+            f"  {'engine':<{width}}"
+            f"{'accuracy':>10}{'agreement':>11}{'max |diff|':>12}{'mean |diff|':>13}",
+            f"  {'full model':<{width}}{_percent(self.full_accuracy):>10}",
+            *(self._line(result, width) for result in self.engines),
             *(
                 self._original(result)
                 for result in self.engines
                 if result.original_agreement is not None
+            ),
+            *(
+                f"  {result.engine}: needs an arena of {result.arena_bytes:,} bytes, 64-bit"
+                for result in self.engines
+                if result.arena_bytes is not None
             ),
             f"  budget: agreement >= {_percent(self.budget.min_agreement)}"
             + (
@@ -212,14 +221,14 @@ class ParityReport:
         share = _percent(result.original_agreement)
         return f"  {result.engine}: same class as the model before fine-tuning on {share}"
 
-    def _line(self, result: EngineParity) -> str:
+    def _line(self, result: EngineParity, width: int) -> str:
         name = f"{result.engine} {result.version}"
         if result.agreement is None:
             aside = "" if result.required else " (not in the target)"
-            return f"  {name:<24}  {result.failure}{aside}"
+            return f"  {name:<{width}}  {result.failure}{aside}"
         mark = "" if result.meets(self.budget) else "  below the budget"
         return (
-            f"  {name:<24}{_percent(result.accuracy):>10}{_percent(result.agreement):>11}"
+            f"  {name:<{width}}{_percent(result.accuracy):>10}{_percent(result.agreement):>11}"
             f"{result.max_logit_difference:>12.5f}{result.mean_logit_difference:>13.5f}{mark}"
         )
 
@@ -228,6 +237,9 @@ class ParityReport:
         record = asdict(self)
         if not self.by_row:
             del record["by_row"]
+        for result in record["engines"]:
+            if result["arena_bytes"] is None:
+                del result["arena_bytes"]
         return record
 
     @classmethod
@@ -264,6 +276,7 @@ def _engine_parity(record: dict[str, Any]) -> EngineParity:
         max_logit_difference=optional(number, record, "max_logit_difference"),
         mean_logit_difference=optional(number, record, "mean_logit_difference"),
         original_agreement=optional(number, record, "original_agreement"),
+        arena_bytes=whole(record, "arena_bytes") if "arena_bytes" in record else None,
     )
     figures = (result.agreement, result.max_logit_difference, result.mean_logit_difference)
     if figures.count(None) not in (0, len(figures)):

@@ -12,9 +12,10 @@ import numpy as np
 
 from edge_runtime.native.loops import Loop, loops, rows_of
 from edge_runtime.native.matmul_calls import emit_matmul
-from edge_runtime.native.plan_format import MAP, REDUCTION, Kernel
+from edge_runtime.native.plan_format import MAP_PARAMS, REDUCTION_PARAMS, Kernel
 from edge_runtime.native.program import Program
-from edge_runtime.native.storage import JOINS, View
+from edge_runtime.native.storage import View
+from edge_runtime.numpy_engine.check_graph import FLOAT, INT8, INT16, JOINS
 from edge_runtime.numpy_engine.fixed_point import Multiplier
 from edge_runtime.numpy_engine.multipliers import (
     INT8_SUM_BITS,
@@ -27,7 +28,6 @@ from edge_runtime.numpy_engine.multipliers import (
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
 from edge_runtime.tflite.graph import Op, Operator, Tensor
 
-INT8, INT16, FLOAT = (np.dtype(name) for name in ("i1", "i2", "f4"))
 Numbers = dict[str, Any]
 
 KERNELS: dict[tuple[Op, np.dtype[Any]], Kernel] = {
@@ -122,7 +122,7 @@ def _map(loop: Loop, numbers: Numbers, unit: int = 1) -> bytes:
     get = numbers.get
     pitches, steps = loop.pitches, loop.steps
     second = len(pitches) > 2
-    return MAP.pack(
+    return MAP_PARAMS.pack(
         loop.rows,
         loop.width * unit,
         pitches[0],
@@ -255,7 +255,7 @@ def _emit_reduction(program: Program, operator: Operator, time: int) -> None:
     if not plain or (outer > 1 and not _is_dense(source, pitch * count, 0, axis)):
         raise MalformedError(f"the native engine has no {operator.op.value} of a part of a tensor")
     target = program.view(result.name, time)
-    params = REDUCTION.pack(outer, count, width, pitch * count, pitch, width * size)
+    params = REDUCTION_PARAMS.pack(outer, count, width, pitch * count, pitch, width * size)
     if not _is_dense(target, size, 0):
         raise MalformedError(f"the native engine has no {operator.op.value} into a part of a tensor")
     program.call(kernel, [source, target], params)

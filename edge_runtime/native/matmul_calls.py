@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.native.loops import rows_of
 from edge_runtime.native.packing import (
-    BLOCK,
+    BLOCK_OUTPUTS,
     input_offset,
     packed_blocks,
     packed_rows,
     packed_values,
 )
-from edge_runtime.native.plan_format import MATMUL, Kernel, Layout, aligned
+from edge_runtime.native.plan_format import MATMUL_PARAMS, Kernel, Layout, aligned
 from edge_runtime.native.program import Program, demand_room
 from edge_runtime.native.storage import View
 from edge_runtime.numpy_engine.multipliers import matmul_multipliers, reduced_to_16_bits
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
 from edge_runtime.tflite.graph import Operator, Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LARGEST_SUM = 1 << 30
 """Sums below it, and their rounding, fit into 32 bits."""
@@ -63,7 +65,7 @@ def emit_matmul(program: Program, operator: Operator, time: int) -> None:
         make = {"b": _int8, "h": _int16}.get(result.dtype.char, _float)
         matmul = program.matmuls[key] = make(program, operator, (x, weights, bias, result))
     outputs, inputs = weights.shape
-    params = MATMUL.pack(rows, inputs, outputs, pitch0, pitch, *matmul[1:])
+    params = MATMUL_PARAMS.pack(rows, inputs, outputs, pitch0, pitch, *matmul[1:])
     views = [source, target]
     if matmul.kernel is Kernel.MATMUL_HYBRID:
         scratch = View(program.storage.add_buffer(aligned(inputs, 16)), 0, (), ())
@@ -178,7 +180,7 @@ def _hybrid(program: Program, operator: Operator, tensors: Tensors) -> _Matmul:
 
 def _weights(program: Program, weights: Tensor, layout: Layout, together: int) -> int:
     def packed() -> bytes:
-        first, second = (1, BLOCK) if layout is Layout.ROWS else (BLOCK, together)
+        first, second = (1, BLOCK_OUTPUTS) if layout is Layout.ROWS else (BLOCK_OUTPUTS, together)
         outputs, inputs = aligned(weights.shape[0], first), aligned(weights.shape[1], second)
         demand_room(outputs * inputs * weights.dtype.itemsize, "plan")
         if layout is Layout.ROWS:

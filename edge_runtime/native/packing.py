@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.native.plan_format import Layout, aligned
 
-BLOCK = 16
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BLOCK_OUTPUTS = 16
 """Outputs of a block, and values that a row is padded to a multiple of."""
 
-GROUP = 8
+GROUP_BLOCKS = 8
 """Blocks that lie together."""
 
 
 def packed_rows(weights: NDArray[Any]) -> NDArray[Any]:
     """`weights` `[out, in]` as `[out, in padded]`."""
-    return _padded(weights, 1, BLOCK)
+    return _padded(weights, 1, BLOCK_OUTPUTS)
 
 
 def packed_blocks(weights: NDArray[Any], together: int) -> NDArray[Any]:
@@ -26,16 +28,21 @@ def packed_blocks(weights: NDArray[Any], together: int) -> NDArray[Any]:
 
     Each group is `[in/together, blocks, 16, together]`.
     """
-    padded = _padded(_padded(weights, BLOCK, 1), 1, together)
+    padded = _padded(_padded(weights, BLOCK_OUTPUTS, 1), 1, together)
     out, width = padded.shape
-    blocks = padded.reshape(out // BLOCK, BLOCK, width // together, together).transpose(2, 0, 1, 3)
-    groups = [blocks[:, first : first + GROUP].ravel() for first in range(0, out // BLOCK, GROUP)]
+    blocks = padded.reshape(out // BLOCK_OUTPUTS, BLOCK_OUTPUTS, width // together, together).transpose(
+        2, 0, 1, 3
+    )
+    groups = [
+        blocks[:, first : first + GROUP_BLOCKS].ravel()
+        for first in range(0, out // BLOCK_OUTPUTS, GROUP_BLOCKS)
+    ]
     return np.concatenate(groups)
 
 
 def packed_values(values: NDArray[Any], count: int) -> NDArray[Any]:
     """One value for each output, or one for all, as an array of `count` rounded up to whole blocks."""
-    result = np.zeros(aligned(count, BLOCK), values.dtype)
+    result = np.zeros(aligned(count, BLOCK_OUTPUTS), values.dtype)
     result[:count] = values
     return result
 

@@ -58,12 +58,12 @@ class Kernel(IntEnum):
 END_TYPES = {"f": 0, "b": 1, "h": 2}
 """numpy's dtype.char of an input or output -> er_type."""
 
-HEADER = struct.Struct("<16I")
-CALL = struct.Struct("<5I")
-END = struct.Struct("<3Ifi")
-MAP = struct.Struct("<8I11if")
-REDUCTION = struct.Struct("<6I")
-MATMUL = struct.Struct("<9I3iI")
+PLAN_HEADER = struct.Struct("<16I")
+PLAN_CALL = struct.Struct("<5I")
+PLAN_END = struct.Struct("<3Ifi")
+MAP_PARAMS = struct.Struct("<8I11if")
+REDUCTION_PARAMS = struct.Struct("<6I")
+MATMUL_PARAMS = struct.Struct("<9I3iI")
 
 
 def aligned(size: int, alignment: int = ALIGNMENT) -> int:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.native.calls import emit
 from edge_runtime.native.plan_format import (
     ALIGNMENT,
-    CALL,
     CONSTANT,
-    END,
     END_TYPES,
-    HEADER,
     MAGIC,
+    PLAN_CALL,
+    PLAN_END,
+    PLAN_HEADER,
     SLACK,
     Layout,
     aligned,
@@ -25,6 +24,9 @@ from edge_runtime.native.program import Program, demand_room
 from edge_runtime.native.storage import DIVISIONS, View
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
 from edge_runtime.tflite.graph import Graph, Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -97,23 +99,23 @@ def _assembled(program: Program, alignment: int) -> Plan:
 
     def place(view: View) -> int:
         if view.buffer < 0:
-            return CONSTANT | (HEADER.size + view.offset)
+            return CONSTANT | (PLAN_HEADER.size + view.offset)
         return offsets[view.buffer] + view.offset
 
     body = bytearray(program.constants.data)
     body += b"\0" * (-len(body) % 4)
-    ends_at = HEADER.size + len(body)
+    ends_at = PLAN_HEADER.size + len(body)
     for name, view in zip((*graph.inputs, *graph.outputs), ends):
         body += _packed_end(graph.tensors[name], place(view))
-    calls_at = HEADER.size + len(body)
+    calls_at = PLAN_HEADER.size + len(body)
     for kernel, in0, in1, out, params in program.calls:
         second = place(in1) if in1 else 0
-        body += CALL.pack(kernel, place(in0), second, place(out), HEADER.size + params)
+        body += PLAN_CALL.pack(kernel, place(in0), second, place(out), PLAN_HEADER.size + params)
     body += b"\0" * (SLACK + -len(body) % ALIGNMENT)
-    size = HEADER.size + len(body)
+    size = PLAN_HEADER.size + len(body)
     demand_room(size, "plan")
     counts = (len(program.calls), ends_at, len(graph.inputs), len(graph.outputs))
-    header = HEADER.pack(MAGIC, size, program.layout, arena, calls_at, *counts, *(0,) * 7)
+    header = PLAN_HEADER.pack(MAGIC, size, program.layout, arena, calls_at, *counts, *(0,) * 7)
     found = [
         End(graph.tensors[name], place(view))
         for name, view in zip((*graph.inputs, *graph.outputs), ends)
@@ -159,7 +161,7 @@ def _packed_end(tensor: Tensor, place: int) -> bytes:
     if affine and (affine.per_channel or not -128 <= affine.zero_point <= 127):
         raise MalformedError("the native engine has no inputs or outputs with such scales")
     scale, zero_point = (affine.scale[0], affine.zero_point) if affine else (0.0, 0)
-    return END.pack(place, int(np.prod(tensor.shape)), kind, scale, zero_point)
+    return PLAN_END.pack(place, int(np.prod(tensor.shape)), kind, scale, zero_point)
 
 
 def aligned_bytes(content: Any, size: int | None = None) -> NDArray[np.uint8]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, Callable, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge_runtime.native.plan_format import HEADER, Kernel, Layout
+from edge_runtime.native.plan_format import PLAN_HEADER, Kernel, Layout
 from edge_runtime.native.storage import Storage, View, contiguous
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
 from edge_runtime.tflite.graph import Graph
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MOST_CALLS = 1 << 18
 
@@ -47,7 +49,7 @@ class Constants:
         """Offset of the data with that key; `content` makes it the first time."""
         found = self._offsets.get(key)
         if found is None:
-            self.data += b"\0" * (-(HEADER.size + len(self.data)) % alignment)
+            self.data += b"\0" * (-(PLAN_HEADER.size + len(self.data)) % alignment)
             found = self._offsets[key] = len(self.data)
             self.data += content()
             demand_room(len(self.data), "plan")
@@ -55,7 +57,7 @@ class Constants:
 
     def offset_in_plan(self, key: Hashable, content: Callable[[], bytes], alignment: int = 4) -> int:
         """The same as an offset into the plan, as parameters have it."""
-        return HEADER.size + self.add(key, content, alignment)
+        return PLAN_HEADER.size + self.add(key, content, alignment)
 
 
 class Program:

@@ -13,10 +13,10 @@ from heapq import heappop, heappush
 from itertools import accumulate
 
 from edge_runtime.native.plan_format import ALIGNMENT, aligned
+from edge_runtime.numpy_engine.check_graph import JOINS
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
 from edge_runtime.tflite.graph import Graph, Op, Operator
 
-JOINS = (Op.CONCATENATION, Op.PACK)
 DIVISIONS = (Op.SPLIT, Op.UNPACK)
 
 MOST_GAPS = 1 << 24

@@ -11,11 +11,10 @@ Each kernel is prepared once for its operator and then run on any number of inpu
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.numpy_engine.fixed_point import Rescaling
 from edge_runtime.numpy_engine.multipliers import (
@@ -29,7 +28,11 @@ from edge_runtime.numpy_engine.multipliers import (
 from edge_runtime.numpy_engine.portable_functions import sigmoid, tanh
 from edge_runtime.tflite.graph import Op, Operator, Quantization, Tensor
 
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
 Kernel = Callable[["list[Array]"], "list[Array]"]
 
 EVERY_INT8 = np.arange(256, dtype=np.uint8).view(np.int8)

@@ -8,12 +8,15 @@ quotients and roundings, which IEEE 754 defines exactly. They are accurate to 12
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float64 = NDArray[np.float64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Float64 = NDArray[np.float64]
+
 
 _LARGEST_EXPONENT = 700.0
 """exp of this number and of its negative are normal numbers."""

@@ -7,15 +7,17 @@ Fields are numbered as in tensorflow/lite/schema/schema.fbs. The file is not tru
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.errors import printable
 from edge_runtime.numpy_engine.check_graph import check_graph
 from edge_runtime.tflite.flatbuffer_reader import Buffer, MalformedError, Table
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 BUILTIN_CODES = {
     0: Op.ADD,

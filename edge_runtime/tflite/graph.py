@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.tflite.quantization import dequantize, quantize
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 

@@ -144,14 +144,17 @@ def test_metadata_that_contradicts_the_model_is_refused(tmp_path):
 
 def test_kernels_are_chosen_by_name_and_never_shared_unasked(tmp_path, engine):
     path = write_model(tmp_path / "m.tflite")
-    with pytest.raises(EngineError, match="unknown kernels 'fast'. Expected default, no-xnnpack"):
+    first = "plain" if engine == "native" else "no-xnnpack"
+    refusal = f"unknown kernels 'fast' of {engine}. Expected default, {first}"
+    with pytest.raises(EngineError, match=refusal):
         Classifier(path, engine=engine, kernels="fast")
     for options in ({"kernels": "shared-weights"}, {"shared_weights": True}):
         with pytest.raises(EngineError, match="does not say that the steps can share weights"):
             Classifier(path, engine=engine, **options)
     with pytest.raises(EngineError, match="kernels of their own"):
         Classifier(path, engine=engine, kernels="reference", shared_weights=True)
-    with Classifier(path, engine=engine, kernels="reference") as plain, Classifier(path) as usual:
+    kernels = "plain" if engine == "native" else "reference"
+    with Classifier(path, engine=engine, kernels=kernels) as plain, Classifier(path) as usual:
         np.testing.assert_allclose(plain.logits(RAW), usual.logits(RAW), atol=1e-4)
 
 

@@ -19,6 +19,7 @@ MODULES = [
     module.name
     for module in pkgutil.walk_packages(edge_runtime.__path__, "edge_runtime.")
     if module.name != "edge_runtime.__main__"  # runs the command line
+    and not module.name.endswith("libedge_rnn")  # a library for ctypes, which looks like a module
 ]
 
 

@@ -51,6 +51,19 @@ def test_json_both_ways():
     assert ParityReport.from_json(json.loads(json.dumps(original.to_json()))) == original
 
 
+def test_the_arena_is_kept_and_printed_for_engines_that_have_one():
+    micro = replace(GOOD, engine="tflite-micro", version="0.dev20261023182759", arena_bytes=190_448)
+    original = report(GOOD, micro)
+    record = json.loads(json.dumps(original.to_json()))
+    assert ["arena_bytes" in engine for engine in record["engines"]] == [False, True]
+    assert ParityReport.from_json(record) == original
+    assert "tflite-micro: needs an arena of 190,448 bytes" in str(original)
+    starts = {
+        line.index("%") for line in str(original).splitlines() if "0.dev" in line or "2.14" in line
+    }
+    assert len(starts) == 1  # one column, however long a version is
+
+
 def test_keys_that_later_versions_added_may_be_missing():
     record = report(GOOD).to_json()
     del record["not_proven"], record["engines"][0]["original_agreement"]

@@ -14,7 +14,7 @@ import pytest
 
 from edge_runtime import Classifier, EngineError, InputError, StreamingClassifier
 from edge_runtime.model_file.normalization import Normalization
-from tests.support.commands import PROVING
+from tests.support.commands import ENGINES, PROVING
 from tests.support.model_files import write_model
 from tests.support.networks import lstm_logits, random_network
 
@@ -247,12 +247,13 @@ def test_it_says_what_the_file_says_and_cannot_be_copied(tmp_path):
                 copied(stream)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("graph", ["unrolled", "step"])
-def test_a_stream_recovers_from_numbers_that_overflow_in_the_network(tmp_path, graph):
-    """The products of these finite rows are not finite. The engine answers NaN."""
+def test_a_stream_recovers_from_numbers_that_overflow_in_the_network(tmp_path, graph, engine):
+    """The products of these finite rows are not finite. The TFLite engines answer NaN."""
     path = write_model(tmp_path / "m.tflite", graph=graph, normalization=Normalization((0.0,), (1.0,)))
     huge = np.array([3e38, -3e38, 3e38], np.float32)
-    with StreamingClassifier(path) as stream:
+    with StreamingClassifier(path, engine=engine) as stream:
         expected = pushed(stream, ROWS[:STEPS])[STEPS]
         stream.reset()
         with pytest.raises(InputError, match="logits are NaN or infinite"):

@@ -216,7 +216,9 @@ def test_unknown_precision_and_target_list_the_choices():
     windows = random_windows(network)
     with pytest.raises(InputError, match="int7.*Choose float32, .*int8"):
         compile_network(network, windows, precision="int7")
-    with pytest.raises(InputError, match=r"coral.*any, tflite-runtime-2.14, litert-1.4, litert-2\.1"):
+    with pytest.raises(
+        InputError, match=r"coral.*any, native, tflite-runtime-2.14, litert-1.4, litert-2\.1"
+    ):
         compile_network(network, windows, precision="int8", target="coral")
 
 

@@ -18,7 +18,7 @@ from edge_runtime.engines.engine import NATIVE_KERNELS, native_kernels
 from edge_runtime.native.interpreter import LAYOUTS, NativeInterpreter
 from edge_runtime.native.loops import loops
 from edge_runtime.native.packing import packed_blocks
-from edge_runtime.native.plan_format import CALL, HEADER, Kernel, Layout
+from edge_runtime.native.plan_format import PLAN_CALL, PLAN_HEADER, Kernel, Layout
 from edge_runtime.native.planner import Plan, make_plan
 from edge_runtime.native.storage import View, contiguous
 from edge_runtime.numpy_engine.interpreter import NumpyInterpreter
@@ -42,8 +42,11 @@ def lowered(precision: str, graph: str = "unrolled") -> Graph:
 
 
 def called(plan: Plan) -> list[Kernel]:
-    header = HEADER.unpack_from(plan.data)
-    return [Kernel(CALL.unpack_from(plan.data, header[4] + k * CALL.size)[0]) for k in range(header[5])]
+    header = PLAN_HEADER.unpack_from(plan.data)
+    return [
+        Kernel(PLAN_CALL.unpack_from(plan.data, header[4] + k * PLAN_CALL.size)[0])
+        for k in range(header[5])
+    ]
 
 
 def test_kernels_have_the_numbers_of_the_header() -> None:
@@ -55,12 +58,12 @@ def test_kernels_have_the_numbers_of_the_header() -> None:
 def test_sizes_are_those_of_the_header() -> None:
     text = HEADER_FILE.read_text()
     for name, structure in {
-        "er_plan": plan_format.HEADER,
-        "er_call": plan_format.CALL,
-        "er_end": plan_format.END,
-        "er_map": plan_format.MAP,
-        "er_reduction": plan_format.REDUCTION,
-        "er_matmul": plan_format.MATMUL,
+        "er_plan": plan_format.PLAN_HEADER,
+        "er_call": plan_format.PLAN_CALL,
+        "er_end": plan_format.PLAN_END,
+        "er_map": plan_format.MAP_PARAMS,
+        "er_reduction": plan_format.REDUCTION_PARAMS,
+        "er_matmul": plan_format.MATMUL_PARAMS,
     }.items():
         body = re.findall(
             r"typedef struct \{([^}]*)\} (\w+);", re.sub(r"/\*.*?\*/", "", text, flags=re.S)

@@ -6,10 +6,12 @@ import pytest
 
 from convert.compiler.compile import lower
 from convert.model_file.flatbuffer import serialize
-from convert.targets.operator_check import check_operators
+from convert.targets.operator_check import check_operators, differences
+from convert.targets.precision import scheme_for
 from convert.targets.target import TARGETS, Target
 from edge_runtime.engines.engine import open_interpreter
 from edge_runtime.errors import EngineError, InputError
+from scripts.engine_cases import networks
 from tests.support.commands import ENGINES
 from tests.support.networks import random_network, random_windows
 
@@ -45,6 +47,38 @@ def test_an_operator_that_no_version_of_is_known():
     lacking = Target("small", (type(engine)(**{**vars(engine), "op_versions": known}),), frozenset())
     with pytest.raises(InputError, match=r"does not load TANH version 1, .* \(no version of it\)"):
         check_operators(graph, lacking, "float32")
+
+
+def lowered(kind: str, precision: str):
+    """The graph of one of the table's networks."""
+    network = networks()[kind]
+    return lower(network, random_windows(network), precision=precision, target="tflm")
+
+
+def test_tflm_is_refused_a_type_that_it_lacks():
+    with pytest.raises(InputError, match=r"^tflm does not load REDUCE_MAX version 3, .* above 2"):
+        check_operators(lowered("global max pooling", "int16x8"), TARGETS["tflm"], "int16x8")
+    check_operators(lowered("global max pooling", "int8"), TARGETS["tflm"], "int8")
+
+
+def test_what_tflm_rounds_otherwise_is_named():
+    graph = lowered("LSTM", "int16x8")
+    (sentence,) = differences(graph, TARGETS["tflm"], "int16x8")
+    assert "tflm computes MUL version 4 in int16x8 differently" in sentence
+    assert differences(graph, TARGETS["any"], "int16x8") == ()
+    assert differences(lowered("LSTM", "int8"), TARGETS["tflm"], "int8") == ()
+
+
+@pytest.mark.parametrize("precision", ["float16", "dynamic", "int4"])
+def test_a_precision_that_tflm_lacks_is_refused_with_those_it_has(precision):
+    with pytest.raises(InputError, match=f"target tflm has no {precision}. Choose float32, int16x8, m"):
+        scheme_for(precision, TARGETS["tflm"])
+
+
+def test_any_is_every_engine_of_linux_devices():
+    names = {engine.name for engine in TARGETS["any"].engines}
+    assert names == {*TARGETS} - {"any", "tflm"}
+    assert TARGETS["tflm"].engines[0].microcontroller
 
 
 @pytest.mark.parametrize("target", ["litert-1.4", "litert-2.1", "litert-2.2", "litert-2.3"])

@@ -235,37 +235,43 @@ def test_the_library_compiles_without_a_warning(tmp_path):
     compile_library(tmp_path, find_compiler(), strict=True)
 
 
-def test_the_sanitized_library_runs_in_an_ordinary_python(shared_folder):
-    variables = sanitized_library(shared_folder)
-    program = "from edge_runtime.native.library import load_library as load; print(load().path, load().kernels)"
-    result = subprocess.run(
+def in_sanitized_python(program: str, shared: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, **variables},
+        env={**os.environ, **sanitized_library(shared)},
     )
-    assert variables[LIBRARY_VARIABLE] in succeed(result)
-    assert "plain" in result.stdout
+
+
+def test_the_sanitized_library_runs_in_an_ordinary_python(shared_folder):
+    program = """
+from edge_runtime.native.library import load_library
+print(load_library().path, *load_library().kernels)
+"""
+    path, *kernels = succeed(in_sanitized_python(program, shared_folder)).split()
+    assert path == sanitized_library(shared_folder)[LIBRARY_VARIABLE]
+    assert "plain" in kernels
 
 
 def test_the_sanitized_library_stops_at_a_wrong_access(shared_folder):
-    """A plan that ends in the middle of its head, checked as if it were whole."""
-    program = (
-        "import ctypes, numpy as np\n"
-        "from edge_runtime.native.library import load_library\n"
-        "library = load_library()\n"
-        "memory = ctypes.CDLL(None)\n"
-        "memory.malloc.restype = ctypes.c_void_p\n"
-        "library.functions.er_check(library.table('plain'), memory.malloc(8), 4096)\n"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **sanitized_library(shared_folder)},
-    )
+    """The head of a plan in a block of its own, checked as if the whole plan were there."""
+    program = """
+import ctypes
+from pathlib import Path
+import edge_runtime
+from edge_runtime.native.interpreter import NativeInterpreter
+trial = Path(edge_runtime.__file__).parent / "doctor" / "trial.tflite"
+interpreter = NativeInterpreter(trial.read_bytes(), "plain")
+plan = interpreter.plan.data
+allocate = ctypes.CDLL(None).aligned_alloc
+allocate.restype, allocate.argtypes = ctypes.c_void_p, [ctypes.c_size_t] * 2
+head = allocate(64, 64)
+ctypes.memmove(head, plan.ctypes.data, 64)
+interpreter.library.functions.er_check(interpreter.table, head, len(plan))
+"""
+    result = in_sanitized_python(program, shared_folder)
     assert result.returncode != 0
     assert "AddressSanitizer: heap-buffer-overflow" in result.stderr
     assert "check.c" in result.stderr

@@ -5,15 +5,7 @@
 #include <immintrin.h>
 
 #define ER_MOST_ROWS 2
-#include "matmul_plain.h"
 #include "tiles.h"
-
-typedef struct {
-    const er_matmul *p;
-    const uint8_t *plan;
-    const er_rows *rows;
-    const er_row *quantized; /* of the hybrid matmul: one for each row */
-} tile;
 
 /* Up to `left` of 16 results of `size` bytes each. */
 static inline void store(uint8_t *out, const void *results, uint32_t left, uint32_t size)
@@ -58,7 +50,7 @@ ER_INLINE void sum_s8(const int R, const int B, uint32_t block, const er_matmul 
 #undef START
 #define STEP(I)                                                                                           \
     if (I < 2 * R * B) {                                                                                  \
-        const __m256i weights = load(w + I / R * 32);                             \
+        const __m256i weights = load(w + I / R * 32);                                                     \
         const __m256i signed_weights = _mm256_sign_epi8(weights, values[I % R]);                          \
         const __m256i pairs = _mm256_maddubs_epi16(magnitudes[I % R], signed_weights);                    \
         s##I = _mm256_add_epi32(s##I, _mm256_madd_epi16(pairs, ones));                                    \
@@ -77,7 +69,7 @@ ER_INLINE void sum_s8(const int R, const int B, uint32_t block, const er_matmul 
 #undef END
 }
 
-ER_INLINE __m256i result_s8(const tile *t, __m256i sums, size_t place)
+ER_INLINE __m256i result_s8(const er_tile *t, __m256i sums, size_t place)
 {
     const er_matmul *p = t->p;
     const __m256i total = _mm256_add_epi32(sums, load(t->plan + p->bias + place));
@@ -86,7 +78,7 @@ ER_INLINE __m256i result_s8(const tile *t, __m256i sums, size_t place)
     return _mm256_max_epi32(_mm256_min_epi32(moved, _mm256_set1_epi32(p->high)), _mm256_set1_epi32(p->low));
 }
 
-ER_INLINE void tile_s8(const int R, const int B, uint32_t block, const tile *t)
+ER_INLINE void tile_s8(const int R, const int B, uint32_t block, const er_tile *t)
 {
     __m256i acc[32];
     sum_s8(R, B, block, t->p, t->plan, t->rows->x, acc);
@@ -102,25 +94,12 @@ ER_INLINE void tile_s8(const int R, const int B, uint32_t block, const tile *t)
     }
 }
 
-static void matmul_s8(ER_ARGUMENTS)
-{
-    const er_matmul *p = params;
-    if (p->wide) {
-        er_plain_matmul_s8(in0, in1, out, params, plan, lanes);
-        return;
-    }
-    const uint32_t blocks = (p->out + 15) / 16;
-#define WORK(ROWS, COUNT)                                                                                 \
-    const tile t = {p, plan, ROWS, 0};                                                                    \
-    ER_BY_COUNT(COUNT, 4, 2, 1, blocks, tile_s8, &t)
-    ER_FOR_ROWS(p, WORK);
-#undef WORK
-}
+ER_TILED_MATMUL(matmul_s8, tile_s8, er_plain_matmul_s8, 4, 2, 1)
 
 /* er_matmul_result_s16 for 4 sums, as 64-bit integers within the limits. AVX2 has neither a product of 64
  * bits nor an arithmetic shift of them: the one comes from two halves, the other from a logical shift of
  * numbers that were made positive. */
-ER_INLINE __m256i result_s16(const tile *t, __m128i sums, size_t place)
+ER_INLINE __m256i result_s16(const er_tile *t, __m128i sums, size_t place)
 {
     const er_matmul *p = t->p;
     const __m256i mults = _mm256_cvtepi32_epi64(_mm_loadu_si128((const __m128i *)(t->plan + p->mults + 4 * place)));
@@ -139,7 +118,7 @@ ER_INLINE __m256i result_s16(const tile *t, __m128i sums, size_t place)
     return _mm256_blendv_epi8(above, low, _mm256_cmpgt_epi64(low, above));
 }
 
-ER_INLINE void tile_s16(const int R, const int B, uint32_t block, const tile *t)
+ER_INLINE void tile_s16(const int R, const int B, uint32_t block, const er_tile *t)
 {
     const er_matmul *p = t->p;
     const uint32_t pairs = (p->in + 1) / 2;
@@ -151,7 +130,7 @@ ER_INLINE void tile_s16(const int R, const int B, uint32_t block, const tile *t)
 #undef START
 #define STEP(I)                                                                                           \
     if (I < 2 * R * B) {                                                                                  \
-        const __m128i bytes = _mm_load_si128((const __m128i *)(w + I / R * 16));  \
+        const __m128i bytes = _mm_load_si128((const __m128i *)(w + I / R * 16));                          \
         const __m256i weights = _mm256_cvtepi8_epi16(bytes);                                              \
         s##I = _mm256_add_epi32(s##I, _mm256_madd_epi16(values[I % R], weights));                         \
     }
@@ -182,20 +161,7 @@ ER_INLINE void tile_s16(const int R, const int B, uint32_t block, const tile *t)
     }
 }
 
-static void matmul_s16(ER_ARGUMENTS)
-{
-    const er_matmul *p = params;
-    if (p->wide) {
-        er_plain_matmul_s16(in0, in1, out, params, plan, lanes);
-        return;
-    }
-    const uint32_t blocks = (p->out + 15) / 16;
-#define WORK(ROWS, COUNT)                                                                                 \
-    const tile t = {p, plan, ROWS, 0};                                                                    \
-    ER_BY_COUNT(COUNT, 4, 2, 1, blocks, tile_s16, &t)
-    ER_FOR_ROWS(p, WORK);
-#undef WORK
-}
+ER_TILED_MATMUL(matmul_s16, tile_s16, er_plain_matmul_s16, 4, 2, 1)
 
 /* er_relu where the matmul has one. */
 static inline __m256 limited(const er_matmul *p, __m256 x)
@@ -207,7 +173,7 @@ static inline __m256 limited(const er_matmul *p, __m256 x)
 
 static inline __m256 load_floats(const uint8_t *place) { return _mm256_loadu_ps((const float *)place); }
 
-ER_INLINE void tile_f32(const int R, const int B, uint32_t block, const tile *t)
+ER_INLINE void tile_f32(const int R, const int B, uint32_t block, const er_tile *t)
 {
     const er_matmul *p = t->p;
     size_t step;
@@ -218,7 +184,7 @@ ER_INLINE void tile_f32(const int R, const int B, uint32_t block, const tile *t)
 #undef START
 #define STEP(I)                                                                                           \
     if (I < 2 * R * B) {                                                                                  \
-        const __m256 weights = load_floats(w + I / R * 32);                       \
+        const __m256 weights = load_floats(w + I / R * 32);                                               \
         s##I = _mm256_fmadd_ps(values[I % R], weights, s##I);                                             \
     }
     for (uint32_t k = 0; k < p->in; k++, w += step) {
@@ -244,19 +210,9 @@ ER_INLINE void tile_f32(const int R, const int B, uint32_t block, const tile *t)
     }
 }
 
-static void matmul_f32(ER_ARGUMENTS)
-{
-    const er_matmul *p = params;
-    const uint32_t blocks = (p->out + 15) / 16;
-    (void)in1;
-#define WORK(ROWS, COUNT)                                                                                 \
-    const tile t = {p, plan, ROWS, 0};                                                                    \
-    ER_BY_COUNT(COUNT, 4, 2, 1, blocks, tile_f32, &t)
-    ER_FOR_ROWS(p, WORK);
-#undef WORK
-}
+ER_TILED_MATMUL(matmul_f32, tile_f32, er_plain_matmul_f32, 4, 2, 1)
 
-ER_INLINE void tile_hybrid(const int R, const int B, uint32_t block, const tile *t)
+ER_INLINE void tile_hybrid(const int R, const int B, uint32_t block, const er_tile *t)
 {
     const er_matmul *p = t->p;
     __m256i acc[32];
@@ -281,31 +237,7 @@ ER_INLINE void tile_hybrid(const int R, const int B, uint32_t block, const tile 
     }
 }
 
-static void matmul_hybrid(ER_ARGUMENTS)
-{
-    const er_matmul *p = params;
-    if (p->wide) {
-        er_plain_matmul_hybrid(in0, in1, out, params, plan, lanes);
-        return;
-    }
-    const uint32_t blocks = (p->out + 15) / 16;
-    for (uint32_t row = 0; row < p->rows; row++)
-        for (uint32_t lane = 0; lane < lanes->count;) {
-            const uint32_t count = er_rows_at_once(lanes->count - lane);
-            er_rows rows;
-            er_row quantized[ER_MOST_ROWS];
-            for (uint32_t k = 0; k < count; k++, lane++) {
-                const float *x = (const float *)(in0 + lane * lanes->stride0 + (size_t)row * p->pitch0);
-                uint8_t *q = in1 + lane * lanes->stride1;
-                quantized[k] = er_row_of(x, (int32_t)p->in);
-                er_row_quantize_all(x, (int32_t)p->in, quantized[k], (int8_t *)q);
-                rows.x[k] = q;
-                rows.out[k] = out + lane * lanes->stride + (size_t)row * p->pitch;
-            }
-            const tile t = {p, plan, &rows, quantized};
-            ER_BY_COUNT(count, 4, 2, 1, blocks, tile_hybrid, &t);
-        }
-}
+ER_TILED_HYBRID_MATMUL(matmul_hybrid, tile_hybrid, 4, 2, 1)
 
 const er_kernels er_kernels_avx2 = {
     "avx2",

@@ -2,15 +2,7 @@
  * instruction. VNNI multiplies unsigned by signed bytes, so x is read as x + 128. */
 #include <immintrin.h>
 
-#include "matmul_plain.h"
 #include "tiles.h"
-
-typedef struct {
-    const er_matmul *p;
-    const uint8_t *plan;
-    const er_rows *rows;
-    const er_row *quantized; /* of the hybrid matmul: one for each row */
-} tile;
 
 static inline __mmask16 mask_of(const er_matmul *p, uint32_t block)
 {
@@ -54,7 +46,7 @@ ER_INLINE void sum_s8(const int R, const int B, uint32_t block, const er_matmul 
 #undef START
 #define STEP(I)                                                                                           \
     if (I < R * B) {                                                                                      \
-        s##I = _mm512_dpbusd_epi32(s##I, values[I % R], _mm512_load_si512(w + I / R * 64));            \
+        s##I = _mm512_dpbusd_epi32(s##I, values[I % R], _mm512_load_si512(w + I / R * 64));               \
     }
     for (uint32_t k = 0; k < quads; k++, w += step) {
         __m512i values[ER_MOST_ROWS];
@@ -68,7 +60,7 @@ ER_INLINE void sum_s8(const int R, const int B, uint32_t block, const er_matmul 
 #undef END
 }
 
-ER_INLINE void tile_s8(const int R, const int B, uint32_t block, const tile *t)
+ER_INLINE void tile_s8(const int R, const int B, uint32_t block, const er_tile *t)
 {
     const er_matmul *p = t->p;
     __m512i acc[32];
@@ -88,20 +80,7 @@ ER_INLINE void tile_s8(const int R, const int B, uint32_t block, const tile *t)
     }
 }
 
-static void matmul_s8(ER_ARGUMENTS)
-{
-    const er_matmul *p = params;
-    if (p->wide) {
-        er_plain_matmul_s8(in0, in1, out, params, plan, lanes);
-        return;
-    }
-    const uint32_t blocks = (p->out + 15) / 16;
-#define WORK(ROWS, COUNT)                                                                                 \
-    const tile t = {p, plan, ROWS, 0};                                                                    \
-    ER_BY_COUNT(COUNT, 8, 8, 4, blocks, tile_s8, &t)
-    ER_FOR_ROWS(p, WORK);
-#undef WORK
-}
+ER_TILED_MATMUL(matmul_s8, tile_s8, er_plain_matmul_s8, 8, 8, 4)
 
 ER_INLINE __m256i result_s16(const er_matmul *p, const uint8_t *plan, __m512i acc, uint32_t block)
 {
@@ -124,7 +103,7 @@ ER_INLINE __m256i result_s16(const er_matmul *p, const uint8_t *plan, __m512i ac
     return _mm256_set_m128i(halves[1], halves[0]);
 }
 
-ER_INLINE void tile_s16(const int R, const int B, uint32_t block, const tile *t)
+ER_INLINE void tile_s16(const int R, const int B, uint32_t block, const er_tile *t)
 {
     const er_matmul *p = t->p;
     const uint32_t pairs = (p->in + 1) / 2;
@@ -136,7 +115,7 @@ ER_INLINE void tile_s16(const int R, const int B, uint32_t block, const tile *t)
 #undef START
 #define STEP(I)                                                                                           \
     if (I < R * B) {                                                                                      \
-        const __m256i bytes = _mm256_load_si256((const __m256i *)(w + I / R * 32));                    \
+        const __m256i bytes = _mm256_load_si256((const __m256i *)(w + I / R * 32));                       \
         s##I = _mm512_dpwssd_epi32(s##I, values[I % R], _mm512_cvtepi8_epi16(bytes));                     \
     }
     for (uint32_t k = 0; k < pairs; k++, w += step) {
@@ -156,20 +135,7 @@ ER_INLINE void tile_s16(const int R, const int B, uint32_t block, const tile *t)
     }
 }
 
-static void matmul_s16(ER_ARGUMENTS)
-{
-    const er_matmul *p = params;
-    if (p->wide) {
-        er_plain_matmul_s16(in0, in1, out, params, plan, lanes);
-        return;
-    }
-    const uint32_t blocks = (p->out + 15) / 16;
-#define WORK(ROWS, COUNT)                                                                                 \
-    const tile t = {p, plan, ROWS, 0};                                                                    \
-    ER_BY_COUNT(COUNT, 8, 8, 4, blocks, tile_s16, &t)
-    ER_FOR_ROWS(p, WORK);
-#undef WORK
-}
+ER_TILED_MATMUL(matmul_s16, tile_s16, er_plain_matmul_s16, 8, 8, 4)
 
 /* er_relu where the matmul has one. */
 static inline __m512 limited(const er_matmul *p, __m512 x)
@@ -178,7 +144,7 @@ static inline __m512 limited(const er_matmul *p, __m512 x)
     return _mm512_mask_mov_ps(x, clipped, _mm512_setzero_ps());
 }
 
-ER_INLINE void tile_f32(const int R, const int B, uint32_t block, const tile *t)
+ER_INLINE void tile_f32(const int R, const int B, uint32_t block, const er_tile *t)
 {
     const er_matmul *p = t->p;
     size_t step;
@@ -189,7 +155,7 @@ ER_INLINE void tile_f32(const int R, const int B, uint32_t block, const tile *t)
 #undef START
 #define STEP(I)                                                                                           \
     if (I < R * B) {                                                                                      \
-        s##I = _mm512_fmadd_ps(values[I % R], _mm512_load_ps(w + I / R * 64), s##I);                   \
+        s##I = _mm512_fmadd_ps(values[I % R], _mm512_load_ps(w + I / R * 64), s##I);                      \
     }
     for (uint32_t k = 0; k < p->in; k++, w += step) {
         __m512 values[ER_MOST_ROWS];
@@ -209,19 +175,9 @@ ER_INLINE void tile_f32(const int R, const int B, uint32_t block, const tile *t)
     }
 }
 
-static void matmul_f32(ER_ARGUMENTS)
-{
-    const er_matmul *p = params;
-    const uint32_t blocks = (p->out + 15) / 16;
-    (void)in1;
-#define WORK(ROWS, COUNT)                                                                                 \
-    const tile t = {p, plan, ROWS, 0};                                                                    \
-    ER_BY_COUNT(COUNT, 8, 8, 4, blocks, tile_f32, &t)
-    ER_FOR_ROWS(p, WORK);
-#undef WORK
-}
+ER_TILED_MATMUL(matmul_f32, tile_f32, er_plain_matmul_f32, 8, 8, 4)
 
-ER_INLINE void tile_hybrid(const int R, const int B, uint32_t block, const tile *t)
+ER_INLINE void tile_hybrid(const int R, const int B, uint32_t block, const er_tile *t)
 {
     const er_matmul *p = t->p;
     __m512i acc[32];
@@ -241,31 +197,7 @@ ER_INLINE void tile_hybrid(const int R, const int B, uint32_t block, const tile 
     }
 }
 
-static void matmul_hybrid(ER_ARGUMENTS)
-{
-    const er_matmul *p = params;
-    if (p->wide) {
-        er_plain_matmul_hybrid(in0, in1, out, params, plan, lanes);
-        return;
-    }
-    const uint32_t blocks = (p->out + 15) / 16;
-    for (uint32_t row = 0; row < p->rows; row++)
-        for (uint32_t lane = 0; lane < lanes->count;) {
-            const uint32_t count = er_rows_at_once(lanes->count - lane);
-            er_rows rows;
-            er_row quantized[ER_MOST_ROWS];
-            for (uint32_t k = 0; k < count; k++, lane++) {
-                const float *x = (const float *)(in0 + lane * lanes->stride0 + (size_t)row * p->pitch0);
-                uint8_t *q = in1 + lane * lanes->stride1;
-                quantized[k] = er_row_of(x, (int32_t)p->in);
-                er_row_quantize_all(x, (int32_t)p->in, quantized[k], (int8_t *)q);
-                rows.x[k] = q;
-                rows.out[k] = out + lane * lanes->stride + (size_t)row * p->pitch;
-            }
-            const tile t = {p, plan, &rows, quantized};
-            ER_BY_COUNT(count, 8, 8, 4, blocks, tile_hybrid, &t);
-        }
-}
+ER_TILED_HYBRID_MATMUL(matmul_hybrid, tile_hybrid, 8, 8, 4)
 
 static void lookup_s8(ER_ARGUMENTS)
 {

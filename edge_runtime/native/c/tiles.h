@@ -4,7 +4,7 @@
 #ifndef ER_TILES_H
 #define ER_TILES_H
 
-#include "edge_rnn.h"
+#include "matmul_plain.h"
 
 #define ER_INLINE static inline __attribute__((always_inline))
 /* STEP(0) to STEP(31). Written out, and with a variable for each sum: from a loop over an array, gcc would
@@ -31,25 +31,6 @@ static inline uint32_t er_rows_at_once(uint32_t left)
 {
     return left >= 4 && ER_MOST_ROWS >= 4 ? 4 : left >= 2 ? 2 : 1;
 }
-
-/* Runs WORK(rows, count) for all rows of all lanes. */
-#define ER_FOR_ROWS(P, WORK)                                                                              \
-    do {                                                                                                  \
-        const uint32_t all = lanes->count * (P)->rows;                                                    \
-        uint32_t lane = 0, row = 0;                                                                       \
-        for (uint32_t done = 0; done < all;) {                                                            \
-            const uint32_t count = er_rows_at_once(all - done);                                           \
-            er_rows rows;                                                                                 \
-            for (uint32_t k = 0; k < count; k++) {                                                        \
-                rows.x[k] = in0 + lane * lanes->stride0 + (size_t)row * (P)->pitch0;                      \
-                rows.out[k] = out + lane * lanes->stride + (size_t)row * (P)->pitch;                      \
-                if (++row == (P)->rows)                                                                   \
-                    row = 0, lane++;                                                                      \
-            }                                                                                             \
-            WORK(&rows, count);                                                                           \
-            done += count;                                                                                \
-        }                                                                                                 \
-    } while (0)
 
 /* Where the weights of a block begin, and the bytes from one step of k to the next: blocks lie in groups of
  * up to 8, so that a tile for one row reads memory from front to back. `steps`: of k, `bytes`: of a block
@@ -84,5 +65,67 @@ static inline const uint8_t *er_weights(const er_matmul *p, const uint8_t *plan,
         else                                                                                              \
             ER_FOR_BLOCKS(1, ONE, BLOCKS, TILE, __VA_ARGS__);                                             \
     } while (0)
+
+/* What a tile needs to know. */
+typedef struct {
+    const er_matmul *p;
+    const uint8_t *plan;
+    const er_rows *rows;
+    const er_row *quantized; /* of the hybrid matmul: one for each row */
+} er_tile;
+
+/* Defines the kernel NAME, a matmul of tiles. ONE, TWO and FOUR: how many blocks a tile of so many rows has.
+ * PLAIN is the kernel for `wide` matrices. */
+#define ER_TILED_MATMUL(NAME, TILE, PLAIN, ONE, TWO, FOUR)                                                \
+    static void NAME(ER_ARGUMENTS)                                                                        \
+    {                                                                                                     \
+        const er_matmul *p = params;                                                                      \
+        const uint32_t blocks = (p->out + 15) / 16, all = lanes->count * p->rows;                         \
+        uint32_t lane = 0, row = 0;                                                                       \
+        if (p->wide) {                                                                                    \
+            PLAIN(in0, in1, out, params, plan, lanes);                                                    \
+            return;                                                                                       \
+        }                                                                                                 \
+        for (uint32_t done = 0; done < all;) {                                                            \
+            const uint32_t count = er_rows_at_once(all - done);                                           \
+            er_rows rows;                                                                                 \
+            for (uint32_t k = 0; k < count; k++, done++) {                                                \
+                rows.x[k] = in0 + lane * lanes->stride0 + (size_t)row * p->pitch0;                        \
+                rows.out[k] = out + lane * lanes->stride + (size_t)row * p->pitch;                        \
+                if (++row == p->rows)                                                                     \
+                    row = 0, lane++;                                                                      \
+            }                                                                                             \
+            const er_tile t = {p, plan, &rows, 0};                                                        \
+            ER_BY_COUNT(count, ONE, TWO, FOUR, blocks, TILE, &t);                                         \
+        }                                                                                                 \
+    }
+
+/* The same for the hybrid matmul, which quantizes rows first, each into the scratch of its lane. */
+#define ER_TILED_HYBRID_MATMUL(NAME, TILE, ONE, TWO, FOUR)                                                \
+    static void NAME(ER_ARGUMENTS)                                                                        \
+    {                                                                                                     \
+        const er_matmul *p = params;                                                                      \
+        const uint32_t blocks = (p->out + 15) / 16;                                                       \
+        if (p->wide) {                                                                                    \
+            er_plain_matmul_hybrid(in0, in1, out, params, plan, lanes);                                   \
+            return;                                                                                       \
+        }                                                                                                 \
+        for (uint32_t row = 0; row < p->rows; row++)                                                      \
+            for (uint32_t lane = 0; lane < lanes->count;) {                                               \
+                const uint32_t count = er_rows_at_once(lanes->count - lane);                              \
+                er_rows rows;                                                                             \
+                er_row quantized[ER_MOST_ROWS];                                                           \
+                for (uint32_t k = 0; k < count; k++, lane++) {                                            \
+                    const float *x = (const float *)(in0 + lane * lanes->stride0 + (size_t)row * p->pitch0); \
+                    uint8_t *q = in1 + lane * lanes->stride1;                                             \
+                    quantized[k] = er_row_of(x, (int32_t)p->in);                                          \
+                    er_row_quantize_all(x, (int32_t)p->in, quantized[k], (int8_t *)q);                    \
+                    rows.x[k] = q;                                                                        \
+                    rows.out[k] = out + lane * lanes->stride + (size_t)row * p->pitch;                    \
+                }                                                                                         \
+                const er_tile t = {p, plan, &rows, quantized};                                            \
+                ER_BY_COUNT(count, ONE, TWO, FOUR, blocks, TILE, &t);                                     \
+            }                                                                                             \
+    }
 
 #endif
