@@ -18,6 +18,7 @@ class Layout(IntEnum):
     ROWS = 0
     BLOCKS = 1
     BLOCKS_UNSIGNED = 2
+    SINGLE_BLOCKS = 3
 
 
 class Kernel(IntEnum):
