@@ -85,7 +85,11 @@ def emit(program: Program, operator: Operator, time: int) -> None:
 def _emit_elementwise(program: Program, operator: Operator, time: int) -> None:
     tensors = [program.graph.tensors[name] for name in (*operator.inputs, *operator.outputs)]
     kernel = _kernel_of(operator, tensors)
-    numbers = _NUMBERS[kernel](program, operator, tensors) if kernel in _NUMBERS else {}
+    key = (kernel, operator.op, *(tensor.quantization for tensor in tensors))
+    numbers = program.numbers.get(key)  # the steps of an unrolled graph share theirs
+    if numbers is None:
+        made = _NUMBERS[kernel](program, operator, tensors) if kernel in _NUMBERS else {}
+        numbers = program.numbers[key] = made
     views = [program.view(tensor.name, time) for tensor in tensors]
     _call_for_each(program, kernel, tensors[-1].shape, views, tensors, numbers)
 

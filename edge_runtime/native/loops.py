@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from edge_runtime.native.storage import View
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
@@ -32,10 +33,9 @@ def loops(shape: tuple[int, ...], views: list[View], sizes: list[int]) -> Iterat
 
     `sizes`: bytes of a value of each view.
     """
-    lengths, strides = _merged(shape, [_broadcast(view, shape) for view in views])
-    steps = _steps(strides[-1], sizes) if lengths else (1,) * len(views)
-    if steps is None:  # the last dimension is not contiguous: rows of one value
-        lengths, strides, steps = [*lengths, 1], [*strides, tuple(sizes)], (1,) * len(views)
+    lengths, strides, steps = _loops(
+        shape, tuple((view.shape, view.strides) for view in views), tuple(sizes)
+    )
     width = lengths[-1] if lengths else 1
     rows = lengths[-2] if len(lengths) > 1 else 1
     pitches = strides[-2] if len(lengths) > 1 else (0,) * len(views)
@@ -48,10 +48,23 @@ def loops(shape: tuple[int, ...], views: list[View], sizes: list[int]) -> Iterat
         yield Loop(rows, width, offsets, pitches, steps)
 
 
-def _broadcast(view: View, shape: tuple[int, ...]) -> tuple[int, ...]:
-    missing = len(shape) - len(view.shape)
-    own = tuple(0 if n == 1 else stride for n, stride in zip(view.shape, view.strides))
-    return (0,) * missing + own
+@lru_cache(maxsize=256)  # the steps of an unrolled graph have the same loops
+def _loops(
+    shape: tuple[int, ...],
+    views: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...],
+    sizes: tuple[int, ...],
+) -> tuple[list[int], list[tuple[int, ...]], tuple[int, ...]]:
+    """Lengths of all loops, strides of each view, and steps; `views`: their shapes and strides."""
+    lengths, strides = _merged(shape, [_broadcast(*view, len(shape)) for view in views])
+    steps = _steps(strides[-1], sizes) if lengths else (1,) * len(views)
+    if steps is None:  # the last dimension is not contiguous: rows of one value
+        return [*lengths, 1], [*strides, sizes], (1,) * len(views)
+    return lengths, strides, steps
+
+
+def _broadcast(shape: tuple[int, ...], strides: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    own = tuple(0 if n == 1 else stride for n, stride in zip(shape, strides))
+    return (0,) * (rank - len(shape)) + own
 
 
 def _merged(
@@ -72,7 +85,7 @@ def _merged(
     return lengths, strides
 
 
-def _steps(strides: tuple[int, ...], sizes: list[int]) -> tuple[int, ...] | None:
+def _steps(strides: tuple[int, ...], sizes: tuple[int, ...]) -> tuple[int, ...] | None:
     """Values from one to the next; None unless they are contiguous or repeated. The last is written."""
     if strides[-1] != sizes[-1] or any(n not in (0, size) for n, size in zip(strides, sizes)):
         return None

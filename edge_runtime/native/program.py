@@ -67,6 +67,8 @@ class Program:
         self.graph, self.layout = graph, layout
         self.storage, self.constants = Storage(graph), Constants()
         self.calls: list[Call] = []
+        self.numbers: dict[Hashable, dict[str, Any]] = {}
+        """What calls.py has made of scales so far."""
         self.matmuls: dict[Hashable, Any] = {}
         """What matmul_calls has made so far."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 VISITS_PER_BYTE = 64
 """How often the bytes of a valid file may be visited on average. Tables that many tensors share give
@@ -22,6 +22,8 @@ about 10 visits."""
 
 FORMATS = {"B": 1, "b": 1, "H": 2, "i": 4, "I": 4, "f": 4, "q": 8, "Q": 8}
 """struct's letter of a little-endian number -> bytes."""
+
+_UNPACK = {kind: struct.Struct("<" + kind).unpack_from for kind in FORMATS}
 
 
 class MalformedError(ValueError):
@@ -32,8 +34,8 @@ class Ledger:
     """Which part of the file every byte belongs to. The first to claim a byte keeps it."""
 
     def __init__(self, size: int) -> None:
-        self.parts: list[str] = [""]
-        self._owner: NDArray[np.uint8] = np.zeros(size, np.uint8)
+        self._size = size
+        self._claims: list[tuple[int, int, str]] = []
         self._visits = VISITS_PER_BYTE * max(size, 1024)
 
     def claim(self, start: int, end: int, part: str) -> None:
@@ -42,15 +44,18 @@ class Ledger:
         self._visits -= max(end - start, 16)
         if self._visits < 0:
             raise MalformedError("its tables overlap in a way that no converter writes")
-        if part not in self.parts:
-            self.parts.append(part)
-        view = self._owner[start:end]
-        view[view == 0] = self.parts.index(part)
+        self._claims.append((start, end, part))
 
     def totals(self) -> dict[str, int]:
         """Part -> number of bytes. Bytes that nobody claimed are under the empty name."""
-        counts = np.bincount(self._owner, minlength=len(self.parts))
-        return {part: int(count) for part, count in zip(self.parts, counts)}
+        parts = list(dict.fromkeys(["", *(part for _, _, part in self._claims)]))
+        numbers = {part: number for number, part in enumerate(parts)}
+        owner = np.zeros(self._size, np.uint8)
+        for start, end, part in self._claims:
+            view = owner[start:end]
+            view[view == 0] = numbers[part]
+        counts = np.bincount(owner, minlength=len(parts))
+        return {part: int(count) for part, count in zip(parts, counts)}
 
 
 class Buffer:
@@ -64,7 +69,7 @@ class Buffer:
         """The number at `position`; `kind` is one of FORMATS. Raises MalformedError beyond the end."""
         if not 0 <= position <= len(self.data) - FORMATS[kind]:
             raise MalformedError(f"it points to byte {position}, outside its {len(self.data)} bytes")
-        return struct.unpack_from("<" + kind, self.data, position)[0]
+        return _UNPACK[kind](self.data, position)[0]
 
     def claim(self, start: int, length: int, part: str) -> None:
         """Check that these bytes are in the file, and claim them for `part`."""
