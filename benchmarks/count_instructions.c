@@ -1,6 +1,7 @@
-/* A TCG plugin of qemu (user mode): counts the guest's executed instructions and the misses of its data
- * caches. It writes both at every getppid system call, which a program makes to mark a place, to the file
- * `out=` when the program ends: a line for each mark, with the instructions and the misses of each level.
+/* A TCG plugin of qemu (user mode, aarch64): counts the guest's executed instructions by their kind, and the
+ * misses of its data caches. It notes both at every getppid system call, which a program makes to mark a
+ * place. When the program ends, it writes them to the file `out=`: a line for each mark, with the counts of
+ * `struct counts` in their order and then the misses of each level.
  *
  *     -plugin count.so,out=FILE,cache=SIZE:WAYS,cache=SIZE:WAYS
  *
@@ -37,6 +38,7 @@ void qemu_plugin_register_vcpu_syscall_cb(qemu_plugin_id_t,
                                           void (*)(qemu_plugin_id_t, unsigned, int64_t, uint64_t, uint64_t,
                                                    uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
                                                    uint64_t));
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
 unsigned qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t);
@@ -49,11 +51,22 @@ struct cache {
   size_t sets, ways;
 };
 
-struct mark {
-  uint64_t executed, misses[MOST_LEVELS];
+/* board_time.py says what each count is for. */
+struct counts {
+  uint64_t all;
+  uint64_t vector;   /* arithmetic in vector registers, floating point included */
+  uint64_t multiply; /* of them, multiplications of vectors of integers, without dot products */
+  uint64_t floats;   /* of them, arithmetic with 128-bit vectors of floats */
+  uint64_t scalar;   /* loads and stores of general registers */
+  uint64_t pieces;   /* accesses of at most 8 bytes by loads and stores of vector registers */
 };
 
-static uint64_t executed;
+struct mark {
+  struct counts counts;
+  uint64_t misses[MOST_LEVELS];
+};
+
+static struct counts counts;
 static struct cache levels[MOST_LEVELS];
 static size_t depth, count;
 static struct mark marks[MOST_MARKS];
@@ -72,22 +85,59 @@ static int touch(struct cache *cache, uint64_t line) {
 
 static void accessed(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t address, void *data) {
   uint64_t last = (address + (1u << qemu_plugin_mem_size_shift(info)) - 1) >> LINE_BITS;
+  counts.pieces += data != NULL;
   for (uint64_t line = address >> LINE_BITS; line <= last; line++)
     for (size_t level = 0; level < depth && !touch(&levels[level], line); level++) levels[level].misses++;
 }
 
+/* The groups of the Arm Architecture Reference Manual's encoding index for A64. */
+static int is_memory(uint32_t word) { return (word >> 25 & 5) == 4; }
+static int of_vector_registers(uint32_t word) { return word >> 26 & 1; }
+static int is_vector(uint32_t word) { return (word >> 25 & 7) == 7; }
+static int is_three_different(uint32_t word) { return (word & 0x9f200c00) == 0x0e200000; }
+static int is_three_same(uint32_t word) { return (word & 0x9f200400) == 0x0e200400; }
+static int is_by_element(uint32_t word) { return (word & 0x9f000400) == 0x0f000000; }
+
+/* Whether it is a multiplication of vectors of integers. The masks have a bit for each opcode. */
+static int is_multiply(uint32_t word) {
+  uint32_t opcode = word >> 12 & 15;
+  if (is_three_different(word)) return 0x3f00 >> opcode & 1; /* SMLAL to SQDMULL */
+  if (is_three_same(word)) return 0x4c0000 >> (word >> 11 & 31) & 1; /* MLA, MUL, SQDMULH */
+  return is_by_element(word) && (0x3ddd >> opcode & 1);
+}
+
+/* Whether it is arithmetic with 128-bit vectors of floats. */
+static int is_floats(uint32_t word) {
+  if (!(word >> 30 & 1)) return 0;
+  if (is_three_same(word)) return (word >> 11 & 31) >= 24;
+  return is_by_element(word) && (0x222 >> (word >> 12 & 15) & 1); /* FMLA, FMLS, FMUL */
+}
+
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block) {
   size_t instructions = qemu_plugin_tb_n_insns(block);
-  qemu_plugin_register_vcpu_tb_exec_inline(block, 0 /* add */, &executed, instructions);
-  for (size_t k = 0; depth && k < instructions; k++)
-    qemu_plugin_register_vcpu_mem_cb(qemu_plugin_tb_get_insn(block, k), accessed, 0 /* no registers */,
-                                     3 /* loads and stores */, NULL);
+  struct counts found = {instructions, 0, 0, 0, 0, 0};
+  for (size_t k = 0; k < instructions; k++) {
+    struct qemu_plugin_insn *instruction = qemu_plugin_tb_get_insn(block, k);
+    uint32_t word;
+    memcpy(&word, qemu_plugin_insn_data(instruction), sizeof word);
+    int vector_memory = is_memory(word) && of_vector_registers(word);
+    found.scalar += is_memory(word) && !vector_memory;
+    found.vector += is_vector(word);
+    found.multiply += is_multiply(word);
+    found.floats += is_floats(word);
+    if (depth)
+      qemu_plugin_register_vcpu_mem_cb(instruction, accessed, 0 /* no registers */,
+                                       3 /* loads and stores */, vector_memory ? &counts : NULL);
+  }
+  uint64_t *total = (uint64_t *)&counts, *here = (uint64_t *)&found;
+  for (size_t k = 0; k < sizeof counts / sizeof *total; k++)
+    if (here[k]) qemu_plugin_register_vcpu_tb_exec_inline(block, 0 /* add */, &total[k], here[k]);
 }
 
 static void called(qemu_plugin_id_t id, unsigned cpu, int64_t number, uint64_t a, uint64_t b, uint64_t c,
                    uint64_t d, uint64_t e, uint64_t f, uint64_t g, uint64_t h) {
   if (number != GETPPID || count == MOST_MARKS) return;
-  marks[count].executed = executed;
+  marks[count].counts = counts;
   for (size_t level = 0; level < depth; level++) marks[count].misses[level] = levels[level].misses;
   count++;
 }
@@ -96,7 +146,9 @@ static void ended(qemu_plugin_id_t id, void *data) {
   FILE *file = fopen(path, "w");
   if (!file) return;
   for (size_t k = 0; k < count; k++) {
-    fprintf(file, "%" PRIu64, marks[k].executed);
+    const struct counts *found = &marks[k].counts;
+    fprintf(file, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64, found->all,
+            found->vector, found->multiply, found->floats, found->scalar, found->pieces);
     for (size_t level = 0; level < depth; level++) fprintf(file, " %" PRIu64, marks[k].misses[level]);
     fputc('\n', file);
   }

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.timed_child import OPENERS, Way
+from benchmarks.timed_child import NATIVE, Way, opener
 from edge_runtime.errors import EdgeRnnError, reason
 
 WARM_UP = 5
@@ -25,7 +25,7 @@ def main() -> int:
     engine, model, windows_file, logits_file = sys.argv[1:]
     windows = np.load(windows_file)[:, np.newaxis]
     try:
-        ways = OPENERS[engine](engine, Path(model), windows[0], False)
+        ways = opener(engine)(engine, Path(model), windows[0], engine == NATIVE)
     except (EdgeRnnError, ImportError, RuntimeError) as error:
         print(reason(error), file=sys.stderr)
         return 2

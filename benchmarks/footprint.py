@@ -1,6 +1,7 @@
 """What our runtime costs beside a bare interpreter, ONNX Runtime and TensorFlow.
 
     python -m benchmarks.footprint runs/mnist [--cold-rounds 15] [--rounds 40] [--runs 50]
+        [--without tensorflow]
 
 Prints Markdown. The columns are:
 
@@ -8,8 +9,8 @@ Prints Markdown. The columns are:
   (footprint_environments.py). Our wheel is installed as users install it.
 - Cold start: the time from the start of the process to its first line, the answer for one window, and
   the peak memory of that process (first_answer.py).
-- Of bare: the ratio to the bare script of the same engine (benchmarks/bare), the median over the rounds
-  of each round's own ratio.
+- Of bare: the ratio to the bare script of the same engine (benchmarks/bare), for native and numpy that
+  of ai-edge-litert. It is the median over the rounds of each round's own ratio.
 - Latency: one window in, the answer out, in processes of this environment, on one core, interleaved
   (interleaved.py).
 
@@ -34,9 +35,10 @@ import platformdirs
 
 from benchmarks.cpu import cpu_name
 from benchmarks.footprint_environments import Environment, build_wheel, environment, without_this_python
+from benchmarks.goals import Goal, print_goals
 from benchmarks.interleaved import Candidate, Timing, measure
 from benchmarks.latency import make_peer
-from benchmarks.timed_child import OURS
+from benchmarks.timed_child import NATIVE, OURS, SHARED, installed
 from edge_runtime.engines.engine import ENGINES, NUMPY
 from edge_runtime.errors import DataError, EdgeRnnError, EngineError
 from edge_runtime.host.child_process import module_command, run_module
@@ -48,11 +50,30 @@ PIXELS = Normalization((0.0,), (255.0,), "uint8")
 TIMED_WINDOWS = 200
 TENSORFLOW_ROUNDS = 5
 """Its cold start takes seconds."""
-MAX_PREDICT_US, MAX_LOGITS_US, MAX_COLD, MAX_PEAK = 10, 3, 1.25, 1.1
-"""The project's goals."""
+LITERT = "ai-edge-litert"
+PEERS = {"onnxruntime": "onnx", "tensorflow": "keras"}
+"""Other runtimes -> the key of their model in `make_files`."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The project's goals for an engine."""
+
+    cold: float
+    """Of the bare script's cold start."""
+    peak: float
+    """Of its peak memory."""
+    predict: float
+    """Microseconds that predict() adds to the engine's own calls."""
+    logits: float
+
+
+NATIVE_LIMITS, LIMITS = Limits(0.9, 0.85, 4, 2), Limits(1.25, 1.1, 10, 3)
+"""For native, beside ai-edge-litert's bare script, and for a TFLite engine beside its own."""
 RUNTIMES = {
     "tflite-runtime": ["tflite-runtime==2.14.0", "numpy<2"],
     "ai-edge-litert": ["ai-edge-litert>=2.1,<3", "numpy"],
+    NATIVE: ["numpy"],
     NUMPY: ["numpy"],
     "onnxruntime": ["onnxruntime", "numpy"],
     "tensorflow": ["tensorflow>=2.21,<2.22"],
@@ -69,19 +90,7 @@ class Contestant:
     candidate: Candidate
     bare: str | None = None
     """The name of the row it is compared with."""
-
-
-@dataclass(frozen=True)
-class Limit:
-    """Something that the goals need."""
-
-    what: str
-    found: float
-    allowed: float
-
-    def __str__(self) -> str:
-        met = "yes" if self.found <= self.allowed else "**no**"
-        return f"| {self.what} | {self.found:.2f} | {self.allowed:.2f} | {met} |"
+    limits: Limits | None = None
 
 
 def main() -> None:
@@ -91,6 +100,7 @@ def main() -> None:
     parser.add_argument("--cold-rounds", type=int, default=15)
     parser.add_argument("--rounds", type=int, default=40, help="of the latencies")
     parser.add_argument("--runs", type=int, default=50, help="of each row in each round")
+    parser.add_argument("--without", nargs="+", default=[], choices=PEERS, help="leave out their rows")
     options = parser.parse_args()
     run = Run.open(options.run)
     if run.record.normalization != PIXELS:
@@ -98,14 +108,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = make_files(options.run, run, options.precision, folder)
-        entries = contestants(files, options.precision, folder)
+        entries = contestants(files, options.precision, folder, without=options.without)
         cold = cold_starts(entries, options.cold_rounds)
         windows = PIXELS.apply(np.load(files["windows"]))
         candidates = [entry.candidate for entry in entries]
         timings = measure(candidates, windows, options.rounds, options.runs)
         overheads = {
             (engine, precision): overhead(files[precision], files["windows"], engine)
-            for engine in ENGINES
+            for engine in our_engines()
             for precision in dict.fromkeys(("int8", "float32", options.precision))
         }
         empty = environment(cache("empty"), [])
@@ -114,7 +124,12 @@ def main() -> None:
         )
         print_footprint(entries, cold, timings, empty)
     print_overheads(overheads)
-    print_limits(cold_limits(entries, cold) + overhead_limits(overheads))
+    print_goals(cold_goals(entries, cold) + overhead_goals(overheads))
+
+
+def our_engines() -> tuple[str, ...]:
+    """The engines whose speed matters: native, if its library is here, and the TFLite engines."""
+    return (*((NATIVE,) if installed(NATIVE) else ()), *ENGINES)
 
 
 def make_files(path: str, run: Run, precision: str, folder: Path) -> dict[str, Path]:
@@ -138,20 +153,29 @@ def make_files(path: str, run: Run, precision: str, folder: Path) -> dict[str, P
     return files
 
 
-def contestants(files: dict[str, Path], precision: str, folder: Path) -> list[Contestant]:
-    """All rows, with their environments made."""
+def contestants(
+    files: dict[str, Path], precision: str, folder: Path, *, without: list[str]
+) -> list[Contestant]:
+    """All rows but those of the peers in `without`, with their environments made."""
     wheel, model, window = build_wheel(folder), files[precision], str(files["window"])
     rows = []
-    for engine in (*ENGINES, NUMPY):
+    for engine in (*our_engines(), NUMPY):
         place = environment(cache(f"edge-rnn-{engine}"), [*RUNTIMES[engine], "click>=8.1"], wheel)
-        command = [place.program("edge-rnn"), "predict", str(model), window]
-        command += ["--engine", NUMPY] if engine == NUMPY else []
-        bare = f"bare script, {engine}" if engine in ENGINES else None
+        # Without --engine where that is what a user types: native comes first by itself.
+        options = [] if engine == NATIVE else ["--engine", engine]
+        command = [place.program("edge-rnn"), "predict", str(model), window, *options]
+        bare = f"bare script, {engine if engine in ENGINES else LITERT}"
+        limits = {NATIVE: NATIVE_LIMITS, NUMPY: None}.get(engine, LIMITS)
         ours = Candidate("", OURS + engine, model)
-        rows.append(Contestant(f"edge-rnn predict, {engine}", place, command, ours, bare))
+        rows.append(Contestant(f"edge-rnn predict, {engine}", place, command, ours, bare, limits))
+        if engine == LITERT:
+            command = [*command, "--shared-weights"]
+            ours = Candidate("", OURS + SHARED, model)
+            name = f"edge-rnn predict --shared-weights, {engine}"
+            rows.append(Contestant(name, place, command, ours, bare))
     peers = [(engine, model, f"bare script, {engine}") for engine in ENGINES]
-    peers.append(("onnxruntime", files["onnx"], "script, onnxruntime, float32"))
-    peers.append(("tensorflow", files["keras"], "script, tensorflow, float32"))
+    others = {name: (files[kind], f"script, {name}, float32") for name, kind in PEERS.items()}
+    peers += [(name, *found) for name, found in others.items() if name not in without]
     for engine, file, name in peers:
         place = environment(cache(f"bare-{engine}"), RUNTIMES[engine])
         script = HERE / "bare" / f"{engine.replace('-', '_')}_bare.py"
@@ -233,7 +257,7 @@ def print_footprint(
             f"| {timing.failure or times} |"
         )
     versions = {name: item for entry in entries for name, item in entry.environment.versions.items()}
-    shown = [f"{name} {versions[name]}" for name in RUNTIMES if name != NUMPY]
+    shown = [f"{name} {versions[name]}" for name in RUNTIMES if name in versions and name != "numpy"]
     numpys = sorted({entry.environment.versions["numpy"] for entry in entries})
     print(f"\n{', '.join(shown)}; numpy {', '.join(numpys)}.")
 
@@ -248,28 +272,24 @@ def print_overheads(overheads: dict[tuple[str, str], dict[str, float]]) -> None:
         )
 
 
-def cold_limits(entries: list[Contestant], cold: dict[str, list[dict[str, Any]]]) -> list[Limit]:
-    pairs = [entry for entry in entries if entry.bare]
+def cold_goals(entries: list[Contestant], cold: dict[str, list[dict[str, Any]]]) -> list[Goal]:
+    """What cold starts have to show."""
+    pairs = [(entry, entry.limits) for entry in entries if entry.limits]
     return [
-        *(Limit(f"{e.name}: cold start of bare", ratio(cold, e, "ms"), MAX_COLD) for e in pairs),
-        *(Limit(f"{e.name}: peak memory of bare", ratio(cold, e, "peak"), MAX_PEAK) for e in pairs),
+        *(Goal(f"{e.name}: cold start of bare", ratio(cold, e, "ms"), m.cold) for e, m in pairs),
+        *(Goal(f"{e.name}: peak memory of bare", ratio(cold, e, "peak"), m.peak) for e, m in pairs),
     ]
 
 
-def overhead_limits(overheads: dict[tuple[str, str], dict[str, float]]) -> list[Limit]:
-    return [
-        Limit(f"{name} adds, us, {engine} {precision}", found[key], allowed)
-        for key, name, allowed in (
-            ("predict", "predict()", MAX_PREDICT_US),
-            ("logits", "logits(out=)", MAX_LOGITS_US),
-        )
-        for (engine, precision), found in overheads.items()
-    ]
-
-
-def print_limits(limits: list[Limit]) -> None:
-    print("\n| to show | found | at most | met |\n| --- | --- | --- | --- |")
-    print("\n".join(map(str, limits)))
+def overhead_goals(overheads: dict[tuple[str, str], dict[str, float]]) -> list[Goal]:
+    """What the calls of a classifier have to show."""
+    goals = []
+    for key, name in (("predict", "predict()"), ("logits", "logits(out=)")):
+        for (engine, precision), found in overheads.items():
+            limits = NATIVE_LIMITS if engine == NATIVE else LIMITS
+            what = f"{name} adds, us, {engine} {precision}"
+            goals.append(Goal(what, found[key], getattr(limits, key)))
+    return goals
 
 
 if __name__ == "__main__":

@@ -15,7 +15,11 @@ from edge_runtime.errors import EngineError
 from edge_runtime.host.child_process import run_command
 
 ROOT = Path(__file__).parents[1]
-PROJECT = ("convert", "edge_runtime", "train", "pyproject.toml", "README.md", "LICENSE")
+PROJECT = (
+    *("convert", "edge_runtime", "scripts", "train"),
+    *("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"),
+)
+"""What the wheel is built from, as far as it exists."""
 VERSIONS = (
     "import json; from importlib.metadata import distributions as d; "
     "print(json.dumps({x.metadata['Name'].lower().replace('_', '-'): x.version for x in d()}))"
@@ -68,7 +72,8 @@ def build_wheel(out: Path) -> Path:
     with tempfile.TemporaryDirectory() as name:
         source = Path(name, "source")
         source.mkdir()
-        for item in PROJECT:  # a copy, as setuptools would ship an older build/
+        # A copy, as setuptools would ship an older build/.
+        for item in filter(lambda name: (ROOT / name).exists(), PROJECT):
             copy = shutil.copytree if (ROOT / item).is_dir() else shutil.copy
             copy(ROOT / item, source / item)
         command = [sys.executable, "-I", "-m", "build", "--wheel", "--outdir", str(out), str(source)]

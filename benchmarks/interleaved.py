@@ -26,7 +26,7 @@ class Candidate:
 
     name: str
     engine: str
-    """One of timed_child.OPENERS."""
+    """One that timed_child.opener knows."""
     file: Path
     any_way: bool = False
     """Whether to look for the engine's fastest way to run it."""

@@ -1,6 +1,6 @@
 """Time per window of every precision and of other engines and converters, on the same trained network.
 
-    python -m benchmarks.latency runs/mnist [--rounds 100] [--runs 100]
+    python -m benchmarks.latency runs/mnist [--rounds 100] [--runs 100] [--only int8 dynamic]
 
 Prints Markdown. Each candidate has a process of its own with one thread. All run on one core in
 interleaved rounds (interleaved.py). Median and p99 are over all runs. A run takes a window of the
@@ -9,7 +9,8 @@ own ratio. The agreement is how often the candidate gives the full model's class
 test split, in the process that is timed.
 
 Ours run as edge_runtime runs them, the peers in the fastest way that their engine offers
-(timed_child.py).
+(timed_child.py). The engine native runs with the kernels that it takes by itself, and then with each
+other kind that this CPU has.
 Peers: the stock converter's fused LSTM with dynamic int8 weights and Keras's own unrolling in int8,
 ONNX Runtime float32 and dynamic int8, PyTorch float32 and dynamic int8 (peers.py makes the files).
 """
@@ -24,8 +25,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.cpu import cpu_name
+from benchmarks.goals import Goal, print_goals
 from benchmarks.interleaved import Candidate, Timing, measure
-from benchmarks.timed_child import SHARED, installed
+from benchmarks.timed_child import NATIVE, SHARED, installed, native_engines, native_kernels
 from convert.options import ConversionOptions
 from convert.pipeline import convert_source
 from convert.readers.run_directory import open_run
@@ -54,29 +56,56 @@ PEERS = (
 """Name, kind in peers.py, engines."""
 
 
+GOALS = (
+    ("int8", NATIVE, "avx512-vnni", ORT_INT8, 0.42),
+    ("int8", f"{NATIVE}, avx2", "avx2", ORT_INT8, 0.9),
+    ("float32", NATIVE, None, ORT_FLOAT32, 0.95),
+    ("dynamic", NATIVE, None, ORT_INT8, 0.6),
+)
+"""Precision, engine, the kernels that the goal is for, peer, the largest share of the peer's time."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run")
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--runs", type=int, default=100, help="of each candidate in each round")
+    add_filter(parser)
     options = parser.parse_args()
     source = open_run(options.run)
     windows = source.normalization.apply(source.held_out.x[:CHECKED_WINDOWS])
     with tempfile.TemporaryDirectory() as folder:
         ours, notes = our_candidates(source, Path(folder))
         peers, more_notes = peer_candidates(options.run, Path(folder))
-        timings = measure([*ours, *peers], windows, options.rounds, options.runs)
+        candidates = wanted([*ours, *peers], options.only)
+        timings = measure(candidates, windows, options.rounds, options.runs)
         print(f"CPU: {cpu_name()}. {options.rounds * options.runs:,} runs of each candidate.\n")
         table(timings, source.logits[:CHECKED_WINDOWS])
     print("".join(f"\n- {note}" for note in (*notes, *more_notes)))
     verdict(timings, {candidate.name for candidate in ours})
+    print_goals(goals_of(timings))
+
+
+def add_filter(parser: argparse.ArgumentParser) -> None:
+    """Add the option --only, for `wanted`."""
+    parser.add_argument("--only", nargs="+", help="precisions, besides other runtimes and converters")
+
+
+def wanted(candidates: list[Candidate], precisions: list[str] | None) -> list[Candidate]:
+    """The candidates of these precisions and those that are not ours; all of them for None."""
+    ours = {*offered(TARGETS["any"]), *offered(TARGETS[NEWER])}
+    kept = (ours if precisions is None else set(precisions)) | {name for name, *_ in PEERS}
+    return [
+        item for item in candidates if item.name in kept or item.name.partition(", target")[0] in kept
+    ]
 
 
 def our_candidates(source: SourceModel, folder: Path) -> tuple[list[Candidate], list[str]]:
     """Our files in every engine of their target, and notes on those that could not be made."""
     newer = [name for name in offered(TARGETS[NEWER]) if name in ("dynamic", "int4")]
-    plan = [(name, "any", tuple(ENGINES)) for name in offered(TARGETS["any"])]
-    plan += [(name, NEWER, ("ai-edge-litert",)) for name in newer]
+    native = native_engines()
+    plan = [(name, "any", (*native, *ENGINES)) for name in offered(TARGETS["any"])]
+    plan += [(name, NEWER, (*native, "ai-edge-litert")) for name in newer]
     candidates, notes = [], []
     for precision, target, engines in plan:
         name = precision if target == "any" else f"{precision}, target {target}"
@@ -139,8 +168,10 @@ def table(timings: list[Timing], full: np.ndarray) -> None:
 
 
 def engine_name(timing: Timing) -> str:
-    way = f" ({timing.way})" if timing.way not in ("", "default", "shared-weights") else ""
-    return f"{timing.candidate.engine.replace('-dynamic-int8', '')}{way}"
+    engine = timing.candidate.engine
+    told = timing.way in ("", "default", "shared-weights") or engine.endswith(f", {timing.way}")
+    way = "" if told else f" ({timing.way})"
+    return f"{engine.replace('-dynamic-int8', '')}{way}"
 
 
 def found(timings: list[Timing], name: str) -> Timing | None:
@@ -162,6 +193,20 @@ def verdict(timings: list[Timing], ours: set[str]) -> None:
         ratios = {name: timing.ratio_to(peer) for name, timing in own.items()}
         slower = [f"{name} ({ratio:.2f})" for name, ratio in ratios.items() if ratio > 1]
         print(f"- Slower than {title(peer)}: {', '.join(slower) or 'none of ours'}.")
+
+
+def goals_of(timings: list[Timing]) -> list[Goal]:
+    """The goals of the engine native that this CPU can show."""
+    goals = []
+    for precision, engine, kernels, peer, limit in GOALS:
+        ours = [t for t in timings if (t.candidate.name, t.candidate.engine) == (precision, engine)]
+        theirs = found(timings, peer)
+        ran = [timing for timing in ours if not timing.failure]
+        default = native_kernels()[:1]
+        if not ran or not theirs or (engine == NATIVE and kernels and default != (kernels,)):
+            continue
+        goals.append(Goal(f"{precision} in {engine}, of {peer}", ran[0].ratio_to(theirs), limit))
+    return goals
 
 
 def title(timing: Timing) -> str:

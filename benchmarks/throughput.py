@@ -1,10 +1,11 @@
 """Windows per second of predict() on a large batch, against ONNX Runtime.
 
-    python -m benchmarks.throughput runs/mnist [--windows 10000] [--rounds 5]
+    python -m benchmarks.throughput runs/mnist [--windows 10000] [--rounds 5] [--cores 1 2] [--only int8]
 
 Prints Markdown. Each row has a process of its own (batch_child.py). Every row predicts all windows in
-each of the interleaved rounds, and its figure is the median of the rounds. Ours call predict() once with
-all windows, in one interpreter or in as many as there are cores. ONNX Runtime takes one window in each
+each of the interleaved rounds, and its figure is the median of the rounds. With one core, the seconds
+are those of the CPU, so that other load on the machine counts less. Ours call predict() once with all
+windows, in one interpreter or in as many as there are cores. ONNX Runtime takes one window in each
 call, or the fastest of several batch sizes, and its normalization is not counted. "Allocated" is the
 peak of what Python's allocator gave while all windows ran. The windows of RUN have to be pixels.
 """
@@ -24,8 +25,9 @@ import numpy as np
 
 from benchmarks.batch_child import ORT, PIXELS
 from benchmarks.cpu import cpu_name
+from benchmarks.goals import Goal, print_goals
 from benchmarks.latency import make_peer
-from benchmarks.timed_child import SHARED, installed
+from benchmarks.timed_child import NATIVE, SHARED, installed
 from convert.options import ConversionOptions
 from convert.pipeline import convert_source
 from convert.readers.run_directory import open_run
@@ -37,15 +39,18 @@ from edge_runtime.model_file.read_file import read_model
 
 BATCHES = (1, 16, 64, 256, 1024)
 OURS = (
-    ("float32", "any", ("ai-edge-litert", SHARED, "tflite-runtime")),
-    ("int8", "any", ("ai-edge-litert", SHARED, "tflite-runtime")),
-    ("dynamic", "any", ("tflite-runtime",)),
+    ("float32", "any", (NATIVE, "ai-edge-litert", SHARED, "tflite-runtime")),
+    ("int8", "any", (NATIVE, "ai-edge-litert", SHARED, "tflite-runtime")),
+    ("dynamic", "any", (NATIVE, "tflite-runtime")),
     ("dynamic", "litert-2.1", ("ai-edge-litert", SHARED)),
-    ("int4", "litert-2.1", ("ai-edge-litert", SHARED)),
+    ("int4", "litert-2.1", (NATIVE, "ai-edge-litert", SHARED)),
 )
 """Precision, target, engines."""
-PEERS = {"float32": "onnx-float32-batch", "dynamic int8": "onnx-dynamic-int8-batch"}
+ORT_FLOAT32, ORT_INT8 = "float32", "dynamic int8"
+PEERS = {ORT_FLOAT32: "onnx-float32-batch", ORT_INT8: "onnx-dynamic-int8-batch"}
 """Name -> kind in peers.py."""
+GOALS = (("int8", ORT_INT8, 1.5), ("float32", ORT_FLOAT32, 1.0))
+"""Precision in the engine native, peer with its best batch, smallest ratio of their rates on a core."""
 
 
 @dataclass
@@ -73,6 +78,9 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("--windows", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
+    default = sorted({1, os.cpu_count() or 1})
+    parser.add_argument("--cores", type=int, nargs="+", default=default)
+    parser.add_argument("--only", nargs="+", help="precisions, besides ONNX Runtime's")
     options = parser.parse_args()
     source = open_run(options.run)
     if source.normalization != PIXELS:
@@ -80,21 +88,28 @@ def main() -> None:
             f"{options.run}: the windows are not divided by 255, as ONNX Runtime's windows are."
         )
     windows = source.held_out.x[: options.windows]
-    counts = sorted({1, os.cpu_count() or 1})
+    counts = options.cores
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.save(folder / "windows.npy", windows)
-        rows = [*our_rows(source, counts, folder), *peer_rows(options.run, counts, folder)]
+        ours = our_rows(source, counts, folder, options.only)
+        rows = [*ours, *peer_rows(options.run, counts, folder)]
         measure(rows, folder / "windows.npy", options.rounds)
         full = source.logits[: options.windows].argmax(axis=1)
         print(f"CPU: {cpu_name()}. {len(windows):,} windows, {options.rounds} rounds.\n")
         table(fastest_batches(rows), full)
         verdict(rows, len(windows), counts)
+        print_goals(goals_of(rows))
 
 
-def our_rows(source: SourceModel, counts: list[int], folder: Path) -> list[Row]:
+def our_rows(
+    source: SourceModel, counts: list[int], folder: Path, precisions: list[str] | None
+) -> list[Row]:
+    """Our files of these precisions, all for None."""
     rows = []
     for precision, target, engines in OURS:
+        if precisions is not None and precision not in precisions:
+            continue
         file = folder / f"{precision}-{target}.tflite"
         chosen = ConversionOptions(target=TARGETS[target])
         if not convert_source(source, file, precision=precision, options=chosen):
@@ -189,6 +204,21 @@ def verdict(rows: list[Row], windows: int, counts: list[int]) -> None:
                 end="",
             )
     print()
+
+
+def goals_of(rows: list[Row]) -> list[Goal]:
+    """The goals of the engine native, if it ran."""
+    one = [row for row in rows if row.threads == 1]
+    goals = []
+    for precision, peer, limit in GOALS:
+        ours = [row for row in one if (row.name, row.engine) == (precision, NATIVE)]
+        theirs = [row for row in one if (row.name, row.engine) == (peer, ORT)]
+        if ours and theirs:
+            best = min(theirs, key=lambda row: statistics.median(row.seconds))
+            ratio = statistics.median(a / b for a, b in zip(best.seconds, ours[0].seconds))
+            what = f"windows of {precision} in {NATIVE}, of ONNX Runtime's {peer}, best batch, one core"
+            goals.append(Goal(what, ratio, limit, at_least=True))
+    return goals
 
 
 if __name__ == "__main__":

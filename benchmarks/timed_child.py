@@ -13,7 +13,9 @@ A run takes a window that already has the input's type and ends with the logits 
 thread.
 
 any_way: try TFLite models with and without XNNPACK and keep the faster way. Without any_way they run as
-edge_runtime runs them. ONNX Runtime and PyTorch always run in their fastest way.
+edge_runtime runs them. ONNX Runtime and PyTorch always run in their fastest way. The engine native runs
+with the kernels that its name has after a comma, as in "native, avx2". Without a comma it takes the
+CPU's best, and with any_way it offers each kind that the CPU has.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ import numpy as np
 
 from edge_runtime.bench.child import Opened, serve
 from edge_runtime.bench.memory import resident_bytes
-from edge_runtime.engines.engine import NUMPY, SHARED_WEIGHTS, open_interpreter
+from edge_runtime.engines.engine import SHARED_WEIGHTS, open_interpreter
 from edge_runtime.errors import EdgeRnnError, EngineError, reason
 from edge_runtime.inference.classifier import Classifier
 from edge_runtime.tflite.quantization import dequantize, quantize
@@ -39,6 +41,8 @@ from edge_runtime.tflite.quantization import dequantize, quantize
 WARM_UP = 20
 """Runs before every measurement, because another process has used the core and its caches."""
 SHARED = "ai-edge-litert, shared weights"
+NATIVE = "native"
+"""The engine of edge_runtime.native."""
 OURS = "edge-rnn, "
 """A prefix of an engine's name: time Classifier.predict of a raw window instead of the engine alone."""
 TRIALS = 3
@@ -64,7 +68,7 @@ def opened(config: dict[str, Any]) -> Opened:
         os.sched_setaffinity(0, {config["core"]})
     engine, windows = config["engine"], np.load(config["windows"])[:, np.newaxis]
     try:
-        ways = OPENERS[engine](engine, Path(config["model"]), windows[0], config["any_way"])
+        ways = opener(engine)(engine, Path(config["model"]), windows[0], config["any_way"])
         way = chosen(ways, windows)
     except (ImportError, RuntimeError) as error:
         raise EngineError(reason(error)) from error
@@ -119,7 +123,35 @@ def tflite_ways(engine: str, model: Path, example: np.ndarray, any_way: bool) ->
 
 
 def tflite_way(engine: str, model: Path, kernels: str) -> Way:
-    interpreter = open_interpreter(model.read_bytes(), engine=engine, kernels=kernels)
+    return interpreter_way(kernels, open_interpreter(model.read_bytes(), engine=engine, kernels=kernels))
+
+
+def native_kernels() -> tuple[str, ...]:
+    """The kinds of kernels of the engine native that this CPU has, the fastest first; () without it."""
+    try:
+        library = importlib.import_module("edge_runtime.native.library").load_library()
+    except (ImportError, EngineError):
+        return ()
+    return tuple(library.kernels)
+
+
+def native_engines() -> tuple[str, ...]:
+    """`native` and its kinds of kernels, as names of engines."""
+    kernels = native_kernels()
+    return (NATIVE, *(f"{NATIVE}, {name}" for name in kernels[1:])) if kernels else ()
+
+
+def native_ways(engine: str, model: Path, example: np.ndarray, any_way: bool) -> list[Way]:
+    interpreter = importlib.import_module("edge_runtime.native.interpreter").NativeInterpreter
+    kinds = [engine.partition(", ")[2] or "default"]
+    if any_way:
+        kinds = list(native_kernels())
+    data = model.read_bytes()
+    return [interpreter_way(kind, interpreter(data, kernels=kind)) for kind in kinds]
+
+
+def interpreter_way(name: str, interpreter: Any) -> Way:
+    """With the calls that every Interpreter has (edge_runtime.engines.engine)."""
     source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     input_index, output_index = source["index"], result["index"]
 
@@ -138,12 +170,13 @@ def tflite_way(engine: str, model: Path, kernels: str) -> Way:
             return output
         return dequantize(output, *result["quantization"])
 
-    return Way(kernels, prepare, run, logits)
+    return Way(name, prepare, run, logits)
 
 
 def our_ways(engine: str, model: Path, example: np.ndarray, any_way: bool) -> list[Way]:
     """Classifier.predict, of a window in the unit of the training data."""
-    classifier = Classifier(model, engine=engine[len(OURS) :])
+    name = engine[len(OURS) :]
+    classifier = Classifier(model, engine=name.partition(", ")[0], shared_weights=name == SHARED)
     training = classifier.spec.normalization
 
     def prepare(window: np.ndarray) -> np.ndarray:
@@ -249,10 +282,9 @@ def torch_way(torch: Any, name: str, network: Any) -> Way:
     return Way(name, torch.from_numpy, run)
 
 
-OPENERS: dict[str, Callable[[str, Path, np.ndarray, bool], list[Way]]] = {
-    f"{OURS}ai-edge-litert": our_ways,
-    f"{OURS}tflite-runtime": our_ways,
-    f"{OURS}{NUMPY}": our_ways,
+Opener = Callable[[str, Path, np.ndarray, bool], list[Way]]
+
+OPENERS: dict[str, Opener] = {
     "ai-edge-litert": tflite_ways,
     SHARED: shared_ways,
     "tflite-runtime": tflite_ways,
@@ -261,6 +293,14 @@ OPENERS: dict[str, Callable[[str, Path, np.ndarray, bool], list[Way]]] = {
     "torch": torch_ways,
     "torch-dynamic-int8": torch_ways,
 }
+
+
+def opener(engine: str) -> Opener:
+    """What opens a model in that engine. Engines of OURS and NATIVE are named by their start."""
+    if engine.startswith(OURS):
+        return our_ways
+    return native_ways if engine.partition(", ")[0] == NATIVE else OPENERS[engine]
+
 
 PACKAGES = {
     "ai-edge-litert": "ai_edge_litert",
@@ -274,6 +314,9 @@ PACKAGES = {
 
 
 def installed(engine: str) -> bool:
+    """Whether the engine's package is here, or for native its library and the kernels of that name."""
+    if engine.partition(", ")[0] == NATIVE:
+        return engine in native_engines()
     try:
         return importlib.util.find_spec(PACKAGES[engine]) is not None
     except ModuleNotFoundError:

@@ -21,6 +21,7 @@ from edge_runtime.host.lazy_names import lazy_attributes
 if TYPE_CHECKING:
     from convert.api import convert_auto, convert_each, convert_model, convert_run
     from convert.auto_precision import Candidate, Choice
+    from convert.c_export.export import CExport, export_c
     from convert.compiler.compile import compile_network
     from convert.inspection.inspect_model import inspect_model
     from convert.inspection.report import Inspection
@@ -50,6 +51,7 @@ _HOMES = {
     "Activation": _NETWORK,
     "Affine": _NETWORK,
     "Bidirectional": _NETWORK,
+    "CExport": "convert.c_export.export",
     "Candidate": "convert.auto_precision",
     "Choice": "convert.auto_precision",
     "Conv1d": _NETWORK,
@@ -71,6 +73,7 @@ _HOMES = {
     "convert_each": "convert.api",
     "convert_model": "convert.api",
     "convert_run": "convert.api",
+    "export_c": "convert.c_export.export",
     "inspect_model": "convert.inspection.inspect_model",
     "network_from_keras": "convert.readers.keras.read_model",
 }
@@ -81,6 +84,7 @@ __all__ = [
     "Activation",
     "Affine",
     "Bidirectional",
+    "CExport",
     "Candidate",
     "Choice",
     "Conv1d",
@@ -100,6 +104,7 @@ __all__ = [
     "convert_each",
     "convert_model",
     "convert_run",
+    "export_c",
     "inspect_model",
     "network_from_keras",
 ]

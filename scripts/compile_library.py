@@ -47,6 +47,7 @@ FLAGS = (
     "-fno-fast-math",
     "-ffp-contract=off",
     "-fno-math-errno",
+    "-fno-trapping-math",  # gcc keeps comparisons out of vectors without it
     "-fwrapv",  # what a hostile plan adds up may exceed 32 bits (c/edge_rnn.h)
     "-fvisibility=hidden",
     "-Wall",

@@ -24,7 +24,7 @@
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "the engine's float functions need IEEE arithmetic: compile without -ffast-math"
 #endif
-#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16 /* 16: _Float16 by itself */
 #error "the engine's float functions need float32 arithmetic in float32 (i386: -msse2 -mfpmath=sse)"
 #endif
 #if defined(__clang__)

@@ -1,0 +1,72 @@
+/* @description@.
+ *
+ * Written by edge-rnn @version@ from @model@ (SHA-256 of the model:
+ * @digest@).
+ * C99; needs memcpy and memset of the C library, and no heap.
+ *
+ * Flash: @flash@ bytes of constants, @weights@ of them weights, and the code.
+ * RAM: @ram_model@ bytes for a @name@_model, @ram_stream@ for a @name@_stream, and the stack. */
+#ifndef @NAME@_H
+#define @NAME@_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define @NAME@_STEPS @steps@u       /* rows of a window */
+#define @NAME@_FEATURES @features@u /* values of a row */
+#define @NAME@_CLASSES @classes@u
+#define @NAME@_ARENA_BYTES @arena@u
+
+typedef @input_type@ @name@_value; /* what rows are made of: see @name@_from_floats */
+typedef @output_type@ @name@_logit; /* see @name@_real */
+
+/* The names of the classes, UTF-8, in the order of the logits. */
+extern const char *const @name@_labels[@NAME@_CLASSES];
+
+/* The memory of one model. Any number of them may be in use; each belongs to one thread at a time. */
+typedef struct {
+    uint64_t arena[@NAME@_ARENA_BYTES / 8];
+} @name@_model;
+
+/* The same for rows that come one by one. */
+typedef struct {
+    @name@_model model;
+@stream_fields@    uint32_t hop, rows;
+} @name@_stream;
+
+/* What the functions with a status return besides 0. */
+enum { @NAME@_NOT_FINITE = -1 };
+
+/* A window has STEPS * FEATURES values, a row FEATURES, and CLASSES logits are written. */
+
+/* The logits of a window. Returns 0@run_status@. */
+int @name@_run(@name@_model *model, const @name@_value *window, @name@_logit *logits);
+
+@graph_comment@
+void @name@_start(@name@_stream *stream, uint32_t hop);
+int @name@_push(@name@_stream *stream, const @name@_value *row, @name@_logit *logits);
+
+/* The number of the largest logit. */
+uint32_t @name@_class(const @name@_logit *logits);
+
+/* The functions below compute in float. They are in a file of their own, which is only linked if they are used.
+ *
+ * `rows` raw rows, in the unit of the training data, as the model takes them: @raw_comment@.
+ * Returns 0, or @NAME@_NOT_FINITE for NaN, infinity or numbers so large that they become infinite. */
+int @name@_from_floats(const float *raw, uint32_t rows, @name@_value *values);
+
+/* The same for bytes, such as pixels. */
+void @name@_from_bytes(const uint8_t *raw, uint32_t rows, @name@_value *values);
+
+/* The logit as a real number. */
+float @name@_real(@name@_logit logit);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,84 @@
+/* The model of @name@.h: see there. The kernels are those of edge-rnn's native engine, and so are the bits. */
+#if defined __clang__
+#pragma STDC FP_CONTRACT OFF
+#elif defined __GNUC__
+#pragma GCC optimize("fp-contract=off", "no-math-errno", "wrapv") /* fused multiply-adds would round differently */
+#endif
+
+#include "@name@.h"
+
+#include <string.h>
+
+#include "@name@_plan.h"
+#include "edge_rnn/best_kernels.h"
+
+const char *const @name@_labels[@NAME@_CLASSES] = {
+@labels@};
+
+static const er_kernel kernels[ER_KERNEL_COUNT] = {
+@kernels@};
+
+static void run_calls(uint8_t *arena)
+{
+    static const er_lanes one = {1, 0, 0, 0};
+    const uint8_t *plan = (const uint8_t *)@name@_plan;
+    const er_call *call = (const er_call *)(plan + @NAME@_CALLS);
+    for (uint32_t k = 0; k < @NAME@_CALL_COUNT; k++, call++) {
+        const uint8_t *in0 = (call->in0 & ER_CONSTANT ? plan : arena) + (call->in0 & ~ER_CONSTANT);
+        const uint8_t *in1 = (call->in1 & ER_CONSTANT ? plan : arena) + (call->in1 & ~ER_CONSTANT);
+        /* in1 is written only where it is scratch memory, which is in the arena */
+        kernels[call->kernel](in0, (uint8_t *)(uintptr_t)in1, arena + call->out, plan + call->params, plan, &one);
+    }
+}
+
+static int read_logits(const uint8_t *arena, @name@_logit *logits)
+{
+    memcpy(logits, arena + @logits_offset@, @NAME@_CLASSES * sizeof *logits);
+#if @logits_are_float@
+    for (uint32_t k = 0; k < @NAME@_CLASSES; k++)
+        if (!(logits[k] - logits[k] == 0)) /* NaN or infinity */
+            return @NAME@_NOT_FINITE;
+#endif
+    return 0;
+}
+
+int @name@_run(@name@_model *model, const @name@_value *window, @name@_logit *logits)
+{
+    uint8_t *arena = (uint8_t *)model->arena;
+    memcpy(arena + @input_offset@, window, @NAME@_STEPS * @NAME@_FEATURES * sizeof *window);
+    run_calls(arena);
+    return read_logits(arena, logits);
+}
+
+void @name@_start(@name@_stream *stream, uint32_t hop)
+{
+    stream->hop = hop;
+    stream->rows = @NAME@_STEPS; /* until the first logits */
+    stream->place = 0;
+}
+
+int @name@_push(@name@_stream *stream, const @name@_value *row, @name@_logit *logits)
+{
+    uint8_t *arena = (uint8_t *)stream->model.arena;
+    memcpy(stream->window + stream->place * @NAME@_FEATURES, row, @NAME@_FEATURES * sizeof *row);
+    stream->place = (stream->place + 1) % @NAME@_STEPS;
+    if (--stream->rows > 0)
+        return 0;
+    stream->rows = stream->hop;
+    /* The oldest row is at `place`. */
+    const uint32_t first = (@NAME@_STEPS - stream->place) * @NAME@_FEATURES;
+    @name@_value *input = (@name@_value *)(arena + @input_offset@);
+    memcpy(input, stream->window + stream->place * @NAME@_FEATURES, first * sizeof *row);
+    memcpy(input + first, stream->window, stream->place * @NAME@_FEATURES * sizeof *row);
+    run_calls(arena);
+    return read_logits(arena, logits) ? @NAME@_NOT_FINITE : 1;
+}
+
+uint32_t @name@_class(const @name@_logit *logits)
+{
+    uint32_t best = 0;
+    for (uint32_t k = 1; k < @NAME@_CLASSES; k++)
+        if (logits[k] > logits[best])
+            best = k;
+    return best;
+}
