@@ -13,6 +13,9 @@ from pathlib import Path
 from tests.fuzz.child import keep
 from tests.fuzz.outcome import Outcome
 from tests.fuzz.seeds import write_seeds
+from tests.fuzz.targets import SANITIZED
+from tests.support.made_once import made_once
+from tests.support.sanitized_builds import environment, has_sanitizers, write_sanitized
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,6 +102,11 @@ def run_target(name: str, seed: int, count: int, folder: Path, first: int = 0) -
     return Counts(name, found, findings, time.monotonic() - started)
 
 
+def can_run(name: str) -> bool:
+    """Whether this machine has the compiler that the target needs."""
+    return not name.endswith(SANITIZED) or has_sanitizers()
+
+
 def write_seeds_once(folder: Path) -> None:
     """The valid files, in `folder/seeds`."""
     if not (folder / "seeds").exists():
@@ -119,9 +127,13 @@ def _blame(place: Path, ended: str) -> int:
 
 def _child(name: str, seed: int, start: int, place: Path) -> str:
     """Run a child. Returns how it ended; empty if it has done everything."""
-    command = [sys.executable, "-m", "tests.fuzz.child", name, str(seed), str(start), str(place)]
+    plain = name.removesuffix(SANITIZED)  # the same mutations
+    command = [sys.executable, "-m", "tests.fuzz.child", plain, str(seed), str(start), str(place)]
+    variables = None
+    if plain != name:
+        variables = environment(made_once(place.parent / "sanitized", write_sanitized))
     with (place / "log").open("wb") as log:
-        child = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        child = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=variables)
         try:
             hung = _hangs(child, place / "outcomes")
         finally:

@@ -102,3 +102,14 @@ def set_fields(rng: Random, data: bytes) -> bytes:
 def mutated_flatbuffer(rng: Random, data: bytes) -> bytes:
     """Mostly fields, sometimes any bytes."""
     return set_fields(rng, data) if rng.random() < 0.75 else mutated(rng, data)
+
+
+def changed_contents(rng: Random, data: bytes) -> bytes:
+    """Bytes that a reader does not follow, most of them of constants: a model that still works."""
+    followed = {k for position, width in fields(data) for k in range(position, position + width)}
+    changed = bytearray(data)
+    for _ in range(rng.choice((1, 4, 64))):
+        place = rng.randrange(len(data))
+        if place not in followed:
+            changed[place] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
+    return bytes(changed)

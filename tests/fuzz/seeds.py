@@ -16,7 +16,7 @@ from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, Pa
 from edge_runtime.model_file.probe_record import ProbeRecord
 from edge_runtime.model_file.probes import Probes
 from tests.support.model_files import metadata_for
-from tests.support.networks import random_network, random_windows
+from tests.support.networks import layer_combinations, random_network, random_windows
 
 STEPS, FEATURES, CLASSES = 3, 3, 4
 """Steps, features and classes of the small models, the one of pixels included."""
@@ -41,6 +41,12 @@ REAL = "real"
 PLAIN_SUFFIX = ".plain"
 """The suffix of the same model without normalization, which tells what a changed one should give."""
 
+NETWORKS = "networks"
+"""The folder beside the files with FlatBuffers of every kind of layer, for the native engine."""
+
+FLOATS = ("float32", "float16", "step-float32", REAL)
+"""Beginnings of the names of models that multiply float matrices, in which engines differ."""
+
 _LABELS = ("idle", "walk", "run", "fall")
 
 
@@ -52,6 +58,27 @@ def write_seeds(folder: Path) -> None:
     _write(folder, PIXELS, "int8", normalization=Normalization((33.0,), (78.0,), "uint8"))
     real = Normalization((33.0,), (78.0,), "uint8")
     _write(folder, REAL, "float32", size=(28, 28, 128, 10), normalization=real)
+    write_networks(folder / NETWORKS)
+
+
+def write_networks(folder: Path) -> None:
+    """Every kind of layer in each precision, and some as one step, as `PRECISION-NUMBER`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, network in enumerate(layer_combinations().values()):
+        windows = random_windows(network, 16)
+        for precision in ("float32", "dynamic", "int16x8", "mixed", "int8"):
+            flatbuffer = compile_network(network, windows, precision=precision)
+            (folder / f"{precision}-{number}").write_bytes(flatbuffer)
+    network = random_network(STEPS, FEATURES, 5, CLASSES)
+    windows = random_windows(network, 16)
+    for precision in ("float32", "dynamic", "int16x8", "int8"):
+        flatbuffer = compile_network(network, windows, precision=precision, graph=STEP)
+        (folder / f"{precision}-step").write_bytes(flatbuffer)
+
+
+def read_networks(folder: Path) -> dict[str, bytes]:
+    """Name -> the FlatBuffer that `write_networks` wrote; `folder`: that of the seeds."""
+    return {path.name: path.read_bytes() for path in sorted((folder / NETWORKS).iterdir())}
 
 
 def _write(

@@ -7,24 +7,40 @@ from pathlib import Path
 from random import Random
 from typing import Callable
 
-from edge_runtime.engines.engine import installed_engines
+from edge_runtime.engines.engine import NATIVE, installed_engines, usable_engines
 from tests.fuzz import input_targets
 from tests.fuzz.engine_target import TrustTarget
 from tests.fuzz.model_targets import InspectTarget, LoaderTarget, NumpyTarget, VerifyTarget
+from tests.fuzz.native_targets import NativeTarget, NetworkTarget, PlanTarget
 from tests.fuzz.outcome import Target
 
 Maker = Callable[[Path], Target]
 
 
-def _by_engine(name: str, target: Callable[..., Target]) -> dict[str, Maker]:
-    return {f"{name}, {engine}": partial(target, engine=engine) for engine in installed_engines()}
+SANITIZED = ", sanitized"
+"""The end of the names of targets that run in a library with sanitizers."""
+
+_NATIVE: dict[str, Maker] = {
+    "native engine": NativeTarget,
+    "native networks": NetworkTarget,
+    "native plans": PlanTarget,
+}
+_USABLE = _NATIVE if NATIVE in usable_engines() else {}
+
+
+def _by_engine(
+    name: str, target: Callable[..., Target], engines: tuple[str, ...] = usable_engines()
+) -> dict[str, Maker]:
+    return {f"{name}, {engine}": partial(target, engine=engine) for engine in engines}
 
 
 TARGETS: dict[str, Maker] = {
     **_by_engine("loader", LoaderTarget),
     **_by_engine("verify", VerifyTarget),
-    **_by_engine("trust", TrustTarget),
+    **_by_engine("trust", TrustTarget, installed_engines()),
     "numpy engine": NumpyTarget,
+    **_USABLE,
+    **{f"{name}{SANITIZED}": target for name, target in _USABLE.items()},
     "inspect": InspectTarget,
     "pictures": input_targets.pictures,
     "npy, npz": input_targets.arrays,

@@ -103,22 +103,24 @@ static int read_logits(const er_plan *plan, const uint8_t *lane, float *logits)
 }
 
 /* Whether windows of that kind fill the first input, `rows` rows at a time, a whole number of times. */
-static bool fits(const er_plan *plan, const er_raw *raw, uint32_t *rows)
+static bool fits(const er_job *job, uint32_t *rows)
 {
-    const uint32_t count = ends_of(plan)->count, features = raw->features;
+    const er_raw *raw = job->raw;
+    const uint32_t count = ends_of(job->plan)->count, features = raw->features;
     if (features == 0 || count % features)
         return false;
     *rows = count / features;
     return raw->rows > 0 && raw->rows % *rows == 0 &&
-           (raw->table || ((raw->mean_count == 1 || raw->mean_count == features) &&
-                           (raw->std_count == 1 || raw->std_count == features)));
+           ((raw->table && job->type == ER_RAW_U8) ||
+            ((raw->mean_count == 1 || raw->mean_count == features) &&
+             (raw->std_count == 1 || raw->std_count == features)));
 }
 
 int er_step(const er_job *job)
 {
     const er_plan *plan = job->plan;
     uint32_t rows;
-    if (!fits(plan, job->raw, &rows) || rows != 1)
+    if (!fits(job, &rows) || rows != 1)
         return ER_WINDOW_DOES_NOT_FIT;
     if (!fill(plan, job->raw, job->arena, job->windows, job->type, 1))
         return ER_INPUT_NOT_FINITE;
@@ -162,7 +164,7 @@ static int run_lanes(const er_job *job, size_t first, uint32_t lanes, uint32_t r
 int er_windows(const er_job *job)
 {
     uint32_t rows;
-    if (job->lanes == 0 || !fits(job->plan, job->raw, &rows))
+    if (job->lanes == 0 || !fits(job, &rows))
         return ER_WINDOW_DOES_NOT_FIT;
     for (size_t first = 0; first < job->count; first += job->lanes) {
         const size_t left = job->count - first;
