@@ -22,7 +22,7 @@ LAYOUTS = {
     "plain": Layout.ROWS,
     "neon": Layout.ROWS,
     "avx2": Layout.BLOCKS,
-    "neon-dotprod": Layout.SINGLE_BLOCKS,
+    "neon-dotprod": Layout.BLOCKS,
     "avx512-vnni": Layout.BLOCKS_UNSIGNED,
 }
 """Sets of kernels -> the layout of weights that they read."""

@@ -185,7 +185,7 @@ def _weights(program: Program, weights: Tensor, layout: Layout, together: int) -
         demand_room(outputs * inputs * weights.dtype.itemsize, "plan")
         if layout is Layout.ROWS:
             return packed_rows(weights.values).tobytes()
-        return packed_blocks(weights.values, layout, together).tobytes()
+        return packed_blocks(weights.values, together).tobytes()
 
     # int8 matmuls read other blocks than int16 ones.
     key = ("weights", weights.name, layout is not Layout.ROWS and together)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 BLOCK_OUTPUTS = 16
 """Outputs of a block, and values that a row is padded to a multiple of."""
 
-GROUP_BLOCKS = {Layout.BLOCKS: 8, Layout.BLOCKS_UNSIGNED: 8, Layout.SINGLE_BLOCKS: 1}
-"""Blocks of a group, at most."""
+GROUP_BLOCKS = 8
+"""Blocks that lie together."""
 
 
 def packed_rows(weights: NDArray[Any]) -> NDArray[Any]:
@@ -23,19 +23,19 @@ def packed_rows(weights: NDArray[Any]) -> NDArray[Any]:
     return _padded(weights, 1, BLOCK_OUTPUTS)
 
 
-def packed_blocks(weights: NDArray[Any], layout: Layout, together: int) -> NDArray[Any]:
-    """`weights` `[out, in]` in the groups of blocks of a layout, in one dimension.
+def packed_blocks(weights: NDArray[Any], together: int) -> NDArray[Any]:
+    """`weights` `[out, in]` in groups of up to 8 blocks, in one dimension.
 
     Each group is `[in/together, blocks, 16, together]`.
     """
-    group = GROUP_BLOCKS[layout]
     padded = _padded(_padded(weights, BLOCK_OUTPUTS, 1), 1, together)
     out, width = padded.shape
     blocks = padded.reshape(out // BLOCK_OUTPUTS, BLOCK_OUTPUTS, width // together, together).transpose(
         2, 0, 1, 3
     )
     groups = [
-        blocks[:, first : first + group].ravel() for first in range(0, out // BLOCK_OUTPUTS, group)
+        blocks[:, first : first + GROUP_BLOCKS].ravel()
+        for first in range(0, out // BLOCK_OUTPUTS, GROUP_BLOCKS)
     ]
     return np.concatenate(groups)
 

@@ -18,7 +18,6 @@ class Layout(IntEnum):
     ROWS = 0
     BLOCKS = 1
     BLOCKS_UNSIGNED = 2
-    SINGLE_BLOCKS = 3
 
 
 class Kernel(IntEnum):

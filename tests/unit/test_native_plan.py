@@ -136,7 +136,7 @@ def outputs(interpreter: NativeInterpreter | NumpyInterpreter, case: Case) -> li
 
 def test_blocks_hold_every_weight_once() -> None:
     weights = np.arange(1, 1 + 150 * 9, dtype=np.int32).reshape(150, 9)
-    packed = packed_blocks(weights, Layout.BLOCKS, 4)
+    packed = packed_blocks(weights, 4)
     assert len(packed) == 160 * 12
     assert sorted(packed[packed > 0]) == list(range(1, 1 + 150 * 9))
     # First group: 8 blocks. Block 1 of step 2 has inputs 8 to 11 of outputs 16 to 31.

@@ -40,9 +40,8 @@ extern "C" {
  * ER_ROWS: int8 and float32 [out][in], each row padded with zeros to 16 values.
  * ER_BLOCKS: int8 [in/4][blocks][16][4], for int16 matmuls [in/2][blocks][16][2], float32
  *   [in][blocks][16], for each group of up to 8 blocks of 16 outputs, padded with zeros.
- * ER_BLOCKS_UNSIGNED: as ER_BLOCKS, for kernels that read int8 x as x + 128; biases allow for that.
- * ER_SINGLE_BLOCKS: as ER_BLOCKS, each block a group of its own. */
-enum { ER_ROWS, ER_BLOCKS, ER_BLOCKS_UNSIGNED, ER_SINGLE_BLOCKS };
+ * ER_BLOCKS_UNSIGNED: as ER_BLOCKS, for kernels that read int8 x as x + 128; biases allow for that. */
+enum { ER_ROWS, ER_BLOCKS, ER_BLOCKS_UNSIGNED };
 
 enum er_number {
     ER_COPY,

@@ -256,7 +256,7 @@ static void er_dot_matmul_f32(ER_ARGUMENTS)
 
 const er_kernels er_kernels_neon_dotprod = {
     "neon-dotprod",
-    ER_SINGLE_BLOCKS,
+    ER_BLOCKS,
     {ER_NEON_ELEMENTWISE, [ER_MATMUL_S8] = er_dot_matmul_s8, [ER_MATMUL_S16] = er_dot_matmul_s16,
      [ER_MATMUL_F32] = er_dot_matmul_f32, [ER_MATMUL_HYBRID] = er_dot_matmul_hybrid},
 };
