@@ -1,8 +1,8 @@
 /* Kernels for NEON with dot products (SDOT): Cortex-A76 (Raspberry Pi 5) and Apple's CPUs.
  *
  * Weights are in blocks of 16 rows: 64 bytes hold 4 values of each row, so one instruction makes 16
- * products, 4 for each of 4 rows, with 4 activations that are a part of a register. Two blocks that lie
- * side by side are read together. The blocks of a group meet all windows before the next group does. */
+ * products, 4 for each of 4 rows, with 4 activations that are a part of a register. The blocks of a
+ * group meet all windows before the next group does. */
 #include "neon.h"
 #include "tiles.h"
 
@@ -22,45 +22,37 @@ typedef struct {
         ER_IN_ORDER(W);                                                                                   \
     } while (0)
 
-/* The same for s[0], or for two blocks. */
-#define ER_ADD_QUARTERS(X, QUARTER)                                                                       \
+#define ER_ADD_16(S, X, W, DISTANCE)                                                                      \
     do {                                                                                                  \
-        ER_ADD_QUARTER(s[0], X, QUARTER, w, two ? 64 : step);                                             \
-        if (two)                                                                                          \
-            ER_ADD_QUARTER(s[1], X, QUARTER, w, step - 64);                                               \
+        ER_ADD_QUARTER(S, X, 0, W, DISTANCE);                                                             \
+        ER_ADD_QUARTER(S, X, 1, W, DISTANCE);                                                             \
+        ER_ADD_QUARTER(S, X, 2, W, DISTANCE);                                                             \
+        ER_ADD_QUARTER(S, X, 3, W, DISTANCE);                                                             \
     } while (0)
 
-#define ER_ADD_16(X)                                                                                      \
-    do {                                                                                                  \
-        ER_ADD_QUARTERS(X, 0);                                                                            \
-        ER_ADD_QUARTERS(X, 1);                                                                            \
-        ER_ADD_QUARTERS(X, 2);                                                                            \
-        ER_ADD_QUARTERS(X, 3);                                                                            \
-    } while (0)
-
-/* Adds the products of one block or two to s. They have `quarters` times 4 values, `step` bytes apart.
- * Activations past the end meet zeros. */
-ER_INLINE void er_add_blocks_s8(er_sums s[2], const int two, const int8_t *x, const int8_t *w, size_t step,
-                                uint32_t quarters)
+/* Adds the products of a block to s. Its `quarters` times 4 values are `step` bytes apart. Activations past
+ * the end meet zeros. */
+ER_INLINE er_sums er_block_s8(er_sums s, const int8_t *x, const int8_t *w, size_t step, uint32_t quarters)
 {
     for (uint32_t k = quarters / 8; k > 0; k--, x += 32) {
         const int8x16_t first = vld1q_s8(x), second = vld1q_s8(x + 16);
-        ER_ADD_16(first);
-        ER_ADD_16(second);
+        ER_ADD_16(s, first, w, step);
+        ER_ADD_16(s, second, w, step);
     }
     if (quarters & 4) {
         const int8x16_t values = vld1q_s8(x);
-        ER_ADD_16(values);
+        ER_ADD_16(s, values, w, step);
         x += 16;
     }
     if (quarters & 3) {
         const int8x16_t values = vld1q_s8(x);
-        ER_ADD_QUARTERS(values, 0);
+        ER_ADD_QUARTER(s, values, 0, w, step);
         if (quarters & 2)
-            ER_ADD_QUARTERS(values, 1);
+            ER_ADD_QUARTER(s, values, 1, w, step);
         if ((quarters & 3) == 3)
-            ER_ADD_QUARTERS(values, 2);
+            ER_ADD_QUARTER(s, values, 2, w, step);
     }
+    return s;
 }
 
 ER_INLINE er_sums er_sums_from(const int32_t *values)
@@ -69,31 +61,18 @@ ER_INLINE er_sums er_sums_from(const int32_t *values)
     return s;
 }
 
-/* The results of one block, of which `count` are wanted. */
-ER_INLINE void er_store_block_s8(const er_ending *e, size_t o, er_sums s, uint32_t count, int8_t *results)
-{
-    const int8x16_t found = er_results_s8(e, o, s.a, s.b, s.c, s.d);
-    if (count >= 16)
-        vst1q_s8(results + o, found);
-    else
-        er_store_some_s8(results + o, found, count);
-}
-
 /* The results of `outs` rows, the blocks of a group, for one window. */
 ER_INLINE void er_group_s8(er_ending e, const int8_t *x, const int8_t *w, size_t step, uint32_t quarters,
                            uint32_t outs, int8_t *results)
 {
-    for (; outs >= 32; outs -= 32, w += 128, results += 32) {
-        er_sums s[2] = {er_sums_from(e.bias), er_sums_from(e.bias + 16)};
-        er_add_blocks_s8(s, 1, x, w, step, quarters);
-        vst1q_s8(results, er_results_s8(&e, 0, s[0].a, s[0].b, s[0].c, s[0].d));
-        vst1q_s8(results + 16, er_results_s8(&e, 16, s[1].a, s[1].b, s[1].c, s[1].d));
-        e = er_ending_from(e, 32);
+    for (uint32_t k = outs / 16; k > 0; k--, w += 64, results += 16) {
+        const er_sums s = er_block_s8(er_sums_from(e.bias), x, w, step, quarters);
+        vst1q_s8(results, er_results_s8(&e, 0, s.a, s.b, s.c, s.d));
+        e = er_ending_from(e, 16);
     }
-    for (uint32_t o = 0; o < outs; o += 16, w += 64) {
-        er_sums s[2] = {er_sums_from(e.bias + o), er_sums_from(e.bias + o)};
-        er_add_blocks_s8(s, 0, x, w, step, quarters);
-        er_store_block_s8(&e, o, s[0], outs - o, results);
+    if (outs % 16) {
+        const er_sums s = er_block_s8(er_sums_from(e.bias), x, w, step, quarters);
+        er_store_some_s8(results, er_results_s8(&e, 0, s.a, s.b, s.c, s.d), outs % 16);
     }
 }
 
@@ -142,22 +121,14 @@ static void er_dot_matmul_hybrid(ER_ARGUMENTS)
             int8_t *q = (int8_t *)(in1 + lane * lanes->stride1);
             const er_row found = er_row_of(x, (int32_t)p->in);
             er_row_quantize_all(x, (int32_t)p->in, found, q);
-            for (uint32_t block = 0; block < blocks; block += 2) {
+            for (uint32_t block = 0; block < blocks; block++) {
                 size_t step;
                 const int8_t *w = (const int8_t *)er_weights(p, plan, block, quarters, 64, &step);
                 const int32x4_t zeros = vdupq_n_s32(0);
-                er_sums s[2] = {{zeros, zeros, zeros, zeros}, {zeros, zeros, zeros, zeros}};
+                const er_sums none = {zeros, zeros, zeros, zeros};
                 int32_t sums[16];
-                if (block + 1 < blocks)
-                    er_add_blocks_s8(s, 1, q, w, step, quarters);
-                else
-                    er_add_blocks_s8(s, 0, q, w, step, quarters);
-                er_store_sums(sums, s[0]);
+                er_store_sums(sums, er_block_s8(none, q, w, step, quarters));
                 er_neon_results_hybrid(p, plan, 16 * block, found, sums, results);
-                if (block + 1 < blocks) {
-                    er_store_sums(sums, s[1]);
-                    er_neon_results_hybrid(p, plan, 16 * block + 16, found, sums, results);
-                }
             }
         }
 }
