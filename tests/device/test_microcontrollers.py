@@ -42,6 +42,34 @@ FEW = 20
 """Where float arithmetic takes a hundred instructions."""
 KIB = 1024
 
+EVERY_DAY = {
+    ("Cortex-M3", "unrolled", "int8"),
+    ("Cortex-M4F", "unrolled", "int8"),
+    ("Cortex-M4F", "step", "mixed"),
+    ("Cortex-M7", "step", "float32"),
+    ("Cortex-M33", "unrolled", "int16x8"),
+    ("Cortex-M55", "unrolled", "int8"),
+    ("Cortex-M55", "step", "dynamic"),
+    ("RV32IMAC", "step", "mixed"),
+    *((core, "step", "int8") for core in CORES),
+}
+"""What `make test` runs of all cores, graphs and precisions. `make nightly` runs the rest."""
+
+
+def nightly_unless(every_day: bool, *values: object) -> object:
+    """The values of a test that only `make nightly` runs, unless it is one of every day."""
+    return pytest.param(*values, marks=() if every_day else pytest.mark.nightly)
+
+
+def combinations(precisions: tuple[str, ...]) -> list[object]:
+    """Every core, graph and precision."""
+    return [
+        nightly_unless((core, graph, precision) in EVERY_DAY, core, graph, precision)
+        for core in CORES
+        for graph in GRAPHS
+        for precision in precisions
+    ]
+
 
 @pytest.fixture(scope="session")
 def tools() -> Path:
@@ -70,16 +98,20 @@ def exports(tools, shared_folder) -> Path:
     return made_once(shared_folder / "c-exports", make)
 
 
-@pytest.mark.parametrize("core", CORES)
-@pytest.mark.parametrize("graph", GRAPHS)
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(("core", "graph", "precision"), combinations(PRECISIONS))
 def test_the_probes_have_the_bits_of_the_host(exports, tmp_path, core, precision, graph):
     for folder in sorted((exports / precision / graph).iterdir()):
         assert failed_probe(microcontroller(core), folder, tmp_path) == 0, folder.name
 
 
-@pytest.mark.parametrize("core", WITH_KERNELS)
-@pytest.mark.parametrize("flags", [(PLAIN,), ("-O0",), ("-O3",), ("-ffp-contract=fast",)])
+@pytest.mark.parametrize(
+    ("core", "flags"),
+    [
+        nightly_unless((core, *flags) in (("Cortex-M4F", PLAIN), ("Cortex-M55", "-O0")), core, flags)
+        for core in WITH_KERNELS
+        for flags in ((PLAIN,), ("-O0",), ("-O3",), ("-ffp-contract=fast",))
+    ],
+)
 def test_the_bits_do_not_depend_on_kernels_or_options(exports, tmp_path, core, flags):
     for precision in PRECISIONS:
         folder = exports / precision / "unrolled" / "GRU"
@@ -110,9 +142,7 @@ def digits(tools, digits_run, digits_models, shared_folder) -> Path:
     return made_once(shared_folder / "c-digits", make)
 
 
-@pytest.mark.parametrize("core", CORES)
-@pytest.mark.parametrize("graph", GRAPHS)
-@pytest.mark.parametrize("precision", ["int8", "mixed", "float32"])
+@pytest.mark.parametrize(("core", "graph", "precision"), combinations(("int8", "mixed", "float32")))
 def test_real_digits_have_the_bits_of_the_host(digits, tmp_path, core, precision, graph):
     board, model = microcontroller(core), digits / f"{precision}-{graph}.tflite"
     if precision == "float32" and core == "Cortex-M0":
