@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from convert.proof.environments import make_in, without_this_python
 from convert.targets.precision import PRECISIONS
+from edge_runtime.engines.engine import OWN_ENGINES
 from edge_runtime.errors import EngineError
 from scripts.arm_boards import BOARDS, board_of
 from scripts.arm_root import AARCH64, arm_machine
@@ -94,7 +95,7 @@ def precisions_of(engine: str) -> tuple[str, ...]:
 def kernels_of(cpu: str, engine: str, precision: str) -> tuple[str, ...]:
     """The kernels to run: also the reference kernels if the default ones may differ from x86's."""
     may_differ = (*INTEGER, "float32") if cpu in ("cortex-a7", X86) else INTEGER
-    worth = engine != "numpy" and precision in may_differ
+    worth = engine not in OWN_ENGINES and precision in may_differ
     return ("default", "reference") if worth else ("default",)
 
 

@@ -29,8 +29,16 @@ ARMV7_BOUND = 1e-3
 32-bit NEON, which has no division, as single operators show. Over the steps, this adds up to 2e-4 of a
 logit."""
 
+SLOW = ("cortex-a7", "numpy")
+"""Half a minute for each precision. `make nightly` runs all of them, `make test` int8."""
+
+
+def _marks(*case: str) -> tuple[object, ...]:
+    return (pytest.mark.nightly,) if case[:2] == SLOW and case[2] != "int8" else ()
+
+
 CASES = [
-    (cpu, engine, precision)
+    pytest.param(cpu, engine, precision, marks=_marks(cpu, engine, precision))
     for cpu in CPUS
     for engine in engines_of(cpu)
     for precision in precisions_of(engine)
@@ -54,9 +62,8 @@ def test_the_wheel_is_installed_by_the_boards_own_python(board, cpu):
 
 @pytest.mark.parametrize("cpu", CPUS)
 def test_predict_and_verify(boards, board, cpu):
-    """The commands choose an engine and give the classifier's result."""
-    engine = "ai-edge-litert" if "ai-edge-litert" in engines_of(cpu) else "tflite-runtime"
-    computed = boards.computed(cpu, engine)
+    """The commands choose the native engine and give the classifier's result."""
+    computed = boards.computed(cpu, "native")
 
     def commands(precision: str) -> tuple[str, str]:
         model = boards.digits.models[precision]
@@ -69,7 +76,7 @@ def test_predict_and_verify(boards, board, cpu):
             logits = [json.loads(line)["logits"] for line in predicted.splitlines()]
             expected = computed[f"{precision}/default"].logits
             np.testing.assert_array_equal(np.array(logits, np.float32), expected)
-            assert f": {engine} " in verified
+            assert ": native " in verified
             assert ": verified" in verified
 
 

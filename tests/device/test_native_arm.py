@@ -17,10 +17,10 @@ from tests.support.commands import succeed
 from tests.support.made_once import made_once
 
 CASES = (
-    ("cortex-a7", "plain"),
+    pytest.param("cortex-a7", "plain", marks=pytest.mark.nightly),
     ("cortex-a7", "neon"),
     ("cortex-a53", "neon"),
-    ("cortex-a72", "plain"),
+    pytest.param("cortex-a72", "plain", marks=pytest.mark.nightly),
     ("cortex-a72", "neon"),
     ("cortex-a76", "neon"),
     ("cortex-a76", "neon-dotprod"),

@@ -5,19 +5,22 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from scripts.compile_library import NOTE, library_name
 from tests.support.commands import ROOT
 
 PACKAGES = ("convert", "edge_runtime", "train")
 BUILD_FILES = ("LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py")
-GENERATED = (NOTE, library_name())
-"""What an editable installation leaves beside the sources."""
 
 
 def package_files() -> set[str]:
     """The files of the packages, as paths in the repository. Those that a build makes are left out."""
+    from scripts.compile_library import NOTE, library_name  # the tests of the wheel alone lack it
+
     files = {path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.is_file()}
-    kept = {path for path in files if path.name not in GENERATED and "__pycache__" not in path.parts}
+    kept = {
+        path
+        for path in files
+        if path.name not in (NOTE, library_name()) and "__pycache__" not in path.parts
+    }
     return {path.relative_to(ROOT).as_posix() for path in kept}
 
 
