@@ -223,8 +223,8 @@ def test_auto_goes_on_where_native_lacks_an_operator(tmp_path, window):
     assert "wrong" not in printed
 
 
+@pytest.mark.skipif(find_spec("tensorflow") is None, reason="inspect is a command of the workstation")
 def test_inspect_says_that_native_runs_a_file(model):
-    pytest.importorskip("flatbuffers")  # inspect is a command of the workstation
     assert "native\n  runs this model on this machine" in succeed(edge_rnn("inspect", model))
     record = json.loads(succeed(edge_rnn("inspect", model, "--json")))
     assert record["native"] == {"runs": True, "why_not": None}
