@@ -26,6 +26,7 @@ OTHERS = {
     "trust": 200,
     "numpy engine": 3000,
     "native plans": 5000,
+    "native networks": 300,
     "native": 1500,
     "inspect": 3000,
 }

@@ -16,8 +16,8 @@ from tests.support.commands import ROOT
 from tests.support.made_once import made_once
 from tests.support.native_cases import write_cases
 from tests.support.sanitized_builds import (
+    NOT_WRAPPING,
     WRAPPING,
-    WRAPS,
     environment,
     has_sanitizers,
     run_module,
@@ -25,6 +25,7 @@ from tests.support.sanitized_builds import (
 )
 
 ORDINARY = "ordinary"
+BUILDS = (ORDINARY, WRAPPING, pytest.param(NOT_WRAPPING, marks=pytest.mark.nightly))
 
 OVERRUN = """
 from tests.support.native_cases import random_plan
@@ -38,7 +39,7 @@ with Checked("plain", random_plan().data.tobytes()) as plan, plan.arena(1) as ar
 """
 
 
-@pytest.fixture(scope="module", params=[ORDINARY, *WRAPS])
+@pytest.fixture(scope="module", params=BUILDS)
 def variables(request, shared_folder) -> dict[str, str]:
     """The environment of a process with that build of the library."""
     if request.param == ORDINARY:
