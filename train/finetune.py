@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError, InputError
+from edge_runtime.host.atomic_file import move_into_place
 from edge_runtime.host.child_process import run_module
 from edge_runtime.runs import run_directory
 from edge_runtime.runs.graph_record import FINETUNED_PRECISIONS, GraphRecord
 from edge_runtime.runs.run_directory import Run, RunRecord
 from train.fake_quantization import build_fake_quantized, trainable_constants
-from train.fit import CLIP_NORM, EVALUATION_BATCH, check_out, load_tensorflow, move_into_place
+from train.fit import CLIP_NORM, EVALUATION_BATCH, check_out, load_tensorflow
 from train.hyperparameters import check_optimization
 
 HELD_OUT = 0.1

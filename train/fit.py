@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 import edge_runtime
 from edge_runtime.errors import DataError
+from edge_runtime.host.atomic_file import move_into_place
 from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.host.quiet import quiet_stderr
 from edge_runtime.model_file.normalization import Normalization
@@ -103,17 +104,6 @@ def train_run(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return record
-
-
-def move_into_place(new: Path, target: Path) -> None:
-    """Put the directory `new` in place of an older one at `target`, which is deleted last."""
-    if not target.exists():
-        new.rename(target)
-        return
-    older = new.with_name(f"{new.name}.older")
-    target.rename(older)
-    new.rename(target)
-    shutil.rmtree(older)
 
 
 def require_tensorflow(what: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from convert.c_export.model_sources import ModelSources, model_sources
 from edge_runtime.errors import InputError, ModelError
+from edge_runtime.host.atomic_file import move_into_place
 from edge_runtime.model_file.read_file import read_model_file
 
 MARK = "author=edge-rnn"
@@ -81,7 +82,7 @@ def export_c(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8")
         temporary.chmod(0o755)
-        _put_in_place(temporary, target)
+        move_into_place(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return _result(Path(out), prefix, written)
@@ -113,17 +114,6 @@ def _check_target(out: str | Path, target: Path, overwrite: bool) -> None:
         raise InputError(f"{out}: exists and is not an export of edge-rnn. Choose another --out.")
     if not overwrite:
         raise InputError(f"{out}: already holds an export. Choose another --out, or pass --overwrite.")
-
-
-def _put_in_place(new: Path, target: Path) -> None:
-    """Put the folder `new` in place of an older one at `target`, which is deleted last."""
-    if not target.exists():
-        new.rename(target)
-        return
-    older = new.with_name(f"{new.name}.older")
-    target.rename(older)
-    new.rename(target)
-    shutil.rmtree(older)
 
 
 def _result(folder: Path, name: str, written: ModelSources) -> CExport:

@@ -1,9 +1,10 @@
-"""Files that appear complete or not at all."""
+"""Files and directories that appear complete or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,3 +30,14 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def move_into_place(new: Path, target: Path) -> None:
+    """Put the directory `new` in place of an older one at `target`, which is deleted last."""
+    if not target.exists():
+        new.rename(target)
+        return
+    older = new.with_name(f"{new.name}.older")
+    target.rename(older)
+    new.rename(target)
+    shutil.rmtree(older)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_runtime.engines.engine import OpenEngine
+    from edge_runtime.inference.native_runner import NativeRunner
     from edge_runtime.inference.runner import RowModel
     from edge_runtime.inference.verification import Verification
 
@@ -143,12 +144,9 @@ class Classifier(AbstractContextManager["Classifier"]):
         self._step_model: RowModel | None = None
         self._run_batch: Callable[[NDArray[Any], Float32], None] = self._run_one_by_one
         if self.spec.graph == STEP:
-            self._step_model = self._checked_step_model()
-            self._run = self._run_expected = step_runner(self._step_model, self._name)
+            self._prepare_step()
         else:
             self._prepare_window()
-        if self.engine == NATIVE:
-            self._prepare_native()
         if verify:
             from edge_runtime.inference.verification import demand
 
@@ -162,7 +160,7 @@ class Classifier(AbstractContextManager["Classifier"]):
         check_ends(opened.interpreter, 1 + len(self.spec.states), self.path)
         return opened
 
-    def _checked_step_model(self) -> RowModel:
+    def _prepare_step(self) -> None:
         from edge_runtime.inference.step_model import StepModel, shapes_of_step
 
         inputs, outputs = shapes_of_step(self._interpreter)
@@ -173,7 +171,13 @@ class Classifier(AbstractContextManager["Classifier"]):
                 f"{self.path}: metadata and model disagree. Expected a row {expected[0]}, logits "
                 f"{expected[1]} and {expected[2]} states, found inputs {inputs} and outputs {outputs}."
             )
-        return StepModel(self._interpreter, self.spec.normalization)
+        if self.engine == NATIVE:
+            from edge_runtime.inference.native_runner import NativeStepModel
+
+            self._step_model = NativeStepModel(self._native_runner())
+        else:
+            self._step_model = StepModel(self._interpreter, self.spec.normalization)
+        self._run = self._run_expected = step_runner(self._step_model, self._name)
 
     def _prepare_window(self) -> None:
         source = self._interpreter.get_input_details()[0]
@@ -186,22 +190,21 @@ class Classifier(AbstractContextManager["Classifier"]):
                 f"{self.path}: metadata and model disagree. Expected input {expected_input} and "
                 f"output {expected_output}, found {found_input} and {found_output}."
             )
-        tensor = InputTensor(source, self.spec.normalization)
-        self._run, run_bytes = window_runners(self._interpreter, tensor, result, self._name)
+        if self.engine == NATIVE:
+            native = self._native_runner()
+            self._run, run_bytes = native.window_runner(_FLOAT32), native.window_runner(_UINT8)
+        else:
+            tensor = InputTensor(source, self.spec.normalization)
+            self._run, run_bytes = window_runners(self._interpreter, tensor, result, self._name)
         self._run_expected = run_bytes if self._expected is _UINT8 else self._run
 
-    def _prepare_native(self) -> None:
-        """Whole windows, rows and batches in single calls, instead of what other engines need."""
-        from edge_runtime.inference.native_runner import NativeRunner, NativeStepModel
+    def _native_runner(self) -> NativeRunner:
+        """Windows, rows and batches in single calls; batches go through it from now on."""
+        from edge_runtime.inference.native_runner import NativeRunner
 
         native = NativeRunner(self._interpreter, self._window_shape, self.spec.normalization)
         self._run_batch = native.run_batch
-        if self.spec.graph == STEP:
-            self._step_model = NativeStepModel(native)
-            self._run = self._run_expected = step_runner(self._step_model, self._name)
-        else:
-            self._run, run_bytes = native.window_runner(_FLOAT32), native.window_runner(_UINT8)
-            self._run_expected = run_bytes if self._expected is _UINT8 else self._run
+        return native
 
     def _run_one_by_one(self, batch: NDArray[Any], out: Float32) -> None:
         for n, window in enumerate(batch):

@@ -1,7 +1,7 @@
-"""The native engine with the methods of tflite.Interpreter that edge_runtime calls, and faster ones.
+"""The native engine with the methods of tflite.Interpreter that edge_runtime calls.
 
-`invoke` runs one window between set_tensor and get_tensor, as other engines do. `windows_runner` and
-`steps_runner` normalize, quantize and run raw windows and rows in one call of C each.
+`invoke` runs one window between set_tensor and get_tensor, as other engines do. job.py normalizes,
+quantizes and runs raw windows and rows in one call of C each.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from edge_runtime.native.library import load_library
 from edge_runtime.native.plan_format import Layout
 from edge_runtime.native.planner import End, Plan, aligned_bytes, make_plan
 from edge_runtime.numpy_engine.read_graph import read_graph
+from edge_runtime.tflite.graph import tensor_detail
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,7 +54,8 @@ class NativeInterpreter:
         self._arena = self.new_arena(1)
         self._run = self._functions.er_run
         self._call = (self.table, address, self._arena.ctypes.data, 1)
-        self._inputs, self._outputs = _details(self.plan.inputs), _details(self.plan.outputs)
+        self._inputs = [tensor_detail(end.tensor) for end in self.plan.inputs]
+        self._outputs = [tensor_detail(end.tensor) for end in self.plan.outputs]
         views = [self._view(end) for end in (*self.plan.inputs, *self.plan.outputs)]
         details = (*self._inputs, *self._outputs)
         self._tensors = {detail["index"]: view for detail, view in zip(details, views)}
@@ -89,18 +91,3 @@ class NativeInterpreter:
     def get_tensor(self, index: int) -> NDArray[Any]:
         """A copy of the output with that index."""
         return self._tensors[index].copy()
-
-
-def _details(ends: tuple[End, ...]) -> list[dict[str, Any]]:
-    return [_detail(end) for end in ends]
-
-
-def _detail(end: End) -> dict[str, Any]:
-    tensor, affine = end.tensor, end.tensor.quantization
-    return {
-        "name": tensor.name,
-        "index": int(tensor.name),
-        "shape": np.array(tensor.shape, np.int32),
-        "dtype": tensor.dtype.type,
-        "quantization": (affine.scale[0], affine.zero_point) if affine else (0.0, 0),
-    }

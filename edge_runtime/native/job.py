@@ -69,7 +69,7 @@ class Jobs:
                 f"mean and std have {len(mean)} and {len(std)} values for {features} features"
             )
         self.classes = int(np.prod(interpreter.get_output_details()[0]["shape"]))
-        self._shape, self._interpreter = shape, interpreter
+        self._interpreter = interpreter
         self._kept = [np.ascontiguousarray(values, np.float32) for values in (mean, std)]
         if table is not None:
             self._kept.append(np.ascontiguousarray(table))
@@ -137,6 +137,8 @@ class Jobs:
         if values is not None and logits is not None:
             job.windows, job.logits = _address(values), _address(logits)
             job.type = RAW_TYPES[values.dtype.char]
+        # A job has addresses, which keep nothing alive.
+        job.kept = (self, arena, values, logits)
         return job
 
     def _call(self, name: str, job: _Job) -> JobCall:

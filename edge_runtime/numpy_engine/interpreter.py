@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge_runtime.numpy_engine.interpret import PreparedGraph
 from edge_runtime.numpy_engine.read_graph import read_graph
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
-from edge_runtime.tflite.graph import Tensor
+from edge_runtime.tflite.graph import tensor_detail
 
 
 class NumpyInterpreter:
@@ -26,8 +26,8 @@ class NumpyInterpreter:
                 self._prepared = PreparedGraph(graph)
         except KeyError as error:
             raise MalformedError(f"the numpy engine has no kernel for {error} in these types") from None
-        self._inputs = [_detail(graph.tensors[name]) for name in graph.inputs]
-        self._outputs = [_detail(graph.tensors[name]) for name in graph.outputs]
+        self._inputs = [tensor_detail(graph.tensors[name]) for name in graph.inputs]
+        self._outputs = [tensor_detail(graph.tensors[name]) for name in graph.outputs]
         self._values: dict[int, NDArray[Any]] = {}
 
     def get_input_details(self) -> list[dict[str, Any]]:
@@ -57,14 +57,3 @@ class NumpyInterpreter:
     def get_tensor(self, index: int) -> NDArray[Any]:
         """A copy of the output with that index."""
         return self._values[index].copy()
-
-
-def _detail(tensor: Tensor) -> dict[str, Any]:
-    affine = tensor.quantization
-    return {
-        "name": tensor.name,
-        "index": int(tensor.name),
-        "shape": np.array(tensor.shape, np.int32),
-        "dtype": tensor.dtype.type,
-        "quantization": (affine.scale[0], affine.zero_point) if affine else (0.0, 0),
-    }

@@ -109,6 +109,18 @@ class Tensor:
         return self.affine.scale[0]
 
 
+def tensor_detail(tensor: Tensor) -> dict[str, Any]:
+    """What tflite.Interpreter says of an input or output. The name of the tensor is its number."""
+    affine = tensor.quantization
+    return {
+        "name": tensor.name,
+        "index": int(tensor.name),
+        "shape": np.array(tensor.shape, np.int32),
+        "dtype": tensor.dtype.type,
+        "quantization": (affine.scale[0], affine.zero_point) if affine else (0.0, 0),
+    }
+
+
 @dataclass(frozen=True)
 class Operator:
     """One operator. Its inputs are in TFLite's order, in which SPLIT has its axis first.
