@@ -76,6 +76,7 @@ def convert_model(
     *,
     kind: str | None = None,
     labels: Sequence[str] = (),
+    task: str | None = None,
     onnx_output: str | None = None,
     torch_last: str | None = None,
     forget_bias: float | None = None,
@@ -112,7 +113,11 @@ def convert_model(
       `test_y`, take the place of `x` and `y` where you have split the windows yourself.
     - `out`: the file to write. An older file is replaced.
     - `kind`: "keras", "onnx", "torch" or "tf1-basic-lstm". Default: told by the suffix of `model`.
-    - `labels`: the names of the classes. Default: the labels in `data`, or "0", "1" and so on.
+    - `labels`: the names of the classes. Default: the labels in `data`, or "0", "1" and so on. For a
+      regression or an embedding: the names of the outputs, by default "output_0" and so on.
+    - `task`: "classification", "regression" or "embedding": what the outputs are. Default: as the
+      model's head and loss say, or `y`: class indices `[N]` for a classifier, and for a regression
+      numbers `[N]` or `[N, outputs]`.
     - `onnx_output`: for ONNX, the name of the output with the logits. Default: the only output.
     - `torch_last`: for PyTorch, what a bidirectional last module is read by: "output" (the default) is
       `output[:, -1]`, "h_n" the last states of both directions.
@@ -155,6 +160,7 @@ def convert_model(
         kind=kind,
         data=data,
         labels=tuple(labels),
+        task=task,
         onnx_output=onnx_output,
         torch_last=torch_last,
         forget_bias=forget_bias,
@@ -183,6 +189,7 @@ def convert_each(
     data: DataSource | None = None,
     kind: str | None = None,
     labels: Sequence[str] = (),
+    task: str | None = None,
     onnx_output: str | None = None,
     torch_last: str | None = None,
     forget_bias: float | None = None,
@@ -220,6 +227,7 @@ def convert_each(
         kind=kind,
         data=data,
         labels=tuple(labels),
+        task=task,
         onnx_output=onnx_output,
         torch_last=torch_last,
         forget_bias=forget_bias,
@@ -246,6 +254,7 @@ def convert_auto(
     data: DataSource | None = None,
     kind: str | None = None,
     labels: Sequence[str] = (),
+    task: str | None = None,
     onnx_output: str | None = None,
     torch_last: str | None = None,
     forget_bias: float | None = None,
@@ -284,6 +293,7 @@ def convert_auto(
         kind=kind,
         data=data,
         labels=tuple(labels),
+        task=task,
         onnx_output=onnx_output,
         torch_last=torch_last,
         forget_bias=forget_bias,

@@ -57,9 +57,19 @@ WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
     "--data",
     type=click.Path(),
     help="An .npz file with your windows: x [N, steps, features] as the model takes them, and the "
-    "classes y [N] if you know them.",
+    "classes y [N] if you know them. For a regression, y are the true values.",
 )
-@user_model("--labels", default="", help="The names of the classes, separated by commas.")
+@user_model(
+    "--labels",
+    default="",
+    help="The names of the classes, or of the outputs of a regression, separated by commas.",
+)
+@user_model(
+    "--task",
+    type=NamedChoice(["classification", "regression", "embedding"]),
+    help="What the outputs are: the logits of classes, numbers in their own unit, or a vector. Default: "
+    "as the model's head and loss say, or y in the data.",
+)
 @user_model("--onnx", is_flag=True, help="MODEL is an ONNX model. The suffix .onnx implies it.")
 @user_model(
     "--onnx-output",
@@ -155,6 +165,7 @@ def convert(
     model: str,
     data: str | None,
     labels: str,
+    task: str | None,
     onnx: bool,
     onnx_output: str | None,
     torch: bool,
@@ -199,6 +210,7 @@ def convert(
         kind=_kind(context),
         data=data,
         labels=tuple(label.strip() for label in labels.split(",")) if labels else (),
+        task=task,
         onnx_output=onnx_output,
         torch_last=torch_last,
         calibration_samples=calibration_samples,

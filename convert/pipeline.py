@@ -298,4 +298,6 @@ def _metadata(
         graph=STEP if graph.states else UNROLLED,
         states=state_labels(graph),
         shared_weights=can_share_weights(graph),
+        task=source.task,
+        unit_length=source.unit_length,
     )

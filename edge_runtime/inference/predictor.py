@@ -219,8 +219,8 @@ class Predictor(AbstractContextManager["Predictor[AnswerT]"], Generic[AnswerT]):
     def predict(self, windows: Any) -> AnswerT | list[AnswerT]:
         """The answers for raw windows, in the unit of the training data (MNIST: 0 to 255).
 
-        A classifier answers with a Prediction, a regression or an embedding with an Estimate. Warns about
-        float windows up to 1 where the model was trained on pixels of 0 to 255.
+        A classifier answers with a Prediction, a regression or an embedding with an Estimate. Warns
+        about float windows up to 1 where the model was trained on pixels of 0 to 255.
 
         Args:
             windows: uint8 or float (any integer as well, if the model was not trained on uint8),

@@ -198,7 +198,7 @@ class StreamingClassifier(StreamingPredictor[Prediction]):
 
 
 class StreamingRegressor(StreamingPredictor[Estimate]):
-    """A converted regression or embedding that takes one row after the other, as StreamingClassifier does.
+    """A converted regression or embedding that takes one row after the other, as a StreamingClassifier.
 
     Example:
         import numpy as np
