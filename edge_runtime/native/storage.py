@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from itertools import accumulate
 
@@ -51,6 +51,11 @@ def contiguous(buffer: int, shape: tuple[int, ...], size: int) -> View:
         strides.append(size)
         size *= length
     return View(buffer, 0, shape, tuple(reversed(strides)))
+
+
+def whole_as(view: View, shape: tuple[int, ...], size: int) -> View:
+    """A view of values of `size` bytes that follow each other, in another shape."""
+    return replace(contiguous(view.buffer, shape, size), offset=view.offset)
 
 
 class Storage:
