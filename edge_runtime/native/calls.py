@@ -16,7 +16,7 @@ from edge_runtime.native.matmul_calls import emit_matmul
 from edge_runtime.native.plan_format import GATHER_PARAMS, MAP_PARAMS, REDUCTION_PARAMS, Kernel
 from edge_runtime.native.program import Program
 from edge_runtime.native.storage import View, whole_as
-from edge_runtime.numpy_engine.check_graph import FLOAT, INT8, INT16, JOINS
+from edge_runtime.numpy_engine.check_graph import FLOAT, INT8, INT16, JOINING
 from edge_runtime.numpy_engine.fixed_point import Multiplier
 from edge_runtime.numpy_engine.multipliers import (
     INT8_SUM_BITS,
@@ -75,7 +75,7 @@ def emit(program: Program, operator: Operator, time: int) -> None:
     """
     if operator.op is Op.FULLY_CONNECTED:
         emit_matmul(program, operator, time)
-    elif operator.op in JOINS:
+    elif operator.op in JOINING:
         _emit_joined(program, operator, time)
     elif operator.op in (Op.MEAN, Op.REDUCE_MAX):
         _emit_reduction(program, operator, time)

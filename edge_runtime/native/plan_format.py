@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from enum import IntEnum
 
-MAGIC = 0x314E5245
+MAGIC = 0x324E5245
 ALIGNMENT = 64
 SLACK = 64
 CONSTANT = 0x80000000

@@ -29,7 +29,7 @@ extern "C" {
 #define ER_API
 #endif
 
-#define ER_MAGIC 0x314e5245u /* "ERN1" */
+#define ER_MAGIC 0x324e5245u /* "ERN2" */
 #define ER_ALIGNMENT 64u     /* of plans and arenas */
 #define ER_SLACK 64u         /* bytes after a lane's tensors that kernels may read, not write */
 
