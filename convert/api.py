@@ -32,6 +32,7 @@ def convert_run(
     max_logit_difference: float | None = None,
     prove: bool = False,
     require_engine: bool = False,
+    strict: bool = False,
     progress: Progress | None = None,
     recipe: str | Path | Recipe | None = None,
     explain: str | Path | None = None,
@@ -61,6 +62,7 @@ def convert_run(
         min_agreement=min_agreement,
         max_logit_difference=max_logit_difference,
         require_engine=require_engine,
+        strict=strict,
         explain=explain,
         strip=strip,
     ).with_recipe(recipe)
@@ -88,8 +90,11 @@ def convert_model(
     parity_windows: int = PARITY_WINDOWS,
     min_agreement: float | None = None,
     max_logit_difference: float | None = None,
+    max_error: float | None = None,
+    min_cosine: float | None = None,
     prove: bool = False,
     require_engine: bool = False,
+    strict: bool = False,
     progress: Progress | None = None,
     recipe: str | Path | Recipe | None = None,
     explain: str | Path | None = None,
@@ -145,9 +150,15 @@ def convert_model(
       Default: the precision's own budget.
     - `max_logit_difference`: the largest difference allowed in any logit. Default: the precision's own
       budget.
+    - `max_error`: for a regression or an embedding, the largest root mean square error of an output, in
+      standard deviations of the full model's. Default: the precision's own budget.
+    - `min_cosine`: for an embedding, the smallest cosine with the full model's vector. Default: the
+      precision's own budget.
     - `prove`: make an isolated environment for each engine of the target that is not installed, and
       prove the file there too. Needs the network. Default: False.
     - `require_engine`: write the file only if every engine of the target has proven it. Default: False.
+    - `strict`: write the file only if its windows prove the budget, instead of merely not refuting it.
+      Default: False.
     - `progress`: a function that gets a line of text before each environment is made. Default: none.
 
     Raises InputError for options that contradict each other, for a precision that the target does not
@@ -173,7 +184,10 @@ def convert_model(
         graph=graph,
         min_agreement=min_agreement,
         max_logit_difference=max_logit_difference,
+        max_error=max_error,
+        min_cosine=min_cosine,
         require_engine=require_engine,
+        strict=strict,
         explain=explain,
         strip=strip,
     ).with_recipe(recipe)
@@ -200,8 +214,11 @@ def convert_each(
     parity_windows: int = PARITY_WINDOWS,
     min_agreement: float | None = None,
     max_logit_difference: float | None = None,
+    max_error: float | None = None,
+    min_cosine: float | None = None,
     prove: bool = False,
     require_engine: bool = False,
+    strict: bool = False,
     progress: Progress | None = None,
     recipe: str | Path | Recipe | None = None,
     explain: str | Path | None = None,
@@ -240,7 +257,10 @@ def convert_each(
         graph=graph,
         min_agreement=min_agreement,
         max_logit_difference=max_logit_difference,
+        max_error=max_error,
+        min_cosine=min_cosine,
         require_engine=require_engine,
+        strict=strict,
         explain=explain,
         strip=strip,
     ).with_recipe(recipe)
@@ -265,8 +285,11 @@ def convert_auto(
     parity_windows: int = PARITY_WINDOWS,
     min_agreement: float | None = None,
     max_logit_difference: float | None = None,
+    max_error: float | None = None,
+    min_cosine: float | None = None,
     prove: bool = False,
     require_engine: bool = False,
+    strict: bool = False,
     progress: Progress | None = None,
     recipe: str | Path | Recipe | None = None,
     explain: str | Path | None = None,
@@ -306,7 +329,10 @@ def convert_auto(
         graph=graph,
         min_agreement=min_agreement,
         max_logit_difference=max_logit_difference,
+        max_error=max_error,
+        min_cosine=min_cosine,
         require_engine=require_engine,
+        strict=strict,
         explain=explain,
         strip=strip,
     ).with_recipe(recipe)

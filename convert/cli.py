@@ -123,6 +123,18 @@ WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
     help="Parity budget: the largest difference allowed in any logit. Default: the precision's own.",
 )
 @calibration(
+    "--max-error",
+    type=float,
+    help="Parity budget of a regression or an embedding: the largest root mean square error of an "
+    "output, in standard deviations of the full model's output. Default: the precision's own.",
+)
+@calibration(
+    "--min-cosine",
+    type=float,
+    help="Parity budget of an embedding: the smallest cosine with the full model's vector. Default: the "
+    "precision's own.",
+)
+@calibration(
     "--prove",
     is_flag=True,
     help="Install each missing engine of the target in an isolated environment, and prove the file "
@@ -132,6 +144,12 @@ WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
     "--require-engine",
     is_flag=True,
     help="Write the file only if it is proven on every engine of the target.",
+)
+@calibration(
+    "--strict",
+    is_flag=True,
+    help="Write the file only if the windows prove the budget. Without it, a file is also written whose "
+    "windows are too few for that (docs/guides/precisions.md).",
 )
 @advanced(
     "--recipe",
@@ -180,8 +198,11 @@ def convert(
     parity_windows: int,
     min_agreement: float | None,
     max_logit_difference: float | None,
+    max_error: float | None,
+    min_cosine: float | None,
     prove: bool,
     require_engine: bool,
+    strict: bool,
     recipe: str | None,
     explain: str | None,
     strip: bool,
@@ -222,7 +243,10 @@ def convert(
         graph=graph,
         min_agreement=min_agreement,
         max_logit_difference=max_logit_difference,
+        max_error=max_error,
+        min_cosine=min_cosine,
         require_engine=require_engine,
+        strict=strict,
         explain=explain,
         strip=strip,
     ).with_recipe(recipe)

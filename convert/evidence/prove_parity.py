@@ -34,7 +34,9 @@ from convert.proof.engines import ProofEngines, find_proof_engines
 from convert.readers.read_options import ReadOptions
 from convert.targets.precision import precision_named
 from convert.targets.target import target_named
-from edge_runtime.model_file.parity_report import ParityBudget
+from edge_runtime.errors import InputError
+from edge_runtime.model_file.metadata import CLASSIFICATION
+from edge_runtime.model_file.parity_figures import ParityBudget
 from edge_runtime.model_file.read_file import ModelFile, read_model_file
 from edge_runtime.numpy_engine.read_graph import read_graph
 from edge_runtime.tflite.graph import Graph
@@ -53,6 +55,7 @@ def prove_parity(
 ) -> Evidence:
     """Run every model file in every engine and compare its answers with the reference's."""
     files = {str(path): read_model_file(path) for path in models}
+    _check_tasks(files)
     digests = {file.metadata.source.get("dataset_digest", "") for file in files.values()}
     compared = open_reference(reference, read or ReadOptions(data=data), digests)
     records = tuple(
@@ -100,6 +103,15 @@ def _reference_record(compared: Compared) -> ReferenceRecord:
     )
 
 
+def _check_tasks(files: dict[str, ModelFile]) -> None:
+    for path, file in files.items():
+        if file.metadata.task != CLASSIFICATION:
+            raise InputError(
+                f"{path}: its task is {file.metadata.task}, and this report compares classes. See its "
+                "proof with edge-rnn inspect."
+            )
+
+
 def _model_record(
     path: str,
     file: ModelFile,
@@ -111,7 +123,9 @@ def _model_record(
     compared = compared.for_precision(metadata.precision)
     engines = find_proof_engines(target_named(metadata.target))
     answers = answers_of(path, compared.source.held_out.x, engines)
-    own = metadata.parity.budget if metadata.parity else precision_named(metadata.precision).budget
+    own = precision_named(metadata.precision).budget
+    if metadata.parity and isinstance(metadata.parity.budget, ParityBudget):
+        own = metadata.parity.budget
     budget = ParityBudget(
         own.min_agreement if min_agreement is None else min_agreement,
         own.max_logit_difference if max_logit_difference is None else max_logit_difference,

@@ -17,7 +17,7 @@ DIGITS = 6
 """Errors are recorded to this many significant digits."""
 
 CONSTANT = 1e-6
-"""An output whose standard deviation is a smaller part of its values than this is constant in float32."""
+"""An output whose standard deviation is a smaller part of its values is constant in float32."""
 
 
 def output_spreads(full: NDArray[np.float32], task: str) -> NDArray[np.float64]:

@@ -13,10 +13,14 @@ from numpy.typing import NDArray
 import edge_runtime
 from convert.proof.engines import ProofEngine, ProofEngines
 from convert.proof.environments import without_this_python
+from convert.proof.near_ties import near_ties
+from convert.proof.output_errors import output_errors
 from convert.source_model.source_model import SourceModel
 from edge_runtime.errors import EngineError
 from edge_runtime.host.child_process import Ending, foreign_command, run_command, run_module
-from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, ParityReport
+from edge_runtime.model_file.metadata import CLASSIFICATION
+from edge_runtime.model_file.parity_figures import Budget, EngineParity
+from edge_runtime.model_file.parity_report import ParityReport
 from edge_runtime.model_file.read_file import read_model
 
 WORKER = "edge_runtime.inference.worker"
@@ -32,7 +36,7 @@ def prove(
     model: str | Path,
     source: SourceModel,
     *,
-    budget: ParityBudget,
+    budget: Budget,
     engines: ProofEngines,
 ) -> ParityReport:
     """Run the model file on the held-out windows in every available engine and compare the logits.
@@ -67,7 +71,11 @@ def _compare(
     except EngineError as error:
         reason = str(error).split(". ")[0]
         return EngineParity(name, version, required, failure=reason)
+    if source.task != CLASSIFICATION:
+        errors = output_errors(logits, full_logits, source.labels, source.task)
+        return EngineParity(name, version, required, errors=errors)
     difference = np.abs(logits.astype(np.float64) - full_logits)
+    ties, margin = near_ties(full_logits, logits)
     return EngineParity(
         name,
         version,
@@ -77,6 +85,8 @@ def _compare(
         max_logit_difference=round(float(difference.max()), DECIMALS),
         mean_logit_difference=round(float(difference.mean()), DECIMALS),
         original_agreement=None if original is None else _agreement(logits, original),
+        near_ties=ties,
+        near_tie_margin=round(margin, DECIMALS),
     )
 
 

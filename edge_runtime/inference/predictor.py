@@ -309,7 +309,6 @@ class Predictor(AbstractContextManager["Predictor[AnswerT]"], Generic[AnswerT]):
                 f"{self.path}: carries no probes, so that it cannot be verified. It was written by an "
                 "older edge-rnn. Convert it again."
             )
-        parity = self.spec.parity
         return verify_probes(
             probes,
             self.outputs_by_row if probes.record.rows else self.outputs,
@@ -317,7 +316,7 @@ class Predictor(AbstractContextManager["Predictor[AnswerT]"], Generic[AnswerT]):
             engine=self.engine,
             version=engine_version(self.engine),
             labels=self.labels,
-            budget=parity.budget if parity else None,
+            parity=self.spec.parity,
             task=self.spec.task,
         )
 

@@ -1,8 +1,9 @@
-"""The figures of a proof of numbers: errors of a regression's or an embedding's outputs, and their budget.
+"""The figures of a proof of numbers: how far a regression's or an embedding's outputs are off.
 
-An output's error is its root mean square difference from the full model, divided by the standard deviation
-of the full model's output over the same windows: 0 is the same, and 1 is as wrong as always giving the mean.
-The worst output counts. The coordinates of an embedding have one unit, and share one standard deviation.
+An output's error is its root mean square difference from the full model, divided by the standard
+deviation of the full model's output over the same windows: 0 is the same, and 1 is as wrong as always
+giving the mean. The worst output counts. The coordinates of an embedding have one unit, and share one
+standard deviation.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from edge_runtime.model_file.binomial import CONFIDENCE, NOT_REFUTED, PROVEN, REFUTED
+from edge_runtime.model_file.binomial import NOT_REFUTED, PROVEN, REFUTED
 from edge_runtime.model_file.json_fields import number, optional, text
 
 NORMAL_QUANTILE = 1.6448536269514722
@@ -50,6 +51,14 @@ class OutputErrors:
     min_cosine: float | None = None
     """Of an embedding: the cosine of the file's and the full model's vector, over all windows."""
 
+    def __str__(self) -> str:
+        """The columns of the parity table: see `number_columns`."""
+        cosine = "" if self.min_cosine is None else f"{self.mean_cosine:>13.6f}{self.min_cosine:>14.6f}"
+        return (
+            f"{100 * self.error:>8.3f} %{100 * self.largest:>10.2f} %{cosine}"
+            f"  {self.worst_output} ({self.worst_rmse:.4g})"
+        )
+
     def verdict(self, budget: ErrorBudget, windows: int) -> str:
         """PROVEN, NOT_REFUTED or REFUTED on the proof's `windows`.
 
@@ -60,6 +69,12 @@ class OutputErrors:
         if least is not None and not (self.min_cosine is not None and self.min_cosine >= least):
             return REFUTED
         return judge_error(self.error, windows, budget.max_error)
+
+
+def number_columns(cosine: bool) -> str:
+    """The heading of what OutputErrors prints; `cosine`: whether it has cosines."""
+    cosines = f"{'mean cosine':>13}{'least cosine':>14}" if cosine else ""
+    return f"{'error':>10}{'largest':>12}{cosines}  worst output (rms error in its unit)"
 
 
 def judge_error(error: float, windows: int, most: float) -> str:
