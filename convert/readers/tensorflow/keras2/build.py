@@ -15,7 +15,7 @@ from convert.readers.tensorflow.keras2.layer_objects import (
 from convert.readers.tensorflow.keras2.operations import OPERATIONS, operation
 from edge_runtime.errors import DataError
 
-Call = tuple[str, int]
+LayerCall = tuple[str, int]
 """A layer's name and which call of it."""
 
 
@@ -108,7 +108,7 @@ class _Graph:
     def __init__(self, built: Built, config: dict[str, Any]) -> None:
         self.built = built
         self.parts: list[Part] = []
-        self.known: dict[Call, Any] = {}
+        self.known: dict[LayerCall, Any] = {}
         self.names = {_name(entry) for entry in config["layers"]}
         # Keras 2 counts the call that made a model as its first one (tf_keras, functional.py,
         # _should_skip_first_node), and no call that nothing reads.
@@ -117,7 +117,7 @@ class _Graph:
             [config["output_layers"], *(entry["inbound_nodes"] for entry in config["layers"])]
         ):
             self.first[name] = min(call, self.first.get(name, call))
-        pending: list[tuple[Call, Any, Any]] = []
+        pending: list[tuple[LayerCall, Any, Any]] = []
         for entry in config["layers"]:
             pending += self._prepared(entry)
         while pending:
@@ -126,7 +126,7 @@ class _Graph:
                 raise DataError(f"layer {later[0][0][0]!r} reads a layer that the file does not have.")
             pending = later
 
-    def _prepared(self, entry: dict[str, Any]) -> Iterator[tuple[Call, Any, Any]]:
+    def _prepared(self, entry: dict[str, Any]) -> Iterator[tuple[LayerCall, Any, Any]]:
         """(call, layer, node) of every call of the entry's layer."""
         name, kind = _name(entry), entry["class_name"]
         first = self.first.get(name, 0)
@@ -141,7 +141,7 @@ class _Graph:
         for number, node in enumerate(entry["inbound_nodes"]):
             yield (name, first + number), layer, node
 
-    def _call(self, call: Call, layer: Any, node: Any) -> bool:
+    def _call(self, call: LayerCall, layer: Any, node: Any) -> bool:
         """Make one call; False if an input is not yet known."""
         if any(source not in self.known for source in self._calls(node)):
             return False
@@ -174,7 +174,7 @@ class _Graph:
             return found[0] if len(found) == 1 and self._is_reference(value[0]) else found
         return value
 
-    def _calls(self, value: Any) -> Iterator[Call]:
+    def _calls(self, value: Any) -> Iterator[LayerCall]:
         """Every call in the references of `value`."""
         if isinstance(value, dict):
             for item in value.values():
