@@ -37,7 +37,7 @@ AUTO_AGREEMENT = 0.999
 """The smallest fraction of windows with the full model's class, unless --min-agreement sets another."""
 
 AUTO_ERROR, AUTO_COSINE = 0.05, 0.99
-"""The largest error of an output and the smallest cosine, unless --max-error or --min-cosine set others."""
+"""The largest error of an output and the smallest cosine, unless options set others."""
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def task_of(function: str, outputs: int, hints: TaskHints) -> str:
     if found is None:
         raise InputError(
             f"--task: is missing. The model's {_counted(outputs)} no softmax, and neither the file nor "
-            f"the data say what the outputs are. Choose {', '.join(TASK_VERSIONS)}."
+            "the data say what the outputs are. Choose classification, regression or embedding."
         )
     return found
 
