@@ -25,8 +25,8 @@ FLOAT, HALF, INT8, INT16, INT32 = (np.dtype(name) for name in ("f4", "f2", "i1",
 BIASES = {FLOAT: np.dtype("f4"), INT8: np.dtype("i4"), INT16: np.dtype("i8")}
 """Type of a matmul's result -> type of its bias."""
 
-JOINS = (Op.CONCATENATION, Op.PACK)
-MOVES = (*JOINS, Op.REDUCE_MAX, Op.RESHAPE, Op.SPLIT, Op.UNPACK)
+JOINING = (Op.CONCATENATION, Op.PACK)
+MOVES = (*JOINING, Op.REDUCE_MAX, Op.RESHAPE, Op.SPLIT, Op.UNPACK)
 """Operators that move or choose numbers as they are; all their tensors have one type and scale."""
 
 BY_PAIRS = (Op.ADD, Op.MINIMUM, Op.MUL, Op.SQUARED_DIFFERENCE, Op.SUB)
