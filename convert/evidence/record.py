@@ -37,12 +37,15 @@ from convert.evidence.figures import (
     WorstWindow,
 )
 from edge_runtime.host.optional_packages import needs_extra
+from edge_runtime.model_file.binomial import NOT_REFUTED, REFUTED
 
 SCHEMA = 1
 """The newest version of the JSON that this edge-rnn reads, and the one that it writes."""
 
-PROVEN, NOT_REFUTED, REFUTED, NOT_RUN = "proven", "not refuted", "refuted", "not run"
-"""Verdicts. A refusal by an engine of the target counts as refuted, any other one as not run."""
+NOT_RUN = "not run"
+"""The verdict on an engine outside the target that gave no answer, and on a file that no engine of its
+target ran. The other verdicts are those of edge_runtime.model_file.binomial: proven, not refuted and
+refuted."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,17 @@ class BudgetRecord:
 
 
 @dataclass(frozen=True)
+class Check:
+    """One thing that a run was held to."""
+
+    name: str
+    """answers, agreement, logit difference, ..."""
+    verdict: str
+    """proven, not refuted, refuted or not run."""
+    reason: str
+
+
+@dataclass(frozen=True)
 class EngineRun:
     """One engine with one set of kernels."""
 
@@ -118,11 +132,13 @@ class EngineRun:
     required: bool
     """Whether the file's target includes the engine."""
     verdict: str
-    """PROVEN, NOT_REFUTED, REFUTED or NOT_RUN."""
+    """The worst of `checks`."""
     reason: str
     """The verdict in a sentence, or why the engine gave no answer."""
     result: int | None
     """Position of its figures in ModelRecord.results; None if it gave no answer."""
+    checks: tuple[Check, ...] = ()
+    """What the verdict is made of."""
 
     @property
     def name(self) -> str:
@@ -136,10 +152,13 @@ class ResultRecord:
 
     logits_sha256: str
     window_hashes: str
-    """CRC-32 of each window's logits, 8 hexadecimal digits each: they tell which windows changed."""
+    """A hash of each window's logits, 4 hexadecimal digits each: they tell which windows changed."""
     logit_errors: LogitErrors
     worst: tuple[WorstWindow, ...]
     agreement: Proportion | None = None
+    """Windows with the reference's class, of all windows."""
+    judged: Proportion | None = None
+    """The same without near ties, with the one-sided limits at 95 % that decide the verdict."""
     accuracy: Proportion | None = None
     mcnemar: McNemar | None = None
     near_ties: int = 0

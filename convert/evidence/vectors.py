@@ -5,6 +5,7 @@
     outputs.npy, outputs.csv    what the output tensor holds afterwards `[N, classes]`
     logits.npy, logits.csv      the same as real numbers, float32
     NAME_vectors.h              all of them for C
+    NAME_replay.c               a program that compares them with exported C
     vectors.json                the model, the engine, the positions of the windows
 
 A line of a CSV file is a window, its values row by row. The outputs are those of native's plain kernels,
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.c_export.c_text import array_text, comment_text, filled, nested_array
+from convert.c_export.c_text import array_text, filled, nested_array
 from convert.c_export.expected_logits import outputs_of_window
 from convert.c_export.export import c_name
 from convert.evidence.record import Evidence
@@ -79,9 +80,7 @@ def golden_vectors(
     """The file at `path` and its vectors for raw `windows` `[N, steps, features]`."""
     file = read_model_file(path)
     engine, interpreter = _exact_engine(file.flatbuffer)
-    outputs = np.stack(
-        [outputs_of_window(interpreter, window, file.metadata) for window in windows]
-    )
+    outputs = np.stack([outputs_of_window(interpreter, window, file.metadata) for window in windows])
     affine = interpreter.get_output_details()[0]["quantization"]
     return file, GoldenVectors(
         name=c_name(path),
@@ -102,8 +101,10 @@ def write_vectors(
     `windows`: all compared windows, `positions`: theirs in the data. Each folder appears whole or not
     at all, and replaces only an earlier one of vectors. Raises InputError for any other that exists.
     """
-    chosen = [choose_vectors(positions, (item.window for result in model.results for item in result.worst))
-              for model in evidence.models]
+    chosen = [
+        choose_vectors(positions, (item.window for result in model.results for item in result.worst))
+        for model in evidence.models
+    ]
     written = []
     for model, indices in zip(evidence.models, chosen):
         target = Path(folder) / Path(model.name).stem
@@ -159,8 +160,11 @@ def _write_folder(target: Path, vectors: GoldenVectors, file: ModelFile) -> None
             np.save(temporary / f"{name}.npy", values)
             shape = EXACT_FLOAT if values.dtype.kind == "f" else "%d"
             np.savetxt(temporary / f"{name}.csv", values.reshape(len(values), -1), shape, ",")
-        (temporary / f"{vectors.name}_vectors.h").write_text(_header(vectors, file), "utf-8")
-        (temporary / RECORD_FILE).write_text(json.dumps(_record(vectors, file), indent=1) + "\n", "utf-8")
+        for name, text in c_texts(vectors, file).items():
+            (temporary / name).write_text(text, "utf-8")
+        (temporary / RECORD_FILE).write_text(
+            json.dumps(_record(vectors, file), indent=1) + "\n", "utf-8"
+        )
         temporary.chmod(0o755)
         move_into_place(temporary, target)
     finally:
@@ -179,32 +183,33 @@ def _record(vectors: GoldenVectors, file: ModelFile) -> dict[str, Any]:
     }
 
 
-def _header(vectors: GoldenVectors, file: ModelFile) -> str:
+def c_texts(vectors: GoldenVectors, file: ModelFile) -> dict[str, str]:
+    """Name of a C file -> its text: the header, and the program that replays it."""
     metadata, count = file.metadata, len(vectors.raw)
     floats = vectors.outputs.dtype == np.float32
-    return filled(
-        "vectors.h",
-        {
-            "name": vectors.name,
-            "NAME": vectors.name.upper(),
-            "model": comment_text(vectors.name),
-            "version": __version__,
-            "engine": vectors.engine,
-            "digest": metadata.flatbuffer_sha256,
-            "count": count,
-            "values": metadata.steps * metadata.features,
-            "steps": metadata.steps,
-            "features": metadata.features,
-            "outputs": vectors.outputs.shape[1],
-            "windows": array_text(np.array(vectors.positions, np.int64)),
-            "raw_type": C_NUMBERS[str(vectors.raw.dtype)],
-            "raw": nested_array(vectors.raw.reshape(count, -1)),
-            "input_type": C_NUMBERS[str(vectors.inputs.dtype)],
-            "input_note": " integer",
-            "inputs": nested_array(vectors.inputs.reshape(count, -1)),
-            "output_note": ", as the bits of its floats" if floats else "",
-            "output_bits_type": "uint32_t" if floats else C_NUMBERS[str(vectors.outputs.dtype)],
-            "outputs_data": nested_array(vectors.outputs.view(np.uint32) if floats else vectors.outputs),
-            "logits": nested_array(vectors.logits),
-        },
-    )
+    values = {
+        "name": vectors.name,
+        "NAME": vectors.name.upper(),
+        "version": __version__,
+        "engine": vectors.engine,
+        "digest": metadata.flatbuffer_sha256,
+        "count": count,
+        "values": metadata.steps * metadata.features,
+        "steps": metadata.steps,
+        "features": metadata.features,
+        "output_count": vectors.outputs.shape[1],
+        "windows": array_text(np.array(vectors.positions, np.int64)),
+        "raw_name": "bytes" if vectors.raw.dtype == np.uint8 else "floats",
+        "raw_type": C_NUMBERS[str(vectors.raw.dtype)],
+        "raw": nested_array(vectors.raw.reshape(count, -1)),
+        "input_type": C_NUMBERS[str(vectors.inputs.dtype)],
+        "inputs": nested_array(vectors.inputs.reshape(count, -1)),
+        "output_note": ", as the bits of its floats" if floats else "",
+        "output_type": "uint32_t" if floats else C_NUMBERS[str(vectors.outputs.dtype)],
+        "outputs": nested_array(vectors.outputs.view(np.uint32) if floats else vectors.outputs),
+        "logits": nested_array(vectors.logits),
+    }
+    return {
+        f"{vectors.name}_vectors.h": filled("vectors.h", values),
+        f"{vectors.name}_replay.c": filled("replay.c", values),
+    }

@@ -1,4 +1,4 @@
-/* Golden vectors of @model@, written by edge-rnn @version@: raw windows, what the model's input tensor holds for
+/* Golden vectors of @name@, written by edge-rnn @version@: raw windows, what the model's input tensor holds for
  * them, and what its output tensor must hold afterwards, bit for bit, as @engine@ computed it.
  *
  * SHA-256 of the model: @digest@.
@@ -10,7 +10,7 @@
 
 #define @NAME@_VECTORS @count@
 #define @NAME@_VECTOR_VALUES @values@ /* @steps@ rows of @features@ */
-#define @NAME@_VECTOR_OUTPUTS @outputs@
+#define @NAME@_VECTOR_OUTPUTS @output_count@
 
 /* The position of each window in the data. */
 static const uint32_t @name@_vector_windows[@NAME@_VECTORS] = {
@@ -20,13 +20,13 @@ static const uint32_t @name@_vector_windows[@NAME@_VECTORS] = {
 static const @raw_type@ @name@_vector_raw[@NAME@_VECTORS][@NAME@_VECTOR_VALUES] = {
 @raw@};
 
-/* Normalized, and quantized where the input tensor is@input_note@. */
+/* Normalized, and quantized where the input tensor is integer. */
 static const @input_type@ @name@_vector_inputs[@NAME@_VECTORS][@NAME@_VECTOR_VALUES] = {
 @inputs@};
 
 /* The output tensor@output_note@. */
-static const @output_bits_type@ @name@_vector_outputs[@NAME@_VECTORS][@NAME@_VECTOR_OUTPUTS] = {
-@outputs_data@};
+static const @output_type@ @name@_vector_outputs[@NAME@_VECTORS][@NAME@_VECTOR_OUTPUTS] = {
+@outputs@};
 
 /* The same as real numbers: the logits. */
 static const float @name@_vector_logits[@NAME@_VECTORS][@NAME@_VECTOR_OUTPUTS] = {
