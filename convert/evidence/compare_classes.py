@@ -38,7 +38,8 @@ def compare_classes(compared: Compared, logits: Float32, output_scale: float | N
     """
     reference = compared.source.logits
     classes, found = reference.argmax(axis=1), logits.argmax(axis=1)
-    same, near = classes == found, _near_ties(reference, logits)
+    same = classes == found
+    near, _ = near_ties(reference, logits)
     truth = compared.truth if compared.labelled else None
     disagreements = _disagreements(compared, found, near)
     return ResultRecord(
@@ -60,16 +61,6 @@ def compare_classes(compared: Compared, logits: Float32, output_scale: float | N
         if truth is None
         else Calibration(reliability(reference, truth), reliability(logits, truth)),
     )
-
-
-def _near_ties(reference: Float32, logits: Float32) -> NDArray[np.bool_]:
-    """Which windows are near ties, by the rule and the margin of `convert` (convert.proof.near_ties)."""
-    _, most = near_ties(reference, logits)
-    classes, found = reference.argmax(axis=1), logits.argmax(axis=1)
-    every = np.arange(len(classes))
-    behind = reference[every, classes].astype(np.float64) - reference[every, found]
-    chosen: NDArray[np.bool_] = (classes != found) & (behind < most)
-    return chosen
 
 
 def margin(logits: Float32) -> NDArray[np.float64]:

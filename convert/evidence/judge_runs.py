@@ -13,7 +13,7 @@ from convert.evidence.record import (
     ResultRecord,
 )
 from edge_runtime.model_file.binomial import NOT_REFUTED, PROVEN, REFUTED, judge
-from edge_runtime.model_file.parity_report import ParityBudget
+from edge_runtime.model_file.parity_figures import ParityBudget
 
 ORDER = (REFUTED, NOT_RUN, NOT_REFUTED, PROVEN)
 """Verdicts, the worst first."""
@@ -97,7 +97,7 @@ def _agreement(judged: Proportion, near_ties: int, least: float) -> Check:
     verdict = judge(judged.count, judged.total, least)
     limit = judged.high if verdict == REFUTED else judged.low
     bound = "at most" if verdict == REFUTED else "at least"
-    near = f", without {near_ties} near ties" if near_ties else ""
+    near = f" (near ties left out: {near_ties})" if near_ties else ""
     weak = f", a weak proof on {judged.total:,} windows" if verdict == NOT_REFUTED else ""
     return Check(
         "agreement",

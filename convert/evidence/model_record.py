@@ -18,7 +18,7 @@ from convert.proof.engines import find_proof_engines
 from convert.targets.precision import precision_named
 from convert.targets.target import target_named
 from edge_runtime.model_file.metadata import Metadata
-from edge_runtime.model_file.parity_report import ParityBudget
+from edge_runtime.model_file.parity_figures import ParityBudget
 from edge_runtime.model_file.read_file import ModelFile
 from edge_runtime.numpy_engine.read_graph import read_graph
 
