@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -10,8 +11,8 @@ import click
 from edge_runtime.commands.option_groups import GroupedCommand, NamedChoice, option
 from edge_runtime.errors import InputError
 
-files = partial(option, "Files to write")
-user_model = partial(option, "A reference of your own")
+outputs = partial(option, "Files to write")
+reference_model = partial(option, "A reference of your own")
 limits = partial(option, "Budget")
 
 REFERENCE_KINDS = ("keras", "onnx", "torch", "tf1-basic-lstm")
@@ -20,10 +21,10 @@ REFERENCE_KINDS = ("keras", "onnx", "torch", "tf1-basic-lstm")
 @click.command(cls=GroupedCommand)
 @click.argument("reference", type=click.Path())
 @click.argument("models", nargs=-1, required=True, type=click.Path())
-@files("--report", type=click.Path(), help="Write a page for a browser, one HTML file.")
-@files("--json", "json_path", type=click.Path(), help="Write the record as JSON.")
-@files("--junit", type=click.Path(), help="Write JUnit XML for a CI system.")
-@files(
+@outputs("--report", type=click.Path(), help="Write a page for a browser, one HTML file.")
+@outputs("--json", "json_path", type=click.Path(), help="Write the record as JSON.")
+@outputs("--junit", type=click.Path(), help="Write JUnit XML for a CI system.")
+@outputs(
     "--vectors",
     type=click.Path(),
     metavar="FOLDER",
@@ -48,23 +49,23 @@ REFERENCE_KINDS = ("keras", "onnx", "torch", "tf1-basic-lstm")
     help="The largest difference allowed in any logit. Default: the budget in each MODEL.",
 )
 @limits("--strict", is_flag=True, help="Fail also if there are too few windows to prove the budget.")
-@user_model(
+@reference_model(
     "--data",
     type=click.Path(),
     help="An .npz file with windows x [N, steps, features], their classes y [N] if you know them, and "
     "group [N] if they belong to persons, devices, ... For a run directory: instead of its test split.",
 )
-@user_model("--labels", default="", help="The names of the classes, separated by commas.")
-@user_model("--kind", type=NamedChoice(list(REFERENCE_KINDS)), help="The format of REFERENCE.")
-@user_model(
+@reference_model("--labels", default="", help="The names of the classes, separated by commas.")
+@reference_model("--kind", type=NamedChoice(list(REFERENCE_KINDS)), help="The format of REFERENCE.")
+@reference_model(
     "--onnx-output", metavar="NAME", help="The output with the logits, if an ONNX model has several."
 )
-@user_model(
+@reference_model(
     "--torch-last",
     type=NamedChoice(["output", "h_n"]),
     help="What a bidirectional PyTorch model reads: output[:, -1] (the default), or h_n.",
 )
-@user_model(
+@reference_model(
     "--parity-windows",
     default=10_000,
     show_default=True,
@@ -100,8 +101,8 @@ def parity(
     from convert.evidence.record_file import write_evidence
     from convert.readers.read_options import ReadOptions
 
-    outputs = {"--report": report, "--json": json_path, "--junit": junit}
-    _check_outputs(outputs, [reference, *models, *filter(None, (data, baseline))])
+    written = {"--report": report, "--json": json_path, "--junit": junit}
+    _check_outputs(written, [reference, *models, *filter(None, (data, baseline))])
     read = ReadOptions(
         kind=kind,
         data=data,
@@ -125,17 +126,15 @@ def parity(
 
         write_junit(evidence, junit)
     if report is not None:
-        from convert.evidence.page import write_page
-
-        write_page(evidence, report)
+        import_module("convert.evidence.page").write_page(evidence, report)
     click.echo(evidence, err=not evidence)
     raise SystemExit(evidence.exit_code)
 
 
-def _check_outputs(outputs: dict[str, str | None], inputs: list[str]) -> None:
+def _check_outputs(written: dict[str, str | None], inputs: list[str]) -> None:
     """Raises InputError for files that cannot be written, or would replace what is read."""
     taken = {Path(path).resolve() for path in inputs}
-    for name, path in outputs.items():
+    for name, path in written.items():
         if path is None:
             continue
         if Path(path).is_dir():

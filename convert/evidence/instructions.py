@@ -20,7 +20,7 @@ CACHES = {"I1": "49152,3,64", "D1": "32768,2,64", "LL": "1048576,16,64"}
 """Bytes, ways and bytes of a line: Arm's Technical Reference Manual of the Cortex-A72, as in BCM2711."""
 
 FLAGS = ("-std=c99", "-O2", "-ffp-contract=off")
-SECONDS = 300
+COUNTING_SECONDS = 300
 
 COMPILERS = ("gcc", "cc", "clang")
 
@@ -40,7 +40,7 @@ def count_instructions(export: Path, vectors: Path, name: str, windows: int) -> 
         sources = [str(path) for path in (vectors / f"{name}_replay.c", *export.glob("src/*.c"))]
         includes = [f"-I{export / 'src'}", f"-I{vectors}"]
         command = [compiler, *FLAGS, *includes, *sources, "-o", str(program), "-lm"]
-        built = run_command(command, seconds=SECONDS)
+        built = run_command(command, seconds=COUNTING_SECONDS)
         if not built:
             return f"the exported C does not compile here ({built})"
         counts = [_counted(program, rounds, Path(folder)) for rounds in (1, 2)]
@@ -64,7 +64,7 @@ def _counted(program: Path, rounds: int, folder: Path) -> dict[str, int] | None:
     caches = [f"--{name}={size}" for name, size in CACHES.items()]
     command = ["valgrind", "--tool=cachegrind", "--cache-sim=yes", *caches]
     command += [f"--cachegrind-out-file={out}", str(program), str(rounds)]
-    if not run_command(command, seconds=SECONDS) or not out.is_file():
+    if not run_command(command, seconds=COUNTING_SECONDS) or not out.is_file():
         return None
     text = out.read_text("utf-8")
     events = re.search(r"^events: (.*)$", text, re.MULTILINE)
@@ -76,4 +76,4 @@ def _counted(program: Path, rounds: int, folder: Path) -> dict[str, int] | None:
 
 def _version(command: list[str]) -> str:
     """The first line that a program prints about itself."""
-    return run_command(command, seconds=SECONDS).output.splitlines()[0].strip()
+    return run_command(command, seconds=COUNTING_SECONDS).output.splitlines()[0].strip()

@@ -6,7 +6,6 @@ from convert.evidence.answers import HASH_DIGITS, EngineAnswers
 from convert.evidence.difference import WORSE
 from convert.evidence.figures import Proportion
 from convert.evidence.record import (
-    NOT_RUN,
     BaselineRecord,
     Check,
     EngineRun,
@@ -14,6 +13,7 @@ from convert.evidence.record import (
 )
 from edge_runtime.model_file.binomial import NOT_REFUTED, PROVEN, REFUTED, judge
 from edge_runtime.model_file.parity_figures import ParityBudget
+from edge_runtime.model_file.parity_report import NOT_RUN
 
 ORDER = (REFUTED, NOT_RUN, NOT_REFUTED, PROVEN)
 """Verdicts, the worst first."""

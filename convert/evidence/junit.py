@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convert.evidence.difference import WORSE
-from convert.evidence.record import NOT_RUN, Check, Difference, EngineRun, Evidence, ModelRecord
+from convert.evidence.record import Check, Difference, EngineRun, Evidence, ModelRecord
 from edge_runtime.host.atomic_file import replacing
 from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.model_file.binomial import NOT_REFUTED, REFUTED
+from edge_runtime.model_file.parity_report import NOT_RUN
 
 if TYPE_CHECKING:
     from junitparser import TestCase, TestSuite

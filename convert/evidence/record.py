@@ -38,14 +38,10 @@ from convert.evidence.figures import (
 )
 from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.model_file.binomial import NOT_REFUTED, REFUTED
+from edge_runtime.model_file.parity_report import NOT_RUN
 
 SCHEMA = 1
 """The newest version of the JSON that this edge-rnn reads, and the one that it writes."""
-
-NOT_RUN = "not run"
-"""The verdict on an engine outside the target that gave no answer, and on a file that no engine of its
-target ran. The other verdicts are those of edge_runtime.model_file.binomial: proven, not refuted and
-refuted."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +113,8 @@ class Check:
     name: str
     """answers, agreement, logit difference, ..."""
     verdict: str
-    """proven, not refuted, refuted or not run."""
+    """proven, not refuted and refuted: edge_runtime.model_file.binomial says what they mean. not run: an
+    engine outside the target gave no answer."""
     reason: str
 
 

@@ -38,7 +38,7 @@ from edge_runtime.model_file.metadata import STEP
 from edge_runtime.model_file.read_file import ModelFile, read_model_file
 from edge_runtime.tflite.quantization import dequantize
 
-VECTORS = 20
+GOLDEN_WINDOWS = 20
 """How many windows: the ten worst ones, and others evenly over the data."""
 
 RECORD_FILE = "vectors.json"
@@ -115,11 +115,11 @@ def write_vectors(
 
 
 def choose_vectors(positions: NDArray[np.int64], worst: Iterable[int]) -> list[int]:
-    """Indices of at most VECTORS of the compared windows: the worst ones, and others evenly between."""
+    """Indices of at most GOLDEN_WINDOWS compared windows: the worst ones, and others evenly between."""
     place = {int(position): index for index, position in enumerate(positions)}
-    first = list(dict.fromkeys(place[window] for window in worst))[: VECTORS // 2]
-    spread = np.linspace(0, len(positions) - 1, VECTORS).round().astype(int).tolist()
-    chosen = list(dict.fromkeys([*first, *spread]))[:VECTORS]
+    first = list(dict.fromkeys(place[window] for window in worst))[: GOLDEN_WINDOWS // 2]
+    spread = np.linspace(0, len(positions) - 1, GOLDEN_WINDOWS).round().astype(int).tolist()
+    chosen = list(dict.fromkeys([*first, *spread]))[:GOLDEN_WINDOWS]
     return sorted(chosen)
 
 
