@@ -67,6 +67,11 @@ class Tensor:
     quantization: Quantization | None = None
     keep_float: bool = False
     """Whether the tensor stays float32 in an integer graph, as its operator has no good integer form."""
+    clip: tuple[float, float] | None = None
+    """The limits of the values, if a function that ends there computes them. They are the range of an
+    integer tensor, which then clips by itself."""
+    cell_state: bool = False
+    """Whether the tensor is the c of an LSTM, or one of the products that c is the sum of."""
     int4: bool = False
     """Whether the values, held as int8, are -8..7, so that the file stores two of them in a byte."""
 
