@@ -7,7 +7,6 @@ installation. It runs with this machine's glibc, which has to be 2.35 or newer.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,10 +62,12 @@ def chromium_files() -> ChromiumFiles:
     try:
         architecture = own_architecture()
         folder = cached_folder(
-            "chromium", (SUITE, architecture, *PACKAGES), lambda to: _make(architecture, to)
+            "chromium", (SUITE, architecture, *PACKAGES), lambda to: unpack(PACKAGES, architecture, to)
         )
     except EngineError as error:
-        raise EngineError(f"looking at a page needs Chromium, which cannot be unpacked. {error}") from None
+        raise EngineError(
+            f"looking at looking at a page needs Chromium, which cannot be unpacked: {error}"
+        ) from None
     libraries = [*folder.glob("usr/lib/*-linux-gnu"), *folder.glob("usr/lib/*-linux-gnu/pulseaudio")]
     libraries += folder.glob("lib/*-linux-gnu")
     fonts = folder / "fonts.conf"
@@ -79,13 +80,6 @@ def chromium_files() -> ChromiumFiles:
         fonts.write_text(content)
     variables = {"LD_LIBRARY_PATH": os.pathsep.join(map(str, libraries)), "FONTCONFIG_FILE": str(fonts)}
     return ChromiumFiles(folder / "usr" / "lib" / "chromium" / PROGRAM, {**os.environ, **variables})
-
-
-def _make(architecture: str, folder: Path) -> None:
-    unpack(PACKAGES, architecture, folder)
-    for unused in ("usr/share/doc", "usr/share/icons", "usr/lib/chromium/libVkLayer_khronos_validation.so"):
-        path = folder / unused
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 @contextmanager

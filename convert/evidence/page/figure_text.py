@@ -5,7 +5,7 @@ from __future__ import annotations
 from convert.evidence.figures import McNemar, Proportion
 from convert.evidence.record import NOT_REFUTED, PROVEN, REFUTED
 
-NONE = "–"
+NONE = "\N{EN DASH}"
 SIGNIFICANT = 0.05
 """p-values below it are more than noise."""
 
@@ -67,7 +67,7 @@ def is_significant(test: McNemar | None) -> bool:
 STATES = {PROVEN: "good", REFUTED: "bad", NOT_REFUTED: "warn", "worse": "bad", "better": "good"}
 """Verdict -> the class of its colour in templates/style.css."""
 
-MARKS = {"good": "✓", "bad": "✗", "warn": "≈", "none": "–"}
+MARKS = {"good": "✓", "bad": "✗", "warn": "≈", "none": NONE}
 """The sign beside a verdict, for those who do not see its colour."""
 
 

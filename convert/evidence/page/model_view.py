@@ -85,7 +85,7 @@ class ModelView:
 
     @cached_property
     def pairs(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """For each run that answered: its name, and in how many windows its logits differ from the others'."""
+        """Name of each run, and in how many windows its logits differ from each run's."""
         hashes = [window_hashes(result) for result in self.record.results]
         different = [[_different(one, other) for other in hashes] for one in hashes]
         places = [run.result for run in self.answered if run.result is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -21,7 +22,8 @@ from convert.evidence.page.svg import (
 WIDTH = 400
 """CSS pixels. On a phone the letters then keep nine tenths of their size."""
 
-MOST_LINES = len(SERIES)
+LINES = ("-", "--", "-.", ":", *("-",) * (len(SERIES) - 4))
+"""Beside the colours, for those who see them alike."""
 
 
 def margins_plot(name: str, margins: Margins) -> str:
@@ -30,12 +32,16 @@ def margins_plot(name: str, margins: Margins) -> str:
     with drawing(name, title, WIDTH, 300) as drawn:
         upper, lower = drawn.figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
         upper.stairs(margins.reference, margins.edges, color=REFERENCE, linewidth=1.6, label="reference")
-        upper.stairs(margins.model, margins.edges, color=MODEL, linewidth=1.6, linestyle="--", label="model")
+        upper.stairs(
+            margins.model, margins.edges, color=MODEL, linewidth=1.6, linestyle="--", label="model"
+        )
         upper.set(ylabel="windows", ylim=(0, None))
         upper.legend()
         lower.stairs(margins.disagreements, margins.edges, color=BAD, fill=True)
         most = max(1, *margins.disagreements)
-        lower.set(ylabel="different", xlabel="margin of the reference's best logit", ylim=(0, 1.15 * most))
+        lower.set(
+            ylabel="different", xlabel="margin of the reference's best logit", ylim=(0, 1.15 * most)
+        )
         _whole_numbers(lower)
     return drawn.svg
 
@@ -45,20 +51,26 @@ def calibration_plot(name: str, calibration: Calibration) -> str:
     with drawing(name, "Accuracy by confidence, of both models", WIDTH, 300) as drawn:
         axis = drawn.figure.subplots()
         axis.plot((0, 1), (0, 1), color=MUTED, linewidth=1, linestyle=":")
-        both = ((calibration.reference, REFERENCE, "reference", "-"), (calibration.model, MODEL, "model", "--"))
+        both = (
+            (calibration.reference, REFERENCE, "reference", "-"),
+            (calibration.model, MODEL, "model", "--"),
+        )
         for reliability, color, label, dashes in both:
             points = _known_points(reliability)
             x, y = [point[0] for point in points], [point[1] for point in points]
-            axis.plot(x, y, dashes, color=color, marker="o", markersize=4, label=label)
-        axis.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
+            axis.plot(x, y, dashes, color=color, linewidth=1, alpha=0.7, label=label)
+            axis.scatter(x, y, [point[2] for point in points], color=color, alpha=0.8)
+        axis.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.05), ylim=(-0.05, 1.05))
         axis.grid(visible=True, axis="both")
         axis.legend(loc="upper left")
     return drawn.svg
 
 
-def _known_points(reliability: Reliability) -> list[tuple[float, float]]:
+def _known_points(reliability: Reliability) -> list[tuple[float, float, float]]:
+    """Confidence, accuracy and the area of the point, which grows with the windows."""
+    most = max([1, *(item.windows for item in reliability.bins)])
     return [
-        (item.confidence, item.accuracy)
+        (item.confidence, item.accuracy, 6 + 90 * item.windows / most)
         for item in reliability.bins
         if item.confidence is not None and item.accuracy is not None
     ]
@@ -78,12 +90,12 @@ def drift_plots(name: str, drift: Drift) -> list[tuple[str, str]]:
 def _states_plot(name: str, layer: LayerDrift) -> str:
     with drawing(name, "Error of the states by time step", WIDTH, 250) as drawn:
         axis = drawn.figure.subplots()
-        for (state, errors), color in zip(layer.errors.items(), SERIES):
+        for (state, errors), color, dashes in zip(layer.errors.items(), SERIES, LINES):
             shares = [
                 100 * error / spread if spread else float("nan")
                 for error, spread in zip_longest(errors, layer.spread.get(state, ()), fillvalue=0.0)
             ]
-            _by_step(axis, shares, color=color, label=plain_text(state))
+            _by_step(axis, shares, color=color, linestyle=dashes, label=plain_text(state))
         axis.set(xlabel="time step", ylabel="error, % of the spread", ylim=(0, None))
         axis.legend()
     return drawn.svg
@@ -93,8 +105,8 @@ def _gates_plot(name: str, layer: LayerDrift) -> str:
     with drawing(name, "Error that each gate adds, by time step", WIDTH, 250) as drawn:
         axis = drawn.figure.subplots()
         axis.axhline(1, color=MUTED, linewidth=1, linestyle=":")
-        for (gate, errors), color in zip(layer.gates.items(), SERIES):
-            _by_step(axis, errors, color=color, label=plain_text(gate))
+        for (gate, errors), color, dashes in zip(layer.gates.items(), SERIES, LINES):
+            _by_step(axis, errors, color=color, linestyle=dashes, label=plain_text(gate))
         axis.set(xlabel="time step", ylabel="units of 8-bit rounding", ylim=(0, None))
         axis.legend(ncols=2)
     return drawn.svg
@@ -104,7 +116,7 @@ def _by_step(axis: Any, values: Any, **options: Any) -> None:
     axis.plot(range(1, len(values) + 1), values, linewidth=1.5, **options)
 
 
-def intervals_plot(name: str, title: str, rows: list[tuple[str, Proportion | None, str]]) -> str:
+def intervals_plot(name: str, title: str, rows: Sequence[tuple[str, Proportion | None, str]]) -> str:
     """Shares with their 95 % intervals, one row for each; "reference" rows have its colour.
 
     `rows`: label, share, and `reference` or `model`.

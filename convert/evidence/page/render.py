@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 MOST_IN_A_PLOT = 24
 """Groups. More are in the table alone."""
 
+_NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Characters that HTML forbids: controls, and the halves of characters that JSON can hold."""
+
 
 def write_page(evidence: Evidence, path: str | Path) -> None:
     """Write the record as a page. The file appears whole or not at all.
@@ -31,7 +35,7 @@ def write_page(evidence: Evidence, path: str | Path) -> None:
     """
     text = page_text(evidence)
     with replacing(path) as temporary:
-        temporary.write_bytes(text.encode("utf-8", "replace"))  # JSON can hold halves of characters
+        temporary.write_text(_NOT_TEXT.sub("\N{REPLACEMENT CHARACTER}", text), "utf-8")
 
 
 def page_text(evidence: Evidence) -> str:

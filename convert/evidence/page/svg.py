@@ -21,8 +21,13 @@ SERIES = tuple(f"#0001{index:02x}" for index in range(1, 9))
 """Colours of features and gates."""
 
 VARIABLES = {
-    **{TEXT: "text", MUTED: "muted", LINE: "line", REFERENCE: "reference", MODEL: "model"},
-    **{BAD: "bad", CARD: "card"},
+    TEXT: "text",
+    MUTED: "muted",
+    LINE: "line",
+    REFERENCE: "reference",
+    MODEL: "model",
+    BAD: "bad",
+    CARD: "card",
     **{color: f"series-{index}" for index, color in enumerate(SERIES, 1)},
 }
 """Placeholder colour -> CSS variable."""
@@ -42,7 +47,7 @@ _DECIMALS = re.compile(r"-?\d+\.\d{3,}")
 _PLACES = ("d", "x", "y", "width", "height", "transform")
 """Attributes with coordinates, which a screen cannot show more finely than a tenth of a pixel."""
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.edgecolor": LINE,
     "axes.facecolor": "none",
     "axes.grid": True,
@@ -106,7 +111,9 @@ def drawing(name: str, title: str, width: float, height: float) -> Iterator[Draw
 
 def plain_text(label: str, longest: int = 28) -> str:
     """A label as a figure can show it: without characters that XML lacks, and shortened."""
-    shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in label)
+    shown = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in label
+    )
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
 
 
@@ -115,7 +122,10 @@ def _for_page(content: bytes, name: str, title: str) -> str:
     ET.register_namespace("xlink", _XLINK)
     root = ET.fromstring(content)
     # A style sheet within an SVG would hold for the whole page.
-    for part in (*root.findall(f"{{{_SVG}}}metadata"), *root.findall(f"{{{_SVG}}}defs[{{{_SVG}}}style]")):
+    for part in (
+        *root.findall(f"{{{_SVG}}}metadata"),
+        *root.findall(f"{{{_SVG}}}defs[{{{_SVG}}}style]"),
+    ):
         root.remove(part)
     for attribute in ("width", "height", "version"):
         root.attrib.pop(attribute, None)

@@ -9,7 +9,7 @@ MOST_LINES = len(SERIES)
 """A window with more features is an image."""
 
 WIDTH, HEIGHT = 280, 150
-LARGEST_SIDE = 190
+LARGEST_SIDE = 150
 
 
 def window_picture(name: str, window: ShownWindow) -> str:

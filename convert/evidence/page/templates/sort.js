@@ -1,4 +1,4 @@
-// Sorts a table by the column whose heading is pressed: first the largest, then the smallest first.
+// Sorts a table by the column whose heading is pressed, numbers from the largest, then the other way.
 // A cell's data-value is what it is sorted by, otherwise its text.
 "use strict";
 
@@ -29,9 +29,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
     button.append(...heading.firstElementChild.childNodes);
     heading.firstElementChild.replaceWith(button);
     button.addEventListener("click", () => {
-      const isText = typeof valueIn(body.rows[0], column) === "string";
-      const first = isText ? "ascending" : "descending";
-      const second = isText ? "descending" : "ascending";
+      const isNumber = heading.classList.contains("number");
+      const first = isNumber ? "descending" : "ascending";
+      const second = isNumber ? "ascending" : "descending";
       const order = heading.getAttribute("aria-sort") === first ? second : first;
       headings.forEach((other) => other.removeAttribute("aria-sort"));
       heading.setAttribute("aria-sort", order);
