@@ -1,84 +1,83 @@
 """Network -> float Graph of a whole window, without control flow.
 
-A recurrent layer becomes exactly `steps` copies of its step (see recurrent_cells). Between two layers a
-sequence is a list of rows `[1, n]`, and a vector is one such row.
+A recurrent layer becomes exactly `steps` copies of its step (see recurrent_cells).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Callable, Union
-
-import numpy as np
+from typing import Any
 
 from convert.compiler.float_graph.builder import GraphBuilder
-from convert.compiler.float_graph.feed_forward import (
-    add_activation,
-    add_affine,
-    add_conv1d,
-    add_dense,
-    add_flatten,
-    add_layer_norm,
-    add_pooling,
-)
-from convert.compiler.float_graph.recurrent_cells import (
-    State,
-    add_constants,
-    add_projected_step,
-    add_projection,
-    add_step,
-)
+from convert.compiler.float_graph.layers import GraphValue, add_layer
+from convert.compiler.float_graph.recurrent_cells import State, add_projected_step, add_projection
 from convert.compiler.float_graph.step_builder import StepBuilder
+from convert.compiler.float_graph.tokens import TokenReader, add_input, token_count
 from convert.source_model.fold import fold
 from convert.source_model.network import (
     RECURRENT_LAYERS,
-    Activation,
-    Affine,
+    WINDOW,
     Bidirectional,
-    Conv1d,
     Dense,
-    Flatten,
-    GlobalPooling,
-    Gru,
-    Layer,
-    LayerNorm,
     Lstm,
     Network,
     Recurrent,
-    SimpleRnn,
-    TakeRows,
 )
+from convert.source_model.static_input import with_whole_rows
 from edge_runtime.tflite.graph import Graph, Op
 
 INPUT = "window"
 OUTPUT = "logits"
 
-GraphValue = Union["list[str]", str]
-
 
 def unroll(network: Network, *, project: bool = False) -> Graph:
     """The float32 graph, `[1, steps, features]` to `[1, classes]`.
 
-    `project`: if the first layer is an LSTM, one matmul computes its input's part of all steps. This is
-    faster in float32 (docs/internals/graph.md), but a quantized graph would round once more. Raises
-    ValueError when the last layer gives a sequence, as a classifier has one vector of logits.
+    `project`: if the first layer is an LSTM that alone reads the window, one matmul computes its input's
+    part of all steps. This is faster in float32 (docs/internals/graph.md), but a quantized graph would
+    round once more. Raises ValueError when the last layer gives a sequence, as a model has one vector of
+    outputs, and for layers that do not fit together.
     """
+    lowered = lowered_form(network)
     builder = GraphBuilder()
-    builder.activation(INPUT, (1, network.steps, network.features))
-    folded = fold(network)
-    layers = list(zip(folded.layers, prefixes(folded)))
-    value: GraphValue
-    first = layers[0][0] if layers else None
-    if project and isinstance(first, Lstm):
-        value = _projected(builder, first, layers.pop(0)[1], network.steps)
-    else:
-        rows = [f"x{t}" for t in range(1, network.steps + 1)]
-        value = builder.fan_out(Op.UNPACK, [INPUT], rows, (1, network.features), axis=1)
-    for layer, prefix in layers:
-        value = _ADD[type(layer)](builder, layer, prefix, value)
+    tokens = token_count(lowered)
+    add_input(builder, INPUT, (1, lowered.steps, lowered.features), tokens)
+    window: GraphValue | TokenReader | None = None
+    values: list[Any] = []
+    named = list(zip(lowered.layers, lowered.sources, prefixes(lowered)))
+    for position, (layer, sources, prefix) in enumerate(named):
+        if project and position == 0 and isinstance(layer, Lstm) and _reads_alone(lowered):
+            values.append(_projected(builder, layer, prefix, lowered.steps))
+            continue
+        if window is None and WINDOW in sources:
+            window = _window(builder, lowered, tokens)
+        given = [window if k == WINDOW else values[k] for k in sources]
+        values.append(add_layer(builder, layer, prefix, *given))
+    value = values[-1]
     if isinstance(value, list):
-        raise ValueError("the network's last layer gives a sequence. Expected one vector of logits.")
+        raise ValueError("the network's last layer gives a sequence. Expected one vector of outputs.")
     return renamed(without_unread(builder.build((INPUT,), (value,))), value, OUTPUT)
+
+
+def lowered_form(network: Network) -> Network:
+    """The network as the graph has it: folded, and without a static input of its own."""
+    return with_whole_rows(fold(network))
+
+
+def _reads_alone(network: Network) -> bool:
+    """Whether the first layer is the only reader of the window, and has no mask."""
+    first, *others = network.sources
+    return first == (WINDOW,) and all(WINDOW not in sources for sources in others)
+
+
+def _window(builder: GraphBuilder, network: Network, tokens: int) -> GraphValue | TokenReader:
+    """The rows of the window; the reader of its tokens where an Embedding reads it."""
+    if tokens:
+        return TokenReader(builder, INPUT, tokens)
+    if network.steps == 0:
+        raise ValueError("the window has no rows")
+    rows = [f"x{t}" for t in range(1, network.steps + 1)]
+    return builder.fan_out(Op.UNPACK, [INPUT], rows, (1, network.features), axis=1)
 
 
 def without_unread(graph: Graph) -> Graph:
@@ -139,9 +138,9 @@ def prefixes(network: Network) -> list[str]:
 
 def recurrent_layers(network: Network) -> list[tuple[str, Recurrent]]:
     """The prefix of the tensor names, and the layer, for every recurrent layer in the graph's order."""
-    folded = fold(network)
+    lowered = lowered_form(network)
     result: list[tuple[str, Recurrent]] = []
-    for layer, prefix in zip(folded.layers, prefixes(folded)):
+    for layer, prefix in zip(lowered.layers, prefixes(lowered)):
         if isinstance(layer, Bidirectional):
             result += [(f"{prefix}fw/", layer.forward), (f"{prefix}bw/", layer.backward)]
         elif isinstance(layer, RECURRENT_LAYERS):
@@ -154,100 +153,6 @@ def _projected(builder: GraphBuilder, layer: Lstm, prefix: str, steps: int) -> G
     state: State | None = None
     hidden = []
     for t, row in enumerate(reversed(rows) if layer.go_backwards else rows, start=1):
-        state = add_projected_step(StepBuilder(builder, prefix, t), row, state)
+        state = add_projected_step(StepBuilder(builder, prefix, t), layer, row, state)
         hidden.append(state[0])
     return hidden if layer.return_sequences else hidden[-1]
-
-
-def _recurrent(builder: GraphBuilder, layer: Recurrent, prefix: str, value: GraphValue) -> GraphValue:
-    rows = _rows(value, layer)
-    add_constants(builder, layer, prefix)
-    state: State | None = None
-    hidden = []
-    for t, x in enumerate(reversed(rows) if layer.go_backwards else rows, start=1):
-        state = add_step(StepBuilder(builder, prefix, t), layer, x, state)
-        hidden.append(state[0])
-    return hidden if layer.return_sequences else hidden[-1]
-
-
-def _bidirectional(
-    builder: GraphBuilder, layer: Bidirectional, prefix: str, value: GraphValue
-) -> GraphValue:
-    forward = _recurrent(builder, layer.forward, f"{prefix}fw/", value)
-    backward = _recurrent(builder, layer.backward, f"{prefix}bw/", value)
-    if isinstance(forward, str) or isinstance(backward, str):
-        assert isinstance(forward, str)
-        assert isinstance(backward, str)
-        return _merge(builder, layer.merge, f"{prefix}y", forward, backward)
-    pairs = zip(forward, reversed(backward))
-    return [
-        _merge(builder, layer.merge, f"{prefix}y{t}", *pair) for t, pair in enumerate(pairs, start=1)
-    ]
-
-
-def _merge(builder: GraphBuilder, merge: str, name: str, forward: str, backward: str) -> str:
-    shape = builder.tensors[forward].shape
-    if merge == "concat":
-        wide = (1, builder.width(forward) + builder.width(backward))
-        return builder.operator(Op.CONCATENATION, [forward, backward], name, wide, axis=1)
-    if merge == "mul":
-        return builder.operator(Op.MUL, [forward, backward], name, shape)
-    if merge == "sum":
-        return builder.operator(Op.ADD, [forward, backward], name, shape)
-    half = builder.shared_constant("half", np.full((1, 1), 0.5, np.float32))
-    total = builder.operator(Op.ADD, [forward, backward], f"{name}_sum", shape)
-    return builder.operator(Op.MUL, [total, half], name, shape)
-
-
-def _take_rows(builder: GraphBuilder, layer: TakeRows, prefix: str, value: GraphValue) -> GraphValue:
-    rows = _rows(value, layer)
-    return [rows[row] for row in layer.rows]
-
-
-def _rows(value: GraphValue, layer: Layer) -> list[str]:
-    if isinstance(value, str):
-        raise ValueError(
-            f"layer {layer.name} needs a sequence, but the layer before it gives one vector"
-        )
-    return value
-
-
-def _on_rows(add: Callable[..., str]) -> Callable[..., GraphValue]:
-    """For a layer that treats every row alike. Rows share its constants; its outputs are numbered."""
-
-    def apply(builder: GraphBuilder, layer: Layer, prefix: str, value: GraphValue) -> GraphValue:
-        if isinstance(value, str):
-            return add(builder, layer, prefix, value, "")
-        return [add(builder, layer, prefix, row, str(t)) for t, row in enumerate(value, start=1)]
-
-    return apply
-
-
-def _on_sequence(add: Callable[..., GraphValue]) -> Callable[..., GraphValue]:
-    """For a layer that needs a whole sequence."""
-
-    def apply(builder: GraphBuilder, layer: Layer, prefix: str, value: GraphValue) -> GraphValue:
-        return add(builder, layer, prefix, _rows(value, layer))
-
-    return apply
-
-
-ROW_LAYERS: dict[type, Callable[..., str]] = {
-    Activation: add_activation,
-    Affine: add_affine,
-    Dense: add_dense,
-    LayerNorm: add_layer_norm,
-}
-"""Layers that read one row at a time."""
-
-_ADD: dict[type, Callable[..., GraphValue]] = {
-    **{kind: _on_rows(add) for kind, add in ROW_LAYERS.items()},
-    Bidirectional: _bidirectional,
-    Conv1d: _on_sequence(add_conv1d),
-    Flatten: _on_sequence(add_flatten),
-    GlobalPooling: _on_sequence(add_pooling),
-    Gru: _recurrent,
-    Lstm: _recurrent,
-    SimpleRnn: _recurrent,
-    TakeRows: _take_rows,
-}
