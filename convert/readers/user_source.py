@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Callable
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from convert.readers.read_options import ReadOptions
 from convert.readers.user_data import UserData
-from convert.source_model.network import Network
+from convert.source_model.network import WINDOW, Embedding, Network
 from convert.source_model.source_model import Selection, SourceModel
 from edge_runtime.errors import DataError, InputError
 from edge_runtime.model_file.normalization import Normalization
@@ -42,7 +43,14 @@ def user_source(
     calibration, held_out = windows.split(
         options.calibration_samples, options.calibration_seed, options.parity_windows
     )
-    normalization = Normalization((0.0,), (1.0,), str(held_out.x.dtype))
+    tokens = _token_count(network)
+    if tokens:
+        normalization = Normalization.of_tokens(tokens)
+        calibration, held_out = (
+            _tokens(part, normalization, windows.name) for part in (calibration, held_out)
+        )
+    else:
+        normalization = Normalization((0.0,), (1.0,), str(held_out.x.dtype))
     logits = _checked_logits(forward(normalization.apply(held_out.x)), len(held_out))
     if windows.labelled:
         _check_classes(windows, logits.shape[1])
@@ -70,6 +78,23 @@ def _check_shape(windows: UserData, network: Network) -> None:
             f"{windows.name}: the windows have shape {list(windows.window_shape)}. The model takes "
             f"{list(expected)} (steps, features)."
         )
+
+
+def _token_count(network: Network) -> int:
+    """How many tokens there are if an Embedding reads the window; otherwise 0."""
+    readers = [
+        layer.table
+        for layer, sources in zip(network.layers, network.sources)
+        if isinstance(layer, Embedding) and WINDOW in sources
+    ]
+    return min((len(table) for table in readers), default=0)
+
+
+def _tokens(windows: LabelledWindows, normalization: Normalization, name: str) -> LabelledWindows:
+    try:
+        return replace(windows, x=normalization.apply(windows.x))
+    except InputError as error:
+        raise DataError(f"{name}: {error}") from None
 
 
 def _checked_logits(logits: NDArray[np.float32], count: int) -> NDArray[np.float32]:
