@@ -24,7 +24,7 @@ from edge_runtime.tflite.graph import Op
 MASKED = -1e9
 """What is added to the scores of masked rows, as in Keras."""
 
-MAGNIFIED = 1e20
+MAGNIFIED = 1e12
 """Differences from a mask's value are multiplied by it, so that the least of them counts as 1."""
 
 
@@ -90,7 +90,7 @@ def reshaped(builder: GraphBuilder, x: str, shape: tuple[int, ...], name: str) -
 def add_mask(builder: GraphBuilder, layer: Mask, prefix: str, row: str, t: str) -> str:
     """1 if any feature of the row differs from the value, otherwise 0, `[1, 1]`.
 
-    min(1, max((1e20 x - 1e20 value)^2)) is exact: float32 numbers that differ by 1e-20 or more give 1.
+    min(1, max((1e12 x - 1e12 value)^2)) is exact: features that differ by 1e-12 or more give 1.
     """
     shape, add = builder.tensors[row].shape, partial(builder.operator, keep_float=True)
     factor, name = number(builder, MAGNIFIED), f"{prefix}{{}}{t}".format
