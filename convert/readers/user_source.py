@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from convert.readers.read_options import ReadOptions
 from convert.readers.user_data import UserData
-from convert.source_model.network import WINDOW, Embedding, Network
+from convert.source_model.network import Network
 from convert.source_model.source_model import Selection, SourceModel
 from edge_runtime.errors import DataError, InputError
 from edge_runtime.model_file.normalization import Normalization
@@ -43,9 +43,8 @@ def user_source(
     calibration, held_out = windows.split(
         options.calibration_samples, options.calibration_seed, options.parity_windows
     )
-    tokens = _token_count(network)
-    if tokens:
-        normalization = Normalization.of_tokens(tokens)
+    if network.tokens:
+        normalization = Normalization.of_tokens(network.tokens)
         calibration, held_out = (
             _tokens(part, normalization, windows.name) for part in (calibration, held_out)
         )
@@ -78,16 +77,6 @@ def _check_shape(windows: UserData, network: Network) -> None:
             f"{windows.name}: the windows have shape {list(windows.window_shape)}. The model takes "
             f"{list(expected)} (steps, features)."
         )
-
-
-def _token_count(network: Network) -> int:
-    """How many tokens there are if an Embedding reads the window; otherwise 0."""
-    readers = [
-        layer.table
-        for layer, sources in zip(network.layers, network.sources)
-        if isinstance(layer, Embedding) and WINDOW in sources
-    ]
-    return min((len(table) for table in readers), default=0)
 
 
 def _tokens(windows: LabelledWindows, normalization: Normalization, name: str) -> LabelledWindows:

@@ -64,8 +64,9 @@ class Normalization:
             sound = (raw >= 0) & (raw < self.tokens) & (np.floor(raw) == raw)
         if not sound.all():
             found = raw[~sound].reshape(-1)[0]
+            shown = f"{found:.9g}" if raw.dtype.kind == "f" else f"{found}"
             raise InputError(
-                f"the input holds {found:.9g}. The model takes tokens: whole numbers from 0 to "
+                f"the input holds {shown}. The model takes tokens: whole numbers from 0 to "
                 f"{self.tokens - 1}."
             )
         return raw.astype(np.int32)
