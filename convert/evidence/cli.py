@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 
 import click
@@ -126,7 +125,9 @@ def parity(
 
         write_junit(evidence, junit)
     if report is not None:
-        import_module("convert.evidence.page").write_page(evidence, report)
+        from convert.evidence.page import write_page
+
+        write_page(evidence, report)
     click.echo(evidence, err=not evidence)
     raise SystemExit(evidence.exit_code)
 
