@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 
 from convert.compiler.float_graph.unroll import unroll
+from convert.readers.onnx.read_model import network_from_onnx
 from convert.source_model.fold import fold
 from convert.source_model.network import Affine, Join, LayerNorm, Mask, Network
 from convert.source_model.nodes import Node, network_of
 from convert.source_model.window_scaling import LARGE, fitted_scaling, leading_scaling, rescaled
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.numpy_engine.interpret import run
-from tests.support.networks import random_network, random_windows
+from tests.support.branching_networks import branching_networks
+from tests.support.networks import layer_combinations, random_network, random_windows
+from tests.unit.test_onnx import FEATURES, STEPS, Graph, rescaled_window
+from tests.unit.test_onnx import windows as onnx_windows
 
 MEAN, STD = np.array([1013.0, 101_325.0, 0.0]), np.array([40.0, 25.0, 0.01])
 CHAIN = random_network(features=3)
@@ -157,3 +161,33 @@ def test_a_fitted_normalization_changes_no_answer(front):
 def test_no_file_could_hold_it():
     assert leading_scaling(behind(Affine("a", np.full(3, 1e-39), np.ones(3))), "float32") is None
     assert isinstance(leading_scaling(behind(exact_scaling()), "uint8"), Normalization)
+
+
+NETWORKS = {**branching_networks(), **layer_combinations()}
+READS_NUMBERS = [name for name, network in NETWORKS.items() if not network.tokens]
+
+
+@pytest.mark.parametrize("name", READS_NUMBERS)
+def test_every_network_computes_the_same_for_normalized_windows(name):
+    network = NETWORKS[name]
+    raw = random_windows(network, 20)
+    rng = np.random.default_rng(0)
+    means, deviations = (
+        rng.normal(0, 0.1, network.features),
+        2.0 ** rng.integers(-2, 3, network.features),
+    )
+    normalization = Normalization(tuple(np.float32(means).tolist()), tuple(deviations.tolist()))
+    windows = normalization.apply(raw)
+    rounded = (windows * np.float32(deviations) + np.float32(means)).astype(np.float32)
+    logits = run(unroll(rescaled(network, normalization)), windows)
+    spread = float(logits.std()) or 1.0
+    np.testing.assert_allclose(logits, run(unroll(network), rounded), atol=1e-4 * spread)
+
+
+def test_the_scaling_of_an_onnx_model_stays_at_the_window():
+    file = rescaled_window(Graph())
+    network = network_from_onnx(file, STEPS, FEATURES).network
+    scaled, logits = found(network, onnx_windows())
+    assert not affines(fold(scaled))
+    expected_logits = network_from_onnx(file, STEPS, FEATURES).evaluate(file, onnx_windows())
+    np.testing.assert_allclose(logits, expected_logits, rtol=1e-5, atol=2e-6)
