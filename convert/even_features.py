@@ -26,10 +26,10 @@ UNEVEN = 4.0
 """How much wider than a feature's range the window's must be before the loss is measured. It costs that
 feature two of the eight bits."""
 
-LOSS = 0.02
+LOST_LOGITS = 0.02
 """The loss that is worth a remedy, as a part of the logits' spread (benchmarks.raw_units)."""
 
-LEVELS = 255
+WINDOW_LEVELS = 255
 MEASURED_WINDOWS = 100
 
 NOT_SCALED = ((0.0,), (1.0,))
@@ -48,7 +48,7 @@ def even_features(source: SourceModel) -> SourceModel:
     if unevenness < UNEVEN:
         return source
     loss = _rounding_loss(source.network, windows)
-    if not loss >= LOSS:
+    if not loss >= LOST_LOGITS:
         return source
     ranges = f"the features' ranges differ by up to 1:{unevenness:.0f}"
     fitted = fitted_scaling(windows, normalization.dtype)
@@ -93,7 +93,7 @@ def _rounding_loss(network: Network, windows: NDArray[np.float32]) -> float:
     """The mean error of a logit if the window is rounded to 8 bits, as a part of their spread."""
     some = windows[:MEASURED_WINDOWS].astype(np.float64)
     low, high = float(windows.min()), float(windows.max())
-    step = (high - low) / LEVELS or 1.0
+    step = (high - low) / WINDOW_LEVELS or 1.0
     rounded = np.rint((some - low) / step) * step + low
     graph = unroll(network)
     logits = run(graph, some.astype(np.float32)).astype(np.float64)
