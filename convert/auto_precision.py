@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.compiler.float_graph.unroll import unroll
+from convert.even_features import even_features
 from convert.options import AUTO_PRECISION, DEFAULT_PRECISION, ConversionOptions
 from convert.pipeline import Conversion, check_output, convert_source, output_files, try_source
 from convert.proof.engines import make_missing
@@ -218,7 +219,7 @@ def choose_and_convert(
         check_output(out, model, read, options)
     elif not isinstance(model, (str, Path)):
         raise InputError("out: is missing. Name the file to write, as the model has no file name.")
-    source = open_source(model, read)
+    source = even_features(open_source(model, read))
     options.check_task(source.task)
     options = _with_budget(options, source.task)
     if prove:
