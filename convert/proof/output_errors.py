@@ -13,10 +13,10 @@ from edge_runtime.model_file.number_parity import OutputErrors
 SHORTEST = 1e-12
 """A vector that is shorter has no direction; its cosine with another is 0."""
 
-DIGITS = 6
+SIGNIFICANT = 6
 """Errors are recorded to this many significant digits."""
 
-CONSTANT = 1e-6
+NEVER_CHANGES = 1e-6
 """An output whose standard deviation is a smaller part of its values is constant in float32."""
 
 
@@ -32,7 +32,7 @@ def output_spreads(full: NDArray[np.float32], task: str) -> NDArray[np.float64]:
     if task == EMBEDDING:
         spreads = np.full_like(spreads, np.sqrt(np.square(spreads).mean()))
         sizes = np.full_like(sizes, sizes.max())
-    constant = spreads <= CONSTANT * sizes
+    constant = spreads <= NEVER_CHANGES * sizes
     return np.where(constant, np.where(sizes > 0, sizes, 1.0), spreads)
 
 
@@ -64,4 +64,4 @@ def _cosines(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np
 
 
 def _rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+    return float(f"{value:.{SIGNIFICANT}g}")

@@ -61,7 +61,7 @@ def user_source(
         network = network if scaling is None else rescaled(network, scaling)
     logits = _checked_logits(forward(taken.apply(held_out.x)), len(held_out), task)
     if task != CLASSIFICATION:
-        held_out = LabelledWindows(held_out.x, np.zeros(len(held_out), np.int64))
+        held_out = replace(held_out, y=np.zeros(len(held_out), np.int64))
     elif windows.not_classes is not None:
         raise DataError(windows.not_classes)
     elif windows.labelled:
