@@ -39,11 +39,11 @@ PRECISIONS = {
             ("dynamic-per-channel", "dynamic-per-tensor"),
         ),
         Precision(
-            "int4", ParityBudget(0.99), ErrorBudget(0.2, 0.9), ("int4-per-channel", "int4-per-tensor")
+            "int4", ParityBudget(0.99), ErrorBudget(0.2, 0.8), ("int4-per-channel", "int4-per-tensor")
         ),
         Precision("int16x8", ParityBudget(0.999), ErrorBudget(0.05, 0.99), ("int16x8",)),
-        Precision("mixed", ParityBudget(0.998), ErrorBudget(0.1, 0.98), ("int8-float-state",)),
-        Precision("int8", ParityBudget(0.995), ErrorBudget(0.1, 0.98), ("int8",)),
+        Precision("mixed", ParityBudget(0.998), ErrorBudget(0.1, 0.95), ("int8-float-state",)),
+        Precision("int8", ParityBudget(0.995), ErrorBudget(0.1, 0.95), ("int8",)),
     )
 }
 """Name -> Precision, ordered from float arithmetic to integer arithmetic."""
