@@ -17,7 +17,7 @@ MASKS = ("mask", "query_mask", "value_mask", "key_mask")
 
 
 @dataclass(frozen=True, eq=False)
-class Call:
+class LayerCall:
     """A layer, and what it is applied to; the tensors are Values already."""
 
     layer: Any
@@ -44,10 +44,10 @@ class Call:
         """The values that the layer is applied to. Raises DataError for numbers among them."""
         first = self.arguments[0] if self.arguments else next(iter(self.named.values()), None)
         found = list(first) if isinstance(first, (list, tuple)) else [first]
-        for value in found:
-            if not isinstance(value, Value):
-                raise DataError(f"{named(self.layer)} is applied to {value!r}. Expected a tensor.")
-        return found
+        values = [value for value in found if isinstance(value, Value)]
+        if len(values) < len(found) or not found:
+            raise DataError(f"{named(self.layer)} is applied to numbers. Expected tensors of the model.")
+        return values
 
     @property
     def source(self) -> Value:

@@ -91,7 +91,8 @@ def pooling(layer: Any, shape: Shape) -> list[Layer]:
     size = only(config["pool_size"])
     stride = only(config["strides"] or size)
     kind = "max" if "Max" in type(layer).__name__ else "average"
-    return [Pooling(layer.name, kind, size, stride, _padding(config["padding"], shape[0], stride, size - 1))]
+    padding = _padding(config["padding"], shape[0], stride, size - 1)
+    return [Pooling(layer.name, kind, size, stride, padding)]
 
 
 def global_pooling(layer: Any, shape: Shape) -> list[Layer]:

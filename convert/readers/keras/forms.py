@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.readers.keras.calls import Call
+from convert.readers.keras.calls import LayerCall
 from convert.readers.keras.layer_config import named, require
 from convert.readers.keras.masks import passed_mask
 from convert.readers.keras.values import Shape, Value
@@ -16,7 +16,7 @@ from convert.source_model.nodes import Node
 from edge_runtime.errors import DataError
 
 
-def read_reshape(call: Call) -> list[Value]:
+def read_reshape(call: LayerCall) -> list[Value]:
     """A Flatten or Reshape, which both keep the order of the numbers."""
     value = call.source
     call.require_nothing_else()
@@ -26,7 +26,7 @@ def read_reshape(call: Call) -> list[Value]:
     return [replace(result, mask=passed_mask(call.layer, value))]
 
 
-def read_repeat(call: Call) -> list[Value]:
+def read_repeat(call: LayerCall) -> list[Value]:
     """A RepeatVector."""
     call.require_nothing_else()
     value = call.source
@@ -39,13 +39,13 @@ def read_repeat(call: Call) -> list[Value]:
     return [Value(vector, value.shape, (count, *value.shape), copies=count)]
 
 
-def read_permute(call: Call) -> list[Value]:
+def read_permute(call: LayerCall) -> list[Value]:
     """A Permute."""
     call.require_nothing_else()
     return [permuted(call, call.source, tuple(call.layer.dims))]
 
 
-def permuted(call: Call, value: Value, dims: Shape) -> Value:
+def permuted(call: LayerCall, value: Value, dims: Shape) -> Value:
     """The axes in another order, `dims` in Keras's way of counting, which begins at 1.
 
     Raises DataError where numbers would change their places.
@@ -67,7 +67,7 @@ def permuted(call: Call, value: Value, dims: Shape) -> Value:
     )
 
 
-def indexed(call: Call, value: Value, key: Any) -> Value:
+def indexed(call: LayerCall, value: Value, key: Any) -> Value:
     """value[key], where the key counts the batch: whole numbers and slices.
 
     Raises DataError for another key.
@@ -84,14 +84,17 @@ def indexed(call: Call, value: Value, key: Any) -> Value:
     return replace(result, shape=tuple(shape), mask=None, weighted=None)
 
 
-def _rows_taken(call: Call, value: Value, taken: list[Any]) -> Value:
+def _rows_taken(call: LayerCall, value: Value, taken: list[Any]) -> Value:
     name = call.name
     result = replace(value.settled(name), shape=value.shape)
     if len(taken) == 3:
         if len(taken[1]) < value.shape[1]:
             raise DataError(f"{named(call.layer)} takes rows of each part. Expected whole parts.")
         steps = value.shape[1]
-        taken = [np.concatenate([np.arange(part * steps, (part + 1) * steps) for part in taken[0]]), taken[2]]
+        taken = [
+            np.concatenate([np.arange(part * steps, (part + 1) * steps) for part in taken[0]]),
+            taken[2],
+        ]
     width = value.shape[-1]
     if len(taken) == 2:
         node, count = result.rows(name), int(np.prod(value.shape[:-1]))
@@ -107,7 +110,7 @@ def _rows_taken(call: Call, value: Value, taken: list[Any]) -> Value:
     return replace(result, node=Node(layer, result.node), stored=(len(taken[0]), len(kernel)))
 
 
-def _key(call: Call, key: Any, rank: int) -> list[Any]:
+def _key(call: LayerCall, key: Any, rank: int) -> list[Any]:
     """One whole number or slice for each axis but the batch."""
     parts = list(key) if isinstance(key, (tuple, list)) else [key]
     parts = [_slice(part) for part in parts]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from convert.readers.keras.values import Value
-from convert.source_model.network import Mask
+from convert.source_model.network import Mask, Weights
 from convert.source_model.nodes import Node
 
 KERAS_MAKES = (
@@ -46,11 +46,10 @@ def with_given_mask(value: Value, mask: Any, lookup: Callable[[Any], Any]) -> Va
         return None
     rows = source if len(source.shape) == 2 else replace(source, shape=(*source.shape, 1))
     width = rows.shape[-1]
-    known = value.mask
-    if known is not None and isinstance(known.layer, Mask) and known.sources[0] is source.node:
-        if np.array_equal(known.layer.value, np.full(width, number, np.float32)):
-            return value
-    node = Node(Mask("mask", np.full(width, number, np.float32)), rows.rows("mask"))
+    numbers = np.full(width, number, np.float32)
+    if _is_mask_of(value.mask, source.node, numbers):
+        return value
+    node = Node(Mask("mask", numbers), rows.rows("mask"))
     return replace(value, mask=node)
 
 
@@ -65,6 +64,12 @@ def tensors_in(argument: Any) -> Iterator[Any]:
         yield from tensors_in(list(argument.values()))
 
 
+def _is_mask_of(mask: Node | None, rows: Node, numbers: Weights) -> bool:
+    if mask is None or not isinstance(mask.layer, Mask) or mask.sources[0] is not rows:
+        return False
+    return np.array_equal(mask.layer.value, numbers)
+
+
 def _made_by(tensor: Any) -> tuple[Any, Any]:
     """The operation that made a tensor of Keras 3, and its call."""
     operation, call, _ = tensor._keras_history
@@ -75,7 +80,9 @@ def _operations(mask: Any) -> Iterator[Any]:
     """The operations from the comparison to the mask."""
     operation, node = _made_by(mask)
     yield operation
-    if type(operation).__name__ in ("NotEqual", "ZerosLike", "OnesLike") or not hasattr(node, "arguments"):
+    if type(operation).__name__ in ("NotEqual", "ZerosLike", "OnesLike") or not hasattr(
+        node, "arguments"
+    ):
         return
     for tensor in node.input_tensors:
         yield from _operations(tensor)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from convert.readers.keras.attention import read_additive_attention, read_attention
-from convert.readers.keras.calls import MASKS, Call, is_model, is_operation
+from convert.readers.keras.calls import MASKS, LayerCall, is_model, is_operation
 from convert.readers.keras.distributed import on_parts, read_time_distributed
 from convert.readers.keras.forms import read_permute, read_repeat, read_reshape
 from convert.readers.keras.given_masks import tensors_in, with_given_mask
@@ -19,7 +19,12 @@ from convert.readers.keras.joins import KINDS, read_concatenate, read_dot, read_
 from convert.readers.keras.layers import LAYER_READERS, NO_EFFECT, ROW_BY_ROW, read_layer
 from convert.readers.keras.masks import passed_mask
 from convert.readers.keras.operations import read_operation
-from convert.readers.keras.recurrent import Outputs, read_bidirectional, read_recurrent
+from convert.readers.keras.recurrent import (
+    Outputs,
+    check_initial_state,
+    read_bidirectional,
+    read_recurrent,
+)
 from convert.readers.keras.refusals import check_layer
 from convert.readers.keras.tokens import (
     read_embedding,
@@ -33,7 +38,7 @@ from convert.source_model.network import GlobalPooling
 from convert.source_model.nodes import Node
 from edge_runtime.errors import DataError
 
-CALL_READERS: dict[str, Callable[[Call], Any]] = {
+CALL_READERS: dict[str, Callable[[LayerCall], Any]] = {
     **dict.fromkeys(("LSTM", "GRU", "SimpleRNN", "RNN"), read_recurrent),
     "Bidirectional": read_bidirectional,
     "TimeDistributed": read_time_distributed,
@@ -74,7 +79,8 @@ class GraphReader:
         """
         if not is_model(model):
             raise DataError(
-                f"the model is a {type(model).__name__}. Expected a Keras Sequential or functional model."
+                f"the model is a {type(model).__name__}. Expected a Keras Sequential or functional "
+                "model."
             )
         functional = getattr(model, "_functional", None) or model
         found: Tensors = {id(tensor): value for tensor, value in zip(functional.inputs, inputs)}
@@ -92,7 +98,7 @@ class GraphReader:
 
     def apply(self, layer: Any, value: Value) -> Value:
         """The output of one layer, or of a model, applied to one value."""
-        return one_output(layer, self._read_call(Call(layer, (value,), apply=self.apply)))
+        return one_output(layer, self._read_call(LayerCall(layer, (value,), apply=self.apply)))
 
     def maker(self, node: Node) -> Any:
         """The layer of Keras whose call made a node, or None."""
@@ -103,12 +109,14 @@ class GraphReader:
         layer = _layer_of(node)
         given = {name: named.pop(name) for name in MASKS if named.get(name) is not None}
         lookup = _lookup(found)
-        call = Call(layer, _read(arguments, lookup), _read(named, lookup), used, self.apply)
+        if CALL_READERS.get(type(layer).__name__) in (read_recurrent, read_bidirectional):
+            check_initial_state(layer, arguments, named)
+        call = LayerCall(layer, _read(arguments, lookup), _read(named, lookup), used, self.apply)
         if given and not is_operation(layer):
             call = _with_masks(call, given, lambda tensor: found.get(id(tensor)))
         return self._read_call(call)
 
-    def _read_call(self, call: Call) -> Outputs:
+    def _read_call(self, call: LayerCall) -> Outputs:
         layer = call.layer
         if is_model(layer):
             return self.read(layer, call.sources)
@@ -128,8 +136,8 @@ def one_output(layer: Any, outputs: Outputs) -> Value:
     """The only output. Raises DataError for another number of them, and for one that cannot be read."""
     if len(outputs) != 1:
         raise DataError(
-            f"model {layer.name!r} has {len(outputs)} outputs. Expected one; build a model with that output "
-            "alone, such as keras.Model(model.inputs, model.outputs[0])."
+            f"model {layer.name!r} has {len(outputs)} outputs. Expected one; build a model with that "
+            "output alone, such as keras.Model(model.inputs, model.outputs[0])."
         )
     (output,) = outputs
     if isinstance(output, DataError):
@@ -137,7 +145,7 @@ def one_output(layer: Any, outputs: Outputs) -> Value:
     return output
 
 
-def _read_chain(call: Call) -> list[Value]:
+def _read_chain(call: LayerCall) -> list[Value]:
     """A layer with one input that is a chain of layers in the network."""
     call.require_nothing_else(("mask",))
     value = call.source
@@ -207,7 +215,7 @@ def _read(argument: Any, lookup: Callable[[Any], Value]) -> Any:
     return argument
 
 
-def _with_masks(call: Call, given: dict[str, Any], lookup: Callable[[Any], Any]) -> Call:
+def _with_masks(call: LayerCall, given: dict[str, Any], lookup: Callable[[Any], Any]) -> LayerCall:
     """The call with the masks that it names on its sources."""
     sources = call.sources
     masks = [mask for argument in given.values() for mask in _list(argument)]
@@ -217,8 +225,8 @@ def _with_masks(call: Call, given: dict[str, Any], lookup: Callable[[Any], Any])
         result = source if mask is None else with_given_mask(source, mask, lookup)
         if result is None:
             raise DataError(
-                f"layer {call.name!r} is called with a mask of its own. Leave out this argument; the layers "
-                "Masking and Embedding(mask_zero=True) make masks that can be converted."
+                f"layer {call.name!r} is called with a mask of its own. Leave out this argument; the "
+                "layers Masking and Embedding(mask_zero=True) make masks that can be converted."
             )
         marked.append(result)
     first = tuple(marked) if isinstance(call.arguments[0], tuple) else marked[0]

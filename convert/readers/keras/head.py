@@ -29,10 +29,7 @@ def split_output(output: Node, classes: int) -> tuple[Node, str, Node]:
     same = True
     for k, layer in enumerate(kept):
         same = same and k < len(tail) and layer is tail[k].layer
-        if same:
-            node = tail[k]
-        else:
-            node = Node(layer, *(tail[0].sources if k == 0 else (node,)))
+        node = tail[k] if same else Node(layer, *(tail[0].sources if k == 0 else (node,)))
     return node, function, output
 
 

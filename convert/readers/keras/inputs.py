@@ -1,10 +1,10 @@
 """The inputs of a Keras model, and how a window `[steps, features]` is given to them.
 
-    Keras's input                          window
-    (steps, features)                      [steps, features]
-    (steps,)                               [steps, 1], tokens or numbers
-    (parts, steps, features)               [parts * steps, features]
-    (steps, features) and (k,)             [steps, features + k], the last k equal in every row
+Keras's input                          window
+(steps, features)                      [steps, features]
+(steps,)                               [steps, 1], tokens or numbers
+(parts, steps, features)               [parts * steps, features]
+(steps, features) and (k,)             [steps, features + k], the last k equal in every row
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ class Inputs:
     def values(self) -> list[Value]:
         """The values of the model's inputs."""
         return [
-            Value(Node(), self.rows, shape) if k == self.sequence else Value(Node(static=True), shape, shape)
+            Value(Node(), self.rows, shape)
+            if k == self.sequence
+            else Value(Node(static=True), shape, shape)
             for k, shape in enumerate(self.shapes)
         ]
 
@@ -62,7 +64,9 @@ class Inputs:
         """What the model is applied to for `windows` `[N, steps, features]`."""
         count, columns = len(windows), self.rows[1]
         found = [
-            windows[:, :, :columns].reshape(count, *shape) if k == self.sequence else windows[:, -1, columns:]
+            windows[:, :, :columns].reshape(count, *shape)
+            if k == self.sequence
+            else windows[:, -1, columns:]
             for k, shape in enumerate(self.shapes)
         ]
         return found[0] if len(found) == 1 else found
@@ -85,8 +89,9 @@ def inputs_of(model: Any) -> Inputs:
     if len(shapes) != 2 or len(static) != 1:
         found = " and ".join(str([None, *shape]) for shape in shapes)
         raise DataError(
-            f"model {model.name!r} has {len(shapes)} inputs, {found}. Expected one, or a sequence [None, "
-            "steps, features] and one static input [None, k]; put several sequences side by side in one."
+            f"model {model.name!r} has {len(shapes)} inputs, {found}. Expected one, or a sequence "
+            "[None, steps, features] and one static input [None, k]; put several sequences side by side "
+            "in one."
         )
     return Inputs(shapes, 1 - static[0])
 

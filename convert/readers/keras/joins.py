@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.readers.keras.calls import Call
+from convert.readers.keras.calls import LayerCall
 from convert.readers.keras.layer_config import named, require
 from convert.readers.keras.masks import added_mask, rows_mask
 from convert.readers.keras.values import Shape, Value, placed
@@ -25,7 +25,7 @@ KINDS = {
 """Keras's layer -> kind of Join."""
 
 
-def read_merge(call: Call) -> list[Value]:
+def read_merge(call: LayerCall) -> list[Value]:
     """An Add, Subtract, Multiply, Average or Maximum."""
     call.require_nothing_else(("mask",))
     values = call.sources
@@ -33,13 +33,13 @@ def read_merge(call: Call) -> list[Value]:
     return [replace(result, mask=added_mask(call.layer, values))]
 
 
-def read_concatenate(call: Call) -> list[Value]:
+def read_concatenate(call: LayerCall) -> list[Value]:
     """A Concatenate along the features or the steps."""
     call.require_nothing_else(("mask",))
     return [concatenated(call, call.sources, call.layer.axis)]
 
 
-def joined(call: Call, kind: str, values: list[Value]) -> Value:
+def joined(call: LayerCall, kind: str, values: list[Value]) -> Value:
     """The values element by element, with numpy's rules of broadcasting and those of Keras's layers.
 
     Raises DataError for shapes that the network cannot join.
@@ -55,7 +55,7 @@ def joined(call: Call, kind: str, values: list[Value]) -> Value:
     return replace(result, weighted=_weights(kind, values, shape))
 
 
-def concatenated(call: Call, values: list[Value], axis: int) -> Value:
+def concatenated(call: LayerCall, values: list[Value], axis: int) -> Value:
     """The values side by side along an axis of Keras's, which counts the batch."""
     rank = len(values[0].shape)
     along = axis % (rank + 1)
@@ -71,12 +71,12 @@ def concatenated(call: Call, values: list[Value], axis: int) -> Value:
         node = Node(Join(call.name, "rows"), *(value.rows(call.name) for value in values))
         return placed(node, (rows, values[0].shape[1]), rows_mask(call.layer, values))
     raise DataError(
-        f"{named(call.layer)} joins {[list(value.shape) for value in values]} along axis {axis}. Expected "
-        "vectors, or the features or the steps of sequences."
+        f"{named(call.layer)} joins {[list(value.shape) for value in values]} along axis {axis}. "
+        "Expected vectors, or the features or the steps of sequences."
     )
 
 
-def read_dot(call: Call) -> list[Value]:
+def read_dot(call: LayerCall) -> list[Value]:
     """A Dot: weights times rows, or rows times a vector."""
     call.require_nothing_else()
     require(call.layer, {"normalize": (False,)})
@@ -93,13 +93,13 @@ Operand = tuple[Value, bool]
 """A value, and whether its rows are summed instead of its features."""
 
 
-def product(call: Call, first: Operand, second: Operand) -> Value:
+def product(call: LayerCall, first: Operand, second: Operand) -> Value:
     """The sum of the products along one axis of each; one of the values has to be a single vector."""
     (a, a_rows), (b, b_rows) = first, second
     shape = tuple(
         size
         for value, over_rows in (first, second)
-        for size in ((value.shape[1:] if over_rows else value.shape[:-1]))
+        for size in (value.shape[1:] if over_rows else value.shape[:-1])
     )
     if _single(a, a_rows) is None:
         a, a_rows, b, b_rows = b, b_rows, a, a_rows
@@ -121,7 +121,7 @@ def product(call: Call, first: Operand, second: Operand) -> Value:
     return Value(node, (b.shape[0], 1) if len(b.shape) == 2 else (1,), shape or (1,))
 
 
-def scaled(call: Call, value: Value, scale: Any, offset: Any) -> Value:
+def scaled(call: LayerCall, value: Value, scale: Any, offset: Any) -> Value:
     """scale * value + offset, each one number or one for each feature."""
     width = value.shape[-1]
     numbers = []
@@ -129,8 +129,8 @@ def scaled(call: Call, value: Value, scale: Any, offset: Any) -> Value:
         array = np.asarray(constant, np.float64)
         if array.size not in (1, width) or (array.size > 1 and array.shape[-1] != width):
             raise DataError(
-                f"{named(call.layer)} has a constant of shape {list(array.shape)}. Expected one number, or "
-                f"one for each of the {width} features."
+                f"{named(call.layer)} has a constant of shape {list(array.shape)}. Expected one number, "
+                f"or one for each of the {width} features."
             )
         numbers.append(np.broadcast_to(array.reshape(-1), (width,)).astype(np.float32))
     layer = Affine(call.name, *numbers)
@@ -140,7 +140,7 @@ def scaled(call: Call, value: Value, scale: Any, offset: Any) -> Value:
     return Value(node, (int(np.prod(value.shape[:-1])), width), value.shape)
 
 
-def _operand(call: Call, value: Value, axis: int) -> Operand:
+def _operand(call: LayerCall, value: Value, axis: int) -> Operand:
     if len(value.shape) > 2:
         raise DataError(f"{named(call.layer)} gets {list(value.shape)}. Expected [steps, features].")
     return value, axis == 1 and len(value.shape) == 2
@@ -152,7 +152,7 @@ def _single(value: Value, over_rows: bool) -> Value | None:
     return value if other in ((), (1,)) else None
 
 
-def _common_shape(call: Call, values: list[Value]) -> Shape:
+def _common_shape(call: LayerCall, values: list[Value]) -> Shape:
     try:
         shape = np.broadcast_shapes(*(_raised(value.shape, values) for value in values))
     except ValueError:
@@ -169,7 +169,7 @@ def _raised(shape: Shape, values: list[Value]) -> Shape:
     return (1,) * (rank - len(shape)) + shape
 
 
-def _spread(call: Call, value: Value, values: list[Value], shape: Shape, kind: str) -> Node:
+def _spread(call: LayerCall, value: Value, values: list[Value], shape: Shape, kind: str) -> Node:
     """The value for a Join whose result has `shape`."""
     narrow = kind in ("add", "multiply")
     if narrow and value.columns > 1:
@@ -184,7 +184,7 @@ def _spread(call: Call, value: Value, values: list[Value], shape: Shape, kind: s
     return _beside(call, wide, values)
 
 
-def _beside(call: Call, value: Value, values: list[Value]) -> Node:
+def _beside(call: LayerCall, value: Value, values: list[Value]) -> Node:
     """The value as a source of a Join: a vector stands for equal rows, if there are others."""
     if len(value.shape) == 1:
         return value.vector(call.name)

@@ -62,8 +62,8 @@ class KerasReading:
         difference = float(np.abs(whole - expected).max())
         if difference > TOLERANCE * max(1.0, float(np.abs(expected).max())):
             raise DataError(
-                f"the model's own output differs by up to {difference:.2g} from the {self.function} of its "
-                "logits. Expected a model that does nothing else with them."
+                f"the model's own output differs by up to {difference:.2g} from the {self.function} of "
+                "its logits. Expected a model that does nothing else with them."
             )
         return values[:count]
 
@@ -90,8 +90,8 @@ def read_keras(model: Any) -> KerasReading:
     output = one_output(model, reader.read(model, inputs.values()))
     if len(output.shape) != 1:
         raise DataError(
-            f"the model gives {list(output.shape)} for a window. Expected [classes]. If the last recurrent "
-            "layer gives a sequence, set return_sequences=False."
+            f"the model gives {list(output.shape)} for a window. Expected [classes]. If the last "
+            "recurrent layer gives a sequence, set return_sequences=False."
         )
     node, function, head = split_output(output.vector("logits"), output.shape[0])
     steps, features = inputs.window

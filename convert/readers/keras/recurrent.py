@@ -6,11 +6,10 @@ zeros with zero_output_for_mask, which Bidirectional sets for sequences.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from convert.readers.keras.calls import Call
+from convert.readers.keras.calls import LayerCall
 from convert.readers.keras.cells import recurrent
 from convert.readers.keras.layer_config import named, require
 from convert.readers.keras.values import Value, placed
@@ -36,7 +35,7 @@ class RecurrentNode(Node):
         self.steps = value.shape[0]
 
 
-def read_recurrent(call: Call) -> Outputs:
+def read_recurrent(call: LayerCall) -> Outputs:
     """An LSTM, GRU, SimpleRNN or RNN."""
     value = _sequence(call)
     layer = recurrent(call.layer)
@@ -47,7 +46,7 @@ def read_recurrent(call: Call) -> Outputs:
     return [output, *_states(call, layer, node, value.shape[0])]
 
 
-def read_bidirectional(call: Call) -> Outputs:
+def read_bidirectional(call: LayerCall) -> Outputs:
     """A Bidirectional: one layer, or two if their states or both outputs are used."""
     value = _sequence(call)
     forward, backward = recurrent(call.layer.forward_layer), recurrent(call.layer.backward_layer)
@@ -69,7 +68,7 @@ def read_bidirectional(call: Call) -> Outputs:
     return [_zeroed(output, call.name), *[output] * (len(call.used) - 1)]
 
 
-def _two_layers(call: Call, forward: Recurrent, backward: Recurrent, value: Value) -> Outputs:
+def _two_layers(call: LayerCall, forward: Recurrent, backward: Recurrent, value: Value) -> Outputs:
     steps = value.shape[0]
     ends: list[Value] = []
     states: Outputs = []
@@ -90,26 +89,29 @@ def _two_layers(call: Call, forward: Recurrent, backward: Recurrent, value: Valu
     return [placed(node, (*ends[0].shape[:-1], width), ends[0].mask), *(states if given else ())]
 
 
-def _sequence(call: Call) -> Value:
-    """The rows that the layer reads, after checks of the call."""
-    layer = call.layer
-    sources = call.sources
-    states = [*sources[1:], call.named.get("initial_state"), *call.arguments[1:]]
-    if any(_given(state) for state in states):
+def check_initial_state(layer: Any, arguments: Any, options: dict[str, Any]) -> None:
+    """Raise DataError if a call of the model gives the layer a state: more than one tensor."""
+    first, *rest = arguments
+    states = [*(first[1:] if isinstance(first, (list, tuple)) else ()), *rest]
+    if _given([*states, options.get("initial_state")]):
         raise DataError(
             f"{named(layer)} is given an initial state, but a converted model starts every window from "
             "a state of zero. Give the layer these values as features of every row instead "
             "(RepeatVector and Concatenate), and train the model again."
         )
+
+
+def _sequence(call: LayerCall) -> Value:
+    """The rows that the layer reads, after checks of the call."""
     call.require_nothing_else(("initial_state", "mask"))
-    value = sources[0]
+    value = call.source
     if len(value.shape) != 2:
-        raise DataError(f"{named(layer)} gets {list(value.shape)}. Expected [steps, features].")
+        raise DataError(f"{named(call.layer)} gets {list(value.shape)}. Expected [steps, features].")
     return value
 
 
 def _given(state: Any) -> bool:
-    if isinstance(state, Sequence):
+    if isinstance(state, (list, tuple)):
         return any(_given(item) for item in state)
     return state is not None
 
@@ -137,7 +139,7 @@ def _zeroed(output: Value, name: str) -> Value:
     return replace(output, node=Node(Join(f"{name}_masked", "multiply"), output.node, output.mask))
 
 
-def _states(call: Call, layer: Recurrent, node: Node, steps: int) -> Outputs:
+def _states(call: LayerCall, layer: Recurrent, node: Node, steps: int) -> Outputs:
     """The last h, and for an LSTM the last c, which has no value in the network."""
     if layer.return_sequences:
         h = Value(_row(node, steps - 1, layer.name), (1, layer.units), (layer.units,))

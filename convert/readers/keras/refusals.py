@@ -9,8 +9,8 @@ from convert.readers.keras.layer_config import described, named
 from edge_runtime.errors import DataError
 
 REFUSED = {
-    "Lambda": ", because its Python code does not show what it computes. Write it with layers of Keras or "
-    "keras.ops: x[:, -1], a + b, keras.ops.sum(x, axis=1).",
+    "Lambda": ", because its Python code does not show what it computes. Write it with layers of Keras "
+    "or keras.ops: x[:, -1], a + b, keras.ops.sum(x, axis=1).",
     "PReLU": ". Use ReLU or LeakyReLU.",
     "ConvLSTM1D": ". Use TimeDistributed(Conv1D) and then LSTM.",
     "ConvLSTM2D": ". Use TimeDistributed(Conv1D) and then LSTM.",
