@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from convert.readers.keras.calls import LayerCall
+from convert.readers.keras.calls import KerasCall
 from convert.readers.keras.layer_config import float32, named
 from convert.readers.keras.values import Value
 from convert.source_model.network import Activation, Affine, Attention, Dense, Join, WeightedSum, Weights
@@ -18,7 +18,7 @@ from convert.source_model.nodes import Node
 from edge_runtime.errors import DataError
 
 
-def read_attention(call: LayerCall) -> list[Value]:
+def read_attention(call: KerasCall) -> list[Value]:
     """An Attention: by the dot product, or by score_mode="concat" for a query of one row."""
     query, value, key = _inputs(call)
     scale = getattr(call.layer, "scale", None)
@@ -43,7 +43,7 @@ def read_attention(call: LayerCall) -> list[Value]:
     return [_query_masked(call, result, query)]
 
 
-def read_additive_attention(call: LayerCall) -> list[Value]:
+def read_additive_attention(call: KerasCall) -> list[Value]:
     """An AdditiveAttention whose query is one row."""
     query, value, key = _inputs(call)
     width = query.shape[-1]
@@ -53,7 +53,7 @@ def read_additive_attention(call: LayerCall) -> list[Value]:
     return [_additive(call, query, value, key, 1.0, weight)]
 
 
-def _inputs(call: LayerCall) -> tuple[Value, Value, Value]:
+def _inputs(call: KerasCall) -> tuple[Value, Value, Value]:
     """Query, value and key, after checks."""
     call.require_nothing_else(("mask",))
     values = call.sources
@@ -68,7 +68,7 @@ def _inputs(call: LayerCall) -> tuple[Value, Value, Value]:
 
 
 def _additive(
-    call: LayerCall, query: Value, value: Value, key: Value, scale: float, weight: Weights
+    call: KerasCall, query: Value, value: Value, key: Value, scale: float, weight: Weights
 ) -> Value:
     """softmax(weight @ tanh(scale * (query + key))) times the rows of `value`."""
     if query.shape[0] != 1 or value.mask is not None:
@@ -92,7 +92,7 @@ def _additive(
     return _query_masked(call, result, query)
 
 
-def _query_masked(call: LayerCall, result: Value, query: Value) -> Value:
+def _query_masked(call: KerasCall, result: Value, query: Value) -> Value:
     """Keras gives zeros for the rows of the query that its mask leaves out."""
     if query.mask is None:
         return result

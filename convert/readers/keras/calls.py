@@ -17,7 +17,7 @@ MASKS = ("mask", "query_mask", "value_mask", "key_mask")
 
 
 @dataclass(frozen=True, eq=False)
-class LayerCall:
+class KerasCall:
     """A layer, and what it is applied to; the tensors are Values already."""
 
     layer: Any

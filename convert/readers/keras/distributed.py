@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from convert.readers.keras.calls import LayerCall
+from convert.readers.keras.calls import KerasCall
 from convert.readers.keras.layer_config import named
 from convert.readers.keras.masks import passed_mask
 from convert.readers.keras.values import Value
@@ -29,7 +29,7 @@ ROW_BY_ROW = (Dense, Activation, Affine, LayerNorm)
 """Layers that treat every row of a sequence alike."""
 
 
-def read_time_distributed(call: LayerCall) -> list[Value]:
+def read_time_distributed(call: KerasCall) -> list[Value]:
     """A TimeDistributed of a layer, a Sequential or a functional model."""
     call.require_nothing_else(("mask",))
     value = call.source
@@ -40,7 +40,7 @@ def read_time_distributed(call: LayerCall) -> list[Value]:
     return [on_parts(call, inner, value)]
 
 
-def _on_rows(call: LayerCall, inner: Any, value: Value) -> Value:
+def _on_rows(call: KerasCall, inner: Any, value: Value) -> Value:
     steps, width = value.shape
     row = Node()
     result = call.apply(inner, Value(row, (width,), (width,)))
@@ -55,7 +55,7 @@ def _on_rows(call: LayerCall, inner: Any, value: Value) -> Value:
     return _distributed(call, one_row, row, call.apply(inner, part))
 
 
-def on_parts(call: LayerCall, inner: Any, value: Value) -> Value:
+def on_parts(call: KerasCall, inner: Any, value: Value) -> Value:
     """The layer `inner` for each part of `[parts, steps, features]`."""
     if len(value.shape) != 3:
         raise DataError(
@@ -67,7 +67,7 @@ def on_parts(call: LayerCall, inner: Any, value: Value) -> Value:
     return _distributed(call, value, rows, call.apply(inner, part))
 
 
-def _distributed(call: LayerCall, value: Value, part: Node, result: Value) -> Value:
+def _distributed(call: KerasCall, value: Value, part: Node, result: Value) -> Value:
     parts = value.shape[0]
     if value.pending is None:
         value = Value(value.rows(call.name), (), value.shape, pending=())
@@ -80,7 +80,7 @@ def _distributed(call: LayerCall, value: Value, part: Node, result: Value) -> Va
     return Value(value.node, (), (parts, *result.shape), pending=chain)
 
 
-def _chain(call: LayerCall, start: Node, end: Node) -> list[Layer]:
+def _chain(call: KerasCall, start: Node, end: Node) -> list[Layer]:
     """The layers from one node to another, named after the TimeDistributed if it is only one."""
     found: list[Layer] = []
     node = end

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.readers.keras.calls import LayerCall
+from convert.readers.keras.calls import KerasCall
 from convert.readers.keras.layer_config import named, require
 from convert.readers.keras.masks import passed_mask
 from convert.readers.keras.values import Shape, Value
@@ -16,7 +16,7 @@ from convert.source_model.nodes import Node
 from edge_runtime.errors import DataError
 
 
-def read_reshape(call: LayerCall) -> list[Value]:
+def read_reshape(call: KerasCall) -> list[Value]:
     """A Flatten or Reshape, which both keep the order of the numbers."""
     value = call.source
     call.require_nothing_else()
@@ -26,7 +26,7 @@ def read_reshape(call: LayerCall) -> list[Value]:
     return [replace(result, mask=passed_mask(call.layer, value))]
 
 
-def read_repeat(call: LayerCall) -> list[Value]:
+def read_repeat(call: KerasCall) -> list[Value]:
     """A RepeatVector."""
     call.require_nothing_else()
     value = call.source
@@ -39,13 +39,13 @@ def read_repeat(call: LayerCall) -> list[Value]:
     return [Value(vector, value.shape, (count, *value.shape), copies=count)]
 
 
-def read_permute(call: LayerCall) -> list[Value]:
+def read_permute(call: KerasCall) -> list[Value]:
     """A Permute."""
     call.require_nothing_else()
     return [permuted(call, call.source, tuple(call.layer.dims))]
 
 
-def permuted(call: LayerCall, value: Value, dims: Shape) -> Value:
+def permuted(call: KerasCall, value: Value, dims: Shape) -> Value:
     """The axes in another order, `dims` in Keras's way of counting, which begins at 1.
 
     Raises DataError where numbers would change their places.
@@ -67,7 +67,7 @@ def permuted(call: LayerCall, value: Value, dims: Shape) -> Value:
     )
 
 
-def indexed(call: LayerCall, value: Value, key: Any) -> Value:
+def indexed(call: KerasCall, value: Value, key: Any) -> Value:
     """value[key], where the key counts the batch: whole numbers and slices.
 
     Raises DataError for another key.
@@ -84,7 +84,7 @@ def indexed(call: LayerCall, value: Value, key: Any) -> Value:
     return replace(result, shape=tuple(shape), mask=None, weighted=None)
 
 
-def _rows_taken(call: LayerCall, value: Value, taken: list[Any]) -> Value:
+def _rows_taken(call: KerasCall, value: Value, taken: list[Any]) -> Value:
     name = call.name
     result = replace(value.settled(name), shape=value.shape)
     if len(taken) == 3:
@@ -110,7 +110,7 @@ def _rows_taken(call: LayerCall, value: Value, taken: list[Any]) -> Value:
     return replace(result, node=Node(layer, result.node), stored=(len(taken[0]), len(kernel)))
 
 
-def _key(call: LayerCall, key: Any, rank: int) -> list[Any]:
+def _key(call: KerasCall, key: Any, rank: int) -> list[Any]:
     """One whole number or slice for each axis but the batch."""
     parts = list(key) if isinstance(key, (tuple, list)) else [key]
     parts = [_slice(part) for part in parts]

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from convert.readers.keras.attention import read_additive_attention, read_attention
-from convert.readers.keras.calls import MASKS, LayerCall, is_model, is_operation
+from convert.readers.keras.calls import MASKS, KerasCall, is_model, is_operation
 from convert.readers.keras.distributed import on_parts, read_time_distributed
 from convert.readers.keras.forms import read_permute, read_repeat, read_reshape
 from convert.readers.keras.given_masks import tensors_in, with_given_mask
@@ -38,7 +38,7 @@ from convert.source_model.network import GlobalPooling
 from convert.source_model.nodes import Node
 from edge_runtime.errors import DataError
 
-CALL_READERS: dict[str, Callable[[LayerCall], Any]] = {
+CALL_READERS: dict[str, Callable[[KerasCall], Any]] = {
     **dict.fromkeys(("LSTM", "GRU", "SimpleRNN", "RNN"), read_recurrent),
     "Bidirectional": read_bidirectional,
     "TimeDistributed": read_time_distributed,
@@ -59,7 +59,7 @@ CALL_READERS: dict[str, Callable[[LayerCall], Any]] = {
 }
 """Class of a layer -> what reads a call of it. Those of layers.LAYER_READERS are chains of layers."""
 
-KNOWN = {*CALL_READERS, *LAYER_READERS}
+READABLE_LAYERS = {*CALL_READERS, *LAYER_READERS}
 """Every class of a layer that can be read."""
 
 Tensors = dict[int, "Value | DataError"]
@@ -98,7 +98,7 @@ class GraphReader:
 
     def apply(self, layer: Any, value: Value) -> Value:
         """The output of one layer, or of a model, applied to one value."""
-        return one_output(layer, self._read_call(LayerCall(layer, (value,), apply=self.apply)))
+        return one_output(layer, self._read_call(KerasCall(layer, (value,), apply=self.apply)))
 
     def maker(self, node: Node) -> Any:
         """The layer of Keras whose call made a node, or None."""
@@ -111,19 +111,19 @@ class GraphReader:
         lookup = _lookup(found)
         if CALL_READERS.get(type(layer).__name__) in (read_recurrent, read_bidirectional):
             check_initial_state(layer, arguments, named)
-        call = LayerCall(layer, _read(arguments, lookup), _read(named, lookup), used, self.apply)
+        call = KerasCall(layer, _read(arguments, lookup), _read(named, lookup), used, self.apply)
         if given and not is_operation(layer):
             call = _with_masks(call, given, lambda tensor: found.get(id(tensor)))
         return self._read_call(call)
 
-    def _read_call(self, call: LayerCall) -> Outputs:
+    def _read_call(self, call: KerasCall) -> Outputs:
         layer = call.layer
         if is_model(layer):
             return self.read(layer, call.sources)
         if is_operation(layer):
             outputs: Outputs = list(read_operation(call))
         else:
-            check_layer(layer, KNOWN)
+            check_layer(layer, READABLE_LAYERS)
             reader = CALL_READERS.get(call.kind, _read_chain)
             outputs = list(reader(call))
         for output in outputs:
@@ -145,7 +145,7 @@ def one_output(layer: Any, outputs: Outputs) -> Value:
     return output
 
 
-def _read_chain(call: LayerCall) -> list[Value]:
+def _read_chain(call: KerasCall) -> list[Value]:
     """A layer with one input that is a chain of layers in the network."""
     call.require_nothing_else(("mask",))
     value = call.source
@@ -215,7 +215,7 @@ def _read(argument: Any, lookup: Callable[[Any], Value]) -> Any:
     return argument
 
 
-def _with_masks(call: LayerCall, given: dict[str, Any], lookup: Callable[[Any], Any]) -> LayerCall:
+def _with_masks(call: KerasCall, given: dict[str, Any], lookup: Callable[[Any], Any]) -> KerasCall:
     """The call with the masks that it names on its sources."""
     sources = call.sources
     masks = [mask for argument in given.values() for mask in _list(argument)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.readers.keras.calls import LayerCall
+from convert.readers.keras.calls import KerasCall
 from convert.readers.keras.layer_config import named, require
 from convert.readers.keras.masks import added_mask, rows_mask
 from convert.readers.keras.values import Shape, Value, placed
@@ -25,7 +25,7 @@ KINDS = {
 """Keras's layer -> kind of Join."""
 
 
-def read_merge(call: LayerCall) -> list[Value]:
+def read_merge(call: KerasCall) -> list[Value]:
     """An Add, Subtract, Multiply, Average or Maximum."""
     call.require_nothing_else(("mask",))
     values = call.sources
@@ -33,13 +33,13 @@ def read_merge(call: LayerCall) -> list[Value]:
     return [replace(result, mask=added_mask(call.layer, values))]
 
 
-def read_concatenate(call: LayerCall) -> list[Value]:
+def read_concatenate(call: KerasCall) -> list[Value]:
     """A Concatenate along the features or the steps."""
     call.require_nothing_else(("mask",))
     return [concatenated(call, call.sources, call.layer.axis)]
 
 
-def joined(call: LayerCall, kind: str, values: list[Value]) -> Value:
+def joined(call: KerasCall, kind: str, values: list[Value]) -> Value:
     """The values element by element, with numpy's rules of broadcasting and those of Keras's layers.
 
     Raises DataError for shapes that the network cannot join.
@@ -55,7 +55,7 @@ def joined(call: LayerCall, kind: str, values: list[Value]) -> Value:
     return replace(result, weighted=_weights(kind, values, shape))
 
 
-def concatenated(call: LayerCall, values: list[Value], axis: int) -> Value:
+def concatenated(call: KerasCall, values: list[Value], axis: int) -> Value:
     """The values side by side along an axis of Keras's, which counts the batch."""
     rank = len(values[0].shape)
     along = axis % (rank + 1)
@@ -76,7 +76,7 @@ def concatenated(call: LayerCall, values: list[Value], axis: int) -> Value:
     )
 
 
-def read_dot(call: LayerCall) -> list[Value]:
+def read_dot(call: KerasCall) -> list[Value]:
     """A Dot: weights times rows, or rows times a vector."""
     call.require_nothing_else()
     require(call.layer, {"normalize": (False,)})
@@ -93,7 +93,7 @@ Operand = tuple[Value, bool]
 """A value, and whether its rows are summed instead of its features."""
 
 
-def product(call: LayerCall, first: Operand, second: Operand) -> Value:
+def product(call: KerasCall, first: Operand, second: Operand) -> Value:
     """The sum of the products along one axis of each; one of the values has to be a single vector."""
     (a, a_rows), (b, b_rows) = first, second
     shape = tuple(
@@ -121,7 +121,7 @@ def product(call: LayerCall, first: Operand, second: Operand) -> Value:
     return Value(node, (b.shape[0], 1) if len(b.shape) == 2 else (1,), shape or (1,))
 
 
-def scaled(call: LayerCall, value: Value, scale: Any, offset: Any) -> Value:
+def scaled(call: KerasCall, value: Value, scale: Any, offset: Any) -> Value:
     """scale * value + offset, each one number or one for each feature."""
     width = value.shape[-1]
     numbers = []
@@ -140,7 +140,7 @@ def scaled(call: LayerCall, value: Value, scale: Any, offset: Any) -> Value:
     return Value(node, (int(np.prod(value.shape[:-1])), width), value.shape)
 
 
-def _operand(call: LayerCall, value: Value, axis: int) -> Operand:
+def _operand(call: KerasCall, value: Value, axis: int) -> Operand:
     if len(value.shape) > 2:
         raise DataError(f"{named(call.layer)} gets {list(value.shape)}. Expected [steps, features].")
     return value, axis == 1 and len(value.shape) == 2
@@ -152,7 +152,7 @@ def _single(value: Value, over_rows: bool) -> Value | None:
     return value if other in ((), (1,)) else None
 
 
-def _common_shape(call: LayerCall, values: list[Value]) -> Shape:
+def _common_shape(call: KerasCall, values: list[Value]) -> Shape:
     try:
         shape = np.broadcast_shapes(*(_raised(value.shape, values) for value in values))
     except ValueError:
@@ -169,7 +169,7 @@ def _raised(shape: Shape, values: list[Value]) -> Shape:
     return (1,) * (rank - len(shape)) + shape
 
 
-def _spread(call: LayerCall, value: Value, values: list[Value], shape: Shape, kind: str) -> Node:
+def _spread(call: KerasCall, value: Value, values: list[Value], shape: Shape, kind: str) -> Node:
     """The value for a Join whose result has `shape`."""
     narrow = kind in ("add", "multiply")
     if narrow and value.columns > 1:
@@ -184,7 +184,7 @@ def _spread(call: LayerCall, value: Value, values: list[Value], shape: Shape, ki
     return _beside(call, wide, values)
 
 
-def _beside(call: LayerCall, value: Value, values: list[Value]) -> Node:
+def _beside(call: KerasCall, value: Value, values: list[Value]) -> Node:
     """The value as a source of a Join: a vector stands for equal rows, if there are others."""
     if len(value.shape) == 1:
         return value.vector(call.name)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.readers.keras.calls import LayerCall
+from convert.readers.keras.calls import KerasCall
 from convert.readers.keras.forms import indexed, permuted
 from convert.readers.keras.joins import concatenated, joined, scaled
 from convert.readers.keras.values import Value, placed
@@ -61,7 +61,7 @@ OF_TENSORFLOW = {
 }
 """Name of a function of TensorFlow -> class of Keras 3's operation."""
 
-FUNCTIONS = {
+FUNCTION_OF_OPERATION = {
     "Tanh": "tanh",
     "Sigmoid": "sigmoid",
     "Relu": "relu",
@@ -87,18 +87,18 @@ def operation_kind(layer: Any) -> str:
     return OF_TENSORFLOW.get(symbol, str(symbol)) if symbol else type(layer).__name__
 
 
-def read_operation(call: LayerCall) -> list[Value]:
+def read_operation(call: KerasCall) -> list[Value]:
     """The value of an operation. Raises DataError that says which operations can be read."""
     kind = operation_kind(call.layer)
-    if kind not in READERS:
+    if kind not in OPERATION_READERS:
         raise DataError(
             f"operation {call.name!r} ({kind}) is not supported. Expected layers of Keras, or "
-            f"{', '.join(READERS)} of keras.ops."
+            f"{', '.join(OPERATION_READERS)} of keras.ops."
         )
-    return [READERS[kind](call)]
+    return [OPERATION_READERS[kind](call)]
 
 
-def _setting(call: LayerCall, name: str, position: int, default: Any = None) -> Any:
+def _setting(call: KerasCall, name: str, position: int, default: Any = None) -> Any:
     """A setting: Keras 3 has it on the operation, Keras 2 among the arguments."""
     if hasattr(call.layer, name):
         return getattr(call.layer, name)
@@ -108,12 +108,12 @@ def _setting(call: LayerCall, name: str, position: int, default: Any = None) -> 
     return call.named.get(given, default)
 
 
-def _operands(call: LayerCall) -> list[Any]:
+def _operands(call: KerasCall) -> list[Any]:
     """Both sides of a binary operation; Keras 2 may have the second one by name."""
     return [*call.arguments, *(v for k, v in call.named.items() if k != "name")][:2]
 
 
-def _arithmetic(call: LayerCall) -> Value:
+def _arithmetic(call: KerasCall) -> Value:
     kind = operation_kind(call.layer)
     a, b = _operands(call)
     if isinstance(a, Value) and isinstance(b, Value) and kind in ARITHMETIC:
@@ -151,27 +151,27 @@ def _with_constant(kind: str, constant: Any, swapped: bool) -> tuple[Any, Any] |
     return None
 
 
-def _negative(call: LayerCall) -> Value:
+def _negative(call: KerasCall) -> Value:
     return scaled(call, call.source, -1, 0)
 
 
-def _getitem(call: LayerCall) -> Value:
+def _getitem(call: KerasCall) -> Value:
     key = call.arguments[1] if len(call.arguments) > 1 else call.named.get("slice_spec")
     return indexed(call, call.arguments[0], key)
 
 
-def _concatenate(call: LayerCall) -> Value:
+def _concatenate(call: KerasCall) -> Value:
     return concatenated(call, call.sources, int(_setting(call, "axis", 1)))
 
 
-def _function(call: LayerCall) -> Value:
-    function = FUNCTIONS[operation_kind(call.layer)]
+def _function(call: KerasCall) -> Value:
+    function = FUNCTION_OF_OPERATION[operation_kind(call.layer)]
     if function == "elu" and float(getattr(call.layer, "alpha", 1.0)) != 1:
         raise DataError(f"operation {call.name!r} (Elu) has alpha={call.layer.alpha}. Expected 1.")
     return applied(call, call.source, function)
 
 
-def applied(call: LayerCall, value: Value, function: str) -> Value:
+def applied(call: KerasCall, value: Value, function: str) -> Value:
     """A function, element by element, or softmax along the last axis."""
     layer = Activation(call.name, function)
     if len(value.shape) == 1:
@@ -180,11 +180,11 @@ def applied(call: LayerCall, value: Value, function: str) -> Value:
     return Value(node, (int(np.prod(value.shape[:-1])), value.shape[-1]), value.shape)
 
 
-def _softmax(call: LayerCall) -> Value:
+def _softmax(call: KerasCall) -> Value:
     return softmax(call, call.source, _setting(call, "axis", 1, -1))
 
 
-def softmax(call: LayerCall, value: Value, axis: Any) -> Value:
+def softmax(call: KerasCall, value: Value, axis: Any) -> Value:
     """Softmax along an axis of Keras's: the features, or the steps of a single column."""
     number = int(axis[0] if isinstance(axis, (list, tuple)) else axis)
     along = number % (len(value.shape) + 1)
@@ -200,7 +200,7 @@ def softmax(call: LayerCall, value: Value, axis: Any) -> Value:
     )
 
 
-def _pooled(call: LayerCall) -> Value:
+def _pooled(call: KerasCall) -> Value:
     kind = operation_kind(call.layer)
     value = call.source
     axis = _setting(call, "axis", 1)
@@ -228,7 +228,7 @@ def _pooled(call: LayerCall) -> Value:
     return Value(Node(layer, value.rows(name)), (steps, 1), (steps, 1) if keep else (steps,))
 
 
-def _reshaped(call: LayerCall) -> Value:
+def _reshaped(call: KerasCall) -> Value:
     value = call.source
     target = [int(size) for size in list(_setting(call, "newshape", 1))[1:]]
     count = int(np.prod(value.shape))
@@ -242,7 +242,7 @@ def _reshaped(call: LayerCall) -> Value:
     return value.reshaped(tuple(target), call.name)
 
 
-def _expanded(call: LayerCall) -> Value:
+def _expanded(call: KerasCall) -> Value:
     value = call.source
     axis = int(_setting(call, "axis", 1)) % (len(value.shape) + 2)
     shape = list(value.shape)
@@ -250,7 +250,7 @@ def _expanded(call: LayerCall) -> Value:
     return value.reshaped(tuple(shape), call.name)
 
 
-def _squeezed(call: LayerCall) -> Value:
+def _squeezed(call: KerasCall) -> Value:
     value = call.source
     axis = _setting(call, "axis", 1)
     if axis is None:
@@ -261,12 +261,12 @@ def _squeezed(call: LayerCall) -> Value:
     return value.reshaped(kept, call.name)
 
 
-def _transposed(call: LayerCall) -> Value:
+def _transposed(call: KerasCall) -> Value:
     axes = tuple(_setting(call, "axes", 1) or ())
     return permuted(call, call.source, axes[1:])
 
 
-def _flipped(call: LayerCall) -> Value:
+def _flipped(call: KerasCall) -> Value:
     value = call.source
     axis = _setting(call, "axis", 1)
     if axis not in (1, [1], (1,)) or len(value.shape) != 2:
@@ -275,7 +275,7 @@ def _flipped(call: LayerCall) -> Value:
     return placed(Node(TakeRows(call.name, rows), value.rows(call.name)), value.shape)
 
 
-READERS: dict[str, Callable[[LayerCall], Value]] = {
+OPERATION_READERS: dict[str, Callable[[KerasCall], Value]] = {
     **dict.fromkeys(("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum"), _arithmetic),
     "Negative": _negative,
     **dict.fromkeys(POOLING, _pooled),
@@ -287,6 +287,6 @@ READERS: dict[str, Callable[[LayerCall], Value]] = {
     "Transpose": _transposed,
     "Flip": _flipped,
     "Softmax": _softmax,
-    **dict.fromkeys(FUNCTIONS, _function),
+    **dict.fromkeys(FUNCTION_OF_OPERATION, _function),
 }
 """Class of Keras 3's operation -> what reads it."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from convert.readers.classifier_head import logits_of, output_of
 from convert.readers.keras.calls import is_model, is_operation
-from convert.readers.keras.graph import KNOWN, GraphReader, one_output
+from convert.readers.keras.graph import READABLE_LAYERS, GraphReader, one_output
 from convert.readers.keras.head import LogitsRecorder, recorder, split_output
 from convert.readers.keras.inputs import Inputs, inputs_of
 from convert.readers.keras.refusals import check_layer, layers_inside
@@ -108,4 +108,4 @@ def _check(layer: Any) -> None:
     """Raise DataError for a layer that is refused whatever it reads."""
     if type(layer).__name__ == "InputLayer" or is_model(layer) or is_operation(layer):
         return
-    check_layer(layer, KNOWN)
+    check_layer(layer, READABLE_LAYERS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from convert.readers.keras.calls import LayerCall
+from convert.readers.keras.calls import KerasCall
 from convert.readers.keras.cells import recurrent
 from convert.readers.keras.layer_config import named, require
 from convert.readers.keras.values import Value, placed
@@ -35,7 +35,7 @@ class RecurrentNode(Node):
         self.steps = value.shape[0]
 
 
-def read_recurrent(call: LayerCall) -> Outputs:
+def read_recurrent(call: KerasCall) -> Outputs:
     """An LSTM, GRU, SimpleRNN or RNN."""
     value = _sequence(call)
     layer = recurrent(call.layer)
@@ -46,7 +46,7 @@ def read_recurrent(call: LayerCall) -> Outputs:
     return [output, *_states(call, layer, node, value.shape[0])]
 
 
-def read_bidirectional(call: LayerCall) -> Outputs:
+def read_bidirectional(call: KerasCall) -> Outputs:
     """A Bidirectional: one layer, or two if their states or both outputs are used."""
     value = _sequence(call)
     forward, backward = recurrent(call.layer.forward_layer), recurrent(call.layer.backward_layer)
@@ -68,7 +68,7 @@ def read_bidirectional(call: LayerCall) -> Outputs:
     return [_zeroed(output, call.name), *[output] * (len(call.used) - 1)]
 
 
-def _two_layers(call: LayerCall, forward: Recurrent, backward: Recurrent, value: Value) -> Outputs:
+def _two_layers(call: KerasCall, forward: Recurrent, backward: Recurrent, value: Value) -> Outputs:
     steps = value.shape[0]
     ends: list[Value] = []
     states: Outputs = []
@@ -101,7 +101,7 @@ def check_initial_state(layer: Any, arguments: Any, options: dict[str, Any]) -> 
         )
 
 
-def _sequence(call: LayerCall) -> Value:
+def _sequence(call: KerasCall) -> Value:
     """The rows that the layer reads, after checks of the call."""
     call.require_nothing_else(("initial_state", "mask"))
     value = call.source
@@ -139,7 +139,7 @@ def _zeroed(output: Value, name: str) -> Value:
     return replace(output, node=Node(Join(f"{name}_masked", "multiply"), output.node, output.mask))
 
 
-def _states(call: LayerCall, layer: Recurrent, node: Node, steps: int) -> Outputs:
+def _states(call: KerasCall, layer: Recurrent, node: Node, steps: int) -> Outputs:
     """The last h, and for an LSTM the last c, which has no value in the network."""
     if layer.return_sequences:
         h = Value(_row(node, steps - 1, layer.name), (1, layer.units), (layer.units,))

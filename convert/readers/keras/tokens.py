@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from convert.readers.keras.calls import LayerCall
+from convert.readers.keras.calls import KerasCall
 from convert.readers.keras.layer_config import float32, named
 from convert.readers.keras.masks import passed_mask
 from convert.readers.keras.operations import softmax
@@ -16,7 +16,7 @@ from convert.source_model.nodes import Node
 from edge_runtime.errors import DataError
 
 
-def read_masking(call: LayerCall) -> list[Value]:
+def read_masking(call: KerasCall) -> list[Value]:
     """A Masking: the rows that differ from its value count, and the others become zeros."""
     call.require_nothing_else()
     value = call.source
@@ -35,7 +35,7 @@ def read_masking(call: LayerCall) -> list[Value]:
     return [Value(node, value.shape, value.shape, mask)]
 
 
-def read_embedding(call: LayerCall) -> list[Value]:
+def read_embedding(call: KerasCall) -> list[Value]:
     """An Embedding of the tokens; with mask_zero token 0 does not count."""
     call.require_nothing_else()
     value = call.source
@@ -55,7 +55,7 @@ def read_embedding(call: LayerCall) -> list[Value]:
     return [Value(node, (count, width), (*value.shape, width), mask)]
 
 
-def read_global_average(call: LayerCall) -> list[Value]:
+def read_global_average(call: KerasCall) -> list[Value]:
     """A GlobalAveragePooling1D, over the rows that count."""
     call.require_nothing_else(("mask",))
     value = call.source
@@ -67,7 +67,7 @@ def read_global_average(call: LayerCall) -> list[Value]:
     return [Value(node, (width,), (1, width) if call.layer.keepdims else (width,))]
 
 
-def read_softmax(call: LayerCall) -> list[Value]:
+def read_softmax(call: KerasCall) -> list[Value]:
     """A Softmax along the features, or the steps of a single column."""
     call.require_nothing_else()
     value = call.source
@@ -79,7 +79,7 @@ def read_softmax(call: LayerCall) -> list[Value]:
     return [softmax(call, value, call.layer.axis)]
 
 
-def read_leaky_relu(call: LayerCall) -> list[Value]:
+def read_leaky_relu(call: KerasCall) -> list[Value]:
     """A LeakyReLU: the larger of x and slope * x, for a slope from 0 to 1."""
     call.require_nothing_else()
     value, config = call.source, call.layer.get_config()
