@@ -1,4 +1,4 @@
-"""Builds models of every supported layer: `keras_zoo.py FOLDER [tf_keras|keras SUFFIX SUFFIX]`.
+"""Builds models of every supported layer: `main`, FOLDER [tf_keras|keras SUFFIX SUFFIX].
 
 Runs in a process of its own. Writes FOLDER/zoo.pkl: name -> (network as it was read, windows, the
 model's own predictions, the function that they apply to the logits, the logits). With tf_keras, Keras 2
@@ -307,11 +307,11 @@ def read(models, expected):
     return result
 
 
-def main(folder: Path, keras2: bool) -> None:
+def main() -> None:
     from convert.readers.tensorflow.full_models import load_full_model
 
-    suffixes = sys.argv[3:]
-    if keras2:
+    folder, library, suffixes = Path(sys.argv[1]), sys.argv[2:3], sys.argv[3:]
+    if library == ["tf_keras"]:
         import tf_keras
 
         models = built(tf_keras)
@@ -341,7 +341,3 @@ def main(folder: Path, keras2: bool) -> None:
 def save(path, content):
     with open(path, "wb") as file:
         pickle.dump(content, file)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), keras2=sys.argv[2:3] == ["tf_keras"])

@@ -15,8 +15,8 @@ import pytest
 from convert.compiler.compile import compile_network
 from convert.compiler.float_graph.unroll import unroll
 from edge_runtime.numpy_engine.interpret import run
-from tests.support.command_server import run_script
-from tests.support.commands import ENGINES, ROOT, succeed
+from tests.support.command_server import run_python
+from tests.support.commands import ENGINES, succeed
 from tests.support.engines import invoke
 from tests.support.keras_zoo import zoo
 
@@ -37,7 +37,7 @@ NAMES = list(zoo(Names()))
 
 
 def _child(*arguments):
-    succeed(run_script(ROOT / "tests" / "support" / "keras_zoo.py", *arguments))
+    succeed(run_python("from tests.support.keras_zoo import main; main()", *arguments))
 
 
 def _load(folder, file="zoo.pkl"):

@@ -25,7 +25,7 @@ from convert.source_model.network import (
 from convert.source_model.nodes import Node
 from edge_runtime.errors import DataError
 
-ROW_BY_ROW = (Dense, Activation, Affine, LayerNorm)
+LAYERS_OF_ROWS = (Dense, Activation, Affine, LayerNorm)
 """Layers that treat every row of a sequence alike."""
 
 
@@ -45,7 +45,7 @@ def _on_rows(call: KerasCall, inner: Any, value: Value) -> Value:
     row = Node()
     result = call.apply(inner, Value(row, (width,), (width,)))
     chain = _chain(call, row, result.vector(call.name) if len(result.shape) == 1 else result.node)
-    if len(result.shape) == 1 and all(isinstance(layer, ROW_BY_ROW) for layer in chain):
+    if len(result.shape) == 1 and all(isinstance(layer, LAYERS_OF_ROWS) for layer in chain):
         node = value.rows(call.name)
         for layer in chain:
             node = Node(layer, node)
