@@ -1,8 +1,9 @@
-"""Builds models of every supported layer: `keras_zoo.py FOLDER [tf_keras|keras SUFFIX SUFFIX]`.
+"""Builds models of every supported layer: `main`, FOLDER [tf_keras|keras SUFFIX SUFFIX].
 
 Runs in a process of its own. Writes FOLDER/zoo.pkl: name -> (network as it was read, windows, the
-model's own predictions, the function that they apply to the logits). With tf_keras, Keras 2 builds and
-saves the models, and another process with Keras 3 reads them.
+model's own predictions, the function that they apply to the logits, the logits). With tf_keras, Keras 2
+builds and saves the models and FOLDER/objects.pkl, which holds the same of its objects, and another
+process with Keras 3 reads the files.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from __future__ import annotations
 import pickle
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+
+from tests.support.keras_branches import Branching, branching
 
 STEPS, FEATURES = 6, 3
 
@@ -156,10 +160,96 @@ def zoo(keras):
             layers.GRU(4),
             dense(3),
         ]
+    return models | shortening(keras) | gates(keras) | branching(keras, operations_of(keras))
+
+
+def shortening(keras):
+    """Layers that read several rows at a time."""
+    layers, models = keras.layers, {}
+    for padding in ("valid", "same"):
+        models[f"max pooling of steps {padding}"] = [
+            layers.MaxPooling1D(3, strides=2, padding=padding),
+            layers.LSTM(4),
+            layers.Dense(3),
+        ]
+        models[f"average pooling of steps {padding}"] = [
+            layers.AveragePooling1D(3, strides=2, padding=padding),
+            layers.GRU(4),
+            layers.Dense(3),
+        ]
+        models[f"depthwise conv1d {padding}"] = [
+            layers.DepthwiseConv1D(3, padding=padding, depth_multiplier=2, activation="relu"),
+            layers.DepthwiseConv1D(2, strides=2, padding=padding, use_bias=False),
+            layers.LSTM(4),
+            layers.Dense(3),
+        ]
+        models[f"separable conv1d {padding}"] = [
+            layers.SeparableConv1D(4, 3, padding=padding, depth_multiplier=2, activation="elu"),
+            layers.SeparableConv1D(5, 2, strides=2, padding=padding, use_bias=False),
+            layers.LSTM(4),
+            layers.Dense(3),
+        ]
+    models["depthwise conv1d dilated"] = [
+        layers.DepthwiseConv1D(3, dilation_rate=2),
+        layers.LSTM(4),
+        layers.Dense(3),
+    ]
+    models["separable conv1d dilated"] = [
+        layers.SeparableConv1D(4, 3, dilation_rate=2),
+        layers.LSTM(4),
+        layers.Dense(3),
+    ]
+    models["pooling of steps by default"] = [
+        layers.Conv1D(4, 2, padding="same"),
+        layers.MaxPooling1D(),
+        layers.LSTM(4),
+        layers.Dense(3),
+    ]
+    models["padded and cropped"] = [
+        layers.ZeroPadding1D((2, 1)),
+        layers.Conv1D(4, 3),
+        layers.Cropping1D((1, 0)),
+        layers.LSTM(4),
+        layers.Dense(3),
+    ]
     return models
 
 
+def gates(keras):
+    """Recurrent layers with other functions."""
+    layers, models = keras.layers, {}
+    for function in ("relu", "elu", "linear", "sigmoid", "hard_sigmoid"):
+        name = function.replace("_", " ")
+        models[f"lstm {name}"] = [layers.LSTM(4, activation=function), layers.Dense(3)]
+        models[f"gru {name}"] = [layers.GRU(4, activation=function), layers.Dense(3)]
+        models[f"simple rnn {name}"] = [layers.SimpleRNN(4, activation=function), layers.Dense(3)]
+    models["lstm hard gates"] = [layers.LSTM(4, recurrent_activation="hard_sigmoid"), layers.Dense(3)]
+    models["gru hard gates"] = [
+        layers.GRU(4, recurrent_activation="hard_sigmoid", reset_after=False, return_sequences=True),
+        layers.GRU(3, recurrent_activation="hard_sigmoid"),
+        layers.Dense(3),
+    ]
+    return models
+
+
+def operations_of(keras):
+    """sum, mean, max, softmax and concatenate on a model's tensors."""
+    if getattr(keras, "__name__", "") != "tf_keras":
+        return keras.ops
+    import tensorflow as tf
+
+    return SimpleNamespace(
+        sum=tf.reduce_sum,
+        mean=tf.reduce_mean,
+        max=tf.reduce_max,
+        softmax=tf.nn.softmax,
+        concatenate=tf.concat,
+    )
+
+
 def build(keras, content):
+    if isinstance(content, Branching):
+        return content.build(keras)
     if callable(content):
         source = keras.Input((STEPS, FEATURES))
         return keras.Model(source, content(source))
@@ -167,47 +257,75 @@ def build(keras, content):
 
 
 def built(keras):
-    """Name -> model with random weights, of which variances and the like are positive."""
+    """Name -> (model with random weights, of which variances and the like are positive; windows)."""
     rng = np.random.default_rng(0)
-    models = {name: build(keras, content) for name, content in zoo(keras).items()}
-    for name, model in models.items():
+    models = {}
+    for name, content in zoo(keras).items():
+        model = build(keras, content)
+        models[name] = model, windows(content)
+        scale = 0.4 if name in UNBOUNDED else 0.7
         if name != "normalization":
             model.set_weights(
                 [
                     np.abs(rng.normal(0, 0.7, w.shape)) + 0.1
                     if "var" in v.name
-                    else rng.normal(0, 0.7, w.shape)
+                    else rng.normal(0, scale, w.shape)
                     for v, w in zip(model.weights, model.get_weights())
                 ]
             )
     return models
 
 
-def windows():
+UNBOUNDED = ("lstm relu", "lstm elu", "lstm linear", "gru relu", "gru linear", "simple rnn linear")
+"""Models whose states would grow large with larger weights."""
+
+
+def windows(content=None):
+    if isinstance(content, Branching):
+        return content.windows()
     return np.random.default_rng(1).normal(0, 1, (20, STEPS, FEATURES)).astype(np.float32)
 
 
 def predictions(models):
-    return {name: np.asarray(model(windows())) for name, model in models.items()}
+    """Name -> (windows, the model's own predictions)."""
+    from convert.readers.keras.inputs import inputs_of
+
+    return {
+        name: (x, np.asarray(model(inputs_of(model).arrays(x)))) for name, (model, x) in models.items()
+    }
 
 
-def main(folder: Path, keras2: bool) -> None:
+def read(models, expected):
+    """Name -> what zoo.pkl holds."""
     from convert.readers.keras.read_model import read_keras
+
+    result = {}
+    for name, model in models.items():
+        reading = read_keras(model)
+        x, predicted = expected[name]
+        result[name] = reading.network, x, predicted, reading.function, reading.logits(x)
+    return result
+
+
+def main() -> None:
     from convert.readers.tensorflow.full_models import load_full_model
 
-    suffixes = sys.argv[3:]
-    if keras2:
+    folder, library, suffixes = Path(sys.argv[1]), sys.argv[2:3], sys.argv[3:]
+    if library == ["tf_keras"]:
         import tf_keras
 
         models = built(tf_keras)
-        for number, model in enumerate(models.values()):
+        for number, (model, _) in enumerate(models.values()):
             model.save(folder / f"{number}{suffixes[number % 2]}")
-        with open(folder / "predictions.pkl", "wb") as file:
-            pickle.dump(predictions(models), file)
+        expected = predictions(models)
+        save(folder / "predictions.pkl", expected)
+        save(
+            folder / "objects.pkl", read({name: model for name, (model, _) in models.items()}, expected)
+        )
         return
     if (folder / "predictions.pkl").exists():
         expected = pickle.loads((folder / "predictions.pkl").read_bytes())
-        models = {
+        loaded = {
             name: load_full_model(folder / f"{number}{suffixes[number % 2]}")
             for number, name in enumerate(expected)
         }
@@ -216,19 +334,10 @@ def main(folder: Path, keras2: bool) -> None:
 
         models = built(keras)
         expected = predictions(models)
-    result = {}
-    for name, model in models.items():
-        reading = read_keras(model)
-        result[name] = (
-            reading.network,
-            windows(),
-            expected[name],
-            reading.function,
-            reading.logits(windows()),
-        )
-    with open(folder / "zoo.pkl", "wb") as file:
-        pickle.dump(result, file)
+        loaded = {name: model for name, (model, _) in models.items()}
+    save(folder / "zoo.pkl", read(loaded, expected))
 
 
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), keras2=sys.argv[2:3] == ["tf_keras"])
+def save(path, content):
+    with open(path, "wb") as file:
+        pickle.dump(content, file)
