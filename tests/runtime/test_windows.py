@@ -134,7 +134,7 @@ def test_broken_files_are_named(tmp_path, name, content):
         (b"\xef\xbb\xbftime,ax\r\n1,2\r\n", "line 1 holds 'time', which is no number."),
         (
             b'1,2\n"3",4\n',
-            "line 2 holds '\"3\"', which is no number. Expected numbers separated by commas.",
+            "line 2 holds '\"3\"', which is no number. Expected numbers separated by commas,",
         ),
         (b"# ax,ay\n\n1 2\n", "line 3 holds '1 2', which is no number."),
         (
