@@ -6,35 +6,33 @@ Unsupported. Definitions: https://onnx.ai/onnx/operators/.
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Any, Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.readers.onnx.bidirectional import merged_directions
+from convert.readers.onnx.branches import element_by_element, product
+from convert.readers.onnx.choose import absorb, taken_rows
 from convert.readers.onnx.file import Node
+from convert.readers.onnx.layouts import Rows, as_rows, as_single
 from convert.readers.onnx.tracing import (
-    PADDING,
     Array,
     Positions,
-    Rows,
+    Tensor,
     Traced,
     Unsupported,
     Value,
-    absorb,
     as_constant,
-    as_rows,
-    as_sequence,
     as_traced,
-    in_order,
-    natural,
 )
 from convert.source_model.network import (
+    HARD_SIGMOID,
+    HARD_SIGMOID_02,
     Activation,
     Affine,
-    Conv1d,
     Dense,
     GlobalPooling,
+    Join,
     LayerNorm,
 )
 
@@ -59,13 +57,13 @@ def gemm(node: Node, values: list[Value]) -> Traced:
 
 
 def matmul(node: Node, values: list[Value]) -> Traced:
-    """A @ B with a constant matrix B."""
+    """A @ B with a constant matrix B, or of two values."""
     a, b = values
-    if isinstance(b, Traced):
-        raise Unsupported(
-            "multiplies by a matrix that depends on the window (attention is not supported)"
-        )
+    if isinstance(a, Traced) and isinstance(b, Traced):
+        return product(node, a, b)
     weights = as_constant(b, "B")
+    if weights.ndim > 2 and weights.size == np.prod(weights.shape[-2:]):
+        weights = weights.reshape(weights.shape[-2:])
     if weights.ndim != 2:
         raise Unsupported(f"multiplies by a constant of shape {list(weights.shape)}. Expected a matrix.")
     return _dense(node, as_traced(a), weights.T, np.zeros(weights.shape[1], np.float32))
@@ -73,71 +71,149 @@ def matmul(node: Node, values: list[Value]) -> Traced:
 
 def _dense(node: Node, x: Traced, weights: Array, bias: Array) -> Traced:
     rows = as_rows(x, x.positions)
-    kernel = absorb(weights, rows.columns, rows.width)
-    layer = Dense(node.name, kernel, bias.astype(np.float32))
-    width = len(kernel)
-    return _after(x, rows).then(layer, rows.steps, width, rows.positions(np.arange(width), width))
+    kernel = absorb(weights, rows.columns, rows.tensor.width)
+    return _on_rows(rows, rows.tensor, Dense(node.name, kernel, bias.astype(np.float32)), len(kernel))
 
 
-def _after(x: Traced, rows: Rows) -> Traced:
-    """The value that `rows` were taken from."""
-    return Traced(rows.layers, x.batch, rows.steps, rows.width, x.positions)
+def _on_rows(rows: Rows, tensor: Tensor, layer: Any, width: int) -> Traced:
+    """A layer that treats every row of `tensor` alike and gives `width` features."""
+    return Traced((tensor.then(layer, tensor.steps, width),), rows.positions(np.arange(width), width))
 
 
 def softmax(node: Node, values: list[Value], opset: int) -> tuple[Traced, Traced]:
-    """Softmax or LogSoftmax along the features; returns its input and its output."""
+    """Softmax or LogSoftmax along an axis; returns its input and its output."""
     x = as_traced(values[0])
     rank = x.positions.ndim
     axis = node.attributes.get("axis", -1 if opset >= 13 else 1) % rank
     if opset < 13 and axis != rank - 1:
         raise Unsupported(f"works on the axes from {axis} on. Expected the last axis, {rank - 1}.")
-    last = np.moveaxis(x.positions, axis, -1)
-    rows = as_rows(x, last)
-    if len(set(rows.columns.tolist())) != rows.width or len(rows.columns) != rows.width:
-        raise Unsupported("works on some of the features. Expected all of them.")
-    positions = np.moveaxis(rows.positions(rows.columns, rows.width), -1, axis)
-    before = _after(x, rows).moved(positions)
-    layer = Activation(node.name, node.op.lower())
-    return before, before.then(layer, rows.steps, rows.width, positions)
+    rows = as_rows(x, np.moveaxis(x.positions, axis, -1))
+    tensor = rows.exact
+    after = _on_rows(rows, tensor, Activation(node.name, node.op.lower()), tensor.width)
+    after = after.moved(np.moveaxis(after.positions, -1, axis))
+    return Traced((tensor,), after.positions), after
 
 
-def activation(function: str) -> Callable[[Node, list[Value]], Traced]:
+def elementwise(function: str) -> Callable[[Node, list[Value]], Traced]:
     """An activation function, element by element."""
 
     def handle(node: Node, values: list[Value]) -> Traced:
-        x = as_traced(values[0])
-        x.columns()
-        return x.then(Activation(node.name, function), x.steps, x.width, x.positions)
+        return _each(as_traced(values[0]), lambda tensor: _activated(tensor, node.name, function))
 
     return handle
 
 
+def _each(x: Traced, apply: Callable[[Tensor], Tensor]) -> Traced:
+    """What `apply` makes of every tensor, without moving elements."""
+    x.check_padding()
+    return Traced(tuple(map(apply, x.tensors)), x.positions)
+
+
+def _activated(tensor: Tensor, name: str, function: str) -> Tensor:
+    return tensor.then(Activation(name, function), tensor.steps, tensor.width)
+
+
+def _scaled(tensor: Tensor, name: str, scale: float, offset: float) -> Tensor:
+    values = (np.full(tensor.width, value, np.float32) for value in (scale, offset))
+    return tensor.then(Affine(name, *values), tensor.steps, tensor.width)
+
+
+def elu(node: Node, values: list[Value]) -> Traced:
+    """Elu with alpha 1."""
+    if node.attributes.get("alpha", 1.0) != 1:
+        raise Unsupported(f"has alpha={node.attributes['alpha']:g}. Expected 1.")
+    return elementwise("elu")(node, values)
+
+
+def hard_sigmoid(node: Node, values: list[Value]) -> Traced:
+    """HardSigmoid with the slope of PyTorch and Keras 3, or that of Keras 2, which is ONNX's default."""
+    alpha, beta = node.attributes.get("alpha", 0.2), node.attributes.get("beta", 0.5)
+    return elementwise(hard_sigmoid_of(alpha, beta))(node, values)
+
+
+def hard_sigmoid_of(alpha: float, beta: float) -> str:
+    """The name of clip(alpha x + beta, 0, 1); raises Unsupported if it has none."""
+    for name, slope in ((HARD_SIGMOID_02, 0.2), (HARD_SIGMOID, 1 / 6)):
+        if np.allclose((alpha, beta), (slope, 0.5), rtol=1e-5):
+            return name
+    raise Unsupported(
+        f"applies HardSigmoid with alpha={alpha:g} and beta={beta:g}. Expected alpha 0.2 or 1/6 and "
+        "beta 0.5."
+    )
+
+
+def hard_swish(node: Node, values: list[Value]) -> Traced:
+    """x * relu6(x + 3) / 6."""
+
+    def apply(x: Tensor) -> Tensor:
+        factor = _activated(x, node.name, HARD_SIGMOID)
+        return x.then(Join(node.name, "multiply"), x.steps, x.width, factor)
+
+    return _each(as_traced(values[0]), apply)
+
+
+def leaky_relu(node: Node, values: list[Value]) -> Traced:
+    """max(x, alpha x); also PRelu with one slope."""
+    slope = np.asarray(node.attributes.get("alpha", 0.01))
+    if node.op == "PRelu":
+        slope = as_constant(values[1], "slope")
+    if slope.size != 1 or not 0 <= float(slope.reshape(())) <= 1:
+        raise Unsupported("has several slopes, or one that is not between 0 and 1. Expected one slope.")
+    alpha = float(slope.reshape(()))
+
+    def apply(x: Tensor) -> Tensor:
+        return x.then(
+            Join(node.name, "maximum"), x.steps, x.width, _scaled(x, f"{node.name}_slope", alpha, 0)
+        )
+
+    return _each(as_traced(values[0]), apply)
+
+
 def clip(node: Node, values: list[Value]) -> Traced:
-    """Clip with the lower bound zero and no upper bound, which is RELU."""
+    """Clip, from RELU: low + relu(x - low), and for the upper bound high - relu(high - x)."""
     x, *bounds = values
     low, high = node.attributes.get("min"), node.attributes.get("max")
     for k, value in enumerate(bounds):
         bound = None if value is None else float(as_constant(value, "bound").reshape(()))
         low, high = (bound, high) if k == 0 else (low, bound)
-    if low != 0 or (high is not None and high < np.finfo(np.float32).max):
-        raise Unsupported(f"clips to {low} .. {high}. Expected 0 as the lower bound and no upper bound.")
-    return activation("relu")(node, [x])
+    largest = float(np.finfo(np.float32).max)
+
+    def apply(tensor: Tensor) -> Tensor:
+        if low is not None and low > -largest:
+            tensor = _rectified(tensor, node.name, 1, low)
+        if high is not None and high < largest:
+            tensor = _rectified(tensor, node.name, -1, high)
+        return tensor
+
+    return _each(as_traced(x), apply)
+
+
+def _rectified(tensor: Tensor, name: str, sign: int, bound: float) -> Tensor:
+    """bound + sign * relu(sign * (x - bound))"""
+    if (sign, bound) == (1, 0):
+        return _activated(tensor, name, "relu")
+    above = _activated(_scaled(tensor, f"{name}_distance", sign, -sign * bound), name, "relu")
+    return _scaled(above, f"{name}_bound", sign, bound)
 
 
 def arithmetic(node: Node, values: list[Value]) -> Traced:
-    """Add, Sub, Mul, Div of a value and a constant; Add and Mul of the directions of a bidirectional."""
-    a, b = values
+    """Add, Sub, Mul, Div of a value and a constant; all but Div of two values, or of more with Sum."""
+    a, b, *more = values
+    if more:
+        return arithmetic(node, [arithmetic(node, [a, b]), *more])
     if isinstance(a, Traced) and isinstance(b, Traced):
-        return merged_directions(node, a, b)
-    if node.op in ("Add", "Mul") and isinstance(b, Traced):
+        return element_by_element(node, a, b)
+    if node.op in ("Add", "Mul", "Sum", "Max") and isinstance(b, Traced):
         a, b = b, a
     if isinstance(b, Traced):
         if node.op == "Div":
             raise Unsupported("divides a constant by a value, which no layer does")
         return _affine(node, b, np.full_like(as_constant(a, "A"), -1), as_constant(a, "A"))
     x, constant = as_traced(a), as_constant(b, "B").astype(np.float64)
-    if node.op in ("Add", "Sub"):
-        offset = constant if node.op == "Add" else -constant
+    if node.op == "Max":
+        return clip(node, [x, constant])
+    if node.op in ("Add", "Sub", "Sum"):
+        offset = -constant if node.op == "Sub" else constant
         return _affine(node, x, np.ones_like(constant), offset)
     with np.errstate(divide="ignore"):
         scale = constant if node.op == "Mul" else 1 / constant
@@ -167,7 +243,7 @@ def _affine(node: Node, x: Traced, scale: Array, offset: Array) -> Traced:
     shape = np.broadcast_shapes(x.positions.shape, scale.shape, offset.shape)
     if int(np.prod(shape)) != x.positions.size:
         raise Unsupported(f"spreads a value of shape {list(x.positions.shape)} to {list(shape)}")
-    x = x.moved(x.positions.reshape(shape))  # axes of size 1 in front
+    x = as_single(x.moved(x.positions.reshape(shape)))  # axes of size 1 in front
     wide = [np.broadcast_to(array, shape) for array in (scale, offset)]
     found = [_per_feature(x, array) for array in wide]
     if any(array is None for array in found):
@@ -177,14 +253,15 @@ def _affine(node: Node, x: Traced, scale: Array, offset: Array) -> Traced:
     per_scale, per_offset = found
     if per_scale is None or per_offset is None:
         raise Unsupported("has values of its own for every row. Expected one value for each feature.")
+    tensor = x.tensor
     layer = Affine(node.name, per_scale, per_offset)
-    return x.then(layer, x.steps, x.width, x.positions)
+    return Traced((tensor.then(layer, tensor.steps, tensor.width),), x.positions)
 
 
 def _per_feature(x: Traced, values: Array) -> NDArray[np.float32] | None:
     """`values`, one for each element, as one for each feature; None where rows differ."""
     columns = x.columns().reshape(-1)
-    result = np.ones(x.width)
+    result = np.full(x.tensor.width, values.reshape(-1)[0], np.float64)
     result[columns] = values.reshape(-1)
     same = np.array_equal(result[columns], values.reshape(-1))
     return result.astype(np.float32) if same else None
@@ -192,9 +269,9 @@ def _per_feature(x: Traced, values: Array) -> NDArray[np.float32] | None:
 
 def _as_plain_vector(x: Traced) -> Traced:
     rows = as_rows(x, x.positions)
-    if rows.steps is not None:
+    if rows.tensor.steps is not None:
         raise Unsupported("has values of its own for every row. Expected one value for each feature.")
-    return _after(x, rows).moved(rows.positions(rows.columns, rows.width))
+    return Traced((rows.tensor,), rows.positions(rows.columns, rows.tensor.width))
 
 
 def layer_normalization(node: Node, values: list[Value]) -> Traced:
@@ -204,31 +281,35 @@ def layer_normalization(node: Node, values: list[Value]) -> Traced:
     if node.attributes.get("axis", -1) not in (-1, x.positions.ndim - 1):
         raise Unsupported("normalizes several axes. Expected axis=-1.")
     rows = as_rows(x, x.positions)
-    if not in_order(rows):
-        raise Unsupported("normalizes some of the features. Expected all of them, in their order.")
+    tensor = rows.exact
     scale = as_constant(gamma, "Scale").astype(np.float32).reshape(-1)
     offset = (
         np.zeros_like(scale) if not beta else as_constant(beta[0], "B").astype(np.float32).reshape(-1)
     )
     layer = LayerNorm(node.name, scale, offset, float(node.attributes.get("epsilon", 1e-5)))
-    positions = rows.positions(rows.columns, rows.width)
-    return _after(x, rows).then(layer, rows.steps, rows.width, positions)
+    return _on_rows(rows, tensor, layer, tensor.width)
 
 
-def pooling(kind: str) -> Callable[[Node, list[Value]], Traced]:
-    """Mean or maximum along the steps, for GlobalAveragePool, ReduceMean and similar nodes."""
+def reduction(kind: str) -> Callable[[Node, list[Value]], Traced]:
+    """Mean, maximum or sum along the steps, for GlobalAveragePool, ReduceMean and similar nodes.
+
+    A sum along the features is a dense layer of ones.
+    """
 
     def handle(node: Node, values: list[Value]) -> Traced:
-        x = as_traced(values[0])
+        x = as_single(as_traced(values[0]))
         axes, keep = _reduced_axes(node, values, x.positions.ndim)
         kept = [axis for axis in range(x.positions.ndim) if axis not in axes]
         groups = x.positions.transpose(*kept, *axes)
         lead = groups.shape[: len(kept)]
-        rows = _pooled(x, groups.reshape(int(np.prod(lead)), -1))
-        positions = rows.reshape(lead)
-        if keep:
-            positions = np.expand_dims(positions, tuple(axes))
-        return x.then(GlobalPooling(node.name, kind), None, x.width, positions)
+        groups = groups.reshape(int(np.prod(lead)), -1)
+        found = _over_steps(node, x, groups, kind)
+        if found is None and kind == "sum" and x.tensor.width == groups.shape[1] > 1:
+            found = _dense(node, x.moved(groups), np.ones((1, groups.shape[1])), np.zeros(1))
+        if found is None:
+            raise Unsupported(NOT_THE_STEPS)
+        positions = found.positions.reshape(lead)
+        return found.moved(np.expand_dims(positions, tuple(axes)) if keep else positions)
 
     return handle
 
@@ -244,80 +325,19 @@ def _reduced_axes(node: Node, values: list[Value], rank: int) -> tuple[list[int]
     return sorted(axis % rank for axis in axes), bool(node.attributes.get("keepdims", 1))
 
 
-def _pooled(x: Traced, groups: Positions) -> Positions:
-    """Positions in the pooled `[batch, width]`: every row of `groups` `[n, steps]` becomes one."""
-    columns = x.moved(groups).columns()
-    row = np.sort(groups // x.width, axis=1)
-    if x.steps is None or groups.shape[1] != x.steps:
-        raise Unsupported(NOT_THE_STEPS)
-    windows = row[:, :1] // x.steps
-    if not ((columns == columns[:, :1]).all() and (row == windows * x.steps + np.arange(x.steps)).all()):
-        raise Unsupported(NOT_THE_STEPS)
-    result: Positions = windows[:, 0] * x.width + columns[:, 0]
-    return result
-
-
-def convolution(node: Node, values: list[Value]) -> Traced:
-    """Conv along the steps; also a 2-D Conv whose other axis has size 1."""
-    x, weights, *bias = values
-    x, kernel = as_traced(x), as_constant(weights, "W")
-    if node.attributes.get("group", 1) != 1:
-        raise Unsupported(f"has group={node.attributes['group']}. Expected 1.")
-    axis = _long_axis(x.positions, kernel)
-    single = tuple(k for k in range(2, x.positions.ndim) if k != axis)
-    positions = np.squeeze(x.positions, single).transpose(0, 2, 1)
-    kernel = np.squeeze(kernel, single).transpose(0, 2, 1)  # [filters, width, inputs]
-    at = axis - 2
-    stride, dilation = (node.attributes.get(k, [1, 1])[at] for k in ("strides", "dilations"))
-    padding = _padding(node, at, positions.shape[1], kernel.shape[1], stride, dilation)
-    before, after, positions = _unpadded(positions)
-    sequence = as_sequence(x, positions)
-    padding = (padding[0] + before, padding[1] + after)
-    filters = len(kernel)
-    zeros = np.zeros(filters, np.float32)
-    layer = Conv1d(
-        node.name,
-        absorb(kernel, sequence.columns, sequence.width),
-        zeros + as_constant(bias[0], "B").astype(np.float32) if bias and bias[0] is not None else zeros,
-        stride,
-        dilation,
-        padding,
-    )
-    reach = (kernel.shape[1] - 1) * dilation
-    steps = (sequence.steps + sum(padding) - reach - 1) // stride + 1
-    if steps < 1:
-        raise Unsupported(f"is wider than the {sequence.steps} rows it reads")
-    result = natural(x.batch, steps, filters).transpose(0, 2, 1)
-    return Traced(sequence.layers, x.batch, sequence.steps, sequence.width, positions).then(
-        layer, steps, filters, np.expand_dims(result, single)
-    )
-
-
-def _long_axis(positions: Positions, kernel: Array) -> int:
-    """The axis of the steps, which is the only spatial axis or the only one whose size is not 1."""
-    spatial = range(2, positions.ndim)
-    long = [k for k in spatial if positions.shape[k] != 1 or kernel.shape[k] != 1]
-    if len(long) > 1 or not spatial:
-        raise Unsupported("convolves along several axes. Expected the steps only.")
-    return long[0] if long else 2
-
-
-def _padding(node: Node, at: int, steps: int, width: int, stride: int, dilation: int) -> tuple[int, int]:
-    auto = node.attributes.get("auto_pad", "NOTSET")
-    if auto in ("SAME_UPPER", "SAME_LOWER"):
-        total = max(0, (-(-steps // stride) - 1) * stride + (width - 1) * dilation + 1 - steps)
-        small, large = total // 2, total - total // 2
-        return (small, large) if auto == "SAME_UPPER" else (large, small)
-    pads = node.attributes.get("pads")
-    if auto == "VALID" or pads is None:
-        return 0, 0
-    return pads[at], pads[at + len(pads) // 2]
-
-
-def _unpadded(positions: Positions) -> tuple[int, int, Positions]:
-    """Numbers of padding rows before and after, and the positions `[batch, steps, features]` between."""
-    real = np.flatnonzero(~(positions == PADDING).all(axis=(0, 2)))
-    if not len(real):
-        raise Unsupported("reads nothing but padding")
-    first, last = int(real[0]), int(real[-1])
-    return first, positions.shape[1] - 1 - last, positions[:, first : last + 1]
+def _over_steps(node: Node, x: Traced, groups: Positions, kind: str) -> Traced | None:
+    """The reduction of every row of `groups` `[n, steps]`; None if that is not one over the steps."""
+    tensor, columns = x.tensor, x.moved(groups).columns()
+    if tensor.steps is None:
+        return None
+    row = np.sort(groups // tensor.width, axis=1)
+    windows, steps = row[:, :1] // tensor.steps, row[0] % tensor.steps
+    if not (
+        (columns == columns[:, :1]).all()
+        and (np.diff(steps) > 0).all()
+        and (row == windows * tensor.steps + steps).all()
+    ):
+        return None
+    taken = taken_rows(tensor, steps.tolist())
+    result = taken.then(GlobalPooling(node.name, kind), None, tensor.width)
+    return Traced((result,), windows[:, 0] * tensor.width + columns[:, 0])
