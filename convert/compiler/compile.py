@@ -10,8 +10,9 @@ from convert.compiler.float_graph.step import step_graph
 from convert.compiler.float_graph.unroll import unroll
 from convert.compiler.quantize import to_int8, to_int16x8
 from convert.compiler.recipe import Recipe
-from convert.compiler.scales.calibrate import calibrate
+from convert.compiler.scales.calibrate import Range, calibrate
 from convert.compiler.scales.cell_state import keep_state_float
+from convert.compiler.scales.clipped import without_masked_rows
 from convert.compiler.scales.equalize import equalize
 from convert.compiler.scales.int8_scales import int8_quantizations
 from convert.compiler.scales.int16_scales import int16_quantizations
@@ -105,9 +106,14 @@ def lower(
 
 def quantized(graph: Graph, windows: Windows, scheme: str, recipe: Recipe | None = None) -> Graph:
     """The float `graph` quantized by `scheme`, one of the schemes in convert.targets.precision."""
+    windows = graph.tensors[graph.input].encode(windows)  # tokens are int32 in every graph
     if scheme in SCHEME_FORMATS:
         return _with_float_activations(graph, windows, SCHEME_FORMATS[scheme], recipe)
     return _with_integer_activations(graph, windows, scheme, recipe)
+
+
+def _ranges(graph: Graph, windows: Windows) -> dict[str, Range]:
+    return without_masked_rows(graph, calibrate(graph, windows), windows)
 
 
 def _with_float_activations(
@@ -128,11 +134,11 @@ def _with_integer_activations(
 ) -> Graph:
     if scheme == "int8-float-state":
         graph = keep_state_float(graph)
-    ranges = calibrate(graph, windows)
+    ranges = _ranges(graph, windows)
     check_ranges(ranges)
     equalized = equalize(graph, ranges)
     if equalized is not graph:
-        graph, ranges = equalized, calibrate(equalized, windows)
+        graph, ranges = equalized, _ranges(equalized, windows)
     graph, ranges = separate(graph, ranges, tables=scheme != "int16x8")
     moments = second_moments(graph, windows)
     if scheme == "int16x8":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edge_runtime.tflite.graph import Graph, Op, Operator
+from edge_runtime.tflite.graph import FLOAT32, Graph, Op, Operator
 
-_FLOAT_ONLY = (Op.MEAN, Op.RSQRT, Op.SOFTMAX, Op.SQUARED_DIFFERENCE)
+_FLOAT_ONLY = (Op.ELU, Op.MEAN, Op.RSQRT, Op.SOFTMAX, Op.SQUARED_DIFFERENCE)
 """Operators whose int8 kernels are missing, imprecise, or round differently between versions."""
 
 
@@ -20,11 +20,15 @@ def int8_inputs(operator: Operator) -> tuple[str, ...]:
         return operator.inputs[:1]
     if operator.op is Op.SPLIT:
         return operator.inputs[1:]
-    return operator.inputs[:1] if operator.op is Op.REDUCE_MAX else operator.inputs
+    alone = operator.op in (Op.GATHER, Op.MINIMUM, Op.REDUCE_MAX, Op.RESHAPE)
+    return operator.inputs[:1] if alone else operator.inputs
 
 
 def integer_tensors(graph: Graph) -> list[str]:
-    """The activations and constants that an integer graph holds in int8, in the graph's order."""
+    """The activations and constants that an integer graph holds in int8, in the graph's order.
+
+    Tokens, which are int32 in every graph, are not among them.
+    """
     names: dict[str, None] = dict.fromkeys(graph.inputs)
     for operator in graph.operators:
         if not runs_in_float(graph, operator):
@@ -33,4 +37,5 @@ def integer_tensors(graph: Graph) -> list[str]:
         else:
             activations = [name for name in operator.inputs if graph.tensors[name].data is None]
             names.update(dict.fromkeys((*activations, *operator.outputs)))
-    return [name for name in names if not graph.tensors[name].keep_float]
+    tensors = graph.tensors
+    return [name for name in names if not tensors[name].keep_float and tensors[name].dtype == FLOAT32]

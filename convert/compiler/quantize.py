@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.compiler.integer_operators import int8_inputs, runs_in_float
+from convert.compiler.scales.clipped import clipped_by_range, masks_on_the_grid
 from convert.compiler.weights.gptq import quantize_matrix
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 
@@ -45,6 +46,8 @@ def _to_integer(
     dtype: np.dtype[Any],
     bias_dtype: np.dtype[Any],
 ) -> Graph:
+    graph = masks_on_the_grid(clipped_by_range(graph), quantizations)
+    quantizations = {name: found for name, found in quantizations.items() if name in graph.tensors}
     graph = _with_float_islands(graph)
     tensors = dict(graph.tensors)
     tensors.update(_int8_matrices(graph, moments))

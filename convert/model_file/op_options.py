@@ -41,7 +41,9 @@ OPTIONS: dict[Op, tuple[str, Callable[[Graph, Operator], Fields]]] = {
     Op.CONCATENATION: ("ConcatenationOptions", lambda graph, operator: {"Axis": operator.axis}),
     Op.DEQUANTIZE: ("DequantizeOptions", lambda graph, operator: {}),
     Op.FULLY_CONNECTED: ("FullyConnectedOptions", _fully_connected_options),
+    Op.GATHER: ("GatherOptions", lambda graph, operator: {}),
     Op.MEAN: ("ReducerOptions", _reducer_options),
+    Op.MINIMUM: ("MaximumMinimumOptions", lambda graph, operator: {}),
     Op.MUL: ("MulOptions", lambda graph, operator: {}),
     Op.PACK: (
         "PackOptions",
@@ -49,6 +51,7 @@ OPTIONS: dict[Op, tuple[str, Callable[[Graph, Operator], Fields]]] = {
     ),
     Op.QUANTIZE: ("QuantizeOptions", lambda graph, operator: {}),
     Op.REDUCE_MAX: ("ReducerOptions", _reducer_options),
+    Op.RESHAPE: ("ReshapeOptions", lambda graph, operator: {}),
     Op.SOFTMAX: ("SoftmaxOptions", lambda graph, operator: {"Beta": 1.0}),
     Op.SPLIT: ("SplitOptions", lambda graph, operator: {"NumSplits": len(operator.outputs)}),
     Op.SQUARED_DIFFERENCE: ("SquaredDifferenceOptions", lambda graph, operator: {}),
@@ -58,5 +61,5 @@ OPTIONS: dict[Op, tuple[str, Callable[[Graph, Operator], Fields]]] = {
         lambda graph, operator: {"Num": len(operator.outputs), "Axis": operator.axis},
     ),
 }
-"""Operator -> name of its options table, and a function that gives the fields to write; LOGISTIC, RELU,
-RSQRT and TANH have no table."""
+"""Operator -> name of its options table, and a function that gives the fields to write. ELU, LOGISTIC,
+RELU, RSQRT and TANH have no table. GATHER has axis 0; the shape for RESHAPE is its second input."""

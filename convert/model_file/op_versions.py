@@ -17,8 +17,12 @@ def op_version(graph: Graph, operator: Operator) -> int:
         return _INT16_VERSIONS[operator.op]
     if operator.op is Op.FULLY_CONNECTED:
         return _fully_connected_version(tensors[0], tensors[1])
+    if operator.op is Op.RESHAPE:
+        return 1
     if operator.op is Op.DEQUANTIZE:
         return 3 if tensors[0].dtype in (np.float16, np.int16) else 2
+    if operator.op is Op.SPLIT and tensors[-1].dtype == np.int32:
+        return 3
     if tensors[-1].dtype != np.int8:
         return 1
     return 3 if operator.op is Op.MUL and _rescale(tensors) >= 1 else 2
@@ -37,10 +41,12 @@ def _fully_connected_version(source: Tensor, weights: Tensor) -> int:
 _INT16_VERSIONS = {
     Op.ADD: 3,
     Op.CONCATENATION: 3,
+    Op.GATHER: 4,
     Op.PACK: 3,
     Op.QUANTIZE: 2,
     Op.REDUCE_MAX: 3,
     Op.RELU: 3,
+    Op.RESHAPE: 1,
     Op.FULLY_CONNECTED: 7,
     Op.LOGISTIC: 3,
     Op.MUL: 4,

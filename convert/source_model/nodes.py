@@ -47,3 +47,13 @@ def network_of(output: Node, *, steps: int, features: int, static: int = 0) -> N
     if tuple(wiring) == chain.sources:
         return chain
     return Network(steps, features, tuple(layers), tuple(wiring), static)
+
+
+def nodes_of(network: Network) -> list[Node]:
+    """A new node for each layer of the network, in its order; the last one is the output."""
+    window, static = Node(), Node(static=True)
+    nodes: list[Node] = []
+    for layer, numbers in zip(network.layers, network.sources):
+        given = {WINDOW: window, STATIC: static}
+        nodes.append(Node(layer, *(given.get(k) or nodes[k] for k in numbers)))
+    return nodes

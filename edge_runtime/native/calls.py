@@ -6,16 +6,17 @@ The arithmetic is that of the numpy engine: its multipliers, and its tables for 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, Callable
 
 import numpy as np
 
 from edge_runtime.native.loops import Loop, loops, rows_of
 from edge_runtime.native.matmul_calls import emit_matmul
-from edge_runtime.native.plan_format import MAP_PARAMS, REDUCTION_PARAMS, Kernel
+from edge_runtime.native.plan_format import GATHER_PARAMS, MAP_PARAMS, REDUCTION_PARAMS, Kernel
 from edge_runtime.native.program import Program
-from edge_runtime.native.storage import View
-from edge_runtime.numpy_engine.check_graph import FLOAT, INT8, INT16, JOINS
+from edge_runtime.native.storage import View, whole_as
+from edge_runtime.numpy_engine.check_graph import FLOAT, INT8, INT16, JOINING
 from edge_runtime.numpy_engine.fixed_point import Multiplier
 from edge_runtime.numpy_engine.multipliers import (
     INT8_SUM_BITS,
@@ -49,9 +50,11 @@ KERNELS: dict[tuple[Op, np.dtype[Any]], Kernel] = {
     (Op.SUB, FLOAT): Kernel.SUB_F32,
     (Op.MUL, FLOAT): Kernel.MUL_F32,
     (Op.SQUARED_DIFFERENCE, FLOAT): Kernel.SQUARED_DIFFERENCE_F32,
+    (Op.MINIMUM, FLOAT): Kernel.MINIMUM_F32,
     (Op.LOGISTIC, FLOAT): Kernel.SIGMOID_F32,
     (Op.TANH, FLOAT): Kernel.TANH_F32,
     (Op.RELU, FLOAT): Kernel.RELU_F32,
+    (Op.ELU, FLOAT): Kernel.ELU_F32,
     (Op.RSQRT, FLOAT): Kernel.RSQRT_F32,
 }
 """Operators whose kernel works value by value, with the type of their result. Those that change the type
@@ -72,10 +75,14 @@ def emit(program: Program, operator: Operator, time: int) -> None:
     """
     if operator.op is Op.FULLY_CONNECTED:
         emit_matmul(program, operator, time)
-    elif operator.op in JOINS:
+    elif operator.op in JOINING:
         _emit_joined(program, operator, time)
     elif operator.op in (Op.MEAN, Op.REDUCE_MAX):
         _emit_reduction(program, operator, time)
+    elif operator.op is Op.RESHAPE:
+        _emit_reshaped(program, operator, time)
+    elif operator.op is Op.GATHER:
+        _emit_gather(program, operator, time)
     elif operator.op is Op.SOFTMAX:
         _emit_softmax(program, operator, time)
     else:
@@ -243,6 +250,32 @@ def _emit_joined(program: Program, operator: Operator, time: int) -> None:
             part = program.graph.tensors[name]
             views = [program.view(name, time), place]
             _call_for_each(program, Kernel.COPY, part.shape, views, [part, part], {})
+
+
+def _emit_reshaped(program: Program, operator: Operator, time: int) -> None:
+    """A copy, in the shape of whichever of the two is whole."""
+    source, target = program.view(operator.inputs[0], time), program.view(operator.outputs[0], time)
+    part, result = (program.graph.tensors[name] for name in (operator.inputs[0], operator.outputs[0]))
+    size = part.dtype.itemsize
+    if _is_dense(source, size, 0):
+        source = whole_as(source, target.shape, size)
+    elif _is_dense(target, size, 0):
+        target = whole_as(target, source.shape, size)
+    else:
+        raise MalformedError("the native engine has no RESHAPE from a part of a tensor into another")
+    _call_for_each(program, Kernel.COPY, target.shape, [source, target], [part, result], {})
+
+
+def _emit_gather(program: Program, operator: Operator, time: int) -> None:
+    table, tokens = (program.graph.tensors[name] for name in operator.inputs)
+    if table.data is None or len(table.shape) != 2:
+        raise MalformedError("the native engine has a GATHER from a constant of two dimensions only")
+    rows, size = table.shape[0], table.dtype.itemsize
+    places = [program.view(name, time) for name in (*operator.inputs, *operator.outputs)]
+    single = replace(places[1], shape=(*tokens.shape, 1), strides=(*places[1].strides, 4))
+    (count, pitch1), (_, pitch) = rows_of(single, 4), rows_of(places[2], size)
+    width = table.shape[1] * size
+    program.call(Kernel.GATHER, places, GATHER_PARAMS.pack(count, width, rows, width, pitch1, pitch))
 
 
 def _emit_reduction(program: Program, operator: Operator, time: int) -> None:

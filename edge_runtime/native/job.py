@@ -18,18 +18,21 @@ LANES_MEMORY = 1 << 18
 """Bytes of arena for the windows that run at a time, unless a single one takes more. It leaves room for
 the weights in a second-level cache."""
 
-INPUT_NOT_FINITE, LOGITS_NOT_FINITE = 1, 2
+INPUT_NOT_FINITE, LOGITS_NOT_FINITE, INPUT_IS_NO_TOKEN = 1, 2, 4
 """er_status: what `JobCall` returns instead of 0."""
 
-RAW_TYPES = {"B": 0, "f": 1}
+RAW_TYPES = {"B": 0, "f": 1, "i": 2}
 """numpy's dtype.char -> er_raw_type."""
 
 JobCall = Callable[[], int]
 
 
+_RAW_NUMBERS = ("features", "rows", "mean_count", "std_count", "tokens", "reserved")
+
+
 class _Raw(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_uint32) for name in ("features", "rows", "mean_count", "std_count")),
+        *((name, ctypes.c_uint32) for name in _RAW_NUMBERS),
         *((name, ctypes.c_void_p) for name in ("mean", "std", "table")),
     ]
 
@@ -52,11 +55,14 @@ class Jobs:
         mean: NDArray[np.float32],
         std: NDArray[np.float32],
         table: NDArray[Any] | None,
+        tokens: int = 0,
     ) -> None:
         """`shape`: rows and features of a window; `mean`, `std`: one value each or one for each feature.
 
         `table`: what each of the 256 bytes becomes in the input's dtype, where features are normalized
-        alike. Raises ValueError when the model's input is not made of such rows.
+        alike. `tokens`: how many there are, where the input is int32.
+
+        Raises ValueError when the model's input is not made of such rows.
         """
         rows, features = shape
         count = int(np.prod(interpreter.get_input_details()[0]["shape"]))
@@ -74,12 +80,13 @@ class Jobs:
         if table is not None:
             self._kept.append(np.ascontiguousarray(table))
         addresses = [_address(values) for values in self._kept]
-        self._raw = _Raw(features, rows, len(mean), len(std), *addresses)
+        self._raw = _Raw(features, rows, len(mean), len(std), tokens, 0, *addresses)
         self._window_arena, self._row_arena = interpreter.new_arena(1), interpreter.new_arena(1)
         self._many: _Job | None = None
 
     def window(self, values: NDArray[Any], logits: NDArray[np.float32]) -> JobCall:
-        """A call that runs whatever window `[rows, features]` is in `values`, uint8 or float32, and
+        """A call that runs whatever window `[rows, features]` is in `values`, uint8, float32 or
+        int32 (tokens), and
         writes its logits `[1, classes]`. Both arrays are contiguous, and the call keeps them."""
         return self._call("er_windows", self._job(self._window_arena, values, logits))
 
@@ -91,7 +98,7 @@ class Jobs:
     def run(self, windows: NDArray[Any], logits: NDArray[np.float32], *, by_row: bool = False) -> int:
         """Runs `windows` `[N, rows, features]`; logits `[N, classes]`, or `[N, rows, classes]` by row.
 
-        uint8 or float32, contiguous. Returns 0 or why it stopped.
+        uint8, float32 or int32 (tokens), contiguous. Returns 0 or why it stopped.
         """
         job = self._many = self._many or self._job_of_many()
         job.windows, job.logits, job.count = _address(windows), _address(logits), len(windows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from enum import IntEnum
 
-MAGIC = 0x314E5245
+MAGIC = 0x324E5245
 ALIGNMENT = 64
 SLACK = 64
 CONSTANT = 0x80000000
@@ -40,22 +40,25 @@ class Kernel(IntEnum):
     SUB_F32 = 14
     MUL_F32 = 15
     SQUARED_DIFFERENCE_F32 = 16
-    SIGMOID_F32 = 17
-    TANH_F32 = 18
-    RELU_F32 = 19
-    RSQRT_F32 = 20
-    SOFTMAX_F32 = 21
-    MEAN_F32 = 22
-    MAX_S8 = 23
-    MAX_S16 = 24
-    MAX_F32 = 25
-    MATMUL_S8 = 26
-    MATMUL_S16 = 27
-    MATMUL_F32 = 28
-    MATMUL_HYBRID = 29
+    MINIMUM_F32 = 17
+    SIGMOID_F32 = 18
+    TANH_F32 = 19
+    RELU_F32 = 20
+    ELU_F32 = 21
+    RSQRT_F32 = 22
+    SOFTMAX_F32 = 23
+    MEAN_F32 = 24
+    MAX_S8 = 25
+    MAX_S16 = 26
+    MAX_F32 = 27
+    GATHER = 28
+    MATMUL_S8 = 29
+    MATMUL_S16 = 30
+    MATMUL_F32 = 31
+    MATMUL_HYBRID = 32
 
 
-END_TYPES = {"f": 0, "b": 1, "h": 2}
+END_TYPES = {"f": 0, "b": 1, "h": 2, "i": 3}
 """numpy's dtype.char of an input or output -> er_type."""
 
 PLAN_HEADER = struct.Struct("<16I")
@@ -63,6 +66,7 @@ PLAN_CALL = struct.Struct("<5I")
 PLAN_END = struct.Struct("<3Ifi")
 MAP_PARAMS = struct.Struct("<8I11if")
 REDUCTION_PARAMS = struct.Struct("<6I")
+GATHER_PARAMS = struct.Struct("<6I")
 MATMUL_PARAMS = struct.Struct("<9I3iI")
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from itertools import accumulate
 
 from edge_runtime.native.plan_format import ALIGNMENT, aligned
-from edge_runtime.numpy_engine.check_graph import JOINS
+from edge_runtime.numpy_engine.check_graph import JOINING
 from edge_runtime.tflite.flatbuffer_reader import MalformedError
 from edge_runtime.tflite.graph import Graph, Op, Operator
 
@@ -53,6 +53,11 @@ def contiguous(buffer: int, shape: tuple[int, ...], size: int) -> View:
     return View(buffer, 0, shape, tuple(reversed(strides)))
 
 
+def whole_as(view: View, shape: tuple[int, ...], size: int) -> View:
+    """A view of values of `size` bytes that follow each other, in another shape."""
+    return replace(contiguous(view.buffer, shape, size), offset=view.offset)
+
+
 class Storage:
     """The views of a graph's activations. `graph` has no operator whose inputs are all constants."""
 
@@ -69,7 +74,7 @@ class Storage:
         """Tensor -> the operator that joins it, and the number of the input that it is."""
         hosts: dict[str, tuple[Operator, int]] = {}
         for operator in self._graph.operators:
-            if operator.op not in JOINS:
+            if operator.op not in JOINING:
                 continue
             for k, name in enumerate(operator.inputs):
                 producer = self._producers.get(name)
@@ -81,7 +86,7 @@ class Storage:
         """The views of all parts: those of a whole, after the whole. It may be a part in its turn, and
         so on, thousands of times in a hostile file."""
         for operator in reversed(self._graph.operators):
-            if operator.op in JOINS:
+            if operator.op in JOINING:
                 for k, part in enumerate(self.joined(operator)):
                     if self.is_in_place(operator, k):
                         self._views[operator.inputs[k]] = part

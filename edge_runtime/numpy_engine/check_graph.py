@@ -20,14 +20,17 @@ MOST_PRODUCTS = 1 << 34
 """Limit on the multiplications in all matmuls of one run: thousands of times those of LSTM(128) on 28
 rows of 28, and seconds on a workstation."""
 
-FLOAT, HALF, INT8, INT16 = (np.dtype(name) for name in ("f4", "f2", "i1", "i2"))
+FLOAT, HALF, INT8, INT16, INT32 = (np.dtype(name) for name in ("f4", "f2", "i1", "i2", "i4"))
 
 BIASES = {FLOAT: np.dtype("f4"), INT8: np.dtype("i4"), INT16: np.dtype("i8")}
 """Type of a matmul's result -> type of its bias."""
 
-JOINS = (Op.CONCATENATION, Op.PACK)
-MOVES = (*JOINS, Op.REDUCE_MAX, Op.SPLIT, Op.UNPACK)
+JOINING = (Op.CONCATENATION, Op.PACK)
+MOVES = (*JOINING, Op.REDUCE_MAX, Op.RESHAPE, Op.SPLIT, Op.UNPACK)
 """Operators that move or choose numbers as they are; all their tensors have one type and scale."""
+
+BY_PAIRS = (Op.ADD, Op.MINIMUM, Op.MUL, Op.SQUARED_DIFFERENCE, Op.SUB)
+"""Operators that compute with two numbers each; the smaller one of two tensors is repeated."""
 
 
 def check_graph(graph: Graph) -> None:
@@ -62,14 +65,17 @@ def _without_axis(operator: Operator, inputs: list[Tensor]) -> list[Tensor]:
     """The inputs that are computed with."""
     if operator.op is Op.SPLIT:
         return inputs[1:]
-    return inputs[:1] if operator.op in (Op.MEAN, Op.REDUCE_MAX) else inputs
+    return inputs[:1] if operator.op in (Op.MEAN, Op.REDUCE_MAX, Op.RESHAPE) else inputs
 
 
 def _types_fit(operator: Operator, values: list[Tensor], results: list[Tensor]) -> bool:
     op, result = operator.op, results[0]
     if op in MOVES:
         alike = all(_kind(tensor) == _kind(result) for tensor in (*values, *results))
-        return alike and _is_computed(result)
+        return alike and (_is_computed(result) or _is_tokens(result))
+    if op is Op.GATHER:
+        table, tokens = values
+        return _kind(table) == _kind(result) and _is_computed(result) and _is_tokens(tokens)
     if op is Op.FULLY_CONNECTED:
         x, weights, bias = values
         return _matmul_fits(x, weights, bias, result)
@@ -89,6 +95,11 @@ def _kind(tensor: Tensor) -> tuple[Any, ...]:
 def _is_computed(tensor: Tensor) -> bool:
     """Whether numbers of that type and scale are added and multiplied."""
     return tensor.dtype == FLOAT or _is_quantized(tensor)
+
+
+def _is_tokens(tensor: Tensor) -> bool:
+    """Whether the tensor holds whole numbers, of the rows of a table."""
+    return tensor.dtype == INT32 and tensor.quantization is None
 
 
 def _is_quantized(tensor: Tensor) -> bool:
@@ -118,13 +129,18 @@ def _matmul_fits(x: Tensor, weights: Tensor, bias: Tensor, result: Tensor) -> bo
 def _shapes(operator: Operator, given: list[Shape], found: list[Shape]) -> list[Shape]:
     """The shapes of the results, for inputs of the `given` ones; none where no result has any."""
     op, axis = operator.op, operator.axis or 0
-    if op in (Op.ADD, Op.MUL, Op.SQUARED_DIFFERENCE, Op.SUB):
+    if op in BY_PAIRS:
         return _broadcast(*given)
     if op is Op.FULLY_CONNECTED:
         return _matmul(*given)
     if op in (Op.MEAN, Op.REDUCE_MAX):
-        kept = (1,) if op is Op.MEAN and len(found[0]) == len(given[0]) else ()
+        kept = (1,) if len(found[0]) == len(given[0]) else ()
         return [given[0][:axis] + kept + given[0][axis + 1 :]]
+    if op is Op.GATHER:
+        table, tokens = given
+        return [tokens + table[1:]]
+    if op is Op.RESHAPE:
+        return _reshaped(given[0], found[0])
     if op in _MOVED:
         return _MOVED[op](given, axis, len(found))
     return given
@@ -135,6 +151,12 @@ def _broadcast(one: Shape, other: Shape) -> list[Shape]:
         return [np.broadcast_shapes(one, other)]
     except ValueError:
         return []
+
+
+def _reshaped(given: Shape, found: Shape) -> list[Shape]:
+    """`found`, if it has as many elements and leaves the batch alone."""
+    sound = given[:1] == found[:1] == (1,) and math.prod(given) == math.prod(found)
+    return [found] if sound else []
 
 
 def _matmul(x: Shape, weights: Shape, bias: Shape) -> list[Shape]:

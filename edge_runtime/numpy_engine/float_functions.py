@@ -1,4 +1,4 @@
-"""exp, sigmoid and tanh of float32 values, with the same bits on every computer.
+"""exp, sigmoid, tanh and elu of float32 values, with the same bits on every computer.
 
 numpy's and libm's functions differ in the last bit from one CPU and version to another. These consist of
 additions, products, quotients and shifts, which IEEE 754 defines to the last bit. The C engine has the
@@ -48,6 +48,7 @@ _EXPONENT_ROUNDER = np.float32(12582912 + 127)
 are a power of two."""
 
 _MANTISSA_BITS = 23
+_ZERO = np.float32(0)
 
 
 class _Constants(NamedTuple):
@@ -133,6 +134,21 @@ def tanh_float32(x: Array) -> Array:
     np.add(e_minus_1, constants.two, power)
     np.divide(e_minus_1, power, e_minus_1)
     result: Array = np.copysign(e_minus_1, x, e_minus_1)
+    return result
+
+
+def elu_float32(x: Array) -> Array:
+    """x where it is not negative, else exp(x) - 1, of up to CACHED values `[N]`; a relative error below
+    3e-7, also near 0 (Clevert et al. 2015, alpha = 1)."""
+    constants = _constants(len(x))
+    t = np.multiply(x, _LOG2_E)
+    np.minimum(t, _ZERO, t)
+    np.maximum(t, constants.lowest, t)
+    power, e_minus_1 = _split(t, constants)
+    np.multiply(e_minus_1, power, e_minus_1)
+    np.subtract(power, constants.one, power)
+    np.add(e_minus_1, power, e_minus_1)
+    result: Array = np.where(x < 0, e_minus_1, x)
     return result
 
 

@@ -12,7 +12,13 @@ from typing import Any, Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.numpy_engine.float_functions import CACHED, exp_float32, sigmoid_float32, tanh_float32
+from edge_runtime.numpy_engine.float_functions import (
+    CACHED,
+    elu_float32,
+    exp_float32,
+    sigmoid_float32,
+    tanh_float32,
+)
 from edge_runtime.tflite.graph import Op, Operator, Tensor
 
 Array = NDArray[Any]
@@ -34,6 +40,11 @@ def relu(x: Array) -> Array:
     result: Array = np.maximum(x, _ZERO)
     result += _ZERO  # numpy's maximum of -0 and 0 is either of them
     return result
+
+
+def minimum(x: Array, y: Array) -> Array:
+    """The smaller one of float32 values, `y` if they are equal; NaN if one of them is NaN."""
+    return np.where((x < y) | (x != x), x, y)
 
 
 def _fully_connected(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
@@ -101,9 +112,11 @@ def _dequantize(operator: Operator, tensors: list[Tensor], inputs: list[Array]) 
 KERNELS: dict[Op, FloatKernel] = {
     Op.ADD: _elementwise(np.add),
     Op.DEQUANTIZE: _dequantize,
+    Op.ELU: by_value(elu_float32),
     Op.FULLY_CONNECTED: _fully_connected,
     Op.LOGISTIC: by_value(sigmoid_float32),
     Op.MEAN: _mean,
+    Op.MINIMUM: _elementwise(minimum),
     Op.MUL: _elementwise(np.multiply),
     Op.QUANTIZE: _elementwise(_unchanged),
     Op.RELU: _elementwise(relu),

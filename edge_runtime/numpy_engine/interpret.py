@@ -129,7 +129,7 @@ def prepared(graph: Graph, operator: Operator, float_kernels: FloatKernels = FLO
     """
     tensors = [graph.tensors[name] for name in (*operator.inputs, *operator.outputs)]
     if operator.op in _MOVES:
-        return partial(_MOVES[operator.op], operator)
+        return partial(_MOVES[operator.op], operator, tensors)
     if tensors[-1].dtype == np.int8:
         return integer_kernels.KERNELS[operator.op](operator, tensors)
     if tensors[-1].dtype == np.int16:
@@ -139,11 +139,17 @@ def prepared(graph: Graph, operator: Operator, float_kernels: FloatKernels = FLO
     return partial(float_kernels[operator.op], operator, tensors)
 
 
-def _concatenation(operator: Operator, inputs: list[Array]) -> list[Array]:
+def _concatenation(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
     return [np.concatenate(_as_many(inputs), axis=operator.axis or 0)]
 
 
-def _pack(operator: Operator, inputs: list[Array]) -> list[Array]:
+def _gather(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
+    """Rows of a table. A number beyond its ends gives its first or last row."""
+    table, tokens = inputs
+    return [table.take(tokens, axis=0, mode="clip")]
+
+
+def _pack(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
     return [np.stack(_as_many(inputs), axis=operator.axis or 0)]
 
 
@@ -156,22 +162,30 @@ def _as_many(inputs: list[Array]) -> list[Array]:
     ]
 
 
-def _reduce_max(operator: Operator, inputs: list[Array]) -> list[Array]:
-    return [inputs[0].max(axis=operator.axis)]
+def _reduce_max(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
+    """The axis is kept where the result has as many dimensions as the input."""
+    keep = len(tensors[0].shape) == len(tensors[-1].shape)
+    return [inputs[0].max(axis=operator.axis, keepdims=keep)]
 
 
-def _split(operator: Operator, inputs: list[Array]) -> list[Array]:
+def _reshape(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
+    return [inputs[0].reshape(len(inputs[0]), *tensors[-1].shape[1:])]
+
+
+def _split(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
     return np.split(inputs[1], len(operator.outputs), axis=operator.axis or 0)
 
 
-def _unpack(operator: Operator, inputs: list[Array]) -> list[Array]:
+def _unpack(operator: Operator, tensors: list[Tensor], inputs: list[Array]) -> list[Array]:
     return list(np.moveaxis(inputs[0], operator.axis or 0, 0))
 
 
-_MOVES: dict[Op, Callable[[Operator, list[Array]], list[Array]]] = {
+_MOVES: dict[Op, FloatKernel] = {
     Op.CONCATENATION: _concatenation,
+    Op.GATHER: _gather,
     Op.PACK: _pack,
     Op.REDUCE_MAX: _reduce_max,
+    Op.RESHAPE: _reshape,
     Op.SPLIT: _split,
     Op.UNPACK: _unpack,
 }

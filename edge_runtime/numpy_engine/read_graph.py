@@ -27,16 +27,20 @@ BUILTIN_CODES = {
     14: Op.LOGISTIC,
     18: Op.MUL,
     19: Op.RELU,
+    22: Op.RESHAPE,
     25: Op.SOFTMAX,
     28: Op.TANH,
+    36: Op.GATHER,
     40: Op.MEAN,
     41: Op.SUB,
     49: Op.SPLIT,
+    57: Op.MINIMUM,
     76: Op.RSQRT,
     82: Op.REDUCE_MAX,
     83: Op.PACK,
     88: Op.UNPACK,
     99: Op.SQUARED_DIFFERENCE,
+    111: Op.ELU,
     114: Op.QUANTIZE,
 }
 """BuiltinOperator -> Op."""
@@ -145,6 +149,7 @@ class _Reader:
         inputs, outputs = self._operands(table, 1), self._operands(table, 2)
         _check_arity(op, inputs, outputs)
         options = table.table(4)
+        self._check_gather_and_reshape(op, inputs, outputs, options)
         return Operator(op, inputs, outputs, self._axis(op, inputs, options), _relu(op, options))
 
     def _axis(self, op: Op, inputs: tuple[str, ...], options: Table | None) -> int | None:
@@ -158,6 +163,17 @@ class _Reader:
             rank = len(self._of(inputs[0]).shape) + (op is Op.PACK)
             return _counted(op, options.number(_AXIS_OPTION[op], "i") if options else 0, rank)
         return None
+
+    def _check_gather_and_reshape(
+        self, op: Op, inputs: tuple[str, ...], outputs: tuple[str, ...], options: Table | None
+    ) -> None:
+        """What these two do is in their options and in a constant, which the graph does not have."""
+        if op is Op.GATHER and options and any(options.number(field, "i") for field in (0, 1)):
+            raise MalformedError("GATHER along another axis than 0, which the numpy engine lacks")
+        if op is Op.RESHAPE:
+            shape, result = self._of(inputs[1]), self._of(outputs[0]).shape
+            if shape.data is None or shape.dtype != np.int32 or shape.data.tolist() != list(result):
+                raise MalformedError("RESHAPE to a shape that is not the constant in its second input")
 
     def _of(self, name: str) -> Tensor:
         return self._tensors[int(name)]
@@ -175,9 +191,12 @@ _FUSED_OPTION = {Op.ADD: 0, Op.CONCATENATION: 1, Op.FULLY_CONNECTED: 0, Op.MUL: 
 _INPUTS = {
     Op.ADD: 2,
     Op.FULLY_CONNECTED: 3,
+    Op.GATHER: 2,
     Op.MEAN: 2,
+    Op.MINIMUM: 2,
     Op.MUL: 2,
     Op.REDUCE_MAX: 2,
+    Op.RESHAPE: 2,
     Op.SPLIT: 2,
     Op.SQUARED_DIFFERENCE: 2,
     Op.SUB: 2,

@@ -26,14 +26,18 @@ class Op(str, Enum):
     ADD = "ADD"
     CONCATENATION = "CONCATENATION"
     DEQUANTIZE = "DEQUANTIZE"
+    ELU = "ELU"
     FULLY_CONNECTED = "FULLY_CONNECTED"
+    GATHER = "GATHER"
     LOGISTIC = "LOGISTIC"
     MEAN = "MEAN"
+    MINIMUM = "MINIMUM"
     MUL = "MUL"
     PACK = "PACK"
     QUANTIZE = "QUANTIZE"
     REDUCE_MAX = "REDUCE_MAX"
     RELU = "RELU"
+    RESHAPE = "RESHAPE"
     RSQRT = "RSQRT"
     SOFTMAX = "SOFTMAX"
     SPLIT = "SPLIT"
@@ -67,6 +71,11 @@ class Tensor:
     quantization: Quantization | None = None
     keep_float: bool = False
     """Whether the tensor stays float32 in an integer graph, as its operator has no good integer form."""
+    clip: tuple[float, float] | None = None
+    """The limits of the values, if a function that ends there computes them. They are the range of an
+    integer tensor, which then clips by itself."""
+    cell_state: bool = False
+    """Whether the tensor is the c of an LSTM, or one of the products that c is the sum of."""
     int4: bool = False
     """Whether the values, held as int8, are -8..7, so that the file stores two of them in a byte."""
 
@@ -125,7 +134,8 @@ def tensor_detail(tensor: Tensor) -> dict[str, Any]:
 class Operator:
     """One operator. Its inputs are in TFLite's order, in which SPLIT has its axis first.
 
-    CONCATENATION, MEAN, PACK, REDUCE_MAX, SPLIT and UNPACK have an `axis`; axis 0 is the batch.
+    CONCATENATION, MEAN, PACK, REDUCE_MAX, SPLIT and UNPACK have an `axis`; axis 0 is the batch. GATHER
+    reads a table `[rows, ...]` and int32 numbers of rows; RESHAPE reads a tensor and its new shape.
     """
 
     op: Op
@@ -141,7 +151,8 @@ class Graph:
     """Operators in execution order over named tensors.
 
     An unrolled graph has one input, the window `[1, steps, features]`, and one output, the logits. A
-    graph of a single step has the states as further inputs and outputs, in the order of `states`.
+    graph of a single step has the states as further inputs and outputs, in the order of `states`. A
+    window of tokens is int32.
     """
 
     tensors: dict[str, Tensor]

@@ -148,7 +148,7 @@ def _run_raw(rng: Random, plan: Checked, arena: Block, lanes: int) -> None:
         return
     windows = np.array([rng.choice(ODD_VALUES) for _ in range(2 * rows * features)], np.float32)
     settings = np.array([rng.choice(ODD_VALUES) for _ in range(2 * features + 2)], np.float32)
-    kind, by_row = rng.randrange(2), rng.randrange(2)
+    kind, by_row = rng.randrange(3), rng.randrange(2)
     with (
         Block(windows.tobytes()[: windows.size * (4 if kind else 1)]) as source,
         Block(settings[: features + 1].tobytes()) as means,
@@ -157,7 +157,10 @@ def _run_raw(rng: Random, plan: Checked, arena: Block, lanes: int) -> None:
         Block(bytes(4 * 2 * max(rows, 1) * classes)) as logits,
     ):
         many = (rng.choice((1, features, features + 2)) for _ in range(2))
-        raw = Raw(features, rows, *many, means.address, stds.address, rng.choice((0, table.address)))
+        tokens = rng.choice((0, 1, 1 << 31, (1 << 32) - 1))
+        raw = Raw(
+            features, rows, *many, tokens, 0, means.address, stds.address, rng.choice((0, table.address))
+        )
         job = {"arena": arena.address, "windows": source.address, "logits": logits.address}
         plan.windows(raw, **job, type=kind, count=2, lanes=rng.randrange(lanes + 1), by_row=by_row)
         plan.step(raw, **job, type=kind)

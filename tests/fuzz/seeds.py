@@ -8,6 +8,7 @@ import numpy as np
 
 from convert.compiler.compile import compile_network
 from convert.model_file.archive import embed
+from convert.model_file.flatbuffer import serialize
 from edge_runtime.inference.classifier import Classifier
 from edge_runtime.inference.step_model import NO_NORMALIZATION
 from edge_runtime.model_file.metadata import STEP, UNROLLED, Metadata
@@ -17,6 +18,7 @@ from edge_runtime.model_file.probe_record import ProbeRecord
 from edge_runtime.model_file.probes import Probes
 from tests.support.model_files import metadata_for
 from tests.support.networks import layer_combinations, random_network, random_windows
+from tests.support.operator_graphs import operator_graphs
 
 STEPS, FEATURES, CLASSES = 3, 3, 4
 """Steps, features and classes of the small models, the one of pixels included."""
@@ -62,13 +64,16 @@ def write_seeds(folder: Path) -> None:
 
 
 def write_networks(folder: Path) -> None:
-    """Every kind of layer in each precision, and some as one step, as `PRECISION-NUMBER`."""
+    """Every kind of layer in each precision, and some as one step, as `PRECISION-NUMBER`; and the
+    operators that few layers have, as `operator-NUMBER`."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, network in enumerate(layer_combinations().values()):
         windows = random_windows(network, 16)
         for precision in ("float32", "dynamic", "int16x8", "mixed", "int8"):
             flatbuffer = compile_network(network, windows, precision=precision)
             (folder / f"{precision}-{number}").write_bytes(flatbuffer)
+    for number, graph in enumerate(operator_graphs().values()):
+        (folder / f"operator-{number}").write_bytes(serialize(graph))
     network = random_network(STEPS, FEATURES, 5, CLASSES)
     windows = random_windows(network, 16)
     for precision in ("float32", "dynamic", "int16x8", "int8"):

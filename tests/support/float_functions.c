@@ -25,6 +25,7 @@ BY_VALUE(sigmoid)
 BY_VALUE(tanh)
 BY_VALUE(rsqrt)
 BY_VALUE(relu)
+BY_VALUE(elu)
 
 #define BY_TWO_VALUES(NAME)                                                                             \
     void all_##NAME(const float *restrict x, const float *restrict y, int64_t count, float *restrict out) {   \
@@ -32,6 +33,7 @@ BY_VALUE(relu)
     }
 BY_TWO_VALUES(max)
 BY_TWO_VALUES(squared_difference)
+BY_TWO_VALUES(minimum)
 
 void softmax(const float *x, int64_t rows, int32_t count, float *out) {
     for (int64_t k = 0; k < rows; k++) er_softmax(x + k * count, count, out + k * count);

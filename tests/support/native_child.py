@@ -98,7 +98,7 @@ class Case:
             checked.arena(lanes) as arena,
         ):
             raw = Raw(
-                self.features, self.rows, self.features, self.features, means.address, stds.address
+                self.features, self.rows, self.features, self.features, 0, 0, means.address, stds.address
             )
             job = {"arena": arena.address, "windows": source.address, "logits": logits.address}
             many = {"count": len(windows), "lanes": lanes, "type": kind, "by_row": by_row}

@@ -18,7 +18,7 @@ from tests.support.exact_memory import Block
 UNSET = b"\xff"
 """What an arena is filled with: NaN, where it is read as float32."""
 
-OK, INPUT_NOT_FINITE, LOGITS_NOT_FINITE, DOES_NOT_FIT = range(4)
+OK, INPUT_NOT_FINITE, LOGITS_NOT_FINITE, DOES_NOT_FIT, NO_TOKEN = range(5)
 """er_status."""
 
 Arrays = list[np.ndarray]
@@ -29,6 +29,7 @@ class Raw(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_uint32) for name in ("features", "rows", "mean_count", "std_count")),
+        *((name, ctypes.c_uint32) for name in ("tokens", "reserved")),
         *((name, ctypes.c_void_p) for name in ("mean", "std", "table")),
     )
 

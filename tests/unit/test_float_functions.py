@@ -98,7 +98,7 @@ def in_numpy(op: Op, *values: np.ndarray) -> np.ndarray:
     return result
 
 
-FUNCTIONS = {"sigmoid": Op.LOGISTIC, "tanh": Op.TANH, "rsqrt": Op.RSQRT, "relu": Op.RELU}
+FUNCTIONS = {"sigmoid": Op.LOGISTIC, "tanh": Op.TANH, "rsqrt": Op.RSQRT, "relu": Op.RELU, "elu": Op.ELU}
 
 
 def call_by_value(library, name: str, x: np.ndarray) -> np.ndarray:
@@ -120,7 +120,10 @@ def test_exp(library):
     assert_same_bits(call_by_value(library, "exp", x), expected)
 
 
-@pytest.mark.parametrize("name", ["max", "squared_difference"])
+PAIRS = {"squared_difference": Op.SQUARED_DIFFERENCE, "minimum": Op.MINIMUM}
+
+
+@pytest.mark.parametrize("name", ["max", *PAIRS])
 def test_functions_of_two_values(library, name):
     x = all_kinds(4001)
     y = np.random.default_rng(1).permutation(x)
@@ -129,7 +132,7 @@ def test_functions_of_two_values(library, name):
     if name == "max":
         np.testing.assert_array_equal(out, np.maximum(x, y))
     else:
-        assert_same_bits(out, in_numpy(Op.SQUARED_DIFFERENCE, x, y))
+        assert_same_bits(out, in_numpy(PAIRS[name], x, y))
 
 
 @pytest.mark.parametrize("count", [1, 2, 10, 67])
@@ -166,6 +169,8 @@ def test_accuracy():
     assert np.abs(in_numpy(Op.TANH, x) - np.tanh(exact)).max() < 1.1e-7
     small = np.geomspace(1e-30, 1, 100_001).astype(np.float32)
     assert np.abs(in_numpy(Op.TANH, small) / np.tanh(small.astype(np.float64)) - 1).max() < 2.6e-7
+    below = np.concatenate([-small, x[x < 0]])
+    assert np.abs(in_numpy(Op.ELU, below) / np.expm1(below.astype(np.float64)) - 1).max() < 3e-7
     inside = x[np.abs(x) < 87.3]
     assert np.abs(exp_float32(inside) / np.exp(inside.astype(np.float64)) - 1).max() < 1e-7
 
@@ -174,6 +179,7 @@ def test_limits_and_symmetry():
     ends = np.array([-np.inf, np.inf, np.nan, 0, -0.0], np.float32)
     assert_same_bits(in_numpy(Op.LOGISTIC, ends), np.array([0, 1, np.nan, 0.5, 0.5], np.float32))
     assert_same_bits(in_numpy(Op.TANH, ends), np.array([-1, 1, np.nan, 0, -0.0], np.float32))
+    assert_same_bits(in_numpy(Op.ELU, ends), np.array([-1, np.inf, np.nan, 0, -0.0], np.float32))
     assert_same_bits(exp_float32(ends), np.array([0, np.inf, np.nan, 1, 1], np.float32))
     x = all_kinds(4001)
     assert_same_bits(in_numpy(Op.TANH, -x), -in_numpy(Op.TANH, x))

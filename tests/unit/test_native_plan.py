@@ -63,6 +63,7 @@ def test_sizes_are_those_of_the_header() -> None:
         "er_end": plan_format.PLAN_END,
         "er_map": plan_format.MAP_PARAMS,
         "er_reduction": plan_format.REDUCTION_PARAMS,
+        "er_gather_params": plan_format.GATHER_PARAMS,
         "er_matmul": plan_format.MATMUL_PARAMS,
     }.items():
         body = re.findall(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -28,6 +28,11 @@ class GraphBuilder:
     def shared_constant(self, name: str, data: NDArray[Any]) -> str:
         """Declare a constant unless one of that name exists, which then has the same data."""
         return name if name in self.tensors else self.constant(name, data)
+
+    def clip(self, name: str, low: float, high: float) -> str:
+        """Say that the values of a tensor end at `low` and `high` (Tensor.clip)."""
+        self.tensors[name] = replace(self.tensors[name], clip=(low, high))
+        return name
 
     def width(self, name: str) -> int:
         """The last dimension of a tensor."""

@@ -14,14 +14,17 @@ from dataclasses import replace
 
 from edge_runtime.tflite.graph import Graph, Op
 
-_FEEDS_STATE = (Op.ADD, Op.MUL, Op.SPLIT, Op.TANH)
-"""Operators from the gates to the state, the candidate's TANH among them. What they read is int8."""
+_FEEDS_STATE = (Op.ADD, Op.ELU, Op.MUL, Op.SPLIT, Op.TANH)
+"""Operators from the gates to the state, the candidate's function among them. What they read is int8."""
+
+_FUNCTIONS = (Op.ELU, Op.LOGISTIC, Op.RELU, Op.TANH)
+"""Functions of the state, the results of which the output gate multiplies."""
 
 
 def state_tensors(graph: Graph) -> set[str]:
-    """The cell states of LSTMs and the products they are sums of.
+    """The cell states of LSTMs and the products they are sums of, and a GRU's sums before TANH.
 
-    Found as sums, or in the first step products, that go through TANH.
+    They are sums, or in the first step products, that go through TANH, and what is marked as a state.
     """
     made_by = graph.producers()
     squashed = {name for op in graph.operators if op.op is Op.TANH for name in op.inputs}
@@ -32,7 +35,7 @@ def state_tensors(graph: Graph) -> set[str]:
         for name in made_by[state].inputs
         if made_by[state].op is Op.ADD and name in made_by and made_by[name].op is Op.MUL
     }
-    return states | products
+    return states | products | _cell_states(graph)
 
 
 def keep_state_float(graph: Graph) -> Graph:
@@ -53,12 +56,8 @@ def keep_state_float(graph: Graph) -> Graph:
 
 
 def _cell_states(graph: Graph) -> set[str]:
-    """Every c_t and its products: state_tensors without a GRU's sum before TANH, which looks alike."""
-    made_by = graph.producers()
-    candidates = state_tensors(graph)
-    sums = {name for name in candidates if made_by[name].op is Op.ADD}
-    alike = {name for name in sums if not candidates.issuperset(made_by[name].inputs)}
-    return candidates - alike - {name for sum_ in alike for name in made_by[sum_].inputs}
+    """Every c_t and its products."""
+    return {name for name, tensor in graph.tensors.items() if tensor.cell_state}
 
 
 def _feeding(graph: Graph, states: set[str]) -> set[str]:
@@ -72,6 +71,6 @@ def _feeding(graph: Graph, states: set[str]) -> set[str]:
 
 
 def _squashed(graph: Graph, states: set[str]) -> set[str]:
-    """tanh of the states."""
-    tables = [op for op in graph.operators if op.op is Op.TANH and op.inputs[0] in states]
-    return {operator.outputs[0] for operator in tables}
+    """tanh, or another function, of the states."""
+    read = [op for op in graph.operators if op.op in _FUNCTIONS and op.inputs[0] in states]
+    return {operator.outputs[0] for operator in read}

@@ -42,13 +42,23 @@ def int16_quantizations(graph: Graph, ranges: dict[str, Range]) -> dict[str, Qua
     result = {op.outputs[0]: FIXED_OUT for op in graph.operators if op.op in FIXED}
     groups = _groups(graph)
     for group in groups:
-        if fixed_quantization(graph, group, ranges):
+        fixed = fixed_quantization(graph, group, ranges)
+        if fixed in FIXED.values():
             result.update(dict.fromkeys(group, FIXED_OUT))
+        elif fixed is not None or _is_clipped(graph, group):
+            clips = [graph.tensors[name].clip or (0.0, 0.0) for name in group]
+            largest = max(max(-low, high) for low, high in clips)
+            result.update(dict.fromkeys(group, symmetric(largest)))
         elif group[0] not in result:
             largest = max(_magnitude(graph, name, ranges) for name in group)
             result.update(dict.fromkeys(group, symmetric(largest)))
     _widen_sums(graph, groups, result)
     return result
+
+
+def _is_clipped(graph: Graph, group: list[str]) -> bool:
+    """Whether all of the group's values end where their functions end, so that none needs headroom."""
+    return all(graph.tensors[name].clip is not None for name in group)
 
 
 def symmetric(largest: float) -> Quantization:

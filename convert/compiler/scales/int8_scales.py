@@ -68,10 +68,21 @@ def _covering(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Quant
     """
     moved = {name for op in graph.operators if op.op in MOVING_OPERATORS for name in op.outputs}
     sources = [ranges[name] for name in group if name in ranges and name not in moved]
+    sources += [_of_table(graph, name) for name in group if name in _tables(graph)]
     window = [ranges[name] for name in (graph.input, f"{graph.input}_scaled") if name in ranges]
     lows = [found.central_low if found in window else found.low for found in sources]
     highs = [found.central_high if found in window else found.high for found in sources]
     return affine(min(lows, default=0.0), max(highs, default=0.0))
+
+
+def _tables(graph: Graph) -> set[str]:
+    """The constants that GATHER reads rows of."""
+    return {operator.inputs[0] for operator in graph.operators if operator.op is Op.GATHER}
+
+
+def _of_table(graph: Graph, name: str) -> Range:
+    """The range of all rows, those that no calibration window has included."""
+    return Range.of(graph.tensors[name].values, central=False)
 
 
 def _covering_own(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Quantization:
@@ -82,13 +93,18 @@ def _covering_own(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Q
 
 def _own_range(graph: Graph, name: str, ranges: dict[str, Range]) -> Quantization:
     """The quantization of the tensor's own values, clipped to what its readers can distinguish."""
-    data = graph.tensors[name].data
+    data, clip = graph.tensors[name].data, graph.tensors[name].clip
+    if clip is not None:
+        return affine(*clip)
     if data is not None:
         return affine(float(data.min()), float(data.max()))
     return affine(*_own_limits(graph, name, ranges[name]))
 
 
 def _own_limits(graph: Graph, name: str, found: Range) -> tuple[float, float]:
+    clip = graph.tensors[name].clip
+    if clip is not None:
+        return clip
     low, high = _useful_range(graph, name)
     return max(found.central_low, low), min(found.central_high, high)
 

@@ -1,22 +1,41 @@
 """Tensors that must share scale and zero_point.
 
-CONCATENATION, PACK, REDUCE_MAX, SPLIT and UNPACK only move bytes in TFLite's int8 kernels (8-bit
-quantization specification), so all of their tensors form one group. The inputs of matmuls that share a
-bias form a group, as the integers of the bias are in units of input scale times weight scale. The
-outputs of matmuls that share a matrix form one too, as XNNPACK's packed copy of a matrix holds the
-scales on both sides, and one copy is to serve every step (edge_runtime.engines.shared_weights). Where a
-group would hold tensors whose scale the format fixes (outputs of LOGISTIC and TANH) beside others that
-need another one, `separate` puts a QUANTIZE behind the fixed ones.
+CONCATENATION, GATHER, PACK, REDUCE_MAX, RESHAPE, SPLIT and UNPACK only move bytes in TFLite's int8
+kernels (8-bit quantization specification), so all of their tensors form one group. So does MINIMUM, the
+end of a hard sigmoid, which does nothing to integers of the right range. A mask's product with a state,
+and the sum of two such products, share the state's scale: so a masked row leaves it exactly as it is.
+
+The inputs of matmuls that share a bias form a group, as the integers of the bias are in units of input
+scale times weight scale. The outputs of matmuls that share a matrix form one too, as XNNPACK's packed
+copy of a matrix holds the scales on both sides, and one copy is to serve every step
+(edge_runtime.engines.shared_weights).
+
+Where a group would hold tensors whose scale is fixed (by the format: outputs of LOGISTIC and TANH; by
+what they are: Tensor.clip) beside others that need another one, `separate` puts a QUANTIZE behind the
+fixed ones.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from convert.compiler.scales.calibrate import Range
-from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
+from convert.compiler.integer_operators import runs_in_float
+from convert.compiler.scales.calibrate import Range, affine
+from edge_runtime.tflite.graph import FLOAT32, Graph, Op, Operator, Quantization, Tensor
 
-MOVING_OPERATORS = (Op.CONCATENATION, Op.PACK, Op.REDUCE_MAX, Op.SPLIT, Op.UNPACK)
+MOVING_OPERATORS = (
+    Op.CONCATENATION,
+    Op.GATHER,
+    Op.MINIMUM,
+    Op.PACK,
+    Op.REDUCE_MAX,
+    Op.RESHAPE,
+    Op.SPLIT,
+    Op.UNPACK,
+)
+
+MASK = (0.0, 1.0)
+"""Tensor.clip of a mask, and of a hard sigmoid."""
 
 LOGISTIC_OUT = Quantization((1 / 256,), -128)
 TANH_OUT = Quantization((1 / 128,), 0)
@@ -35,7 +54,8 @@ def shared_groups(graph: Graph) -> list[list[str]]:
             name = parent[name]
         return name
 
-    for first, *others in (*_moved(graph), *_sharing_a_bias(graph), *sharing_a_matrix(graph)):
+    moved = (*_moved(graph), *_masked(graph))
+    for first, *others in (*moved, *_sharing_a_bias(graph), *sharing_a_matrix(graph)):
         for name in others:
             parent[root(name)] = root(first)
     # A step's state is fed back as it is: what shares a scale with one side shares it with the other.
@@ -50,12 +70,44 @@ def shared_groups(graph: Graph) -> list[list[str]]:
 
 def _moved(graph: Graph) -> list[list[str]]:
     """The tensors of each operator that moves data, without its axis."""
-    data = {Op.SPLIT: slice(1, 2), Op.REDUCE_MAX: slice(0, 1)}
+    first = slice(0, 1)
+    data = dict.fromkeys((Op.GATHER, Op.MINIMUM, Op.REDUCE_MAX, Op.RESHAPE), first)
+    data[Op.SPLIT] = slice(1, 2)
     return [
         [*operator.inputs[data.get(operator.op, slice(None))], *operator.outputs]
         for operator in graph.operators
-        if operator.op in MOVING_OPERATORS and not graph.tensors[operator.outputs[0]].keep_float
+        if operator.op in MOVING_OPERATORS
+        and not runs_in_float(graph, operator)
+        and graph.tensors[operator.outputs[0]].dtype == FLOAT32
     ]
+
+
+def _becomes_integer(graph: Graph, name: str) -> bool:
+    tensor = graph.tensors[name]
+    return tensor.dtype == FLOAT32 and not tensor.keep_float
+
+
+def _masked(graph: Graph) -> list[list[str]]:
+    """Each product of a mask `[1, 1]` with what it multiplies, and each sum of two such products."""
+    products: dict[str, str] = {}
+    groups = []
+    for operator in graph.operators:
+        output = operator.outputs[0]
+        if not all(_becomes_integer(graph, name) for name in (*operator.inputs, output)):
+            continue
+        if operator.op is Op.MUL:
+            masks = [name for name in operator.inputs if _is_mask(graph.tensors[name])]
+            others = [name for name in operator.inputs if name not in masks]
+            if len(masks) == 1:
+                products[output] = others[0]
+                groups.append([output, others[0]])
+        elif operator.op is Op.ADD and all(name in products for name in operator.inputs):
+            groups.append([output, *operator.inputs])
+    return groups
+
+
+def _is_mask(tensor: Tensor) -> bool:
+    return tensor.clip == MASK and tensor.shape == (1, 1)
 
 
 def _sharing_a_bias(graph: Graph) -> list[list[str]]:
@@ -75,9 +127,10 @@ def sharing_a_matrix(graph: Graph) -> list[list[str]]:
 
 
 def fixed_quantization(graph: Graph, group: list[str], ranges: dict[str, Range]) -> Quantization | None:
-    """The quantization the format fixes for the whole group, None where ranges decide.
+    """The quantization that is fixed for the whole group, None where ranges decide.
 
-    A group of LOGISTIC's or TANH's outputs may hold others too, if that quantization represents them.
+    A group of LOGISTIC's or TANH's outputs, or of clipped tensors, may hold others too, if that
+    quantization represents them.
     """
     fixed, free = _fixed_and_free(graph, group)
     if not fixed or len(set(fixed.values())) > 1:
@@ -95,13 +148,18 @@ def _representable(quantization: Quantization) -> tuple[float, float]:
 
 
 def _fixed_and_free(graph: Graph, group: list[str]) -> tuple[dict[str, Quantization], list[str]]:
-    """Members that LOGISTIC or TANH compute, and members that are computed otherwise or fed.
+    """Members whose scale is fixed, and members that are computed otherwise or fed.
 
-    A state before the row counts as computed by what computes it after the row.
+    A state before the row counts as computed by what computes it after the row. Constants of a group,
+    but for the table of a mask, take what scale the others have.
     """
     made_by = {name: operator.op for name, operator in graph.producers().items()}
     made_by.update({before: made_by[after] for before, after in graph.states})
     fixed = {name: FIXED[made_by[name]] for name in group if made_by.get(name) in FIXED}
+    for name in group:
+        clip = graph.tensors[name].clip
+        if clip is not None:
+            fixed[name] = affine(*clip)
     free = [
         name
         for name in group

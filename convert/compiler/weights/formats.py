@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.compiler.reproducible_run import exact_product
+from convert.compiler.scales.calibrate import affine
 from convert.compiler.weights.gptq import quantize_matrix, round_weights, rounding_plan
 from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
 
@@ -58,13 +59,51 @@ def with_weights(
     for name in graph.matrices():
         stored = formats[name]
         if stored.kind == "float16":
-            half = Tensor(f"{name}_f16", tensors[name].shape, np.dtype(np.float16))
-            tensors[half.name] = replace(half, data=tensors[name].values.astype(np.float16))
-            tensors[name] = replace(tensors[name], data=None)
-            widened.append(Operator(Op.DEQUANTIZE, (half.name,), (name,)))
+            widened.append(_halve(tensors, name))
         elif stored.kind != "float32":
             tensors[name] = _integer(tensors[name], moments[name], stored)
-    return replace(graph, tensors=tensors, operators=(*widened, *graph.operators))
+    found = replace(graph, tensors=tensors, operators=(*widened, *graph.operators))
+    kinds = {item.kind for item in formats.values()} - {"float32"}
+    return with_tables(found, kinds.pop()) if len(kinds) == 1 else found
+
+
+def _halve(tensors: dict[str, Tensor], name: str) -> Operator:
+    """Stores a constant as float16, and gives the operator that widens it."""
+    half = Tensor(f"{name}_f16", tensors[name].shape, np.dtype(np.float16))
+    tensors[half.name] = replace(half, data=tensors[name].values.astype(np.float16))
+    tensors[name] = replace(tensors[name], data=None)
+    return Operator(Op.DEQUANTIZE, (half.name,), (name,))
+
+
+def with_tables(graph: Graph, kind: str) -> Graph:
+    """The graph with the tables of embeddings in a smaller format: float16, otherwise int8.
+
+    An int8 table has one scale, and the rows that GATHER finds are widened.
+    """
+    tensors, before = dict(graph.tensors), []
+    operators: list[Operator] = []
+    for operator in graph.operators:
+        name = operator.inputs[0]
+        if operator.op is not Op.GATHER or tensors[name].clip is not None:
+            operators.append(operator)
+        elif kind == "float16":
+            before.append(_halve(tensors, name))
+            operators.append(operator)
+        else:
+            (found,) = operator.outputs
+            stored = f"{found}_q"
+            table = _int8_table(tensors[name])
+            tensors[name] = table
+            tensors[stored] = Tensor(stored, tensors[found].shape, table.dtype, None, table.affine)
+            operators.append(replace(operator, outputs=(stored,)))
+            operators.append(Operator(Op.DEQUANTIZE, (stored,), (found,)))
+    return replace(graph, tensors=tensors, operators=(*before, *operators))
+
+
+def _int8_table(table: Tensor) -> Tensor:
+    values = table.values
+    integer = replace(table, dtype=np.dtype(np.int8), quantization=affine(values.min(), values.max()))
+    return replace(integer, data=integer.encode(values))
 
 
 def _integer(matrix: Tensor, moments: NDArray[np.float64], stored: WeightFormat) -> Tensor:

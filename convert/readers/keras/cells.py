@@ -10,8 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from convert.readers.keras.functions import function_of
 from convert.readers.keras.layer_config import float32, named, require, zeros_without
-from convert.source_model.network import Gru, Lstm, Recurrent, SimpleRnn, Weights
+from convert.source_model.network import (
+    GATE_FUNCTIONS,
+    STATE_FUNCTIONS,
+    Gru,
+    Lstm,
+    Recurrent,
+    SimpleRnn,
+    Weights,
+)
 from edge_runtime.errors import DataError
 
 
@@ -37,18 +46,18 @@ def _matrices(layer: Any, cell: Any) -> tuple[str, Weights, Weights]:
 
 
 def _lstm(layer: Any, cell: Any) -> Lstm:
-    require(cell, {"activation": ("tanh",), "recurrent_activation": ("sigmoid",)}, layer)
     bias = zeros_without(cell, "use_bias", "bias", 4 * cell.units)
     return Lstm(
         *_matrices(layer, cell),
         bias,
         return_sequences=bool(layer.return_sequences),
         go_backwards=bool(layer.go_backwards),
+        activation=function_of(cell, "activation", STATE_FUNCTIONS, layer),
+        recurrent_activation=function_of(cell, "recurrent_activation", GATE_FUNCTIONS, layer),
     )
 
 
 def _gru(layer: Any, cell: Any) -> Gru:
-    require(cell, {"activation": ("tanh",), "recurrent_activation": ("sigmoid",)}, layer)
     bias = zeros_without(cell, "use_bias", "bias", 3 * cell.units)
     # With reset_after Keras has two rows, one for the input and one for the state.
     both = bias if bias.ndim == 2 else np.stack([bias, np.zeros_like(bias)])
@@ -59,17 +68,17 @@ def _gru(layer: Any, cell: Any) -> Gru:
         bool(cell.reset_after),
         return_sequences=bool(layer.return_sequences),
         go_backwards=bool(layer.go_backwards),
+        activation=function_of(cell, "activation", STATE_FUNCTIONS, layer),
+        recurrent_activation=function_of(cell, "recurrent_activation", GATE_FUNCTIONS, layer),
     )
 
 
 def _simple(layer: Any, cell: Any) -> SimpleRnn:
-    require(cell, {"activation": ("tanh", "relu")}, layer)
     bias = zeros_without(cell, "use_bias", "bias", cell.units)
-    activation = cell.get_config()["activation"]
     return SimpleRnn(
         *_matrices(layer, cell),
         bias,
-        activation,
+        function_of(cell, "activation", STATE_FUNCTIONS, layer),
         return_sequences=bool(layer.return_sequences),
         go_backwards=bool(layer.go_backwards),
     )

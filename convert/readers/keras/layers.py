@@ -14,6 +14,7 @@ from typing import Any, Callable
 import numpy as np
 
 from convert.readers.keras.cells import recurrent
+from convert.readers.keras.functions import function_of
 from convert.readers.keras.layer_config import described, float32, named, require, zeros_without
 from convert.source_model.network import (
     ACTIVATIONS,
@@ -97,7 +98,7 @@ def _dense(layer: Any, shape: Shape) -> list[Layer]:
             layer.name,
             np.ascontiguousarray(kernel),
             zeros_without(layer, "use_bias", "bias", len(kernel)),
-            _function(layer, layer.get_config()["activation"]),
+            function_of(layer, "activation", ACTIVATIONS),
         )
     ]
 
@@ -117,7 +118,7 @@ def _conv1d(layer: Any, shape: Shape) -> list[Layer]:
             stride,
             dilation,
             _padding(config["padding"], shape[0], stride, span),
-            _function(layer, config["activation"]),
+            function_of(layer, "activation", ACTIVATIONS),
         )
     ]
 
@@ -216,7 +217,7 @@ def _pooling(layer: Any, shape: Shape) -> list[Layer]:
 
 
 def _activation(layer: Any, shape: Shape) -> list[Layer]:
-    function = _function(layer, layer.get_config()["activation"])
+    function = function_of(layer, "activation", ACTIVATIONS)
     return [] if function == "linear" else [Activation(layer.name, function)]
 
 
@@ -253,15 +254,6 @@ def _last_axis(layer: Any, shape: Shape) -> None:
     if found not in ([-1], [len(shape)]):
         found_axis = found[0] if len(found) == 1 else found
         raise DataError(f"{named(layer)} has axis={found_axis}. Expected -1, the features.")
-
-
-def _function(layer: Any, activation: Any) -> str:
-    """The name of an activation function; a config holds a function of one's own as an object."""
-    function = "linear" if activation is None else activation
-    if function not in ACTIVATIONS:
-        name = function["config"] if isinstance(function, dict) else function
-        raise DataError(f"{named(layer)} has activation={name!r}. Expected {', '.join(ACTIVATIONS)}.")
-    return str(function)
 
 
 def _only(values: Any) -> int:

@@ -48,7 +48,7 @@ static int is_binary(uint32_t kernel)
 {
     switch (kernel) {
     case ER_ADD_S8: case ER_MUL_S8: case ER_ADD_S16: case ER_MUL_S16: case ER_ADD_F32: case ER_SUB_F32:
-    case ER_MUL_F32: case ER_SQUARED_DIFFERENCE_F32:
+    case ER_MUL_F32: case ER_SQUARED_DIFFERENCE_F32: case ER_MINIMUM_F32:
         return 1;
     default:
         return 0;
@@ -155,6 +155,24 @@ static const char *check_reduction(const reader *r, const er_call *call)
     return in_lane(r, call->out, extent(p->outer, p->pitch, row), size) ? 0 : OUTSIDE;
 }
 
+/* The table has to be a constant, so that no row that is copied overlaps what is written. */
+static const char *check_gather(const reader *r, const er_call *call)
+{
+    const er_gather_params *p = (const er_gather_params *)(r->bytes + call->params);
+    if (!in_plan(r, call->params, sizeof *p, 4))
+        return OUTSIDE;
+    if (p->count == 0 || p->width == 0 || p->rows == 0 || p->rows > INT32_MAX || p->pitch1 % 4 ||
+        !apart(p->count, p->pitch, p->width))
+        return "a shape is empty or not aligned";
+    if (!(call->in0 & ER_CONSTANT))
+        return "a table is not a constant";
+    return readable(r, call->in0, extent(p->rows, p->pitch0, p->width), 1) &&
+                   readable(r, call->in1, extent(p->count, p->pitch1, 4), 4) &&
+                   in_lane(r, call->out, extent(p->count, p->pitch, p->width), 1)
+               ? 0
+               : OUTSIDE;
+}
+
 static uint64_t up(uint64_t value, uint64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 static uint64_t weight_bytes(const reader *r, uint32_t kernel, const er_matmul *p)
@@ -218,14 +236,18 @@ static const char *check_call(const reader *r, const er_kernels *kernels, const 
         return check_reduction(r, call);
     case ER_MATMUL_S8: case ER_MATMUL_S16: case ER_MATMUL_F32: case ER_MATMUL_HYBRID:
         return check_matmul(r, call);
+    case ER_GATHER:
+        return check_gather(r, call);
     default:
         return check_map(r, call);
     }
 }
 
+static uint32_t end_size(uint32_t type) { return type == ER_S8 ? 1 : type == ER_S16 ? 2 : 4; }
+
 static uint64_t end_of(const er_end *end)
 {
-    return end->offset + (uint64_t)end->count * (end->type == ER_F32 ? 4 : end->type == ER_S16 ? 2 : 1);
+    return end->offset + (uint64_t)end->count * end_size(end->type);
 }
 
 /* Inputs and outputs after the first are the states before and after: those after a run are copied to
@@ -252,9 +274,9 @@ static const char *check_ends(const reader *r, const er_plan *plan)
     if (!in_plan(r, plan->ends, count * sizeof *ends, 4))
         return OUTSIDE;
     for (uint64_t k = 0; k < count; k++) {
-        if (ends[k].type > ER_S16 || ends[k].count == 0)
+        if (ends[k].type > ER_S32 || ends[k].count == 0)
             return "an input or output is unknown";
-        const uint32_t size = ends[k].type == ER_F32 ? 4 : ends[k].type == ER_S16 ? 2 : 1;
+        const uint32_t size = end_size(ends[k].type);
         if (!in_lane(r, ends[k].offset, (uint64_t)ends[k].count * size, size))
             return OUTSIDE;
     }

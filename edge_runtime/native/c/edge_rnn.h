@@ -29,7 +29,7 @@ extern "C" {
 #define ER_API
 #endif
 
-#define ER_MAGIC 0x314e5245u /* "ERN1" */
+#define ER_MAGIC 0x324e5245u /* "ERN2" */
 #define ER_ALIGNMENT 64u     /* of plans and arenas */
 #define ER_SLACK 64u         /* bytes after a lane's tensors that kernels may read, not write */
 
@@ -61,15 +61,18 @@ enum er_number {
     ER_SUB_F32,
     ER_MUL_F32,
     ER_SQUARED_DIFFERENCE_F32,
+    ER_MINIMUM_F32,
     ER_SIGMOID_F32,
     ER_TANH_F32,
     ER_RELU_F32,
+    ER_ELU_F32,
     ER_RSQRT_F32,
     ER_SOFTMAX_F32,
     ER_MEAN_F32,
     ER_MAX_S8,
     ER_MAX_S16,
     ER_MAX_F32,
+    ER_GATHER,
     ER_MATMUL_S8,
     ER_MATMUL_S16,
     ER_MATMUL_F32,
@@ -99,11 +102,11 @@ typedef struct {
 } er_call;
 
 /* An input or output of the model, contiguous in the lane. */
-enum er_type { ER_F32, ER_S8, ER_S16 };
+enum er_type { ER_F32, ER_S8, ER_S16, ER_S32 };
 typedef struct {
     uint32_t offset, count; /* count: of values */
     uint32_t type;
-    float scale;            /* real = scale * (value - zero_point); 0 for float32 */
+    float scale;            /* real = scale * (value - zero_point); 0 for float32 and int32 */
     int32_t zero_point;
 } er_end;
 
@@ -128,6 +131,13 @@ typedef struct {
     uint32_t pitch_outer, pitch_count; /* bytes in in0 */
     uint32_t pitch;                    /* bytes in out */
 } er_reduction;
+
+/* Parameters of a gather: rows of the table in in0, a constant, by the int32 numbers in in1. */
+typedef struct {
+    uint32_t count, width;          /* how many rows to copy; bytes of a row */
+    uint32_t rows;                  /* of the table; a number beyond its ends means the first or the last */
+    uint32_t pitch0, pitch1, pitch; /* bytes from one to the next: rows of the table, numbers, rows of out */
+} er_gather_params;
 
 /* Parameters of matmuls: [rows][in] times [out][in], plus bias. in1 is the place of in + 16 bytes of
  * scratch for the hybrid one. Arrays have out values, padded to a multiple of 16. */
@@ -162,16 +172,24 @@ typedef struct {
 
 /* How raw windows become inputs: (x - mean) / std, then quantized; and how many rows a window has.
  * Step plans take one row at a time. mean and std have 1 or `features` values. `table`, or NULL, has what
- * each byte becomes, in the type of the input: for uint8 windows whose features are normalized alike. */
+ * each byte becomes, in the type of the input: for uint8 windows whose features are normalized alike.
+ * An int32 input takes int32 windows as they are: numbers below `tokens`. */
 typedef struct {
     uint32_t features, rows;
     uint32_t mean_count, std_count;
+    uint32_t tokens, reserved;
     const float *mean, *std;
     const void *table;
 } er_raw;
 
-enum er_status { ER_OK, ER_INPUT_NOT_FINITE, ER_LOGITS_NOT_FINITE, ER_WINDOW_DOES_NOT_FIT };
-enum er_raw_type { ER_RAW_U8, ER_RAW_F32 };
+enum er_status {
+    ER_OK,
+    ER_INPUT_NOT_FINITE,
+    ER_LOGITS_NOT_FINITE,
+    ER_WINDOW_DOES_NOT_FIT,
+    ER_INPUT_IS_NO_TOKEN
+};
+enum er_raw_type { ER_RAW_U8, ER_RAW_F32, ER_RAW_S32 };
 
 /* The set of kernels of a name, or NULL. That this CPU can run it is for the caller to know. */
 ER_API const er_kernels *er_find_kernels(const char *name);
@@ -209,7 +227,8 @@ typedef struct {
 
 /* The logits of a job's windows. A step plan runs row by row from zero states; with by_row its logits after
  * every row are written. ER_WINDOW_DOES_NOT_FIT, before anything is read: rows of so many features do not
- * fill the model's input, mean or std has another number of values, or there are no lanes. */
+ * fill the model's input, mean or std has another number of values, the windows are of a type that the
+ * input does not take, or there are no lanes. */
 ER_API int er_windows(const er_job *job);
 
 /* One raw row of a step plan, in lane 0: normalized, run, logits written, states passed on. After another

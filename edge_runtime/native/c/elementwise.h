@@ -171,6 +171,8 @@ ER_BINARY(er_squared_difference_f32, float, , er_squared_difference(x, y))
 ER_UNARY(er_sigmoid_f32, float, float, , er_sigmoid(x))
 ER_UNARY(er_tanh_f32, float, float, , er_tanh(x))
 ER_UNARY(er_relu_f32, float, float, , er_relu(x))
+ER_BINARY(er_minimum_f32, float, , er_minimum(x, y))
+ER_UNARY(er_elu_f32, float, float, , er_elu(x))
 ER_UNARY(er_rsqrt_f32, float, float, , er_rsqrt(x))
 
 static inline void er_softmax_f32(ER_ARGUMENTS)
@@ -207,6 +209,21 @@ ER_REDUCTION(er_max_f32, float, 0.0f, k ? er_max(found, x) : x, found)
 ER_REDUCTION(er_max_s8, int8_t, INT8_MIN, found > x ? found : x, found)
 ER_REDUCTION(er_max_s16, int16_t, INT16_MIN, found > x ? found : x, found)
 
+/* Rows of a table, which is a constant: out is not in it. */
+static inline void er_gather(ER_ARGUMENTS)
+{
+    const er_gather_params *p = params;
+    (void)plan;
+    for (uint32_t lane = 0; lane < lanes->count; lane++) {
+        const uint8_t *table = in0 + lane * lanes->stride0;
+        for (uint32_t k = 0; k < p->count; k++) {
+            const int32_t number = *(const int32_t *)(in1 + lane * lanes->stride1 + (size_t)k * p->pitch1);
+            const int32_t row = er_clip(number, 0, (int32_t)(p->rows - 1));
+            memcpy(out + lane * lanes->stride + (size_t)k * p->pitch, table + (size_t)row * p->pitch0, p->width);
+        }
+    }
+}
+
 /* A set of kernels may have its own instead of these: it defines the name before the table. */
 #ifndef ER_OWN_LOOKUP_S8
 #define ER_OWN_LOOKUP_S8 er_lookup_s8
@@ -227,6 +244,7 @@ ER_REDUCTION(er_max_s16, int16_t, INT16_MIN, found > x ? found : x, found)
     [ER_DEQUANTIZE_S8] = er_dequantize_s8, [ER_DEQUANTIZE_S16] = er_dequantize_s16,                       \
     [ER_ADD_F32] = er_add_f32, [ER_SUB_F32] = er_sub_f32, [ER_MUL_F32] = er_mul_f32,                      \
     [ER_SQUARED_DIFFERENCE_F32] = er_squared_difference_f32, [ER_SIGMOID_F32] = er_sigmoid_f32,           \
+    [ER_MINIMUM_F32] = er_minimum_f32, [ER_ELU_F32] = er_elu_f32, [ER_GATHER] = er_gather,                \
     [ER_TANH_F32] = er_tanh_f32, [ER_RELU_F32] = er_relu_f32, [ER_RSQRT_F32] = er_rsqrt_f32,              \
     [ER_SOFTMAX_F32] = er_softmax_f32, [ER_MEAN_F32] = er_mean_f32, [ER_MAX_S8] = er_max_s8,              \
     [ER_MAX_S16] = er_max_s16, [ER_MAX_F32] = er_max_f32

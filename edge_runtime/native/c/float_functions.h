@@ -120,6 +120,24 @@ static inline float er_exp(float x) {
 /* max(x, 0), where -0 becomes 0 and NaN stays. */
 static inline float er_relu(float x) { return x <= 0.0f ? 0.0f : x; }
 
+/* x where it is not negative, else exp(x) - 1, also near 0; NaN for NaN. */
+static inline float er_elu(float x) {
+    float t = x * 0x1.715476p+0f; /* exp(x) = 2^t */
+    t = t > 0.0f ? 0.0f : t;
+    t = t < -100.0f ? -100.0f : t;
+    float rounded = t + ER_EXPONENT_ROUNDER;
+    float f = t - (rounded - ER_EXPONENT_ROUNDER);
+    float power = er_from_bits(er_bits(rounded) << 23);
+    float e_minus_1 = er_exp2_minus_1(f) * power + (power - 1.0f);
+    return x < 0.0f ? e_minus_1 : x;
+}
+
+/* The smaller one, b if they are equal; NaN if one of them is NaN. */
+static inline float er_minimum(float a, float b) {
+    float smaller = a < b ? a : b; /* b, where b is NaN */
+    return a != a ? a : smaller;
+}
+
 /* The larger one; NaN if one of them is NaN. */
 static inline float er_max(float a, float b) {
     float larger = a > b ? a : b; /* b, where a is NaN */

@@ -11,7 +11,7 @@ static const er_end *ends_of(const er_plan *plan)
     return (const er_end *)((const uint8_t *)plan + plan->ends);
 }
 
-static size_t size_of(uint32_t type) { return type == ER_F32 ? 4 : type == ER_S16 ? 2 : 1; }
+static size_t size_of(uint32_t type) { return type == ER_S8 ? 1 : type == ER_S16 ? 2 : 4; }
 
 void er_run(const er_kernels *kernels, const er_plan *plan, void *arena, uint32_t lanes)
 {
@@ -56,8 +56,25 @@ static void pass_states_on(const er_plan *plan, uint8_t *lane)
         memcpy(lane + before[k].offset, lane + after[k].offset, before[k].count * size_of(before[k].type));
 }
 
+static bool are_tokens(const int32_t *values, uint32_t count, uint32_t tokens)
+{
+    for (uint32_t k = 0; k < count; k++)
+        if ((uint32_t)values[k] >= tokens) /* a negative one as well */
+            return false;
+    return true;
+}
+
+static int fill_tokens(const er_plan *plan, const er_raw *raw, uint8_t *lane, const void *values)
+{
+    const er_end *input = ends_of(plan);
+    if (!are_tokens(values, input->count, raw->tokens))
+        return ER_INPUT_IS_NO_TOKEN;
+    memcpy(lane + input->offset, values, input->count * sizeof(int32_t));
+    return ER_OK;
+}
+
 /* `rows` raw rows into the first input of a lane; whether all of them are finite. */
-static bool fill(const er_plan *plan, const er_raw *raw, uint8_t *lane, const void *values, uint32_t type,
+static bool fill_numbers(const er_plan *plan, const er_raw *raw, uint8_t *lane, const void *values, uint32_t type,
                  uint32_t rows)
 {
     const er_end *input = ends_of(plan);
@@ -83,6 +100,13 @@ static bool fill(const er_plan *plan, const er_raw *raw, uint8_t *lane, const vo
     return true;
 }
 
+static int fill(const er_job *job, uint8_t *lane, const void *values, uint32_t rows)
+{
+    if (job->type == ER_RAW_S32)
+        return fill_tokens(job->plan, job->raw, lane, values);
+    return fill_numbers(job->plan, job->raw, lane, values, job->type, rows) ? ER_OK : ER_INPUT_NOT_FINITE;
+}
+
 static int read_logits(const er_plan *plan, const uint8_t *lane, float *logits)
 {
     const er_end *end = ends_of(plan) + plan->input_count;
@@ -92,7 +116,9 @@ static int read_logits(const er_plan *plan, const uint8_t *lane, float *logits)
         if (end->type == ER_F32)
             value = ((const float *)values)[k];
         else {
-            const int32_t stored = end->type == ER_S8 ? ((const int8_t *)values)[k] : ((const int16_t *)values)[k];
+            const int32_t stored = end->type == ER_S8    ? ((const int8_t *)values)[k]
+                                   : end->type == ER_S16 ? ((const int16_t *)values)[k]
+                                                         : ((const int32_t *)values)[k];
             value = er_dequantize(stored, end->scale, end->zero_point);
         }
         if (er_magnitude(value) >= (int32_t)ER_INFINITY_BITS)
@@ -107,11 +133,12 @@ static bool fits(const er_job *job, uint32_t *rows)
 {
     const er_raw *raw = job->raw;
     const uint32_t count = ends_of(job->plan)->count, features = raw->features;
-    if (features == 0 || count % features)
+    const bool tokens = ends_of(job->plan)->type == ER_S32;
+    if (features == 0 || count % features || tokens != (job->type == ER_RAW_S32))
         return false;
     *rows = count / features;
     return raw->rows > 0 && raw->rows % *rows == 0 &&
-           ((raw->table && job->type == ER_RAW_U8) ||
+           (tokens || (raw->table && job->type == ER_RAW_U8) ||
             ((raw->mean_count == 1 || raw->mean_count == features) &&
              (raw->std_count == 1 || raw->std_count == features)));
 }
@@ -122,10 +149,11 @@ int er_step(const er_job *job)
     uint32_t rows;
     if (!fits(job, &rows) || rows != 1)
         return ER_WINDOW_DOES_NOT_FIT;
-    if (!fill(plan, job->raw, job->arena, job->windows, job->type, 1))
-        return ER_INPUT_NOT_FINITE;
+    int status = fill(job, job->arena, job->windows, 1);
+    if (status != ER_OK)
+        return status;
     er_run(job->kernels, plan, job->arena, 1);
-    const int status = read_logits(plan, job->arena, job->logits);
+    status = read_logits(plan, job->arena, job->logits);
     if (status == ER_OK)
         pass_states_on(plan, job->arena);
     return status;
@@ -138,15 +166,17 @@ static int run_lanes(const er_job *job, size_t first, uint32_t lanes, uint32_t r
     const er_raw *raw = job->raw;
     const er_end *logits = ends_of(plan) + plan->input_count;
     const uint32_t passes = raw->rows / rows;
-    const size_t stride = er_lane_stride(plan), row = (size_t)raw->features * (job->type == ER_RAW_F32 ? 4 : 1);
+    const size_t stride = er_lane_stride(plan), row = (size_t)raw->features * (job->type == ER_RAW_U8 ? 1 : 4);
     const uint8_t *windows = (const uint8_t *)job->windows + first * raw->rows * row;
     uint8_t *arena = job->arena;
     er_reset(plan, arena, lanes);
     for (uint32_t t = 0; t < passes; t++) {
-        for (uint32_t n = 0; n < lanes; n++)
-            if (!fill(plan, raw, arena + n * stride,
-                      windows + row * ((size_t)n * raw->rows + (size_t)t * rows), job->type, rows))
-                return ER_INPUT_NOT_FINITE;
+        for (uint32_t n = 0; n < lanes; n++) {
+            const uint8_t *values = windows + row * ((size_t)n * raw->rows + (size_t)t * rows);
+            const int status = fill(job, arena + n * stride, values, rows);
+            if (status != ER_OK)
+                return status;
+        }
         er_run(job->kernels, plan, arena, lanes);
         for (uint32_t n = 0; n < lanes; n++) {
             pass_states_on(plan, arena + n * stride);

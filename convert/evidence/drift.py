@@ -1,0 +1,47 @@
+"""How a file's errors grow over the steps of a window, by layer and gate (convert.explain)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convert.compiler.compile import float_graph
+from convert.evidence.figures import Drift, LayerDrift
+from convert.explain.loss_by_step import Explanation, explain
+from convert.source_model.source_model import SourceModel
+from edge_runtime.model_file.metadata import STEP
+from edge_runtime.model_file.read_file import ModelFile
+from edge_runtime.numpy_engine.read_graph import read_graph
+
+DRIFT_WINDOWS = 200
+
+UNQUANTIZED = "float32"
+
+
+def measure_drift(file: ModelFile, source: SourceModel) -> Drift | str:
+    """The errors by step on the calibration windows, or why there are none, as a sentence."""
+    metadata = file.metadata
+    if metadata.graph == STEP:
+        return "a step file is compared after every row in its own proof, by 'edge-rnn convert'"
+    if metadata.precision == UNQUANTIZED:
+        return f"{UNQUANTIZED} quantizes nothing that could drift"
+    graph, reference = read_graph(file.flatbuffer), float_graph(source.network)
+    windows = source.calibration[:DRIFT_WINDOWS]
+    # Normally every tensor of the file is one of the float graph's, by name.
+    if len(set(graph.tensors) & set(reference.tensors)) <= len(graph.inputs) + len(graph.outputs):
+        return "the file has no tensor names (--strip)"
+    found = explain(source.network, graph, reference, windows, precision=metadata.precision)
+    layers = tuple(
+        LayerDrift(item.layer, _rounded(item.errors), _rounded(item.spread), _rounded(item.gates))
+        for item in found.layers
+    )
+    return Drift(found.windows, _verdict(found), layers)
+
+
+def _verdict(found: Explanation) -> str:
+    """Its own one needs a gate that was measured."""
+    measured = any(any(values) for item in found.layers for values in item.gates.values())
+    return found.verdict if measured else "no recurrent layer of the file has gates that can be measured"
+
+
+def _rounded(values: dict[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
+    return {name: tuple(float(np.round(value, 6)) for value in row) for name, row in values.items()}
