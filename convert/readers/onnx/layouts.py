@@ -170,7 +170,7 @@ def as_rows(value: Traced, positions: Positions) -> Rows:
         return Rows(value.tensor, columns[0], value.positions[:, 0] // value.tensor.width, lead)
     if value.tensors[0].batch > len(flat):
         value = closed(value)
-    batch, window = value.tensors[0].batch, _windows(value)
+    batch, window = value.tensors[0].batch, windows_of(value)
     steps = len(flat) // batch
     counts = np.bincount(window[:, 0], minlength=batch)
     if not ((window == window[:, :1]).all() and (counts == steps).all() and steps):
@@ -198,7 +198,7 @@ def _is_whole(value: Traced, lead: int) -> bool:
     )
 
 
-def _windows(value: Traced) -> Positions:
+def windows_of(value: Traced) -> Positions:
     """The window that each element belongs to."""
     owner, result = value.owners(), np.zeros_like(value.positions)
     for number, tensor in enumerate(value.tensors):
@@ -210,7 +210,7 @@ def _windows(value: Traced) -> Positions:
 def as_vector(value: Traced, batch: int) -> Rows:
     """The elements of every window, in any shape, as one vector per window; raises Unsupported."""
     value = with_batch(value.moved(value.positions.reshape(-1)).used(), batch)
-    order = np.argsort(_windows(value), kind="stable")
+    order = np.argsort(windows_of(value), kind="stable")
     if value.positions.size % batch:
         raise Unsupported("takes different numbers of elements from the windows of a batch")
     tensor, columns = _vectors(value, value.positions[order].reshape(batch, -1))

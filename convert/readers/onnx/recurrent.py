@@ -29,7 +29,7 @@ from convert.source_model.network import GATE_FUNCTIONS, STATE_FUNCTIONS, Gru, L
 
 RECURRENT_NODES = {"LSTM", "GRU", "RNN"}
 
-_INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
+INPUTS_OF_RECURRENT = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 _ACTIVATIONS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
 _FUNCTIONS = {"sigmoid": "sigmoid", "tanh": "tanh", "relu": "relu"}
 _SLOPES = {"elu": (1.0, 0.0), "hardsigmoid": (0.2, 0.5), "affine": (1.0, 0.0), "leakyrelu": (0.01, 0.0)}
@@ -48,12 +48,12 @@ def recurrent_node(node: Node, values: list[Value]) -> list[Value]:
     Raises Unsupported for what changes the layer's definition: clipping, coupled gates, peepholes,
     activations that the layer does not have, initial states that are not zero, windows cut short.
     """
-    given = dict(zip(_INPUTS, values))
+    given = dict(zip(INPUTS_OF_RECURRENT, values))
     x = as_traced(given["X"])
     for state in ("initial_h", "initial_c"):
         if isinstance(given.get(state), Traced):
             raise Unsupported(STATE_GIVEN)
-    weights = {name: _constant(given.get(name), name) for name in _INPUTS[1:]}
+    weights = {name: _constant(given.get(name), name) for name in INPUTS_OF_RECURRENT[1:]}
     directions = _directions(node)
     _check(node, weights)
     functions = _functions(node, len(directions))
