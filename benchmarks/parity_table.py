@@ -46,7 +46,7 @@ from convert.targets.precision import PRECISIONS, offered
 from convert.targets.target import TARGETS, Target
 from edge_runtime.errors import EdgeRnnError
 from edge_runtime.model_file.metadata import LABELS_NAME, PROBES_NAME, RECORD_NAME
-from edge_runtime.model_file.parity_report import EngineParity
+from edge_runtime.model_file.parity_figures import EngineParity
 from edge_runtime.model_file.probes import read_probes
 from edge_runtime.model_file.read_file import read_model_file
 
@@ -88,7 +88,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = list(all_files(source, Path(folder)).values())
         print(f"CPU: {cpu_name()}. {len(source.held_out):,} windows of the {source.split}.\n")
-        parity_table(files)
+        parity_table(files, len(source.held_out))
         size_table(source, [file for file in files if file.written])
 
 
@@ -137,16 +137,16 @@ def prove_elsewhere(file: File, source: SourceModel, target: Target) -> None:
             file.engines[key] = report.engines[0]
 
 
-def parity_table(files: list[File]) -> None:
+def parity_table(files: list[File], windows: int) -> None:
     """One row for all versions of an engine that give the same figures."""
     head = ["precision", "targets that get this file", "engine", "agreement", "accuracy"]
-    head += ["mean logit difference", "largest", "within the default budget"]
+    head += ["mean logit difference", "largest", "default budget"]
     print(f"| {' | '.join(head)} |\n|{' --- |' * len(head)}")
     for file in files:
         budget = PRECISIONS[file.precision].budget
         rows: dict[tuple[str, str], list[str]] = {}
         for engine in file.engines.values():
-            within = f"{'yes' if engine.meets(budget) else 'no'} ({100 * budget.min_agreement:g} %)"
+            within = f"{engine.verdict(budget, windows)} ({100 * budget.min_agreement:g} %)"
             key = (engine.engine, f"{figures(engine)} | {within}")
             rows.setdefault(key, []).append(engine.version)
         for (name, cells), versions in rows.items():

@@ -32,6 +32,7 @@ def convert_run(
     max_logit_difference: float | None = None,
     prove: bool = False,
     require_engine: bool = False,
+    strict: bool = False,
     progress: Progress | None = None,
     recipe: str | Path | Recipe | None = None,
     explain: str | Path | None = None,
@@ -61,6 +62,7 @@ def convert_run(
         min_agreement=min_agreement,
         max_logit_difference=max_logit_difference,
         require_engine=require_engine,
+        strict=strict,
         explain=explain,
         strip=strip,
     ).with_recipe(recipe)
@@ -89,6 +91,7 @@ def convert_model(
     max_logit_difference: float | None = None,
     prove: bool = False,
     require_engine: bool = False,
+    strict: bool = False,
     progress: Progress | None = None,
     recipe: str | Path | Recipe | None = None,
     explain: str | Path | None = None,
@@ -143,6 +146,8 @@ def convert_model(
     - `prove`: make an isolated environment for each engine of the target that is not installed, and
       prove the file there too. Needs the network. Default: False.
     - `require_engine`: write the file only if every engine of the target has proven it. Default: False.
+    - `strict`: write the file only if its windows prove the budget, instead of merely not refuting it.
+      Default: False.
     - `progress`: a function that gets a line of text before each environment is made. Default: none.
 
     Raises InputError for options that contradict each other, for a precision that the target does not
@@ -168,6 +173,7 @@ def convert_model(
         min_agreement=min_agreement,
         max_logit_difference=max_logit_difference,
         require_engine=require_engine,
+        strict=strict,
         explain=explain,
         strip=strip,
     ).with_recipe(recipe)
@@ -195,6 +201,7 @@ def convert_each(
     max_logit_difference: float | None = None,
     prove: bool = False,
     require_engine: bool = False,
+    strict: bool = False,
     progress: Progress | None = None,
     recipe: str | Path | Recipe | None = None,
     explain: str | Path | None = None,
@@ -233,6 +240,7 @@ def convert_each(
         min_agreement=min_agreement,
         max_logit_difference=max_logit_difference,
         require_engine=require_engine,
+        strict=strict,
         explain=explain,
         strip=strip,
     ).with_recipe(recipe)
@@ -258,6 +266,7 @@ def convert_auto(
     max_logit_difference: float | None = None,
     prove: bool = False,
     require_engine: bool = False,
+    strict: bool = False,
     progress: Progress | None = None,
     recipe: str | Path | Recipe | None = None,
     explain: str | Path | None = None,
@@ -297,6 +306,7 @@ def convert_auto(
         min_agreement=min_agreement,
         max_logit_difference=max_logit_difference,
         require_engine=require_engine,
+        strict=strict,
         explain=explain,
         strip=strip,
     ).with_recipe(recipe)

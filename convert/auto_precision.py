@@ -25,7 +25,8 @@ from convert.readers.read_options import ReadOptions
 from convert.source_model.source_model import SourceModel
 from convert.targets.precision import offered
 from edge_runtime.errors import DataError, EdgeRnnError, InputError
-from edge_runtime.model_file.parity_report import EngineParity, ParityReport
+from edge_runtime.model_file.parity_figures import EngineParity
+from edge_runtime.model_file.parity_report import ParityReport
 from edge_runtime.numpy_engine.interpret import run
 
 AUTO_AGREEMENT = 0.999
@@ -60,12 +61,13 @@ class Candidate:
 
     @property
     def _assured(self) -> float:
-        """The lowest agreement, less one standard error: the rule of Breiman et al. (1984)."""
+        """The lowest agreement, less one standard error: the rule of Breiman et al. (1984).
+
+        Near ties are left out, as in the proof.
+        """
         assert self.report is not None
-        windows = self.report.windows
-        agreement = min(item.agreement or 0.0 for item in _of_target(self.report))
-        missed = windows * (1 - agreement)
-        return 1 - (missed + math.sqrt(missed)) / windows
+        counts = [item.counted(self.report.windows) for item in _of_target(self.report)]
+        return min(_less_one_error(counted - agreeing, counted) for agreeing, counted in counts)
 
     def __str__(self) -> str:
         """One row of the table."""
@@ -76,6 +78,10 @@ class Candidate:
             for item in _of_target(self.report)
         )
         return f"  {self.precision:<10}{self.file_bytes:>10,}  {self.verdict:<17} {figures}"
+
+
+def _less_one_error(missed: int, windows: int) -> float:
+    return 1 - (missed + math.sqrt(missed)) / windows
 
 
 def _of_target(report: ParityReport) -> list[EngineParity]:

@@ -123,6 +123,12 @@ WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
     is_flag=True,
     help="Write the file only if it is proven on every engine of the target.",
 )
+@calibration(
+    "--strict",
+    is_flag=True,
+    help="Write the file only if the windows prove the budget. Without it, a file is also written whose "
+    "windows are too few for that (docs/guides/precisions.md).",
+)
 @advanced(
     "--recipe",
     type=click.Path(),
@@ -171,6 +177,7 @@ def convert(
     max_logit_difference: float | None,
     prove: bool,
     require_engine: bool,
+    strict: bool,
     recipe: str | None,
     explain: str | None,
     strip: bool,
@@ -211,6 +218,7 @@ def convert(
         min_agreement=min_agreement,
         max_logit_difference=max_logit_difference,
         require_engine=require_engine,
+        strict=strict,
         explain=explain,
         strip=strip,
     ).with_recipe(recipe)

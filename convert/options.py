@@ -9,8 +9,10 @@ from convert.compiler.recipe import Recipe, read_recipe
 from convert.targets.precision import Precision, scheme_for
 from convert.targets.target import TARGETS, Target
 from edge_runtime.errors import InputError
+from edge_runtime.model_file.binomial import PROVEN
 from edge_runtime.model_file.metadata import STEP, UNROLLED
-from edge_runtime.model_file.parity_report import ParityBudget
+from edge_runtime.model_file.parity_figures import ParityBudget
+from edge_runtime.model_file.parity_report import NOT_RUN, ParityReport
 
 AUTO_PRECISION, ALL = "auto", "all"
 """What --precision takes besides the name of a precision."""
@@ -36,6 +38,8 @@ class ConversionOptions:
     """The largest difference that one logit may have. None: the precision's own budget."""
     require_engine: bool = False
     """Write no file that is not proven in every engine of the target."""
+    strict: bool = False
+    """Write no file whose proof is weak: whose windows are too few to prove the budget."""
     explain: str | Path | None = None
     """Folder for the loss by step and gate (convert.explain.loss_by_step), as JSON and as a picture."""
     recipe: Recipe | None = None
@@ -90,3 +94,15 @@ class ConversionOptions:
             own.min_agreement if self.min_agreement is None else self.min_agreement,
             own.max_logit_difference if self.max_logit_difference is None else self.max_logit_difference,
         )
+
+    def refusal(self, report: ParityReport) -> str | None:
+        """Why a file with this proof is not written, as a clause; None where it is written."""
+        if report.failed:
+            return "as the parity proof failed"
+        if self.require_engine and report.not_proven:
+            return f"as it is not proven on {', '.join(report.not_proven)} (--require-engine)"
+        if self.strict and report.verdict == NOT_RUN:
+            return "as no engine of the target ran it (--strict)"
+        if self.strict and report.verdict != PROVEN:
+            return f"as its proof on {report.windows:,} windows is weak (--strict)"
+        return None

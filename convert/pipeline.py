@@ -60,6 +60,8 @@ class Conversion:
     """Sentences: what had to change to suit the target, its cost in accuracy, and the recipe."""
     explanation: Explanation | None = None
     """The loss by step and gate, where it was asked for."""
+    reason: str = ""
+    """Why nothing was written, as a clause."""
 
     def __bool__(self) -> bool:
         return self.file_bytes is not None
@@ -76,10 +78,7 @@ class Conversion:
     @property
     def refusal(self) -> str:
         """Why nothing was written."""
-        if self.report.failed:
-            return f"{self.path}: not written, as the parity proof failed."
-        lacking = ", ".join(self.report.not_proven)
-        return f"{self.path}: not written, as it is not proven on {lacking} (--require-engine)."
+        return f"{self.path}: not written, {self.reason}."
 
 
 def output_files(
@@ -173,8 +172,8 @@ def convert_source(
 
     `progress` gets a line, before the proof, on each operator that the target computes otherwise.
 
-    When the proof fails, or with `require_engine` when an engine of the target is not installed, nothing
-    is left under `out`. An older file is deleted, as it could be mistaken for the result. Raises
+    When the proof fails, or the options demand a stronger one (`ConversionOptions.refusal`), nothing is
+    left under `out`. An older file is deleted, as it could be mistaken for the result. Raises
     InputError for options that do not go with the source, and what the compiler raises.
     """
     options, source = options or ConversionOptions(), source.for_precision(precision)
@@ -189,9 +188,10 @@ def convert_source(
     flatbuffer = serialize(graph, strip=options.strip)
     metadata = _metadata(source, flatbuffer, precision, options, graph, notes)
     report, probes = _proof(source, embed(flatbuffer, metadata), precision, options, graph)
-    if report.failed or (options.require_engine and report.not_proven):
+    reason = options.refusal(report)
+    if reason is not None:
         Path(out).unlink(missing_ok=True)
-        return Conversion(Path(out), None, report, notes, explanation)
+        return Conversion(Path(out), None, report, notes, explanation, reason)
     data = embed(flatbuffer, metadata.with_parity(report), probes)
     with replacing(out) as temporary:
         temporary.write_bytes(data)

@@ -35,6 +35,7 @@ from convert.targets.precision import PRECISIONS
 from convert.targets.target import Target
 from edge_runtime.numpy_engine.interpret import run_all
 from edge_runtime.tflite.graph import Graph, Operator, Tensor
+from tests.support.branching_networks import branching_networks
 from tests.support.networks import RandomLayers, random_windows
 
 STEPS, FEATURES, UNITS, CLASSES = 8, 6, 20, 5
@@ -301,4 +302,5 @@ def networks() -> dict[str, Network]:
             f"global {kind} pooling": network(lstm(return_sequences=True), GlobalPooling("pool", kind))
             for kind in ("average", "max")
         },
+        **branching_networks(),
     }

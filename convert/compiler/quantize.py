@@ -46,7 +46,7 @@ def _to_integer(
     dtype: np.dtype[Any],
     bias_dtype: np.dtype[Any],
 ) -> Graph:
-    graph = masks_on_the_grid(clipped_by_range(graph), quantizations)
+    graph = masks_on_the_grid(clipped_by_range(graph), quantizations, dtype)
     quantizations = {name: found for name, found in quantizations.items() if name in graph.tensors}
     graph = _with_float_islands(graph)
     tensors = dict(graph.tensors)

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 import edge_runtime
 from convert.proof.engines import ProofEngine, ProofEngines
 from convert.proof.environments import without_this_python
+from convert.proof.near_ties import near_ties
 from convert.source_model.source_model import SourceModel
 from edge_runtime.errors import EngineError
 from edge_runtime.host.child_process import Ending, foreign_command, run_command, run_module
-from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, ParityReport
+from edge_runtime.model_file.parity_figures import EngineParity, ParityBudget
+from edge_runtime.model_file.parity_report import ParityReport
 from edge_runtime.model_file.read_file import read_model
 
 WORKER = "edge_runtime.inference.worker"
@@ -68,6 +70,7 @@ def _compare(
         reason = str(error).split(". ")[0]
         return EngineParity(name, version, required, failure=reason)
     difference = np.abs(logits.astype(np.float64) - full_logits)
+    ties, margin = near_ties(full_logits, logits)
     return EngineParity(
         name,
         version,
@@ -77,6 +80,8 @@ def _compare(
         max_logit_difference=round(float(difference.max()), DECIMALS),
         mean_logit_difference=round(float(difference.mean()), DECIMALS),
         original_agreement=None if original is None else _agreement(logits, original),
+        near_ties=ties,
+        near_tie_margin=round(margin, DECIMALS),
     )
 
 

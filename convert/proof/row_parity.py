@@ -18,7 +18,8 @@ from convert.proof.engines import ProofEngines
 from convert.proof.parity import DECIMALS, engine_logits
 from convert.source_model.network import Network
 from convert.source_model.source_model import SourceModel
-from edge_runtime.model_file.parity_report import ParityReport, RowParity
+from edge_runtime.model_file.parity_figures import RowParity
+from edge_runtime.model_file.parity_report import ParityReport
 from edge_runtime.numpy_engine.interpret import run, run_rows
 from edge_runtime.tflite.graph import Graph
 

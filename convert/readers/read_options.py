@@ -7,12 +7,13 @@ from pathlib import Path
 
 from convert.readers.user_data import DataSource, UserData, read_user_data
 from edge_runtime.errors import InputError
-from edge_runtime.model_file.parity_report import FEW_WINDOWS
 from edge_runtime.runs.npz_windows import checked_labels
 from edge_runtime.runs.run_directory import READ_BY_CONVERT
 
 CALIBRATION_SAMPLES = 500
 PARITY_WINDOWS = 10_000
+LEAST_PARITY_WINDOWS = 1000
+"""A smaller sample of a test split would prove less than the split can."""
 
 MISSING_DATA = (
     "--data is missing. Name an .npz file with windows x [N, steps, features] as the model takes them, "
@@ -50,7 +51,7 @@ class ReadOptions:
         for option, value, least in (
             ("calibration-samples", self.calibration_samples, 1),
             ("calibration-seed", self.calibration_seed, 0),
-            ("parity-windows", self.parity_windows, FEW_WINDOWS),
+            ("parity-windows", self.parity_windows, LEAST_PARITY_WINDOWS),
         ):
             if value < least:
                 raise InputError(f"--{option}: expected at least {least}, found {value}.")

@@ -1,4 +1,8 @@
-"""The precisions that a model can be converted to, and the default parity budget of each."""
+"""The precisions that a model can be converted to, and the default parity budget of each.
+
+An agreement is proven by a test (edge_runtime.model_file.binomial), and 0.9997 is the most that the
+10,000 windows of a proof can show: 9,985 windows without another class prove it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from dataclasses import dataclass
 
 from convert.targets.target import Target
 from edge_runtime.errors import InputError
-from edge_runtime.model_file.parity_report import ParityBudget
+from edge_runtime.model_file.parity_figures import ParityBudget
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Precision:
 PRECISIONS = {
     precision.name: precision
     for precision in (
-        Precision("float32", ParityBudget(0.9999, 1e-3), ("float32",)),
+        Precision("float32", ParityBudget(0.9997, 1e-3), ("float32",)),
         Precision("float16", ParityBudget(0.999), ("float16",)),
         Precision("dynamic", ParityBudget(0.999), ("dynamic-per-channel", "dynamic-per-tensor")),
         Precision("int4", ParityBudget(0.99), ("int4-per-channel", "int4-per-tensor")),

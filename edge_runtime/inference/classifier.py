@@ -300,7 +300,6 @@ class Classifier(AbstractContextManager["Classifier"]):
                 f"{self.path}: carries no probes, so that it cannot be verified. It was written by an "
                 "older edge-rnn. Convert it again."
             )
-        parity = self.spec.parity
         return verify_probes(
             probes,
             self.logits_by_row if probes.record.rows else self.logits,
@@ -308,7 +307,7 @@ class Classifier(AbstractContextManager["Classifier"]):
             engine=self.engine,
             version=engine_version(self.engine),
             labels=self.labels,
-            budget=parity.budget if parity else None,
+            parity=self.spec.parity,
         )
 
     def logits_by_row(self, windows: Any) -> NDArray[np.float32]:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Callable
 import numpy as np
 
 from edge_runtime.errors import InputError, VerificationError, printable
-from edge_runtime.model_file.parity_report import ParityBudget
+from edge_runtime.model_file.binomial import NOT_REFUTED, PROVEN
+from edge_runtime.model_file.parity_figures import ParityBudget
+from edge_runtime.model_file.parity_report import ParityReport
 from edge_runtime.model_file.probes import Probes
 
 if TYPE_CHECKING:
@@ -69,6 +71,10 @@ class Verification:
     """Largest difference that is allowed."""
     budget: ParityBudget | None
     """What the file was allowed to lose in its proof; None in a file without a proof."""
+    proof: str | None = None
+    """The verdict of the file's proof (ParityReport.verdict); None in a file without one."""
+    proof_windows: int | None = None
+    """The number of windows of that proof."""
     mismatches: tuple[Mismatch, ...] = ()
     """The probes that failed."""
 
@@ -93,7 +99,12 @@ class Verification:
     def _budget(self) -> str:
         if self.budget is None:
             return ""
-        return f"; its proof met the budget: agreement >= {100 * self.budget.min_agreement:.2f} %"
+        budget = f"agreement >= {100 * self.budget.min_agreement:.2f} %"
+        if self.proof == NOT_REFUTED:
+            return f"; weak proof on {self.proof_windows:,} windows: {budget} is not refuted"
+        if self.proof == PROVEN:
+            return f"; its proof met the budget: {budget}"
+        return "; not proven where it was made"
 
     def to_json(self) -> str:
         """One line of JSON. A difference that is infinite is null."""
@@ -107,6 +118,8 @@ class Verification:
             "max_logit_difference": _finite(self.max_logit_difference),
             "tolerance": self.tolerance,
             "budget": None if budget is None else vars(budget),
+            "proof": self.proof,
+            "proof_windows": self.proof_windows,
             "mismatches": [
                 {**vars(item), "difference": _finite(item.difference)} for item in self.mismatches
             ],
@@ -122,12 +135,12 @@ def verify_probes(
     engine: str,
     version: str,
     labels: tuple[str, ...],
-    budget: ParityBudget | None = None,
+    parity: ParityReport | None = None,
 ) -> Verification:
     """Run every probe with `run`. Does not raise for a probe that fails.
 
-    `path`, `engine` and `version` name what is verified, `labels` its classes. `budget`: what the
-    file's proof allowed.
+    `path`, `engine` and `version` name what is verified, `labels` its classes. `parity`: the
+    file's proof.
     """
     expected, rows = probes.final, probes.record.rows
     logits = np.stack([_logits(run, window, probes) for window in probes.windows])
@@ -143,7 +156,9 @@ def verify_probes(
         probes=len(expected),
         max_logit_difference=float(difference.max()),
         tolerance=probes.record.tolerance,
-        budget=budget,
+        budget=parity.budget if parity is not None else None,
+        proof=parity.verdict if parity is not None else None,
+        proof_windows=parity.windows if parity is not None else None,
         mismatches=tuple(
             Mismatch(
                 int(k),

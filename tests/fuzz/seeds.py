@@ -13,7 +13,8 @@ from edge_runtime.inference.classifier import Classifier
 from edge_runtime.inference.step_model import NO_NORMALIZATION
 from edge_runtime.model_file.metadata import STEP, UNROLLED, Metadata
 from edge_runtime.model_file.normalization import Normalization
-from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, ParityReport, RowParity
+from edge_runtime.model_file.parity_figures import EngineParity, ParityBudget, RowParity
+from edge_runtime.model_file.parity_report import ParityReport
 from edge_runtime.model_file.probe_record import ProbeRecord
 from edge_runtime.model_file.probes import Probes
 from tests.support.model_files import metadata_for

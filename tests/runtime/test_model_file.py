@@ -11,7 +11,8 @@ import pytest
 from convert.model_file.archive import embed
 from edge_runtime.errors import InputError, ModelError
 from edge_runtime.model_file.metadata import FORMAT_VERSION
-from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, ParityReport
+from edge_runtime.model_file.parity_figures import EngineParity, ParityBudget
+from edge_runtime.model_file.parity_report import ParityReport
 from edge_runtime.model_file.probe_record import ProbeRecord, Synthetic
 from edge_runtime.model_file.probes import read_probes
 from edge_runtime.model_file.read_file import ModelFile, read_model

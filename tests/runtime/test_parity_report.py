@@ -7,7 +7,8 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from edge_runtime.model_file.parity_report import EngineParity, ParityBudget, ParityReport
+from edge_runtime.model_file.parity_figures import EngineParity, ParityBudget
+from edge_runtime.model_file.parity_report import ParityReport
 
 GOOD = EngineParity("tflite-runtime", "2.14.0", True, None, 0.99, 0.999, 0.5, 0.05)
 BAD = replace(GOOD, engine="ai-edge-litert", agreement=0.98)
@@ -38,6 +39,44 @@ def test_truth(engines, passed):
 @pytest.mark.parametrize(("limit", "passed"), [(None, True), (0.5, True), (0.4999, False)])
 def test_logit_difference_counts_where_the_budget_limits_it(limit, passed):
     assert bool(report(GOOD, budget=ParityBudget(0.995, limit))) is passed
+
+
+@pytest.mark.parametrize(
+    ("agreeing", "near_ties", "windows", "budget", "verdict"),
+    [
+        (27, 0, 27, 0.995, "not refuted"),  # 598 windows would prove it
+        (26, 0, 27, 0.995, "not refuted"),
+        (25, 0, 27, 0.995, "refuted"),
+        (25, 1, 27, 0.995, "not refuted"),  # a near tie is not counted
+        (9, 0, 27, 0.995, "refuted"),  # at chance
+        (597, 0, 597, 0.995, "not refuted"),
+        (598, 0, 598, 0.995, "proven"),
+        (9962, 0, 10_000, 0.995, "proven"),
+        (9961, 0, 10_000, 0.995, "not refuted"),
+        (9938, 0, 10_000, 0.995, "not refuted"),
+        (9937, 0, 10_000, 0.995, "refuted"),
+        (10_000, 0, 10_000, 0.9997, "proven"),
+        (27, 0, 27, 1.0, "not refuted"),
+        (26, 0, 27, 1.0, "refuted"),
+        (0, 0, 27, 0.0, "proven"),
+    ],
+)
+def test_agreement_is_judged_by_the_exact_binomial_test(agreeing, near_ties, windows, budget, verdict):
+    result = replace(GOOD, agreement=agreeing / windows, near_ties=near_ties)
+    found = replace(report(result, budget=ParityBudget(budget)), windows=windows)
+    assert found.verdict == verdict
+    assert bool(found) is (verdict != "refuted")
+    assert ParityReport.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert found.to_json()["verdict"] == verdict
+
+
+def test_the_worst_engine_decides():
+    weak = replace(GOOD, agreement=0.993)
+    assert report(GOOD).verdict == "proven"
+    assert report(GOOD, weak).verdict == "not refuted"
+    assert report(GOOD, weak, BAD).verdict == "refuted"
+    assert report(GOOD, weak, REFUSED).verdict == "not refuted"
+    assert report(REFUSED, replace(GOOD, required=False)).verdict == "not run"
 
 
 @pytest.mark.parametrize("budget", [ParityBudget(0.9, 1.0), ParityBudget(0.9)])
@@ -90,9 +129,21 @@ def test_printed_table_names_what_matters():
     assert "below the budget" in text
     assert "refuses the model (version 12) (not in the target)" in text
     assert "Not proven on: litert-9" in text
-    assert "FAILED" in text
-    assert "passed" in str(report(GOOD))
-    assert "Weak proof" not in text
-    assert "Weak proof: only 50 held-out windows, one of them is 2.00 %" in str(
-        replace(report(GOOD), windows=50)
-    )
+    assert ": FAILED, refuted" in text
+    assert ": passed, proven" in str(report(GOOD))
+    assert "Weak proof" not in text + str(report(GOOD))
+
+
+def test_printed_table_says_what_few_windows_show():
+    tied = replace(GOOD, agreement=26 / 27, near_ties=1, near_tie_margin=0.0123)
+    text = str(replace(report(tied), windows=27))
+    assert "96.30 %" in text
+    assert "passed, not refuted" in text
+    assert "1 of 1 windows with another class not counted, as near ties" in text
+    assert "margin is below 0.01230" in text
+    # The lower limit of 26 of 26 is 0.05 ** (1 / 26).
+    assert "Weak proof on 27 windows: they show an agreement of 89.12 % or more (95 %" in text
+    assert "to prove the budget takes at least 598" in text
+    many = str(replace(report(replace(GOOD, agreement=0.995)), windows=10_000))
+    assert "Weak proof on 10,000 windows: they show an agreement of 99.37 % or more" in many
+    assert "takes at least" not in many

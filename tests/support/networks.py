@@ -10,12 +10,14 @@ from convert.source_model.network import (
     Bidirectional,
     Conv1d,
     Dense,
+    Embedding,
     Flatten,
     GlobalPooling,
     Gru,
     Layer,
     LayerNorm,
     Lstm,
+    Mask,
     Network,
     SimpleRnn,
 )
@@ -106,8 +108,23 @@ def layer_combinations() -> dict[str, Network]:
 
 
 def random_windows(network: Network, count=64, seed=1) -> np.ndarray:
+    """Windows, or int32 tokens for a network with an Embedding.
+
+    Where the network has a Mask, it leaves out the end of every third window, and rows in the middle of
+    every third one.
+    """
     rng = np.random.default_rng(seed)
-    return rng.normal(0, 1, (count, network.steps, network.features)).astype(np.float32)
+    tables = [layer.table for layer in network.layers if isinstance(layer, Embedding)]
+    shape = (count, network.steps, network.features)
+    windows: np.ndarray
+    if tables:
+        windows = rng.integers(0, len(tables[0]), shape, np.int32)
+    else:
+        windows = rng.normal(0, 1, shape).astype(np.float32)
+    for mask in (layer for layer in network.layers if isinstance(layer, Mask)):
+        windows[::3, -2:, : len(mask.value)] = mask.value
+        windows[1::3, 1:3, : len(mask.value)] = mask.value
+    return windows
 
 
 def lstm_logits(network: Network, windows: np.ndarray) -> np.ndarray:

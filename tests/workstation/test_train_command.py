@@ -191,7 +191,7 @@ def test_npz_of_a_sensor_from_training_to_prediction(tmp_path):
         assert picture.width > 200
     printed = succeed(edge_rnn("convert", run, "--precision", "all", "--out", tmp_path))
     assert printed.count("passed") == len(OFFERED)
-    assert printed.count("Weak proof: only 120 held-out windows") == len(OFFERED)
+    assert printed.count("Weak proof on 120 windows") == len(OFFERED)
     window = " ".join(str(value) for value in (x[5] + [9.8, 1000]).ravel())
     answer = edge_rnn("predict", tmp_path / "run-int8.tflite", "-", input=window)
     assert json.loads(succeed(answer))["label"] == record.labels[y[5]]

@@ -17,14 +17,14 @@ import numpy as np
 from convert.compiler.float_graph.builder import GraphBuilder
 from convert.compiler.float_graph.feed_forward import add_side_by_side
 from convert.compiler.float_graph.recurrent_cells import add_complement
-from convert.compiler.float_graph.rows import add_packed, number, step_axis
+from convert.compiler.float_graph.rows import add_number, add_packed, step_axis
 from convert.source_model.network import Attention, Mask
 from edge_runtime.tflite.graph import Op
 
 MASKED = -1e9
 """What is added to the scores of masked rows, as in Keras."""
 
-MAGNIFIED = 1e20
+MAGNIFIED = 1e12
 """Differences from a mask's value are multiplied by it, so that the least of them counts as 1."""
 
 
@@ -57,7 +57,7 @@ def _weights(
     products = add(Op.MUL, [keys, row], f"{name}products", (1, steps, width))
     axis = builder.shared_constant("feature_axis_of_steps", np.array([2], np.int32))
     means = add(Op.MEAN, [products, axis], f"{name}means", (1, steps), axis=2)
-    scores = add(Op.MUL, [means, number(builder, width * scale)], f"{name}scores", (1, steps))
+    scores = add(Op.MUL, [means, add_number(builder, width * scale)], f"{name}scores", (1, steps))
     if bias is not None:
         scores = add(Op.ADD, [scores, bias], f"{name}scores_masked", (1, steps))
     return add(Op.SOFTMAX, [scores], f"{name}weights", (1, steps))
@@ -67,7 +67,7 @@ def _mask_bias(builder: GraphBuilder, mask: list[str], prefix: str) -> str:
     """0 for each row that counts, and MASKED for the others, `[1, T]`."""
     off = [add_complement(builder, m) for m in mask]
     row = add_side_by_side(builder, off, f"{prefix}off")
-    factor = number(builder, MASKED)
+    factor = add_number(builder, MASKED)
     return builder.operator(Op.MUL, [row, factor], f"{prefix}bias", (1, len(mask)), keep_float=True)
 
 
@@ -77,7 +77,7 @@ def add_weighted_sum(builder: GraphBuilder, weights: str, values: str, name: str
     column = reshaped(builder, weights, (1, steps, 1), f"{name}_column")
     products = add(Op.MUL, [values, column], f"{name}_products", (1, steps, width))
     mean = add(Op.MEAN, [products, step_axis(builder)], f"{name}_mean", (1, width), axis=1)
-    return builder.operator(Op.MUL, [mean, number(builder, steps)], name, (1, width))
+    return builder.operator(Op.MUL, [mean, add_number(builder, steps)], name, (1, width))
 
 
 def reshaped(builder: GraphBuilder, x: str, shape: tuple[int, ...], name: str) -> str:
@@ -90,10 +90,10 @@ def reshaped(builder: GraphBuilder, x: str, shape: tuple[int, ...], name: str) -
 def add_mask(builder: GraphBuilder, layer: Mask, prefix: str, row: str, t: str) -> str:
     """1 if any feature of the row differs from the value, otherwise 0, `[1, 1]`.
 
-    min(1, max((1e20 x - 1e20 value)^2)) is exact: float32 numbers that differ by 1e-20 or more give 1.
+    min(1, max((1e12 x - 1e12 value)^2)) is exact: features that differ by 1e-12 or more give 1.
     """
     shape, add = builder.tensors[row].shape, partial(builder.operator, keep_float=True)
-    factor, name = number(builder, MAGNIFIED), f"{prefix}{{}}{t}".format
+    factor, name = add_number(builder, MAGNIFIED), f"{prefix}{{}}{t}".format
     magnified = builder.shared_constant(
         f"{prefix}value", layer.value[np.newaxis] * np.float32(MAGNIFIED)
     )

@@ -55,7 +55,7 @@ def add_summary(builder: GraphBuilder, kind: str, rows: list[str], name: str) ->
     if kind == "average":
         return builder.operator(Op.MEAN, [packed, axis], name, shape, axis=1)
     mean = builder.operator(Op.MEAN, [packed, axis], f"{name}_mean", shape, axis=1, keep_float=True)
-    return builder.operator(Op.MUL, [mean, number(builder, len(rows))], name, shape)
+    return builder.operator(Op.MUL, [mean, add_number(builder, len(rows))], name, shape)
 
 
 def _masked_average(builder: GraphBuilder, rows: list[str], mask: list[str], prefix: str) -> str:
@@ -91,7 +91,7 @@ def step_axis(builder: GraphBuilder) -> str:
     return builder.shared_constant("step_axis", np.array([1], np.int32))
 
 
-def number(builder: GraphBuilder, value: float) -> str:
+def add_number(builder: GraphBuilder, value: float) -> str:
     """A constant `[1, 1]` of float32."""
     return builder.shared_constant(f"number_{value:g}", np.full((1, 1), value, np.float32))
 
@@ -122,5 +122,5 @@ def add_join(builder: GraphBuilder, layer: Join, rows: list[str], name: str) -> 
         total = builder.operator(op, [total, row], name if last else f"{name}_{k}", (1, width))
     if layer.kind != "average":
         return total
-    share = number(builder, 1 / len(rows))
+    share = add_number(builder, 1 / len(rows))
     return builder.operator(Op.MUL, [total, share], name, (1, width))

@@ -12,11 +12,12 @@ from typing import Any
 
 from convert.compiler.float_graph.attention import add_mask
 from convert.compiler.float_graph.builder import GraphBuilder
+from convert.compiler.float_graph.layers import ROW_LAYERS
 from convert.compiler.float_graph.recurrent_cells import State, add_constants, add_step, state_names
 from convert.compiler.float_graph.rows import add_join
 from convert.compiler.float_graph.step_builder import StepBuilder
 from convert.compiler.float_graph.tokens import TokenReader, add_input, token_count
-from convert.compiler.float_graph.unroll import OUTPUT, ROW_LAYERS, lowered_form, prefixes, renamed
+from convert.compiler.float_graph.unroll import OUTPUT, lowered_form, prefixes, renamed
 from convert.source_model.network import (
     RECURRENT_LAYERS,
     WINDOW,

@@ -10,6 +10,7 @@ from all others (-999), have no part in the window's range.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from convert.compiler.float_graph.attention import MAGNIFIED
 from convert.compiler.integer_operators import runs_in_float
 from convert.compiler.scales.calibrate import Range
-from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
+from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization
 
 
 def clipped_by_range(graph: Graph) -> Graph:
@@ -59,21 +60,18 @@ def without_masked_rows(
     return {name: found if name in {*rows, graph.input} else kept for name, kept in ranges.items()}
 
 
-def masks_on_the_grid(graph: Graph, quantizations: dict[str, Quantization]) -> Graph:
-    """The float `graph` with each mask's value as the integers of its rows represent it."""
+def masks_on_the_grid(
+    graph: Graph, quantizations: dict[str, Quantization], dtype: np.dtype[Any]
+) -> Graph:
+    """The float `graph` with each mask's value as the integers of its rows, of `dtype`, represent it."""
     tensors = dict(graph.tensors)
     for row, name in _masks(graph).values():
         if row in quantizations:
-            stored = replace(tensors[row], dtype=np.dtype(np.int8), quantization=quantizations[row])
-            tensors[name] = _on_the_grid(tensors[name], stored, quantizations[row])
+            stored = replace(tensors[row], dtype=dtype, quantization=quantizations[row])
+            value = tensors[name].values / np.float32(MAGNIFIED)
+            nearest = stored.decode(stored.encode(value))
+            tensors[name] = replace(tensors[name], data=nearest * np.float32(MAGNIFIED))
     return replace(graph, tensors=tensors)
-
-
-def _on_the_grid(value: Tensor, row: Tensor, quantization: Quantization) -> Tensor:
-    wide = quantization.zero_point == 0 and quantization.scale[0] < 1e-4
-    row = replace(row, dtype=np.dtype(np.int16)) if wide else row
-    nearest = row.decode(row.encode(value.values / np.float32(MAGNIFIED)))
-    return replace(value, data=nearest * np.float32(MAGNIFIED))
 
 
 def _masks(graph: Graph) -> dict[str, tuple[str, str]]:

@@ -17,6 +17,7 @@ fixed ones.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from convert.compiler.integer_operators import runs_in_float
@@ -89,21 +90,23 @@ def _becomes_integer(graph: Graph, name: str) -> bool:
 
 def _masked(graph: Graph) -> list[list[str]]:
     """Each product of a mask `[1, 1]` with what it multiplies, and each sum of two such products."""
-    products: dict[str, str] = {}
-    groups = []
+    products = {operator.outputs[0]: other for operator, other in _masked_products(graph)}
+    sums = [
+        [operator.outputs[0], *operator.inputs]
+        for operator in graph.operators
+        if operator.op is Op.ADD and all(name in products for name in operator.inputs)
+    ]
+    return [*([product, other] for product, other in products.items()), *sums]
+
+
+def _masked_products(graph: Graph) -> Iterator[tuple[Operator, str]]:
+    """Each MUL of a mask that becomes an integer operator, and what it multiplies."""
     for operator in graph.operators:
-        output = operator.outputs[0]
-        if not all(_becomes_integer(graph, name) for name in (*operator.inputs, output)):
-            continue
-        if operator.op is Op.MUL:
+        names = (*operator.inputs, *operator.outputs)
+        if operator.op is Op.MUL and all(_becomes_integer(graph, name) for name in names):
             masks = [name for name in operator.inputs if _is_mask(graph.tensors[name])]
-            others = [name for name in operator.inputs if name not in masks]
             if len(masks) == 1:
-                products[output] = others[0]
-                groups.append([output, others[0]])
-        elif operator.op is Op.ADD and all(name in products for name in operator.inputs):
-            groups.append([output, *operator.inputs])
-    return groups
+                yield operator, next(name for name in operator.inputs if name not in masks)
 
 
 def _is_mask(tensor: Tensor) -> bool:
@@ -193,8 +196,11 @@ def separate(
                 operators.append(Operator(Op.QUANTIZE, (name,), (copies[name],)))
 
     add_copies(graph.inputs)
+    masked = {operator.outputs[0] for operator, _ in _masked_products(graph)}
     for operator in graph.operators:
-        if operator.op in (*MOVING_OPERATORS, *FIXED, Op.FULLY_CONNECTED):
+        if operator.op in (*MOVING_OPERATORS, *FIXED, Op.FULLY_CONNECTED) or (
+            operator.outputs[0] in masked
+        ):
             read = tabulated if operator.op in FIXED else shared
             inputs = tuple(read.get(name, name) for name in operator.inputs)
             operator = replace(operator, inputs=inputs)
@@ -208,6 +214,7 @@ def _copies(graph: Graph, ranges: dict[str, Range]) -> dict[str, str]:
     """Tensor whose scale is fixed -> name of its form in the scale that its group will have."""
     read = {name for op in graph.operators if op.op in MOVING_OPERATORS for name in op.inputs}
     read.update(name for names in _sharing_a_bias(graph) for name in names)
+    read.update(name for _, name in _masked_products(graph))
     copies: dict[str, str] = {}
     for group in shared_groups(graph):
         fixed, _ = _fixed_and_free(graph, group)

@@ -13,12 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from convert.readers.keras.layer_config import named
+from convert.readers.tensorflow.keras2.hard_sigmoid import OF_KERAS_2
 from convert.source_model.network import HARD_SIGMOID, HARD_SIGMOID_02
 from edge_runtime.errors import DataError
-
-OF_KERAS_2 = "hard_sigmoid_02"
-"""The name of the function that stands for Keras 2's hard_sigmoid in a model of Keras 3
-(convert.readers.tensorflow.keras2)."""
 
 
 def function_of(layer: Any, setting: str, allowed: Sequence[str], owner: Any = None) -> str:

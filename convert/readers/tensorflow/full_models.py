@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.readers.tensorflow.keras2_files import readable_by_keras3
-from edge_runtime.errors import DataError, reason
+from convert.readers.tensorflow.keras2.files import load_keras2, stored_config
+from edge_runtime.errors import DataError, MissingExtraError, reason
 from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.host.quiet import quiet_stderr
 
@@ -25,15 +25,25 @@ def load_full_model(path: str | Path) -> Any:
     """
     if not Path(path).is_file():
         raise DataError(f"{path}: no such file")
-    keras = _tensorflow().keras
     try:
-        with readable_by_keras3(Path(path)) as file, warnings.catch_warnings():
+        version, config = stored_config(Path(path))
+        keras = _keras()
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the style of the model, which is given
-            return keras.models.load_model(file, compile=False)
-    except DataError:
+            if _is_keras3(version):
+                return keras.models.load_model(path, compile=False)
+            return load_keras2(keras, Path(path), config)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    except MissingExtraError:
         raise
     except Exception as error:  # Keras raises many kinds
         raise DataError(f"{path}: Keras cannot load the model ({reason(error)})") from error
+
+
+def _is_keras3(version: str) -> bool:
+    major = version.split(".")[0]
+    return major.isdigit() and int(major) >= 3
 
 
 def tensorflow_version() -> str:
@@ -46,6 +56,14 @@ def _tensorflow() -> Any:
     with needs_extra("workstation", "tensorflow", "edge-rnn convert"), quiet_stderr():
         import tensorflow
     return tensorflow
+
+
+def _keras() -> Any:
+    """Keras 3, after TensorFlow, so that what either prints when it starts is not seen."""
+    _tensorflow()
+    import keras
+
+    return keras
 
 
 def full_logits(model: Any, windows: NDArray[np.float32]) -> NDArray[np.float32]:
