@@ -250,7 +250,7 @@ def _lowered(source: SourceModel, precision: str, options: ConversionOptions) ->
 def _notes(source: SourceModel, precision: str, options: ConversionOptions) -> tuple[str, ...]:
     """Sentences for the file: the cost of the target's scheme, and the recipe."""
     cost = scheme_cost(source.network, source.calibration, precision=precision, target=options.target)
-    return tuple(str(note) for note in (cost, options.recipe) if note is not None)
+    return (*source.notes, *(str(note) for note in (cost, options.recipe) if note is not None))
 
 
 def _proof(

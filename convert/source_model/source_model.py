@@ -56,6 +56,8 @@ class SourceModel:
     """Where the weights come from. It becomes the metadata's `source`."""
     tools: dict[str, str]
     """Versions of the programs that read the model. They become part of the metadata's `tools`."""
+    notes: tuple[str, ...] = ()
+    """Sentences for the person who converts: what the reader has decided. They become part of the file."""
     selection: Selection | None = None
     """The windows that may choose between precisions (auto_precision). None: a part of the held-out
     windows, which the proof then leaves out."""

@@ -132,6 +132,32 @@ def product(node: Node, a: Traced, b: Traced) -> Traced:
     return result.moved(result.positions.reshape(shape))
 
 
+def einsum(node: Node, values: list[Value]) -> Traced:
+    """Einsum of two values that is a product of matrices, one for each window and head."""
+    equation = node.attributes["equation"].replace(" ", "")
+    given, _, result = equation.partition("->")
+    letters = given.split(",")
+    if len(letters) != 2 or not all(isinstance(value, Traced) for value in values):
+        raise Unsupported(f"computes {equation}. Expected a product of two values.")
+    together = [letter for letter in letters[0] if letter in letters[1] and letter in result]
+    summed = [letter for letter in letters[0] if letter in letters[1] and letter not in result]
+    own = [[letter for letter in each if letter in result and letter not in together] for each in letters]
+    if len(summed) != 1 or len(together) not in (1, 2) or max(map(len, own)) > 1:
+        raise Unsupported(f"computes {equation}. Expected attention, such as bqd,bkd->bqk.")
+    orders = ([*together, *own[0], *summed], [*together, *summed, *own[1]])
+    shapes = []
+    for value, each, order, missing in zip(values, letters, orders, (-2, -1)):
+        assert isinstance(value, Traced)
+        positions = value.positions.transpose([each.index(letter) for letter in order])
+        whole = len(order) == len(together) + 2
+        shapes.append(value.moved(positions if whole else np.expand_dims(positions, missing)))
+    found = product(node, *shapes)
+    absent = tuple(axis for axis, letter in ((-2, own[0]), (-1, own[1])) if not letter)
+    positions = np.squeeze(found.positions, absent)
+    order = [*together, *own[0], *own[1]]
+    return found.moved(positions.transpose([order.index(letter) for letter in result]))
+
+
 def _leading(positions: Positions) -> Positions:
     """`[batch, heads, rows, columns]`"""
     if positions.ndim == 3:

@@ -24,6 +24,9 @@ from convert.source_model.network import (
 ROW_LAYERS = (Activation, Affine, Dense, LayerNorm)
 """Layers with one source that treat every row alike."""
 
+COLUMNS = "columns"
+"""Name of a dense layer that only picks columns."""
+
 
 def selected(tensor: Tensor, columns: Positions) -> Tensor:
     """The columns, in this order. Layers in front that can give just these columns do so."""
@@ -40,7 +43,7 @@ def selected(tensor: Tensor, columns: Positions) -> Tensor:
         return selected(tensor.sources[0], columns).then(part, tensor.steps, width)
     kernel = np.zeros((width, tensor.width), np.float32)
     kernel[np.arange(width), columns] = 1
-    return tensor.then(Dense("columns", kernel, np.zeros(width, np.float32)), tensor.steps, width)
+    return tensor.then(Dense(COLUMNS, kernel, np.zeros(width, np.float32)), tensor.steps, width)
 
 
 def taken_rows(tensor: Tensor, rows: list[int]) -> Tensor:
@@ -57,6 +60,12 @@ def row_of(tensor: Tensor, row: int) -> Tensor:
     A recurrent layer then gives only its last output. Layers after it that treat every row alike read
     one row instead of the sequence.
     """
+    vector = _row_of(tensor, row)
+    vector.row = (tensor, row)
+    return vector
+
+
+def _row_of(tensor: Tensor, row: int) -> Tensor:
     layer, width = tensor.layer, tensor.width
     assert tensor.steps is not None
     if isinstance(layer, RECURRENT_LAYERS) and row == tensor.steps - 1:
@@ -70,6 +79,8 @@ def row_of(tensor: Tensor, row: int) -> Tensor:
             source if source.steps is None else row_of(source, row) for source in tensor.sources
         )
         return first.then(layer, None, width, *others)
+    if isinstance(layer, Join) and all(source.steps is None for source in tensor.sources):
+        return tensor.sources[row]
     return taken_rows(tensor, [row]).then(Flatten("flatten"), None, width)
 
 

@@ -24,6 +24,7 @@ from convert.readers.onnx.tracing import (
     Value,
     as_constant,
     as_traced,
+    side_by_side,
 )
 from convert.source_model.network import (
     HARD_SIGMOID,
@@ -87,11 +88,36 @@ def softmax(node: Node, values: list[Value], opset: int) -> tuple[Traced, Traced
     axis = node.attributes.get("axis", -1 if opset >= 13 else 1) % rank
     if opset < 13 and axis != rank - 1:
         raise Unsupported(f"works on the axes from {axis} on. Expected the last axis, {rank - 1}.")
-    rows = as_rows(x, np.moveaxis(x.positions, axis, -1))
+    x = x.moved(np.moveaxis(x.positions, axis, -1)).used()
+    before, after = _softmax_of(node, x) if len(x.tensors) == 1 else _softmax_of_each(node, x)
+    return tuple(value.moved(np.moveaxis(value.positions, -1, axis)) for value in (before, after))
+
+
+def _softmax_of(node: Node, x: Traced) -> tuple[Traced, Traced]:
+    rows = as_rows(x, x.positions)
     tensor = rows.exact
     after = _on_rows(rows, tensor, Activation(node.name, node.op.lower()), tensor.width)
-    after = after.moved(np.moveaxis(after.positions, -1, axis))
     return Traced((tensor,), after.positions), after
+
+
+def _softmax_of_each(node: Node, x: Traced) -> tuple[Traced, Traced]:
+    """Of several tensors, such as the scores of several heads, where no row mixes their elements."""
+    owner = x.owners()
+    if not (owner == owner[..., :1]).all():
+        return _softmax_of(node, x)
+    numbers = np.unique(owner)
+    chosen = [owner[..., 0] == number for number in numbers]
+    found = [
+        _softmax_of(node, part.moved(part.positions[rows]))
+        for part, rows in zip(map(x.of, numbers), chosen)
+    ]
+    back = np.argsort(np.concatenate([np.flatnonzero(rows) for rows in chosen]))
+    before, after = (side_by_side(list(values), 0) for values in zip(*found))
+    shape = x.positions.shape
+    return (
+        before.moved(before.positions[back].reshape(shape)),
+        after.moved(after.positions[back].reshape(shape)),
+    )
 
 
 def elementwise(function: str) -> Callable[[Node, list[Value]], Traced]:
@@ -243,28 +269,36 @@ def _affine(node: Node, x: Traced, scale: Array, offset: Array) -> Traced:
     shape = np.broadcast_shapes(x.positions.shape, scale.shape, offset.shape)
     if int(np.prod(shape)) != x.positions.size:
         raise Unsupported(f"spreads a value of shape {list(x.positions.shape)} to {list(shape)}")
-    x = as_single(x.moved(x.positions.reshape(shape)))  # axes of size 1 in front
+    x = x.moved(x.positions.reshape(shape)).used()  # axes of size 1 in front
     wide = [np.broadcast_to(array, shape) for array in (scale, offset)]
-    found = [_per_feature(x, array) for array in wide]
-    if any(array is None for array in found):
+    tensors = _scaled_tensors(node, x, wide)
+    if tensors is None:
         # Not the same in every row: features of the flattened sequence have values of their own.
-        x = _as_plain_vector(x)
-        found = [_per_feature(x, array) for array in wide]
-    per_scale, per_offset = found
-    if per_scale is None or per_offset is None:
+        x = _as_plain_vector(as_single(x))
+        tensors = _scaled_tensors(node, x, wide)
+    if tensors is None:
         raise Unsupported("has values of its own for every row. Expected one value for each feature.")
-    tensor = x.tensor
-    layer = Affine(node.name, per_scale, per_offset)
-    return Traced((tensor.then(layer, tensor.steps, tensor.width),), x.positions)
+    return Traced(tensors, x.positions)
 
 
-def _per_feature(x: Traced, values: Array) -> NDArray[np.float32] | None:
+def _scaled_tensors(node: Node, x: Traced, wide: list[Array]) -> tuple[Tensor, ...] | None:
+    """Every tensor with its scale and offset; None if a tensor would need other ones for every row."""
+    owner, result = x.owners(), []
+    for number, tensor in enumerate(x.tensors):
+        chosen = owner == number
+        columns = x.of(number).positions[chosen] % tensor.width
+        scale, offset = (_per_feature(columns, tensor.width, values[chosen]) for values in wide)
+        if scale is None or offset is None:
+            return None
+        result.append(tensor.then(Affine(node.name, scale, offset), tensor.steps, tensor.width))
+    return tuple(result)
+
+
+def _per_feature(columns: Positions, width: int, values: Array) -> NDArray[np.float32] | None:
     """`values`, one for each element, as one for each feature; None where rows differ."""
-    columns = x.columns().reshape(-1)
-    result = np.full(x.tensor.width, values.reshape(-1)[0], np.float64)
-    result[columns] = values.reshape(-1)
-    same = np.array_equal(result[columns], values.reshape(-1))
-    return result.astype(np.float32) if same else None
+    result = np.full(width, values[0], np.float64)
+    result[columns] = values
+    return result.astype(np.float32) if np.array_equal(result[columns], values) else None
 
 
 def _as_plain_vector(x: Traced) -> Traced:

@@ -107,42 +107,47 @@ def _sequence_of_vector(value: Traced) -> Sequence:
 
 
 def _joined_sequence(value: Traced) -> Sequence:
-    """Elements of several tensors, joined feature by feature or row by row."""
+    """Elements of several tensors: rows put together from tensors, and columns from such rows."""
     owner = value.owners()
-    if (owner == owner[0, 0]).all():
-        return _joined_columns(value, owner[0, 0])
-    if (owner == owner[0, :, :1]).all():
-        return _joined_rows(value, owner[0, :, 0])
-    raise Unsupported("reads the elements of its inputs in an order that is not a sequence of rows")
-
-
-def _joined_columns(value: Traced, owner: Positions) -> Sequence:
-    sources, columns, start = [], np.zeros_like(owner), 0
-    for number in dict.fromkeys(owner.tolist()):
-        part = value.of(number)
-        chosen = owner == number
-        sequence = as_sequence(part, part.positions[..., chosen])
+    if not (owner == owner[0]).all():
+        raise Unsupported("reads the elements of its inputs in an order that is not a sequence of rows")
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for column, owners in enumerate(owner[0].T.tolist()):
+        groups.setdefault(tuple(owners), []).append(column)
+    sources, columns, start = [], np.zeros(owner.shape[2], np.int64), 0
+    for owners, chosen in groups.items():
+        part = value.moved(value.positions[..., chosen])
+        sequence = _one_below_another(part, owners)
         columns[chosen] = start + sequence.columns
         start += sequence.tensor.width
         sources.append(sequence.tensor)
-    steps = value.positions.shape[1]
+    steps = owner.shape[1]
     if all(isinstance(source.layer, Repeat) for source in sources):
         vector = joined("concat", "concat", [source.sources[0] for source in sources], None, start)
         return Sequence(vector.then(Repeat("repeat", steps), steps, start), columns)
-    return Sequence(joined("concat", "concat", [unrepeated(s) for s in sources], steps, start), columns)
+    if len(sources) > 1:
+        sources = [unrepeated(source) for source in sources]
+    return Sequence(joined("concat", "concat", sources, steps, start), columns)
 
 
-def _joined_rows(value: Traced, owner: Positions) -> Sequence:
-    sources, numbers = [], []
-    for number in dict.fromkeys(owner.tolist()):
-        part = value.of(number)
-        chosen = np.flatnonzero(owner == number)
-        sources.append(as_sequence(part, part.positions[:, chosen]).exact)
-        numbers += chosen.tolist()
-    steps, width = len(numbers), value.positions.shape[2]
-    one_row = [s.sources[0] if isinstance(s.layer, Repeat) and s.steps == 1 else s for s in sources]
-    rows = joined("rows", "rows", one_row, steps, width)
-    return Sequence(taken_rows(rows, np.argsort(numbers).tolist()), np.arange(width))
+def _one_below_another(value: Traced, owners: tuple[int, ...]) -> Sequence:
+    """Rows of which each belongs to one tensor."""
+    numbers = list(dict.fromkeys(owners))
+    if len(numbers) == 1:
+        part = value.of(numbers[0])
+        return as_sequence(part, part.positions)
+    sources, order = [], []
+    for number in numbers:
+        part, chosen = value.of(number), np.flatnonzero(np.asarray(owners) == number)
+        if len(chosen) == 1:
+            row = part.moved(part.positions[:, chosen[0]])
+            sources.append(as_vector(row, len(row.positions)).exact)
+        else:
+            sources.append(as_sequence(part, part.positions[:, chosen]).exact)
+        order += chosen.tolist()
+    steps, width = len(order), value.positions.shape[2]
+    rows = joined("rows", "rows", sources, steps, width)
+    return Sequence(taken_rows(rows, np.argsort(order).tolist()), np.arange(width))
 
 
 def unrepeated(tensor: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from convert.readers.onnx.inputs import (
     inputs_of,
     start_values,
 )
-from convert.readers.onnx.layouts import Rows, as_single, as_vector, windows_of
+from convert.readers.onnx.layouts import Rows, as_vector, windows_of
 from convert.readers.onnx.moves import (
     MOVING_NODES,
     SHAPE_NODES,
@@ -35,7 +35,7 @@ from convert.readers.onnx.moves import (
     unchanged,
 )
 from convert.readers.onnx.parts import with_batch
-from convert.readers.onnx.recurrent import RECURRENT_NODES, recurrent_node
+from convert.readers.onnx.recurrent import RECURRENT_NODES, check_states, recurrent_node
 from convert.readers.onnx.simplify import simplified
 from convert.readers.onnx.tokens import embedded, integers
 from convert.readers.onnx.to_network import network_with_head
@@ -228,6 +228,8 @@ class _Reader:
     def _apply(self, node: Node, given: list[Value], values: dict[str, Value]) -> list[Value]:
         if node.op == "If":
             return self._branch(node, given[0], values)
+        if node.op in RECURRENT_NODES:
+            check_states(node, given)
         if any(name and value is None for name, value in zip(node.inputs, given)):
             raise Unsupported(
                 "reads a cell state Y_c or a mask. Only Y and Y_h of a layer have a value."
@@ -254,15 +256,14 @@ class _Reader:
             return [self._possible_head(node, before, after)]
         if node.op not in _LAYERS:
             raise Unsupported(f"is not supported. Supported nodes are {SUPPORTED}.")
+        after = _LAYERS[node.op](node, given)
         if node.op == "Sigmoid" and isinstance(given[0], Traced):
-            before = as_single(given[0])
-            return [self._possible_head(node, before, _LAYERS[node.op](node, [before]))]
-        return [_LAYERS[node.op](node, given)]
+            return [self._possible_head(node, given[0], after)]
+        return [after]
 
     def _possible_head(self, node: Node, before: Traced, after: Traced) -> Traced:
-        layer = after.tensor.layer
-        assert isinstance(layer, Activation)
-        self.before_head[layer] = (node.inputs[0], before)
+        if len(after.tensors) == 1 and isinstance(after.tensor.layer, Activation):
+            self.before_head[after.tensor.layer] = (node.inputs[0], before)
         return after
 
     def _branch(self, node: Node, condition: Value, values: dict[str, Value]) -> list[Value]:
@@ -319,6 +320,7 @@ _LAYERS: dict[str, Callable[[Node, list[Value]], Traced]] = {
     "Concat": branches.concatenation,
     "Conv": convolution.convolution,
     "Div": layers.arithmetic,
+    "Einsum": branches.einsum,
     "Elu": layers.elu,
     "Gemm": layers.gemm,
     "GlobalAveragePool": layers.reduction("average"),

@@ -50,9 +50,6 @@ def recurrent_node(node: Node, values: list[Value]) -> list[Value]:
     """
     given = dict(zip(INPUTS_OF_RECURRENT, values))
     x = as_traced(given["X"])
-    for state in ("initial_h", "initial_c"):
-        if isinstance(given.get(state), Traced):
-            raise Unsupported(STATE_GIVEN)
     weights = {name: _constant(given.get(name), name) for name in INPUTS_OF_RECURRENT[1:]}
     directions = _directions(node)
     _check(node, weights)
@@ -68,6 +65,14 @@ def recurrent_node(node: Node, values: list[Value]) -> list[Value]:
         for d, direction in enumerate(directions)
     ]
     return _outputs(by_row, directions, layout)
+
+
+def check_states(node: Node, values: list[Value]) -> None:
+    """Raises Unsupported for an initial state that depends on the window."""
+    for number, (name, value) in enumerate(zip(node.inputs, values)):
+        is_state = INPUTS_OF_RECURRENT[number] in ("initial_h", "initial_c")
+        if is_state and name and not isinstance(value, np.ndarray):
+            raise Unsupported(STATE_GIVEN)
 
 
 def _constant(value: Value, name: str) -> Array | None:

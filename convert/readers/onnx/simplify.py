@@ -7,6 +7,7 @@ Conv1d.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any, Callable
 
@@ -15,6 +16,7 @@ import numpy as np
 from convert.readers.onnx.branches import Scores, attention
 from convert.readers.onnx.choose import taken_rows
 from convert.readers.onnx.tracing import Tensor
+from convert.readers.onnx.written_out import WrittenOut, steps_written_out
 from convert.source_model.network import (
     RECURRENT_LAYERS,
     Bidirectional,
@@ -34,24 +36,77 @@ _MERGES = {"concat": "concat", "add": "sum", "multiply": "mul", "average": "ave"
 
 def simplified(output: Tensor) -> Tensor:
     """The same output, computed by fewer layers."""
-    reachable = set(_in_order(output, lambda tensor: tensor.sources))
+    for _ in range(2):  # what the first pass makes of a layer may be what another one needs
+        output = _Simplifier(output).of(output)
+    return _Simplifier(output, last=True).of(output)
 
-    def needed(tensor: Tensor) -> tuple[Tensor, ...]:
-        twin = _sequence_twin(tensor)
-        return (*tensor.sources, twin) if twin in reachable else tensor.sources
 
-    done: dict[Tensor, Tensor] = {}
-    for tensor in _in_order(output, needed):
-        sources = [done[source] for source in tensor.sources]
-        twin = _sequence_twin(tensor)
-        if twin in reachable:
+class _Simplifier:
+    def __init__(self, output: Tensor, *, last: bool = False) -> None:
+        """`last`: whether scores that have not become attention by now are computed by themselves."""
+        self._last = last
+        self._reachable = set(_in_order(output, lambda tensor: tensor.sources))
+        self._recurrences: dict[Tensor, WrittenOut] = {}
+        self._done: dict[Tensor, Tensor] = {}
+        self._readers: Counter[Tensor] = Counter()
+        for tensor in self._reachable:
+            self._readers.update(self._needed(tensor))
+
+    def of(self, tensor: Tensor) -> Tensor:
+        """The tensor in its simplest form."""
+        for needed in _in_order(tensor, self._needed):
+            if needed not in self._done:
+                self._done[needed] = self._one(needed)
+        return self._done[tensor]
+
+    def _needed(self, tensor: Tensor) -> tuple[Tensor, ...]:
+        if tensor in self._done:
+            return ()
+        twin = self._twin(tensor)
+        return tensor.sources if twin is None else (*tensor.sources, twin)
+
+    def _twin(self, tensor: Tensor) -> Tensor | None:
+        """The sequence of a recurrent layer that gives only its last output, where that is needed too."""
+        layer = tensor.layer
+        if not isinstance(layer, RECURRENT_LAYERS) or layer.return_sequences:
+            return None
+        twin = tensor.sources[0].found(replace(layer, return_sequences=True))
+        return twin if twin in self._reachable else None
+
+    def _one(self, tensor: Tensor) -> Tensor:
+        found = steps_written_out(tensor, self._recurrences)
+        if found is not None:
+            self._recurrences[tensor] = found
+        twin = self._twin(tensor)
+        if twin is not None:
             assert twin.steps is not None
-            done[tensor] = taken_rows(done[twin], [twin.steps - 1]).then(
-                Flatten("flatten"), None, tensor.width
-            )
-        else:
-            done[tensor] = _rewritten(tensor, sources)
-    return done[output]
+            last = taken_rows(self._done[twin], [twin.steps - 1])
+            return last.then(Flatten("flatten"), None, tensor.width)
+        sources = [self._done[source] for source in tensor.sources]
+        if isinstance(tensor.layer, Scores) and tensor.steps is None and self._last:
+            return _as_products(tensor.layer, *sources)
+        alone = all(self._readers[source] == 1 for source in tensor.sources)
+        if isinstance(tensor.layer, Join) and alone:
+            both = _both_directions(tensor.layer, sources)
+            if both is not None:
+                return both[0].then(both[1], tensor.steps, tensor.width)
+        return self._recurrent(tensor) or _rewritten(tensor, sources)
+
+    def _recurrent(self, tensor: Tensor) -> Tensor | None:
+        """The layer of a recurrence that is written out: its last state, or all states row by row."""
+        sequence = isinstance(tensor.layer, Join) and tensor.layer.kind == "rows"
+        states = tensor.sources if sequence else (tensor,)
+        for last in (states[-1], states[0]):
+            found = self._recurrences.get(last)
+            layer = found.layer(return_sequences=sequence) if found and found.whole else None
+            if found is None or layer is None:
+                continue
+            if sequence and states not in (found.states, found.states[::-1]):
+                continue
+            result = self.of(layer[0]).then(layer[1], tensor.steps, tensor.width)
+            turned = sequence and states != found.states
+            return taken_rows(result, list(range(len(states)))[::-1]) if turned else result
+        return None
 
 
 def _in_order(output: Tensor, needed: Callable[[Tensor], tuple[Tensor, ...]]) -> list[Tensor]:
@@ -68,32 +123,17 @@ def _in_order(output: Tensor, needed: Callable[[Tensor], tuple[Tensor, ...]]) ->
     return list(order)
 
 
-def _sequence_twin(tensor: Tensor) -> Tensor | None:
-    """The tensor with the whole sequence of a recurrent layer that gives only its last output."""
-    layer = tensor.layer
-    if not isinstance(layer, RECURRENT_LAYERS) or layer.return_sequences:
-        return None
-    return tensor.sources[0].found(replace(layer, return_sequences=True))
-
-
 def _rewritten(tensor: Tensor, sources: list[Tensor]) -> Tensor:
     """The tensor with these sources, in its simplest form."""
     layer = tensor.layer
     if not sources:
         return tensor
-    if isinstance(layer, Join):
-        both = _both_directions(layer, sources)
-        if both is not None:
-            before, bidirectional = both
-            return before.then(bidirectional, tensor.steps, tensor.width)
     if isinstance(layer, GlobalPooling) and layer.kind == "sum":
         layer, sources = _weighted(layer, sources)
     if isinstance(layer, WeightedSum):
         attended = attention(layer.name, *sources)
         if attended is not None:
             return attended
-    if isinstance(layer, Scores) and sources[0].steps is None:
-        return _as_products(layer, *sources)
     if isinstance(layer, Conv1d):
         layer, sources = _separable(layer, sources)
     first, *others = sources

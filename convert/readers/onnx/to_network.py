@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from convert.readers.classifier_head import split_head
+from convert.readers.onnx.choose import COLUMNS
 from convert.readers.onnx.parts import Cut
 from convert.readers.onnx.tracing import Tensor, Unsupported
 from convert.source_model.fold import fold
@@ -19,6 +20,9 @@ from convert.source_model.network import (
     TimeDistributed,
 )
 from convert.source_model.nodes import Node, network_of, nodes_of
+
+USES_OF_A_MATRIX = 4
+"""How often a model may use one matrix. A recurrence that is written out uses it in every step."""
 
 
 def network_with_head(
@@ -38,6 +42,7 @@ def network_with_head(
     network = network_of(node, steps=steps, features=features, static=static)
     for layer in network.layers:
         _check(layer)
+    _check_loops(network)
     folded = fold(network)
     nodes = nodes_of(folded)
     _merge_activations(nodes)
@@ -58,6 +63,21 @@ def _check(layer: Any) -> None:
             f"depends on node {layer.name}, which gives {what}. Expected attention as "
             "softmax(query @ key.T) @ value."
         )
+
+
+def _check_loops(network: Network) -> None:
+    """Raises Unsupported for a recurrence that is written out, of which every step would be a layer."""
+    names: dict[tuple[tuple[int, ...], bytes], list[str]] = {}
+    for layer in network.layers:
+        if isinstance(layer, Dense) and layer.name != COLUMNS:
+            names.setdefault((layer.kernel.shape, layer.kernel.tobytes()), []).append(layer.name)
+    for found in names.values():
+        if len(found) > USES_OF_A_MATRIX:
+            raise Unsupported(
+                f"depends on {len(found)} nodes with the same matrix, {found[0]} to {found[-1]}. A "
+                "recurrence that is written out step by step is not recognized. Export it as an LSTM, GRU "
+                "or RNN node (in PyTorch as nn.LSTM, nn.GRU or nn.RNN)."
+            )
 
 
 def _merge_activations(nodes: list[Node]) -> None:

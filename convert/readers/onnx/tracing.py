@@ -56,6 +56,8 @@ class Tensor(Node):
         self.batch, self.steps, self.width = batch, steps, width
         self.readers: dict[Hashable, Tensor] = {}
         """The tensors that have been computed from this one as their first source."""
+        self.row: tuple[Tensor, int] | None = None
+        """The sequence and the number of its row that this vector was taken as, if it was."""
 
     @property
     def size(self) -> int:
