@@ -93,7 +93,7 @@ def figures(full: Logits, logits: Logits) -> EngineParity:
         True,
         agreement=float((full.argmax(axis=1) == logits.argmax(axis=1)).mean()),
         max_logit_difference=float(np.abs(full - logits).max()),
-        near_ties=ties,
+        near_ties=int(ties.sum()),
         near_tie_margin=margin,
     )
 

@@ -36,7 +36,8 @@ WITH_FINETUNE = (
     "--data",
     default="mnist",
     show_default=True,
-    help="The data set: mnist, digits, a folder of IDX files, an IDX file of images, or an .npz file.",
+    help="The data set: mnist, digits, a folder of IDX files, an IDX file of images, or an .npz file "
+    "with x, y and, if you like, labels, test_x and test_y.",
 )
 @files(
     "--data-dir",

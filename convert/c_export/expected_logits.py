@@ -23,7 +23,7 @@ class ExpectedLogits:
     """Raw windows and the output tensor for each."""
 
     windows: NDArray[Any]
-    """`[count, steps, features]`, uint8 or float32."""
+    """`[count, steps, features]`, uint8, float32 or int32."""
     logits: NDArray[Any]
     """`[count, classes]` in the dtype of the output tensor."""
 
@@ -61,6 +61,7 @@ def outputs_of_window(interpreter: Any, window: NDArray[Any], metadata: Metadata
 def _noise(metadata: Metadata) -> NDArray[Any]:
     normal = metadata.normalization
     middle, spread = normal.mean[0], 2 * abs(normal.std[0])
+    low, high = (0.0, normal.tokens - 1.0) if normal.tokens else (middle - spread, middle + spread)
     count = max(1, min(WITHOUT_PROBES, MOST_SYNTHETIC // (metadata.steps * metadata.features)))
     shape = (count, metadata.steps, metadata.features)
-    return synthetic_windows(Synthetic(1, middle - spread, middle + spread), shape, normal.dtype)
+    return synthetic_windows(Synthetic(1, low, high), shape, normal.dtype)

@@ -22,6 +22,7 @@ from convert.c_export.plan_facts import MATMULS, PlanFacts, plan_facts
 from edge_runtime import __version__
 from edge_runtime.inference.tensors import InputTensor
 from edge_runtime.model_file.metadata import STEP, Metadata
+from edge_runtime.model_file.normalization import TOKEN_DTYPE
 from edge_runtime.model_file.read_file import ModelFile
 from edge_runtime.native.interpreter import NativeInterpreter
 from edge_runtime.native.plan_format import Kernel, Layout, aligned
@@ -47,11 +48,18 @@ ENGINE_FILES = (
 WITH_SPECIAL_CODE = (Kernel.LOOKUP_S8, Kernel.ADD_S8, Kernel.MUL_S8)
 """Kernels besides the matmuls that best_kernels.h has for some processors."""
 
-C_TYPES = {"f": "float", "b": "int8_t", "h": "int16_t"}
+C_TYPES = {"f": "float", "b": "int8_t", "h": "int16_t", "i": "int32_t"}
 BITS_TYPES = {"f": "uint32_t", "b": "int8_t", "h": "int16_t"}
-FILL_NAMES = {"f": "float32", "b": "int8", "h": "int16"}
+FILL_NAMES = {"f": "float32", "b": "int8", "h": "int16", "i": ""}
 """By numpy's dtype.char: the type in C, one of the same size whose bits can be written down, and the
-name in the engine's functions."""
+name in the engine's functions, of which tokens need none."""
+
+RAW_C_TYPES = {
+    "uint8": ("uint8_t", "bytes"),
+    "float32": ("float", "floats"),
+    TOKEN_DTYPE: ("int32_t", "tokens"),
+}
+"""dtype of raw windows -> their type in C, and what the functions that take them call them."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +116,20 @@ def _templates(name: str, metadata: Metadata) -> dict[str, str]:
         f"src/{name}.h": "model.h",
         f"src/{name}_plan.c": "plan.c",
         f"src/{name}_plan.h": "plan.h",
-        f"src/{name}_raw.c": "raw_bytes_by_table.c" if _has_table(metadata) else "raw_bytes_in_float.c",
+        f"src/{name}_raw.c": _raw_template(metadata),
     }
+
+
+def _raw_template(metadata: Metadata) -> str:
+    if metadata.normalization.tokens:
+        return "raw_tokens.c"
+    return "raw_bytes_by_table.c" if _has_table(metadata) else "raw_bytes_in_float.c"
 
 
 def _has_table(metadata: Metadata) -> bool:
     """Whether all features are normalized alike, so that a byte alone decides its value."""
-    return len(metadata.normalization.mean) == 1 and len(metadata.normalization.std) == 1
+    normal = metadata.normalization
+    return len(normal.mean) == 1 and len(normal.std) == 1 and not normal.tokens
 
 
 def _sizes(plan: Plan, facts: PlanFacts, metadata: Metadata) -> dict[str, int]:
@@ -146,8 +161,22 @@ def _names(metadata: Metadata, path: str) -> dict[str, Any]:
         "features": metadata.features,
         "classes": len(metadata.labels),
         "labels": labels,
-        "raw_type": "uint8_t" if metadata.normalization.dtype == "uint8" else "float",
-        "raw_name": "bytes" if metadata.normalization.dtype == "uint8" else "floats",
+        **_raw_names(metadata),
+    }
+
+
+def _raw_names(metadata: Metadata) -> dict[str, Any]:
+    tokens = metadata.normalization.tokens
+    raw_type, raw_name = RAW_C_TYPES.get(metadata.normalization.dtype, RAW_C_TYPES["float32"])
+    return {
+        "raw_type": raw_type,
+        "raw_name": raw_name,
+        "raw_functions": template_text("raw_tokens.txt" if tokens else "raw_numbers.txt").rstrip(),
+        "statuses": f"@NAME@_NOT_FINITE = -1{', @NAME@_NO_TOKEN = -2' if tokens else ''}",
+        "last_token": tokens - 1,
+        "raw_flash": ""
+        if tokens
+        else "Processors without an FPU need some 2 kB\nmore for `@name@_from_floats`. ",
     }
 
 
@@ -250,10 +279,10 @@ def _table(plan: Plan, metadata: Metadata) -> str:
 def _probe_values(expected: ExpectedLogits) -> dict[str, Any]:
     count, logits = len(expected.windows), expected.logits
     bits = logits.view(np.uint32) if logits.dtype == np.float32 else logits
-    raw = "bytes" if expected.windows.dtype == np.uint8 else "floats"
+    raw_type, raw = RAW_C_TYPES[str(expected.windows.dtype)]
     return {
         "probes": count,
-        "probe_type": "uint8_t" if raw == "bytes" else "float",
+        "probe_type": raw_type,
         "windows": nested_array(expected.windows.reshape(count, -1)),
         "expected": nested_array(bits),
         "probe_name": raw,

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.native.plan_format import MATMUL_PARAMS, PLAN_CALL, PLAN_HEADER, Kernel, aligned
+from edge_runtime.native.plan_format import (
+    GATHER_PARAMS,
+    MATMUL_PARAMS,
+    PLAN_CALL,
+    PLAN_HEADER,
+    Kernel,
+    aligned,
+)
 
 MATMULS = (Kernel.MATMUL_S8, Kernel.MATMUL_S16, Kernel.MATMUL_F32, Kernel.MATMUL_HYBRID)
 ROW_BLOCK = 16
@@ -24,7 +31,7 @@ class PlanFacts:
     kernels: tuple[Kernel, ...]
     """Those that are called, in the order of their numbers."""
     weight_bytes: int
-    """Bytes of all matrices, each once, with the zeros that pad their rows."""
+    """Bytes of all matrices and tables, each once, with the zeros that pad their rows."""
 
 
 def plan_facts(data: NDArray[np.uint8]) -> PlanFacts:
@@ -35,7 +42,10 @@ def plan_facts(data: NDArray[np.uint8]) -> PlanFacts:
     calls = [PLAN_CALL.unpack_from(plan, offset + k * PLAN_CALL.size) for k in range(count)]
     kernels = sorted({Kernel(call[0]) for call in calls})
     matrices = {}
-    for kernel, *_, params in calls:
+    for kernel, table, *_, params in calls:
+        if kernel == Kernel.GATHER:
+            _, width, rows, *_ = GATHER_PARAMS.unpack_from(plan, params)
+            matrices[table] = width * rows
         if kernel in MATMULS:
             _, inputs, outputs, _, _, weights, *_ = MATMUL_PARAMS.unpack_from(plan, params)
             size = 4 if kernel == Kernel.MATMUL_F32 else 1

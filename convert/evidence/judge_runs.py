@@ -11,7 +11,7 @@ from convert.evidence.record import (
     EngineRun,
     ResultRecord,
 )
-from edge_runtime.model_file.parity_report import ParityBudget
+from edge_runtime.model_file.parity_figures import ParityBudget
 
 
 def judge_result(result: ResultRecord, budget: ParityBudget) -> tuple[str, str]:

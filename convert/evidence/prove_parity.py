@@ -34,7 +34,7 @@ from convert.proof.engines import ProofEngines, find_proof_engines
 from convert.readers.read_options import ReadOptions
 from convert.targets.precision import precision_named
 from convert.targets.target import target_named
-from edge_runtime.model_file.parity_report import ParityBudget
+from edge_runtime.model_file.parity_figures import ParityBudget
 from edge_runtime.model_file.read_file import ModelFile, read_model_file
 from edge_runtime.numpy_engine.read_graph import read_graph
 from edge_runtime.tflite.graph import Graph

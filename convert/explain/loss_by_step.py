@@ -8,9 +8,10 @@ Two runs in numpy on the same windows are compared with the float graph:
   rounding since the last tensor that was put back.
 
 The unit of a gate's own error is the root mean square error of rounding to 8 bits in the gate's fixed
-scale s (1/256 for sigmoid, 1/128 for tanh), which is s / sqrt(12). An error of about 1 is as good as 8
-bits get. The gate with the largest error is blamed if that error is more than OUTLIER times the median
-over all gates and steps.
+scale s (1/256 for sigmoid, 1/128 for tanh), which is s / sqrt(12). Where the function has no fixed
+scale, such as relu, s is 1/255 of the gate's range. An error of about 1 is as good as 8 bits get. The
+gate with the largest error is blamed if that error is more than OUTLIER times the median over all gates
+and steps.
 """
 
 from __future__ import annotations
@@ -23,7 +24,13 @@ from numpy.typing import NDArray
 
 from convert.compiler.float_graph.recurrent_cells import gate_names, state_names
 from convert.compiler.float_graph.unroll import recurrent_layers
-from convert.source_model.network import Network, Recurrent
+from convert.source_model.network import (
+    HARD_SIGMOID,
+    HARD_SIGMOID_02,
+    Network,
+    Recurrent,
+    SimpleRnn,
+)
 from edge_runtime.numpy_engine.interpret import run
 from edge_runtime.tflite.graph import Graph, Tensor
 
@@ -34,8 +41,8 @@ largest spread of all steps counts, as in the first steps h may hardly differ be
 OUTLIER = 4.0
 """A gate is blamed only if its own error is more than this many times the median."""
 
-TABLE_UNIT = {"g": 1 / 128, "n": 1 / 128}
-"""Gate -> scale of its table's output where that is TANH's; all other gates have LOGISTIC's 1/256."""
+FUNCTION_UNIT = {"tanh": 1 / 128, "sigmoid": 1 / 256, HARD_SIGMOID: 1 / 255, HARD_SIGMOID_02: 1 / 255}
+"""Function of a gate -> scale of its output in 8 bits. Other functions have no fixed scale."""
 
 Float32 = NDArray[np.float32]
 
@@ -137,7 +144,8 @@ def explain(
     `windows`: normalized, float32 `[N, steps, features]`.
     """
     exact: dict[str, Float32] = {}
-    expected = run(reference, windows, lambda tensor, values: exact.update({tensor.name: values}))
+    given = reference.tensors[reference.input].encode(windows)
+    expected = run(reference, given, lambda tensor, values: exact.update({tensor.name: values}))
     inputs = graph.tensors[graph.input].encode(windows)
     plain, put_back = _Observer(network, exact), _Observer(network, exact, put_back=True)
     logits = graph.tensors[graph.output].decode(run(graph, inputs, plain))
@@ -185,6 +193,13 @@ class _Observer:
         values = [self.exact.get(f"{tensor}{t}") for t in self.steps]
         return tuple(0.0 if value is None else float(value.std()) for value in values)
 
+    def unit(self, tensor: str) -> float:
+        """1/255 of the range of the float graph's values at all steps; 1 where that is 0."""
+        values = [self.exact[f"{tensor}{t}"] for t in self.steps if f"{tensor}{t}" in self.exact]
+        if not values:
+            return 1.0
+        return float(max(v.max() for v in values) - min(v.min() for v in values)) / 255 or 1.0
+
 
 def _layer_errors(prefix: str, layer: Recurrent, plain: _Observer, put_back: _Observer) -> LayerErrors:
     """The errors of the layer whose tensors' names start with `prefix`."""
@@ -194,13 +209,22 @@ def _layer_errors(prefix: str, layer: Recurrent, plain: _Observer, put_back: _Ob
         errors={name: plain.errors_by_step(f"{prefix}{name}") for name in states},
         spread={name: plain.spread_by_step(f"{prefix}{name}") for name in states},
         gates={
-            gate: _in_units(gate, put_back.errors_by_step(f"{prefix}{gate}"))
+            gate: _in_units(
+                put_back.errors_by_step(f"{prefix}{gate}"),
+                FUNCTION_UNIT.get(_function(layer, gate)) or put_back.unit(f"{prefix}{gate}"),
+            )
             for gate in gate_names(layer)
         },
     )
 
 
-def _in_units(gate: str, errors: tuple[float, ...]) -> tuple[float, ...]:
+def _function(layer: Recurrent, gate: str) -> str:
+    """The function that gives the gate its values."""
+    if isinstance(layer, SimpleRnn) or gate in ("g", "n"):
+        return layer.activation
+    return layer.recurrent_activation
+
+
+def _in_units(errors: tuple[float, ...], scale: float) -> tuple[float, ...]:
     """Errors in units of the root mean square error of rounding, scale / sqrt(12)."""
-    scale = TABLE_UNIT.get(gate, 1 / 256)
     return tuple(float(error * np.sqrt(12) / scale) for error in errors)

@@ -19,8 +19,8 @@ NEAR_TIE_PART = 0.05
 """Largest margin of a near tie, as a part of the full model's median margin."""
 
 
-def near_ties(full: NDArray[np.float32], logits: NDArray[np.float32]) -> tuple[int, float]:
-    """How many windows are near ties, and the margin that a near tie stays below.
+def near_ties(full: NDArray[np.float32], logits: NDArray[np.float32]) -> tuple[NDArray[np.bool_], float]:
+    """For each window whether it is a near tie, `[N]`, and the margin that a near tie stays below.
 
     `full`, `logits`: the full model's logits and the file's, `[N, classes]`, of at least two classes. A
     near tie is a window of another class, where the full model's largest logit is ahead of its logit of
@@ -30,7 +30,7 @@ def near_ties(full: NDArray[np.float32], logits: NDArray[np.float32]) -> tuple[i
     errors = np.abs(logits.astype(np.float64) - full).max(axis=1)
     margin = float(np.minimum(np.median(errors), NEAR_TIE_PART * np.median(margins)))
     if not np.isfinite(margin):
-        return 0, 0.0
+        return np.zeros(len(full), np.bool_), 0.0
     chosen = logits.argmax(axis=1)
     behind = full.max(axis=1) - full[np.arange(len(full)), chosen].astype(np.float64)
-    return int(((chosen != full.argmax(axis=1)) & (behind < margin)).sum()), margin
+    return (chosen != full.argmax(axis=1)) & (behind < margin), margin

@@ -80,7 +80,7 @@ def _compare(
         max_logit_difference=round(float(difference.max()), DECIMALS),
         mean_logit_difference=round(float(difference.mean()), DECIMALS),
         original_agreement=None if original is None else _agreement(logits, original),
-        near_ties=ties,
+        near_ties=int(ties.sum()),
         near_tie_margin=round(margin, DECIMALS),
     )
 

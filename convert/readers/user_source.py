@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Callable
 
@@ -42,7 +43,13 @@ def user_source(
     calibration, held_out = windows.split(
         options.calibration_samples, options.calibration_seed, options.parity_windows
     )
-    normalization = Normalization((0.0,), (1.0,), str(held_out.x.dtype))
+    if network.tokens:
+        normalization = Normalization.of_tokens(network.tokens)
+        calibration, held_out = (
+            _tokens(part, normalization, windows.name) for part in (calibration, held_out)
+        )
+    else:
+        normalization = Normalization((0.0,), (1.0,), str(held_out.x.dtype))
     logits = _checked_logits(forward(normalization.apply(held_out.x)), len(held_out))
     if windows.labelled:
         _check_classes(windows, logits.shape[1])
@@ -70,6 +77,13 @@ def _check_shape(windows: UserData, network: Network) -> None:
             f"{windows.name}: the windows have shape {list(windows.window_shape)}. The model takes "
             f"{list(expected)} (steps, features)."
         )
+
+
+def _tokens(windows: LabelledWindows, normalization: Normalization, name: str) -> LabelledWindows:
+    try:
+        return replace(windows, x=normalization.apply(windows.x))
+    except InputError as error:
+        raise DataError(f"{name}: {error}") from None
 
 
 def _checked_logits(logits: NDArray[np.float32], count: int) -> NDArray[np.float32]:

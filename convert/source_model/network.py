@@ -409,3 +409,13 @@ class Network:
         if self.wiring is not None:
             return self.wiring
         return tuple((number - 1,) for number in range(len(self.layers)))
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens there are if an Embedding reads the window; otherwise 0."""
+        tables = [
+            layer.table
+            for layer, sources in zip(self.layers, self.sources)
+            if isinstance(layer, Embedding) and WINDOW in sources
+        ]
+        return min((len(table) for table in tables), default=0)

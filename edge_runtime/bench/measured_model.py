@@ -127,6 +127,9 @@ def timed_windows(spec: Metadata, source: str | None) -> NDArray[Any]:
     if spec.normalization.dtype == "uint8":
         pixels: NDArray[np.uint8] = rng.integers(0, 256, shape, np.uint8)
         return pixels
+    if spec.normalization.tokens:
+        tokens: NDArray[np.int32] = rng.integers(0, spec.normalization.tokens, shape, np.int32)
+        return tokens
     mean, std = np.array(spec.normalization.mean), np.array(spec.normalization.std)
     windows: NDArray[np.float32] = (mean + std * rng.standard_normal(shape)).astype(np.float32)
     return windows

@@ -157,7 +157,8 @@ class Classifier(AbstractContextManager["Classifier"]):
             opened = open_engine(flatbuffer, engine=engine, threads=threads, kernels=kernels)
         except EngineError as error:
             raise EngineError(f"{self.path}: {error}") from error
-        check_ends(opened.interpreter, 1 + len(self.spec.states), self.path)
+        tokens = self.spec.normalization.tokens > 0
+        check_ends(opened.interpreter, 1 + len(self.spec.states), self.path, tokens=tokens)
         return opened
 
     def _prepare_step(self) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable
 import numpy as np
 
 from edge_runtime.errors import InputError
-from edge_runtime.inference.tensors import LOGITS_TOO_LARGE, byte_table
+from edge_runtime.inference.tensors import LOGITS_TOO_LARGE, QUANTIZED, byte_table
 from edge_runtime.model_file.normalization import TOO_LARGE, Normalization
 from edge_runtime.native.job import INPUT_NOT_FINITE, JobCall, Jobs
 
@@ -32,19 +32,25 @@ class NativeRunner:
     ) -> None:
         """`shape`: steps and features of a window."""
         detail = interpreter.get_input_details()[0]
-        affine = None if detail["dtype"] is np.float32 else detail["quantization"]
+        affine = detail["quantization"] if detail["dtype"] in QUANTIZED else None
         table = byte_table(normalization, detail["dtype"], affine)
         mean, std = (
             np.asarray(values, np.float32) for values in (normalization.mean, normalization.std)
         )
-        self.jobs, self.shape = Jobs(interpreter, shape, mean, std, table), shape
+        self.jobs, self.shape = Jobs(interpreter, shape, mean, std, table, normalization.tokens), shape
+        self.tokens = normalization.apply if normalization.tokens else None
+        """For a model of tokens: any numbers as int32 tokens, or an InputError."""
 
     def window_runner(self, dtype: np.dtype[Any]) -> NativeRun:
-        """For windows of any dtype that `dtype`, uint8 or float32, can hold."""
-        values = np.zeros(self.shape, dtype)
+        """For windows of any dtype that `dtype`, uint8 or float32, can hold; of tokens, any windows."""
+        values = np.zeros(self.shape, np.int32 if self.tokens else dtype)
         result = np.zeros((1, self.jobs.classes), np.float32)
         call = self.jobs.window(values, result)
-        copy = np.copyto
+        copy, tokens = np.copyto, self.tokens
+
+        def run_tokens(window: NDArray[Any], logits: Float32) -> None:
+            assert tokens is not None
+            run(tokens(window), logits)
 
         def run(window: NDArray[Any], logits: Float32) -> None:
             copy(values, window, "unsafe")
@@ -53,12 +59,12 @@ class NativeRunner:
                 raise _error(status)
             copy(logits, result)
 
-        return run
+        return run_tokens if tokens else run
 
     def run_batch(self, batch: NDArray[Any], out: Float32, *, by_row: bool = False) -> None:
         """The logits of raw windows `[N, steps, features]` into `out` `[N, classes]`, or
         `[N, steps, classes]` by row. Raises InputError where windows or logits are not finite."""
-        windows = batch if batch.dtype == np.uint8 else _as_float32(batch)
+        windows = self._batch(batch)
         whole = out if out.flags.c_contiguous else np.empty_like(out, order="C")
         status = self.jobs.run(np.ascontiguousarray(windows), whole, by_row=by_row) if len(batch) else 0
         if status:
@@ -66,13 +72,18 @@ class NativeRunner:
         if whole is not out:
             out[...] = whole
 
+    def _batch(self, batch: NDArray[Any]) -> NDArray[Any]:
+        if self.tokens:
+            return self.tokens(batch)
+        return batch if batch.dtype == np.uint8 else _as_float32(batch)
+
 
 class NativeStepModel:
     """What StepModel is for other engines: a step file's states after the rows so far."""
 
     def __init__(self, runner: NativeRunner) -> None:
         self._runner = runner
-        self._calls = {char: self._call(char) for char in "Bf"}
+        self._calls = {char: self._call(char) for char in ("i" if runner.tokens else "Bf")}
         self.reset()
 
     def _call(self, char: str) -> tuple[NDArray[Any], Float32, JobCall]:
@@ -95,7 +106,9 @@ class NativeStepModel:
 
     def step(self, row: NDArray[Any], out: Float32) -> None:
         """As StepModel.step."""
-        values, logits, call = self._calls["B" if row.dtype == np.uint8 else "f"]
+        if self._runner.tokens:
+            row = self._runner.tokens(row)
+        values, logits, call = self._calls.get(row.dtype.char) or self._calls["f"]
         with np.errstate(over="ignore"):
             np.copyto(values, row, "unsafe")
         status = call()

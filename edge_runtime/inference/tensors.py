@@ -39,7 +39,8 @@ class InputTensor:
         self.index: int = detail["index"]
         self.values: NDArray[Any] = np.zeros(shape, self._dtype)
         self._one = self.values[0]
-        self._affine = None if self._dtype is np.float32 else detail["quantization"]
+        self._affine = detail["quantization"] if self._dtype in QUANTIZED else None
+        self._tokens = normalization.apply if normalization.tokens else None
         self._mean = np.asarray(normalization.mean, np.float32)
         self._std = np.asarray(normalization.std, np.float32)
         self._real = self._one if self._affine is None else np.zeros(shape[1:], np.float32)
@@ -61,8 +62,12 @@ class InputTensor:
     def fill(self, raw: NDArray[Any]) -> None:
         """Normalize, and quantize where the tensor is integer, one raw window or row (any real dtype).
 
-        Raises InputError for NaN, infinity, and numbers that become infinite in float32.
+        Raises InputError for NaN, infinity, and numbers that become infinite in float32, and for numbers
+        that are no tokens where the model takes tokens.
         """
+        if self._tokens is not None:
+            np.copyto(self._one, self._tokens(raw))
+            return
         if self.fill_bytes is not None and raw.dtype == np.uint8:
             self.fill_bytes(raw)
             return
@@ -106,8 +111,8 @@ def byte_table(
     normalization: Normalization, dtype: Any, affine: tuple[float, int] | None
 ) -> NDArray[Any] | None:
     """What each of the 256 bytes becomes in an input of `dtype`, where all features are normalized
-    alike; None otherwise. `affine`: scale and zero_point, None for float32."""
-    if len(normalization.mean) != 1 or len(normalization.std) != 1:
+    alike; None otherwise, and for tokens. `affine`: scale and zero_point, None for float32."""
+    if normalization.tokens or len(normalization.mean) != 1 or len(normalization.std) != 1:
         return None
     table: NDArray[Any] = normalization.apply(np.arange(256, dtype=np.uint8))
     return table if affine is None else quantize(table, *affine, dtype)
@@ -143,9 +148,12 @@ def _finite(values: Float32, out: Float32) -> None:
         raise InputError(LOGITS_TOO_LARGE)
 
 
-def check_ends(interpreter: Any, count: int, path: str) -> None:
+def check_ends(interpreter: Any, count: int, path: str, *, tokens: bool = False) -> None:
     """Raises ModelError unless the model has `count` inputs and `count` outputs, of float32 or of
-    integers with a scale; EngineError when the engine itself cannot say."""
+    integers with a scale; EngineError when the engine itself cannot say.
+
+    `tokens`: the first input has to be int32.
+    """
     try:
         ends = {"input": interpreter.get_input_details(), "output": interpreter.get_output_details()}
     except (RuntimeError, ValueError) as error:  # tensors that are missing or have no name
@@ -155,12 +163,22 @@ def check_ends(interpreter: Any, count: int, path: str) -> None:
             raise ModelError(
                 f"{path}: metadata and model disagree. Expected {count} {name}s, found {len(details)}."
             )
-        for detail in details:
-            if not _usable(detail):
+        for number, detail in enumerate(details):
+            if tokens and name == "input" and number == 0:
+                _check_tokens(detail, path)
+            elif not _usable(detail):
                 raise ModelError(
                     f"{path}: an {name} of the model is {np.dtype(detail['dtype'])}, quantized by "
                     f"{detail['quantization']}. Expected float32, or int8 or int16 with a scale."
                 )
+
+
+def _check_tokens(detail: dict[str, Any], path: str) -> None:
+    if detail["dtype"] is not np.int32:
+        raise ModelError(
+            f"{path}: metadata and model disagree. Expected int32 tokens, found an input of "
+            f"{np.dtype(detail['dtype'])}."
+        )
 
 
 def _usable(detail: dict[str, Any]) -> bool:

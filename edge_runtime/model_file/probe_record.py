@@ -7,8 +7,8 @@ from typing import Any
 
 from edge_runtime.model_file.json_fields import number, text, whole, wholes
 
-DTYPES = ("uint8", "float32")
-"""Types of raw windows."""
+DTYPES = ("uint8", "float32", "int32")
+"""Types of raw windows; int32 for tokens."""
 
 MOST_PROBES = 1000
 """Limit on the number of probes; the converter's 2,000 bytes hold fewer."""

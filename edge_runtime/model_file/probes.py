@@ -33,7 +33,7 @@ class Probes:
 
     record: ProbeRecord
     windows: NDArray[Any]
-    """Raw, `[count, steps, features]`, uint8 or float32."""
+    """Raw, `[count, steps, features]`, uint8, float32 or int32."""
     logits: NDArray[np.float32]
     """The full model's logits `[count, classes]`; in a step file `[count, rows, classes]`, after each of
     the record's rows."""
@@ -91,15 +91,18 @@ def synthetic_windows(recipe: Synthetic, shape: tuple[int, int, int], dtype: str
     """Windows of uniform noise, the same with every version of numpy and on every machine.
 
     x_0 = seed; x_(n+1) = (1664525 * x_n + 1013904223) mod 2^32 (the generator of Numerical Recipes);
-    value n = low + (high - low) * floor(x_n / 256) / 2^24, in float64, rounded to `dtype` at the end.
+    value n = low + (high - low) * floor(x_n / 256) / 2^24, in float64, rounded to `dtype` at the end
+    (to the nearest whole number, ties to even).
     """
     state, values = recipe.seed % 2**32, np.empty(math.prod(shape))
     for n in range(len(values)):
         state = (1664525 * state + 1013904223) % 2**32
         values[n] = state >> 8
     values = recipe.low + (recipe.high - recipe.low) * (values / 2**24)
+    if dtype != "float32":
+        values = np.rint(values)
     if dtype == "uint8":
-        values = np.clip(np.rint(values), 0, 255)
+        values = np.clip(values, 0, 255)
     return values.reshape(shape).astype(dtype)
 
 

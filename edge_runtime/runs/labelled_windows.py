@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class LabelledWindows:
-    """Raw windows `x` `[N, steps, features]` (uint8 or float32) with class indices `y` `[N]` (int64)."""
+    """Raw windows `x` `[N, steps, features]` (uint8, float32, or int32 for
+    tokens) with class indices `y` `[N]` (int64)."""
 
     x: NDArray[Any]
     y: NDArray[np.int64]

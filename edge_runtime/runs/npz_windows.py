@@ -3,6 +3,8 @@
     x        [N, steps, features]   uint8, another integer or a float; finite numbers
     y        [N]                    integer class indices
     labels   [classes]              the names of the classes; may be missing
+    test_x   [N, steps, features]   the windows of the test split, for `train`; may be missing
+    test_y   [N]                    their classes
 
 The rule for labels is that of labels.txt in a model file, so that what was trained can be converted.
 """

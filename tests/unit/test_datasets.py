@@ -20,6 +20,7 @@ from train.mnist import SHA256, download_mnist, find_mnist
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (60, 4, 5), dtype=np.uint8)
 LABELS = (np.arange(60) % 3).astype(np.uint8)
+NINE = {"x": np.zeros((9, 4, 5)), "y": np.arange(9) % 3}
 
 
 def idx_folder(folder, compress=False, **changed):
@@ -108,6 +109,20 @@ def test_npz_with_labels_is_split_by_class_and_standardized(tmp_path):
     assert not train & {window.tobytes() for window in dataset.test.x}
 
 
+def test_npz_with_a_test_split_of_its_own(tmp_path):
+    parts = {"x": RNG.normal(5, 2, (30, 4, 2)), "y": np.arange(30) % 3}
+    test = {"test_x": RNG.normal(50, 20, (7, 4, 2)), "test_y": np.arange(7) % 2}
+    np.savez(tmp_path / "s.npz", **parts, **test)
+    dataset = load_dataset(str(tmp_path / "s.npz"))
+    np.testing.assert_array_equal(dataset.train.x, np.float32(parts["x"]))
+    np.testing.assert_array_equal(dataset.train.y, parts["y"])
+    np.testing.assert_array_equal(dataset.test.x, np.float32(test["test_x"]))
+    np.testing.assert_array_equal(dataset.test.y, test["test_y"])
+    assert dataset.labels == ("0", "1", "2")
+    expected = parts["x"].reshape(-1, 2).mean(axis=0)  # of the training split alone
+    np.testing.assert_allclose(dataset.normalization().mean, expected, rtol=1e-6)
+
+
 def test_constant_feature_stays_finite(tmp_path):
     x = RNG.normal(size=(30, 4, 2))
     x[:, :, 0] = 7
@@ -139,6 +154,22 @@ def test_constant_feature_stays_finite(tmp_path):
         ({"x": np.full((9, 4, 5), 1e39), "y": np.arange(9) % 3}, "too large for float32"),
         ({"x": np.zeros((9, 4, 5)), "y": np.eye(9, dtype=int)}, r"Save y\.argmax\(axis=1\)"),
         ({"x": np.array([{}], dtype=object), "y": np.zeros(1, int)}, "cannot read"),
+        (
+            {**NINE, "groups": np.arange(9)},
+            r"groups are not supported yet\. Save .* as test_x and test_y",
+        ),
+        ({**NINE, "subject": np.arange(9), "X": 1}, "no use for subject, X. Expected only x, y, labels"),
+        ({**NINE, "calibration_x": np.zeros((2, 4, 5))}, "no use for calibration_x"),
+        ({**NINE, "test_x": np.zeros((2, 4, 5))}, "found test_x alone"),
+        ({**NINE, "test_y": np.zeros(2, int)}, "found test_y alone"),
+        ({**NINE, "test_x": np.zeros((2, 4, 6)), "test_y": [0, 1]}, r"windows of \[4, 6\]"),
+        ({**NINE, "test_x": np.zeros((2, 4, 5), np.uint8), "test_y": [0, 1]}, "test_x uint8 windows"),
+        (
+            {**NINE, "test_x": np.zeros((2, 4, 5)), "test_y": [0, 3]},
+            "from 0 to 3 in test_y. Expected 0 to 2",
+        ),
+        ({**NINE, "test_x": np.zeros((2, 4, 5)), "test_y": [0]}, r"test_y has shape \[1\]"),
+        ({**NINE, "test_x": np.zeros((0, 4, 5)), "test_y": np.zeros(0, int)}, "test_x has shape"),
     ],
 )
 def test_bad_npz_files_are_named(tmp_path, arrays, message):

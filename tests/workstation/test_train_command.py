@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from edge_runtime.runs.run_directory import Run
@@ -170,6 +171,18 @@ def test_evaluate(digits_run):
     assert "--index: expected 0 to 999 of the test split, found 1000." in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "message"), [("groups", "groups are not supported yet."), ("people", "no use for people.")]
+)
+def test_arrays_that_train_would_ignore_are_refused(tmp_path, name, message):
+    arrays = {"x": np.zeros((9, 4, 5)), "y": np.arange(9) % 3, name: np.arange(9)}
+    np.savez(tmp_path / "s.npz", **arrays)
+    result = edge_rnn("train", "--data", tmp_path / "s.npz", "--out", tmp_path / "run")
+    assert result.returncode == 2
+    assert f"Error: {tmp_path / 's.npz'}: {message}" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_npz_of_a_sensor_from_training_to_prediction(tmp_path):
     """Windows that are not pictures: float features of different size, steps unequal to features."""
     rng = np.random.default_rng(0)
@@ -178,11 +191,19 @@ def test_npz_of_a_sensor_from_training_to_prediction(tmp_path):
     x = np.sin(time * (0.2 + 0.3 * y[:, np.newaxis, np.newaxis])) * [1, 50] + rng.normal(
         0, 0.2, (600, 20, 2)
     )
-    np.savez(tmp_path / "s.npz", x=x + [9.8, 1000], y=y, labels=["idle", "walk", "run"])
+    np.savez(
+        tmp_path / "s.npz",
+        x=x[120:] + [9.8, 1000],
+        y=y[120:],
+        test_x=x[:120] + [9.8, 1000],
+        test_y=y[:120],
+        labels=["idle", "walk", "run"],
+    )
     run = tmp_path / "run"
     arguments = ("--iterations", 300, "--batch-size", 32, "--units", 16, "--quiet")
     succeed(edge_rnn("train", "--data", tmp_path / "s.npz", "--out", run, *arguments))
     record = Run.open(run).record
+    np.testing.assert_array_equal(Run.open(run).test_windows().y, y[:120])
     assert record.hyperparameters["shift"] == 0
     assert record.metrics["test_accuracy"] > 0.9
     printed = succeed(edge_rnn("evaluate", run))

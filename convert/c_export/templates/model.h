@@ -21,7 +21,7 @@ extern "C" {
 #define @NAME@_CLASSES @classes@u
 #define @NAME@_ARENA_BYTES @arena@u
 
-typedef @input_type@ @name@_value; /* what rows are made of: see @name@_from_floats */
+typedef @input_type@ @name@_value; /* what rows are made of: see @name@_from_@raw_name@ */
 typedef @output_type@ @name@_logit; /* see @name@_real */
 
 /* The names of the classes, UTF-8, in the order of the logits. */
@@ -39,7 +39,7 @@ typedef struct {
 } @name@_stream;
 
 /* What the functions with a status return besides 0. */
-enum { @NAME@_NOT_FINITE = -1 };
+enum { @statuses@ };
 
 /* A window has STEPS * FEATURES values, a row FEATURES, and CLASSES logits are written. */
 
@@ -53,14 +53,7 @@ int @name@_push(@name@_stream *stream, const @name@_value *row, @name@_logit *lo
 /* The number of the largest logit. */
 uint32_t @name@_class(const @name@_logit *logits);
 
-/* The functions below compute in float. They are in a file of their own, which is only linked if they are used.
- *
- * `rows` raw rows, in the unit of the training data, as the model takes them: @raw_comment@.
- * Returns 0, or @NAME@_NOT_FINITE for NaN, infinity or numbers so large that they become infinite. */
-int @name@_from_floats(const float *raw, uint32_t rows, @name@_value *values);
-
-/* The same for bytes, such as pixels. */
-void @name@_from_bytes(const uint8_t *raw, uint32_t rows, @name@_value *values);
+@raw_functions@
 
 /* The logit as a real number. */
 float @name@_real(@name@_logit logit);

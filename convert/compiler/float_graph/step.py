@@ -16,7 +16,7 @@ from convert.compiler.float_graph.layers import ROW_LAYERS
 from convert.compiler.float_graph.recurrent_cells import State, add_constants, add_step, state_names
 from convert.compiler.float_graph.rows import add_join
 from convert.compiler.float_graph.step_builder import StepBuilder
-from convert.compiler.float_graph.tokens import TokenReader, add_input, token_count
+from convert.compiler.float_graph.tokens import TokenReader, add_input
 from convert.compiler.float_graph.unroll import OUTPUT, lowered_form, prefixes, renamed
 from convert.source_model.network import (
     RECURRENT_LAYERS,
@@ -43,7 +43,7 @@ def step_graph(network: Network) -> Graph:
     """
     lowered = lowered_form(network)
     builder = GraphBuilder()
-    tokens = token_count(lowered)
+    tokens = lowered.tokens
     add_input(builder, ROW, (1, lowered.features), tokens)
     row: Any = TokenReader(builder, ROW, tokens) if tokens else ROW
     states: list[tuple[str, str]] = []

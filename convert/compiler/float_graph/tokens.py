@@ -12,17 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from convert.compiler.float_graph.builder import GraphBuilder
-from convert.source_model.network import WINDOW, Embedding, Mask, Network, Weights
+from convert.source_model.network import Embedding, Mask, Weights
 from edge_runtime.tflite.graph import Op, Tensor
-
-
-def token_count(network: Network) -> int:
-    """How many tokens there are if an Embedding reads the window; otherwise 0."""
-    pairs = zip(network.layers, network.sources)
-    tables = [
-        layer.table for layer, sources in pairs if isinstance(layer, Embedding) and WINDOW in sources
-    ]
-    return min((len(table) for table in tables), default=0)
 
 
 def add_input(builder: GraphBuilder, name: str, shape: tuple[int, ...], tokens: int) -> None:

@@ -12,7 +12,7 @@ from convert.compiler.float_graph.builder import GraphBuilder
 from convert.compiler.float_graph.layers import GraphValue, add_layer
 from convert.compiler.float_graph.recurrent_cells import State, add_projected_step, add_projection
 from convert.compiler.float_graph.step_builder import StepBuilder
-from convert.compiler.float_graph.tokens import TokenReader, add_input, token_count
+from convert.compiler.float_graph.tokens import TokenReader, add_input
 from convert.source_model.fold import fold
 from convert.source_model.network import (
     RECURRENT_LAYERS,
@@ -40,7 +40,7 @@ def unroll(network: Network, *, project: bool = False) -> Graph:
     """
     lowered = lowered_form(network)
     builder = GraphBuilder()
-    tokens = token_count(lowered)
+    tokens = lowered.tokens
     add_input(builder, INPUT, (1, lowered.steps, lowered.features), tokens)
     window: GraphValue | TokenReader | None = None
     values: list[Any] = []
