@@ -1,4 +1,4 @@
-"""ONNX nodes that read several values of the model: Concat, Add, Sub, Mul, Max, and MatMul of two values."""
+"""ONNX nodes that read several values: Concat, Add, Sub, Mul, Max, MatMul and Einsum of two values."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ class _Arranged:
     def beside(self, other: Traced) -> Tensor:
         """The elements of another value, each in the place of this one's; perhaps of width 1."""
         tensor = self.tensor
-        order = np.argsort(self.positions)
-        places = other.positions.reshape(-1)[order].reshape(tensor.batch, tensor.steps or 1, tensor.width)
+        shape = (tensor.batch, tensor.steps or 1, tensor.width)
+        places = other.positions.reshape(-1)[np.argsort(self.positions)].reshape(shape)
         if (places == places[..., :1]).all():
             places = places[..., :1]
         if tensor.steps is None:
@@ -141,7 +141,9 @@ def einsum(node: Node, values: list[Value]) -> Traced:
         raise Unsupported(f"computes {equation}. Expected a product of two values.")
     together = [letter for letter in letters[0] if letter in letters[1] and letter in result]
     summed = [letter for letter in letters[0] if letter in letters[1] and letter not in result]
-    own = [[letter for letter in each if letter in result and letter not in together] for each in letters]
+    own = [
+        [letter for letter in each if letter in result and letter not in together] for each in letters
+    ]
     if len(summed) != 1 or len(together) not in (1, 2) or max(map(len, own)) > 1:
         raise Unsupported(f"computes {equation}. Expected attention, such as bqd,bkd->bqk.")
     orders = ([*together, *own[0], *summed], [*together, *summed, *own[1]])
@@ -188,9 +190,7 @@ def _product(name: str, a: Traced, b: Traced) -> Traced:
     return Traced((scores,), natural(batch, m, n))
 
 
-def _with_vector(
-    name: str, vector: Tensor, rows: Traced, batch: int, shape: tuple[int, int]
-) -> Traced:
+def _with_vector(name: str, vector: Tensor, rows: Traced, batch: int, shape: tuple[int, int]) -> Traced:
     """`rows` `[batch, m, k]` @ the vector `[k]`: a score of each row, or a sum of rows."""
     m = rows.positions.shape[1]
     try:

@@ -39,8 +39,8 @@ def selected(tensor: Tensor, columns: Positions) -> Tensor:
     if isinstance(layer, Repeat) or (isinstance(layer, Activation) and "softmax" not in layer.function):
         return selected(tensor.sources[0], columns).then(layer, tensor.steps, width)
     if isinstance(layer, Affine):
-        part = replace(layer, scale=layer.scale[columns], offset=layer.offset[columns])
-        return selected(tensor.sources[0], columns).then(part, tensor.steps, width)
+        scaling = replace(layer, scale=layer.scale[columns], offset=layer.offset[columns])
+        return selected(tensor.sources[0], columns).then(scaling, tensor.steps, width)
     kernel = np.zeros((width, tensor.width), np.float32)
     kernel[np.arange(width), columns] = 1
     return tensor.then(Dense(COLUMNS, kernel, np.zeros(width, np.float32)), tensor.steps, width)

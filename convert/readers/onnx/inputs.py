@@ -1,4 +1,4 @@
-"""The inputs of a model: its window, a static input beside it, and initial states; how windows lie in them."""
+"""The inputs of a model: its window, a static input and initial states. How windows lie in them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class Inputs:
 
 def inputs_of(file: OnnxFile) -> Inputs:
     """Tell the inputs apart. Raises DataError for those that no converted model can have."""
-    states, others = [], []
+    states: list[GraphInput] = []
+    others: list[GraphInput] = []
     for item in file.inputs:
         readers = _readers(file, item.name)
         for node, place in readers:
@@ -85,9 +86,7 @@ def _readers(file: OnnxFile, name: str) -> list[tuple[str, str]]:
             names.update(node.outputs)
         else:
             inputs = INPUTS_OF_RECURRENT if node.op in RECURRENT_NODES else ()
-            found += [
-                (f"{node.name} ({node.op})", inputs[k] if k < len(inputs) else "") for k in places
-            ]
+            found += [(f"{node.name} ({node.op})", inputs[k] if k < len(inputs) else "") for k in places]
     return found
 
 
@@ -161,7 +160,9 @@ _AXES: dict[int, tuple[tuple[str, ...], ...]] = {
 }
 
 
-def start_values(inputs: Inputs, arrangement: Arrangement, steps: int, features: int) -> dict[str, Value]:
+def start_values(
+    inputs: Inputs, arrangement: Arrangement, steps: int, features: int
+) -> dict[str, Value]:
     """The value of every input; `features` are those of the window."""
     batch = arrangement.batch
     window = Tensor(None, batch=batch, steps=steps, width=features)
@@ -187,7 +188,7 @@ def zero_states(inputs: Inputs, batch: int) -> dict[str, Array]:
 def feeds(
     inputs: Inputs, places: Positions, batch: int, windows: NDArray[np.float32]
 ) -> dict[str, Array]:
-    """The model's inputs for windows `[batch, steps, features]`, whose last columns are the static input.
+    """The model's inputs for windows `[batch, steps, features]`. The last columns are the static input.
 
     `places`: see Arrangement.positions.
     """

@@ -1,4 +1,4 @@
-"""Reads the layout off the positions of a traced value: a sequence, rows, or one vector for each window."""
+"""Reads the layout of a value off its positions: a sequence, rows, or one vector for each window."""
 
 from __future__ import annotations
 
@@ -80,9 +80,7 @@ def as_sequence(value: Traced, positions: Positions, *, either_way: bool = False
     if not np.array_equal(row, np.broadcast_to(_rows_of_batch(tensor, taken), row.shape)):
         raise Unsupported("reads the elements of its input in an order that is not a sequence of rows")
     order = taken.tolist()
-    backwards = (
-        either_way and len(order) > 1 and order == list(range(tensor.steps))[::-1]
-    )
+    backwards = either_way and len(order) > 1 and order == list(range(tensor.steps))[::-1]
     return Sequence(tensor if backwards else taken_rows(tensor, order), columns[0, 0], backwards)
 
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from convert.readers.onnx.choose import absorb
 from convert.readers.onnx.file import Node
-from convert.readers.onnx.layers import hard_sigmoid_of
+from convert.readers.onnx.functions import hard_sigmoid_of
 from convert.readers.onnx.layouts import Sequence, as_sequence
+from convert.readers.onnx.parts import Cut
 from convert.readers.onnx.tracing import (
     Array,
     Traced,
@@ -25,7 +26,7 @@ from convert.readers.onnx.tracing import (
     natural,
     side_by_side,
 )
-from convert.source_model.network import GATE_FUNCTIONS, STATE_FUNCTIONS, Gru, Lstm, Recurrent, SimpleRnn
+from convert.source_model.network import GATE_FUNCTIONS, Gru, Lstm, Recurrent, SimpleRnn
 
 RECURRENT_NODES = {"LSTM", "GRU", "RNN"}
 
@@ -59,6 +60,11 @@ def recurrent_node(node: Node, values: list[Value]) -> list[Value]:
     if steps_first.ndim != 3:
         raise Unsupported(f"has an input of shape {list(x.positions.shape)}. Expected three axes.")
     sequence = as_sequence(x, np.swapaxes(steps_first, 0, 1), either_way=True)
+    if isinstance(sequence.tensor.layer, Cut) and sequence.steps == 1:
+        raise Unsupported(
+            "reads every row as a sequence of its own, as if rows were windows. In PyTorch set "
+            "batch_first=True."
+        )
     _check_lengths(weights["sequence_lens"], sequence.steps)
     by_row = [
         _direction(_cell(node, weights, d, direction == "reverse", functions[d], sequence), sequence)
@@ -67,12 +73,14 @@ def recurrent_node(node: Node, values: list[Value]) -> list[Value]:
     return _outputs(by_row, directions, layout)
 
 
-def check_states(node: Node, values: list[Value]) -> None:
-    """Raises Unsupported for an initial state that depends on the window."""
+def check_known(node: Node, values: list[Value]) -> None:
+    """Raises Unsupported for an input without a value, and an initial state that is no constant."""
     for number, (name, value) in enumerate(zip(node.inputs, values)):
-        is_state = INPUTS_OF_RECURRENT[number] in ("initial_h", "initial_c")
-        if is_state and name and not isinstance(value, np.ndarray):
+        place = INPUTS_OF_RECURRENT[number] if node.op in RECURRENT_NODES else ""
+        if place in ("initial_h", "initial_c") and name and not isinstance(value, np.ndarray):
             raise Unsupported(STATE_GIVEN)
+    if any(name and value is None for name, value in zip(node.inputs, values)):
+        raise Unsupported("reads a cell state Y_c or a mask. Only Y and Y_h of a layer have a value.")
 
 
 def _constant(value: Value, name: str) -> Array | None:
@@ -133,7 +141,7 @@ def _function(function: str, alpha: float, beta: float) -> str:
     if function == "affine" and (alpha, beta) == (1, 0):
         return "linear"
     if function not in _FUNCTIONS:
-        expected = "Sigmoid, Tanh, Relu, Elu with alpha 1, HardSigmoid, or Affine with alpha 1 and beta 0"
+        expected = "Sigmoid, Tanh, Relu, HardSigmoid, Elu with alpha 1, Affine with alpha 1 and beta 0"
         slopes = f" with alpha={alpha:g}, beta={beta:g}" if function in _SLOPES else ""
         raise Unsupported(f"has the activation {function}{slopes}. Expected {expected}.")
     return _FUNCTIONS[function]

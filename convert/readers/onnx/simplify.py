@@ -66,7 +66,7 @@ class _Simplifier:
         return tensor.sources if twin is None else (*tensor.sources, twin)
 
     def _twin(self, tensor: Tensor) -> Tensor | None:
-        """The sequence of a recurrent layer that gives only its last output, where that is needed too."""
+        """The sequence of a recurrent layer that gives only its last output, if it is needed too."""
         layer = tensor.layer
         if not isinstance(layer, RECURRENT_LAYERS) or layer.return_sequences:
             return None

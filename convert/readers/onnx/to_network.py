@@ -1,4 +1,4 @@
-"""A tensor of logits -> Network, with scales and activation functions taken into the layers before them."""
+"""A tensor of logits -> Network, with scales and activation functions taken into the layers before."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ from convert.source_model.network import (
 )
 from convert.source_model.nodes import Node, network_of, nodes_of
 
+STEP_BY_STEP = (
+    "A recurrence that is written out is not recognized. Export it as an LSTM, GRU or RNN node (in "
+    "PyTorch as nn.LSTM, nn.GRU or nn.RNN)."
+)
 USES_OF_A_MATRIX = 4
 """How often a model may use one matrix. A recurrence that is written out uses it in every step."""
 
@@ -74,9 +78,8 @@ def _check_loops(network: Network) -> None:
     for found in names.values():
         if len(found) > USES_OF_A_MATRIX:
             raise Unsupported(
-                f"depends on {len(found)} nodes with the same matrix, {found[0]} to {found[-1]}. A "
-                "recurrence that is written out step by step is not recognized. Export it as an LSTM, GRU "
-                "or RNN node (in PyTorch as nn.LSTM, nn.GRU or nn.RNN)."
+                f"depends on {len(found)} nodes with the same matrix, such as {found[-1]}. "
+                f"{STEP_BY_STEP}"
             )
 
 

@@ -15,8 +15,8 @@ INTEGERS = (6, 7)
 
 def integers(node: Node, values: list[Value]) -> bool:
     """Whether a Cast turns a window of one column, which may be tokens, into integers."""
-    (value,) = values
-    if not isinstance(value, Traced) or node.attributes["to"] not in INTEGERS:
+    value = values[0]
+    if node.op != "Cast" or not isinstance(value, Traced) or node.attributes["to"] not in INTEGERS:
         return False
     return all(tensor.layer is None and tensor.width == 1 for tensor in value.tensors)
 

@@ -91,7 +91,7 @@ class Tensor(Node):
 def _key(value: Any) -> Hashable:
     """What a layer computes, without its name."""
     if isinstance(value, np.ndarray):
-        return value.shape, hashlib.sha256(np.ascontiguousarray(value)).digest()
+        return value.shape, hashlib.sha256(value.tobytes()).digest()
     if is_dataclass(value):
         parts = (_key(getattr(value, field.name)) for field in fields(value) if field.name != "name")
         return (type(value), *parts)
