@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 STEPS, FEATURES, TOKENS = 8, 4, 20
 
@@ -119,7 +119,7 @@ def attention_to_itself(m, x):
 
 def attention_scaled(m, x):
     out, _ = m.lstm(x)
-    return m.fc(F.scaled_dot_product_attention(m.query(out), m.key(out), m.value(out))[:, -1])
+    return m.fc(functional.scaled_dot_product_attention(m.query(out), m.key(out), m.value(out))[:, -1])
 
 
 def attention_heads(m, x):
@@ -163,22 +163,22 @@ def skip(m, x):
 
 
 def max_pool(m, x):
-    rows = F.max_pool1d(torch.relu(m.conv(x.transpose(1, 2))), 3, 2, 1)
+    rows = functional.max_pool1d(torch.relu(m.conv(x.transpose(1, 2))), 3, 2, 1)
     return m.fc(m.other(rows.transpose(1, 2))[0][:, -1])
 
 
 def max_pool_ceil(m, x):
-    rows = F.max_pool1d(m.conv(x.transpose(1, 2)), 3, 2, ceil_mode=True)
+    rows = functional.max_pool1d(m.conv(x.transpose(1, 2)), 3, 2, ceil_mode=True)
     return m.fc(m.other(rows.transpose(1, 2))[0][:, -1])
 
 
 def average_pool(m, x):
-    rows = F.avg_pool1d(F.elu(m.conv(x.transpose(1, 2))), 2)
+    rows = functional.avg_pool1d(functional.elu(m.conv(x.transpose(1, 2))), 2)
     return m.fc(m.other(rows.transpose(1, 2))[0][:, -1])
 
 
 def average_pool_padded(m, x):
-    rows = F.avg_pool1d(m.conv(x.transpose(1, 2)), 3, 2, 1, count_include_pad=False)
+    rows = functional.avg_pool1d(m.conv(x.transpose(1, 2)), 3, 2, 1, count_include_pad=False)
     return m.fc(m.other(rows.transpose(1, 2))[0][:, -1])
 
 
@@ -188,13 +188,13 @@ def separable(m, x):
 
 
 def groups(m, x):
-    rows = F.hardsigmoid(m.groups(x.transpose(1, 2)))
+    rows = functional.hardsigmoid(m.groups(x.transpose(1, 2)))
     return m.fc(m.other(rows.transpose(1, 2))[0][:, -1])
 
 
 def gated(m, x):
-    rows = F.hardswish(F.silu(F.glu(m.gates(x.transpose(1, 2)), 1)))
-    return m.fc(m.other(F.relu6(F.leaky_relu(rows)).transpose(1, 2))[0][:, -1])
+    rows = functional.hardswish(functional.silu(functional.glu(m.gates(x.transpose(1, 2)), 1)))
+    return m.fc(m.other(functional.relu6(functional.leaky_relu(rows)).transpose(1, 2))[0][:, -1])
 
 
 def static(m, x, age):
@@ -222,7 +222,7 @@ def parts(m, x):
 
 def parts_pooled(m, x):
     batch, count, features, steps = x.shape
-    rows = F.max_pool1d(torch.relu(m.part(x.reshape(batch * count, features, steps))), 3)
+    rows = functional.max_pool1d(torch.relu(m.part(x.reshape(batch * count, features, steps))), 3)
     return m.fc(m.short(rows.reshape(batch, count, -1))[0][:, -1])
 
 

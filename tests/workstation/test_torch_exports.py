@@ -138,7 +138,7 @@ def _cases():
                 yield pytest.param(exporter, tier, name, marks=marks, id=f"{exporter}-{tier}-{name}")
 
 
-@pytest.mark.parametrize(("exporter", "tier", "name"), _cases())
+@pytest.mark.parametrize(("exporter", "tier", "name"), list(_cases()))
 def test_network_computes_what_onnx_runtime_computes(exported, exporter, tier, name):
     model, reading, windows = _read(exported(exporter, tier, name), name)
     expected = reading.evaluate(model, windows.astype(np.float32))
@@ -190,8 +190,8 @@ def test_states_tokens_and_static_inputs_through_the_command(exported, tmp_path)
         windows = _windows(name, 1200)
         np.savez(data, x=windows)
         out = tmp_path / f"{name}.tflite"
-        options = ("--data", data, "--precision", precision, "--min-agreement", "0.9", "--out", out)
-        printed = succeed(edge_rnn("convert", model, *options))
+        options = ("--data", data, "--precision", precision, "--target", "litert-2.3", "--out", out)
+        printed = succeed(edge_rnn("convert", model, *options, "--min-agreement", "0.9"))
         said = "Initial states that are inputs of the model (h0, c0) are zero for every window."
         assert (said in printed) == (name == "states")
         file, reading, _ = _read(model, name)
