@@ -194,11 +194,11 @@ def _scaled_tensors(node: Node, x: Traced, wide: list[Array]) -> tuple[Tensor, .
     return tuple(result)
 
 
-def _per_feature(columns: Positions, width: int, values: Array) -> NDArray[np.float32] | None:
+def _per_feature(columns: Positions, width: int, values: Array) -> NDArray[np.float64] | None:
     """`values`, one for each element, as one for each feature; None where rows differ."""
     result = np.full(width, values[0], np.float64)
     result[columns] = values
-    return result.astype(np.float32) if np.array_equal(result[columns], values) else None
+    return result if np.array_equal(result[columns], values) else None
 
 
 def _as_plain_vector(x: Traced) -> Traced:

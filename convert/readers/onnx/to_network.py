@@ -47,7 +47,7 @@ def network_with_head(
     for layer in network.layers:
         _check(layer)
     _check_loops(network)
-    folded = fold(network)
+    folded = fold(network, at_window=False)
     nodes = nodes_of(folded)
     _merge_activations(nodes)
     return network_of(nodes[-1], steps=steps, features=features, static=static)
