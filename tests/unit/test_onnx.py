@@ -666,7 +666,6 @@ NODES = {
     "class": (lambda g: g.node("ArgMax", _last(g)), "my_argmax (ArgMax) is not supported"),
     "integers": (_integers, "(Cast) turns values into integers"),
     "sequence": (lambda g: g.recurrent(_steps_first(g))[0], "is a sequence of shape [6, 1, 1, 5]"),
-    "regression": (lambda g: g.dense(_last(g), outputs=1), "one output without sigmoid"),
     "cell state": (lambda g: _cell_state(g), "(Squeeze) reads a cell state Y_c"),
 }
 

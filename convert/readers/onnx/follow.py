@@ -102,10 +102,10 @@ class Follower:
         found = self.follow(inner.nodes, {**values, **inner.constants})
         return [found.get(output) for output in inner.outputs]
 
-    def logits(self, name: str, value: Traced, batch: int) -> Logits:
+    def logits(self, name: str, value: Traced, batch: int, *, whole: bool = False) -> Logits:
         """The tensor of the logits, and the place of the logits in the model.
 
-        A Softmax at the end, or the Sigmoid of a single output, is left out.
+        A Softmax or a Sigmoid at the end is left out, unless the model is wanted as a `whole`.
         """
         rows = as_vector(value, batch)
         _check_flat(rows, value.positions)
@@ -113,7 +113,7 @@ class Follower:
         # Window by window, in the order in which the elements stand in the model's output.
         places = np.argsort(windows_of(value).reshape(-1), kind="stable")
         last = rows.tensor.layer
-        if not isinstance(last, Activation) or last not in self.before_head:
+        if whole or not isinstance(last, Activation) or last not in self.before_head:
             return Logits(rows.exact, "linear", name, places.reshape(batch, -1))
         name, before = self.before_head[last]
         read = before.positions.reshape(-1)

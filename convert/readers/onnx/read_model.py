@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.readers.classifier_head import logits_of
+from convert.readers.classifier_head import logits_of, split_head
+from convert.readers.model_task import TaskHints
 from convert.readers.onnx.file import InnerGraph, Node, OnnxFile
 from convert.readers.onnx.follow import Follower
 from convert.readers.onnx.inputs import (
@@ -19,10 +20,11 @@ from convert.readers.onnx.inputs import (
     start_values,
 )
 from convert.readers.onnx.simplify import simplified
-from convert.readers.onnx.to_network import network_with_head
+from convert.readers.onnx.to_network import last_layer, network_ending_in
 from convert.readers.onnx.tracing import Positions, Traced, Unsupported
 from convert.source_model.network import Activation, Network
 from edge_runtime.errors import DataError, InputError
+from edge_runtime.model_file.metadata import CLASSIFICATION
 
 TOGETHER = 100
 """Limit on the windows that a model of any batch evaluates at a time."""
@@ -46,7 +48,11 @@ class OnnxNetwork:
     logits: Positions
     """`[batch, classes]`: where each logit is in that tensor, counted in C order."""
     function: str
-    """What the model applies to the logits: softmax, linear, or, to a single one, sigmoid."""
+    """What the model applies to the logits and the network leaves out: see classifier_head."""
+    task: str
+    """classification, regression or embedding."""
+    hints: TaskHints | None
+    """What told it."""
 
     def evaluate(self, file: OnnxFile, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The full model's logits `[N, classes]` of windows `[N, steps, features]`.
@@ -68,7 +74,8 @@ class OnnxNetwork:
         Raises DataError for a model whose nodes mix the windows of such a batch.
         """
         window = (self.network.steps, self.network.features)
-        return _read(Follower(file), self.inputs, self.arrangement.of(batch), window, self.output)
+        arrangement = self.arrangement.of(batch)
+        return _read(Follower(file), self.inputs, arrangement, window, self.output, self.hints)
 
     def _evaluate(self, file: OnnxFile, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         run, count, batch = file.runner(self.tensor), len(windows), self.arrangement.batch
@@ -83,9 +90,16 @@ class OnnxNetwork:
 
 
 def network_from_onnx(
-    file: OnnxFile, steps: int, features: int, *, output: str | None = None
+    file: OnnxFile,
+    steps: int,
+    features: int,
+    *,
+    output: str | None = None,
+    hints: TaskHints | None = None,
 ) -> OnnxNetwork:
     """Read a model for windows `[steps, features]`; `output` is needed where it has several.
+
+    `hints` tell the task of a model with linear outputs, and raise what `model_task.task_of` raises.
 
     The last columns of the windows are the static input, where the model has one. A model does not say
     which axis of its input is the batch, the steps and the features. The orders that fit its shape are
@@ -98,7 +112,7 @@ def network_from_onnx(
     for arrangement in arrangements(inputs.window, steps, features - inputs.static_width):
         reader = Follower(file)
         try:
-            return _read(reader, inputs, arrangement, (steps, features), name)
+            return _read(reader, inputs, arrangement, (steps, features), name, hints)
         except DataError as error:
             if furthest is None or reader.done > furthest[0]:
                 furthest = (reader.done, error)
@@ -135,7 +149,12 @@ def _output(file: OnnxFile, output: str | None) -> str:
 
 
 def _read(
-    reader: Follower, inputs: Inputs, arrangement: Arrangement, window: tuple[int, int], output: str
+    reader: Follower,
+    inputs: Inputs,
+    arrangement: Arrangement,
+    window: tuple[int, int],
+    output: str,
+    hints: TaskHints | None,
 ) -> OnnxNetwork:
     file, (steps, features), static = reader.file, window, inputs.static_width
     start = start_values(inputs, arrangement, steps, features - static)
@@ -145,13 +164,28 @@ def _read(
             raise Unsupported("is a cell state, or does not depend on the window. Expected logits.")
         found = reader.logits(output, value, arrangement.batch)
         head = () if found.function == "linear" else (Activation(output, found.function),)
-        network = network_with_head(simplified(found.tensor), head, steps, features, static)
+        tensor = simplified(found.tensor)
+        ending, function, task = split_head([*last_layer(tensor), *head], tensor.width, hints)
+        if task != CLASSIFICATION:  # the function at the end is part of the network
+            found = reader.logits(output, value, arrangement.batch, whole=True)
+            tensor = simplified(found.tensor)
+            ending = last_layer(tensor)
+        network = network_ending_in(tensor, ending, steps, features, static)
     except (Unsupported, DataError) as reason:
         subject = "" if isinstance(reason, DataError) else f"the output {output} "
         raise DataError(f"{file.path}: {subject}{reason}") from None
     positions = arrangement.positions(steps, features - static)
     return OnnxNetwork(
-        network, inputs, arrangement, positions, output, found.name, found.places, found.function
+        network,
+        inputs,
+        arrangement,
+        positions,
+        output,
+        found.name,
+        found.places,
+        function,
+        task,
+        hints,
     )
 
 

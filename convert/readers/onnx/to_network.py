@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from convert.readers.classifier_head import split_head
 from convert.readers.onnx.choose import COLUMNS
 from convert.readers.onnx.parts import Cut
 from convert.readers.onnx.tracing import Tensor, Unsupported
@@ -29,18 +28,22 @@ USES_OF_A_MATRIX = 4
 """How often a model may use one matrix. A recurrence that is written out uses it in every step."""
 
 
-def network_with_head(
-    logits: Tensor, head: tuple[Activation, ...], steps: int, features: int, static: int
-) -> Network:
-    """The Network of a model that applies `head` to the logits, as a classifier.
+def last_layer(tensor: Tensor) -> list[Layer]:
+    """The layer that gives a tensor. Raises Unsupported for an input of the model."""
+    if tensor.layer is None:
+        raise Unsupported("is an input of the model. Expected the output of layers.")
+    return [tensor.layer]
 
-    Raises DataError if it is no classifier, and Unsupported for what is no layer of a Network.
+
+def network_ending_in(
+    tensor: Tensor, layers: list[Layer], steps: int, features: int, static: int
+) -> Network:
+    """The Network with `layers` in the place of the one that gives the tensor.
+
+    Raises Unsupported for what is no layer of a Network.
     """
-    if logits.layer is None:
-        raise Unsupported("is the window itself. Expected a model with layers.")
-    layers, _ = split_head([logits.layer, *head], logits.width)
     first, *others = layers
-    node = Node(first, *logits.sources)
+    node = Node(first, *tensor.sources)
     for layer in others:
         node = Node(layer, node)
     network = network_of(node, steps=steps, features=features, static=static)
