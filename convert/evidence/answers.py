@@ -17,6 +17,8 @@ from convert.source_model.source_model import SourceModel
 from edge_runtime.engines.engine import NATIVE, native_kernels
 from edge_runtime.errors import EngineError
 
+HASH_DIGITS = 4
+
 DEFAULT_KERNELS = "default"
 
 CLASSIFICATION = "classification"
@@ -107,6 +109,9 @@ def logits_sha256(logits: Float32) -> str:
 
 
 def window_hashes(logits: Float32) -> str:
-    """CRC-32 of each window's logits, 8 hexadecimal digits each."""
+    """The low 16 bits of the CRC-32 of each window's logits, HASH_DIGITS hexadecimal digits each.
+
+    Of 65,536 windows whose logits changed, one keeps its hash.
+    """
     rows = np.ascontiguousarray(logits, "<f4")
-    return "".join(f"{zlib.crc32(row.tobytes()):08x}" for row in rows)
+    return "".join(f"{zlib.crc32(row.tobytes()) & 0xFFFF:04x}" for row in rows)

@@ -26,32 +26,32 @@ from convert.evidence.statistics import (
     reliability,
     wilson,
 )
+from convert.proof.near_ties import near_ties
 
 MARGIN_BINS = 20
 
 
-def compare_classes(
-    compared: Compared, logits: Float32, near: NDArray[np.bool_], output_scale: float | None
-) -> ResultRecord:
+def compare_classes(compared: Compared, logits: Float32, output_scale: float | None) -> ResultRecord:
     """All figures of the model's logits `[N, classes]`.
 
-    `near`: for each window, whether it is a near tie. `output_scale`: of the file's output tensor; None
-    for a float output.
+    `output_scale`: of the file's output tensor; None for a float output.
     """
     reference = compared.source.logits
     classes, found = reference.argmax(axis=1), logits.argmax(axis=1)
     same = classes == found
+    near, _ = near_ties(reference, logits)
     truth = compared.truth if compared.labelled else None
     disagreements = _disagreements(compared, found, near)
     return ResultRecord(
         logits_sha256=logits_sha256(logits),
         window_hashes=window_hashes(logits),
         logit_errors=logit_errors(reference, logits, output_scale),
-        worst=worst_windows(compared, logits, near & ~same),
+        worst=worst_windows(compared, logits, near),
         agreement=clopper_pearson(int(same.sum()), len(same)),
+        judged=clopper_pearson(int(same.sum()), int((~near).sum())),
         accuracy=None if truth is None else wilson(int((found == truth).sum()), len(same)),
         mcnemar=None if truth is None else mcnemar(classes == truth, found == truth),
-        near_ties=int((near & ~same).sum()),
+        near_ties=int(near.sum()),
         disagreements=disagreements,
         flips=_flips(disagreements),
         per_class=() if truth is None else _per_class(compared, classes, found),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.evidence.answers import HASH_DIGITS
 from convert.evidence.figures import McNemar
 from convert.evidence.record import (
     BaselineRecord,
@@ -21,8 +22,6 @@ from convert.evidence.statistics import SIGNIFICANT, mcnemar
 
 WORSE, BETTER, NOISE, SAME = "worse", "better", "noise", "same"
 """Verdicts on a difference. NOISE: McNemar's test finds no difference at 5 %."""
-
-HASH_DIGITS = 8
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ import numpy as np
 
 from convert.compiler.compile import float_graph
 from convert.evidence.figures import Drift, LayerDrift
+from convert.evidence.named_graph import named_graph
 from convert.explain.loss_by_step import Explanation, explain
 from convert.source_model.source_model import SourceModel
 from edge_runtime.model_file.metadata import STEP
@@ -24,11 +25,11 @@ def measure_drift(file: ModelFile, source: SourceModel) -> Drift | str:
         return "a step file is compared after every row in its own proof, by 'edge-rnn convert'"
     if metadata.precision == UNQUANTIZED:
         return f"{UNQUANTIZED} quantizes nothing that could drift"
-    graph, reference = read_graph(file.flatbuffer), float_graph(source.network)
+    graph = named_graph(read_graph(file.flatbuffer), metadata, source)
+    if graph is None:
+        return "this edge-rnn makes another graph from the reference, so that the gates are not known"
+    reference = float_graph(source.network)
     windows = source.calibration[:DRIFT_WINDOWS]
-    # Normally every tensor of the file is one of the float graph's, by name.
-    if len(set(graph.tensors) & set(reference.tensors)) <= len(graph.inputs) + len(graph.outputs):
-        return "the file has no tensor names (--strip)"
     found = explain(source.network, graph, reference, windows, precision=metadata.precision)
     layers = tuple(
         LayerDrift(item.layer, _rounded(item.errors), _rounded(item.spread), _rounded(item.gates))

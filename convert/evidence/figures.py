@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Proportion:
-    """A share of windows with a 95 % confidence interval."""
+    """A share of windows with its confidence limits at 95 %."""
 
     count: int
     total: int
     low: float
-    """The interval is Wilson's for an accuracy, and Clopper and Pearson's for an agreement."""
+    """For an accuracy the limits are Wilson's two-sided interval. For an agreement they are Clopper and
+    Pearson's limits, each of them one-sided."""
     high: float
 
     @property

@@ -2,49 +2,106 @@
 
 from __future__ import annotations
 
+from convert.evidence.answers import HASH_DIGITS, EngineAnswers
+from convert.evidence.difference import WORSE
 from convert.evidence.figures import Proportion
 from convert.evidence.record import (
-    NOT_REFUTED,
-    NOT_RUN,
-    PROVEN,
-    REFUTED,
+    BaselineRecord,
+    Check,
     EngineRun,
     ResultRecord,
 )
+from edge_runtime.model_file.binomial import NOT_REFUTED, PROVEN, REFUTED, judge
 from edge_runtime.model_file.parity_figures import ParityBudget
+from edge_runtime.model_file.parity_report import NOT_RUN
+
+ORDER = (REFUTED, NOT_RUN, NOT_REFUTED, PROVEN)
+"""Verdicts, the worst first."""
 
 
-def judge_result(result: ResultRecord, budget: ParityBudget) -> tuple[str, str]:
-    """Verdict and reason."""
-    agreement = result.agreement
-    assert agreement is not None
+def run_without_answers(answers: EngineAnswers) -> EngineRun:
+    """An engine that refused the file or crashed. If the target includes it, the file is refuted."""
+    verdict = REFUTED if answers.engine.required else NOT_RUN
+    check = Check("answers", verdict, answers.failure)
+    return _run(answers, (check,), None)
+
+
+def judged_run(
+    answers: EngineAnswers, result: ResultRecord, index: int, budget: ParityBudget
+) -> EngineRun:
+    """An engine's run with the figures `result`, which are at `index` in the record."""
+    checks = [
+        Check(
+            "answers",
+            PROVEN,
+            f"gave the logits of all {len(result.window_hashes) // HASH_DIGITS:,} windows",
+        )
+    ]
+    if result.judged is not None:
+        checks.append(_agreement(result.judged, result.near_ties, budget.min_agreement))
     limit = budget.max_logit_difference
-    if limit is not None and not result.logit_errors.max <= limit:
-        return REFUTED, f"a logit is off by {result.logit_errors.max:.5g}, allowed is {limit:g}"
-    said = f"agreement {_percent(agreement)}, budget {100 * budget.min_agreement:.2f} %"
-    if agreement.low >= budget.min_agreement:
-        return PROVEN, said
-    if agreement.high < budget.min_agreement:
-        return REFUTED, said
-    return NOT_REFUTED, f"{said}: too few windows to prove it"
+    if limit is not None:
+        largest = result.logit_errors.max
+        verdict = PROVEN if largest <= limit else REFUTED  # NaN is refuted
+        checks.append(Check("logit difference", verdict, f"at most {largest:.3g}, allowed {limit:g}"))
+    return _run(answers, tuple(checks), index)
 
 
-def judge_model(runs: tuple[EngineRun, ...]) -> tuple[str, str]:
-    """The worst verdict of the runs that count, with its reason."""
-    for verdict in (REFUTED, NOT_REFUTED):
-        found = [run for run in runs if run.verdict == verdict]
-        if found:
-            return verdict, f"{found[0].name}: {found[0].reason}"
-    proven = [run for run in runs if run.required and run.verdict == PROVEN]
-    if not proven:
-        return NOT_RUN, "no engine of the target ran the file"
-    return PROVEN, f"{proven[0].name}: {proven[0].reason}"
+def judge_model(runs: tuple[EngineRun, ...], baseline: BaselineRecord | None) -> tuple[str, str]:
+    """Verdict and reason of a file: the worst of the runs that count, and of the baseline.
+
+    A run counts if the target includes its engine, or if it gave answers. Without any engine of the
+    target the file is NOT_RUN.
+    """
+    for item in baseline.differences if baseline else ():
+        if item.verdict == WORSE:
+            return REFUTED, (
+                f"{item.runs[0]}: worse than the baseline, {len(item.broken)} windows broken and "
+                f"{len(item.mended)} mended (p = {item.mcnemar.p_value:.2g})"
+            )
+    counting = [run for run in runs if run.required or run.result is not None]
+    if not any(run.required for run in runs):
+        return NOT_RUN, "no engine of the target is installed here"
+    worst = worst_verdict([run.verdict for run in counting])
+    run = next(run for run in counting if run.verdict == worst)
+    return worst, f"{run.name}: {run.reason}"
 
 
 def worst_verdict(verdicts: list[str]) -> str:
     """The worst of several."""
-    return next(word for word in (REFUTED, NOT_RUN, NOT_REFUTED, PROVEN) if word in verdicts)
+    return next(word for word in ORDER if word in verdicts)
 
 
-def _percent(proportion: Proportion) -> str:
-    return f"{100 * proportion.share:.2f} % of {proportion.total:,} windows"
+def _run(answers: EngineAnswers, checks: tuple[Check, ...], result: int | None) -> EngineRun:
+    engine = answers.engine
+    verdict = worst_verdict([check.verdict for check in checks])
+    decisive = [check for check in checks if check.verdict == verdict]
+    return EngineRun(
+        engine=engine.distribution,
+        version=engine.version,
+        kernels=answers.kernels,
+        required=engine.required,
+        verdict=verdict,
+        reason=decisive[-1].reason if len(checks) == 1 else _joined(decisive),
+        result=result,
+        checks=checks,
+    )
+
+
+def _joined(checks: list[Check]) -> str:
+    return "; ".join(f"{check.name} {check.reason}" for check in checks if check.name != "answers")
+
+
+def _agreement(judged: Proportion, near_ties: int, least: float) -> Check:
+    """Judged as `convert` judges it (edge_runtime.model_file.binomial), without near ties."""
+    verdict = judge(judged.count, judged.total, least)
+    limit = judged.high if verdict == REFUTED else judged.low
+    bound = "at most" if verdict == REFUTED else "at least"
+    near = f" (near ties left out: {near_ties})" if near_ties else ""
+    weak = f", a weak proof on {judged.total:,} windows" if verdict == NOT_REFUTED else ""
+    return Check(
+        "agreement",
+        verdict,
+        f"{100 * judged.share:.2f} %{near}, {bound} {100 * limit:.2f} % by the exact test{weak}; "
+        f"budget {100 * least:g} %",
+    )

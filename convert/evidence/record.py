@@ -37,12 +37,11 @@ from convert.evidence.figures import (
     WorstWindow,
 )
 from edge_runtime.host.optional_packages import needs_extra
+from edge_runtime.model_file.binomial import NOT_REFUTED, REFUTED
+from edge_runtime.model_file.parity_report import NOT_RUN
 
 SCHEMA = 1
 """The newest version of the JSON that this edge-rnn reads, and the one that it writes."""
-
-PROVEN, NOT_REFUTED, REFUTED, NOT_RUN = "proven", "not refuted", "refuted", "not run"
-"""Verdicts. A refusal by an engine of the target counts as refuted, any other one as not run."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +107,18 @@ class BudgetRecord:
 
 
 @dataclass(frozen=True)
+class Check:
+    """One thing that a run was held to."""
+
+    name: str
+    """answers, agreement, logit difference, ..."""
+    verdict: str
+    """proven, not refuted and refuted: edge_runtime.model_file.binomial says what they mean. not run: an
+    engine outside the target gave no answer."""
+    reason: str
+
+
+@dataclass(frozen=True)
 class EngineRun:
     """One engine with one set of kernels."""
 
@@ -118,11 +129,13 @@ class EngineRun:
     required: bool
     """Whether the file's target includes the engine."""
     verdict: str
-    """PROVEN, NOT_REFUTED, REFUTED or NOT_RUN."""
+    """The worst of `checks`."""
     reason: str
     """The verdict in a sentence, or why the engine gave no answer."""
     result: int | None
     """Position of its figures in ModelRecord.results; None if it gave no answer."""
+    checks: tuple[Check, ...] = ()
+    """What the verdict is made of."""
 
     @property
     def name(self) -> str:
@@ -136,10 +149,13 @@ class ResultRecord:
 
     logits_sha256: str
     window_hashes: str
-    """CRC-32 of each window's logits, 8 hexadecimal digits each: they tell which windows changed."""
+    """A hash of each window's logits, 4 hexadecimal digits each: they tell which windows changed."""
     logit_errors: LogitErrors
     worst: tuple[WorstWindow, ...]
     agreement: Proportion | None = None
+    """Windows with the reference's class, of all windows."""
+    judged: Proportion | None = None
+    """The same without near ties, with the one-sided limits at 95 % that decide the verdict."""
     accuracy: Proportion | None = None
     mcnemar: McNemar | None = None
     near_ties: int = 0

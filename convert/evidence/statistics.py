@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from convert.evidence.figures import ClassScores, McNemar, Proportion, Reliability, ReliabilityBin
 from edge_runtime.host.optional_packages import needs_extra
+from edge_runtime.model_file.binomial import lower_limit, upper_limit
 
 CONFIDENCE_LEVEL = 0.95
 SIGNIFICANT = 0.05
@@ -30,24 +31,18 @@ def wilson(count: int, total: int) -> Proportion:
     American Statistical Association 22 (1927), 209-212. It is for accuracies: near 100 % it stays within
     0 to 1 and holds on few windows, unlike p +- 2 sigma.
     """
-    return _interval(count, total, "wilson")
+    with needs_extra("workstation", "scipy", "edge-rnn parity"):
+        from scipy.stats import binomtest
+    found = binomtest(count, total).proportion_ci(CONFIDENCE_LEVEL, method="wilson")
+    return Proportion(count, total, float(found.low), float(found.high))
 
 
 def clopper_pearson(count: int, total: int) -> Proportion:
-    """`count` of `total` with the exact two-sided interval at 95 %.
+    """`count` of `total` with the exact one-sided limits at 95 %, each by itself.
 
-    C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case of
-    the binomial", Biometrika 26 (1934), 404-413. It is for agreements, which a budget limits: it holds
-    whatever the true share is.
+    They are the limits that decide a verdict (edge_runtime.model_file.binomial, with the source).
     """
-    return _interval(count, total, "exact")
-
-
-def _interval(count: int, total: int, method: str) -> Proportion:
-    with needs_extra("workstation", "scipy", "edge-rnn parity"):
-        from scipy.stats import binomtest
-    found = binomtest(count, total).proportion_ci(CONFIDENCE_LEVEL, method=method)
-    return Proportion(count, total, float(found.low), float(found.high))
+    return Proportion(count, total, lower_limit(count, total), upper_limit(count, total))
 
 
 def mcnemar(reference_right: NDArray[np.bool_], model_right: NDArray[np.bool_]) -> McNemar:

@@ -74,6 +74,8 @@ class Tensor:
     clip: tuple[float, float] | None = None
     """The limits of the values, if a function that ends there computes them. They are the range of an
     integer tensor, which then clips by itself."""
+    is_mask: bool = False
+    """Whether the values are 0 or 1 only, and so change nothing in the products of a state."""
     cell_state: bool = False
     """Whether the tensor is the c of an LSTM, or one of the products that c is the sum of."""
     int4: bool = False

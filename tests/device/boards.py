@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 from filelock import FileLock
 
 from convert.proof.environments import make_in, without_this_python
@@ -28,6 +29,14 @@ from tests.support.commands import ROOT
 from tests.support.made_once import made_once
 
 CPUS = tuple(board.cpu for board in BOARDS)
+
+NIGHTLY_CPUS = ("cortex-a53",)
+"""Boards of `make nightly` only: the A53 has the instructions of the A72."""
+
+EVERY_CPU = tuple(
+    pytest.param(cpu, marks=pytest.mark.nightly) if cpu in NIGHTLY_CPUS else cpu for cpu in CPUS
+)
+"""The values of `cpu` of a test that runs on all boards."""
 X86 = "x86"
 INTEGER = ("int8", "int16x8")
 """Precisions whose arithmetic is integer from the input to the logits."""

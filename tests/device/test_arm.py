@@ -17,7 +17,15 @@ from convert.targets.precision import PRECISIONS
 from edge_runtime import __version__
 from edge_runtime.cli import COMMANDS
 from scripts.arm_boards import board_of
-from tests.device.boards import CPUS, INTEGER, engines_of, kernels_of, precisions_of
+from tests.device.boards import (
+    CPUS,
+    EVERY_CPU,
+    INTEGER,
+    NIGHTLY_CPUS,
+    engines_of,
+    kernels_of,
+    precisions_of,
+)
 from tests.device.matrix import compared
 from tests.support.commands import succeed
 
@@ -34,7 +42,8 @@ SLOW = ("cortex-a7", "numpy")
 
 
 def _marks(*case: str) -> tuple[object, ...]:
-    return (pytest.mark.nightly,) if case[:2] == SLOW and case[2] != "int8" else ()
+    slow = case[:2] == SLOW and case[2] != "int8"
+    return (pytest.mark.nightly,) if slow or case[0] in NIGHTLY_CPUS else ()
 
 
 CASES = [
@@ -45,7 +54,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("cpu", EVERY_CPU)
 def test_the_wheel_is_installed_by_the_boards_own_python(board, cpu):
     """The wheel's requirements on this architecture are met. pip had no index to fetch others from."""
     assert "Requirement already satisfied: tflite-runtime==2.14.0" in board.installed
@@ -60,7 +69,7 @@ def test_the_wheel_is_installed_by_the_boards_own_python(board, cpu):
     assert succeed(board.run("edge-rnn", "--version")) == f"edge-rnn, version {__version__}\n"
 
 
-@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("cpu", EVERY_CPU)
 def test_predict_and_verify(boards, board, cpu):
     """The commands choose the native engine and give the classifier's result."""
     computed = boards.computed(cpu, "native")
@@ -80,7 +89,7 @@ def test_predict_and_verify(boards, board, cpu):
             assert ": verified" in verified
 
 
-@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("cpu", EVERY_CPU)
 def test_the_doctor_knows_the_board_and_runs_its_engines(boards, board, cpu):
     """The doctor tries each engine in a process of its own, which the board's Python has to start."""
     if "doctor" not in COMMANDS:

@@ -25,6 +25,9 @@ OTHERS = tuple(
 )
 """The running Python is left out, as it has run them from the sources."""
 
+ENDS = (OTHERS[0], OTHERS[-1])
+"""The oldest and the newest; `make nightly` runs those between them, too."""
+
 
 @pytest.fixture(scope="session")
 def copied(shared_folder):
@@ -46,7 +49,13 @@ def copied(shared_folder):
     return made_once(shared_folder / "runtime-tests", copy)
 
 
-@pytest.mark.parametrize("version", OTHERS)
+@pytest.mark.parametrize(
+    "version",
+    [
+        version if version in ENDS else pytest.param(version, marks=pytest.mark.nightly)
+        for version in OTHERS
+    ],
+)
 def test_the_tests_of_the_runtime_pass(environments, copied, tmp_path, version):
     programs = environments.with_test_tools(version)
     environment = {

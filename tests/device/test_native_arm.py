@@ -19,7 +19,7 @@ from tests.support.made_once import made_once
 CASES = (
     pytest.param("cortex-a7", "plain", marks=pytest.mark.nightly),
     ("cortex-a7", "neon"),
-    ("cortex-a53", "neon"),
+    pytest.param("cortex-a53", "neon", marks=pytest.mark.nightly),
     pytest.param("cortex-a72", "plain", marks=pytest.mark.nightly),
     ("cortex-a72", "neon"),
     ("cortex-a76", "neon"),

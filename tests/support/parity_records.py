@@ -6,9 +6,6 @@ from dataclasses import replace
 
 from convert.evidence import figures
 from convert.evidence.record import (
-    NOT_RUN,
-    PROVEN,
-    REFUTED,
     EngineRun,
     Evidence,
     ModelRecord,
@@ -16,6 +13,8 @@ from convert.evidence.record import (
     ResultRecord,
 )
 from convert.evidence.record_file import read_evidence
+from edge_runtime.model_file.binomial import PROVEN, REFUTED
+from edge_runtime.model_file.parity_report import NOT_RUN
 from tests.support.commands import ROOT
 
 MEASURED = ROOT / "tests" / "support" / "parity_record.json"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,9 +28,11 @@ from convert.targets.target import Target
 from edge_runtime.native.library import load_library
 from edge_runtime.numpy_engine.interpreter import NumpyInterpreter
 from scripts.engine_cases import schemes
+from tests.support.branching_networks import branching_networks
 from tests.support.native_cases import run
 from tests.support.native_plans import plan_of, run_together
 from tests.support.networks import RandomLayers, random_windows
+from tests.support.random_networks import random_branching_network
 
 INTEGER = sorted(set(schemes()) - {"float32", "float16"})
 """Schemes whose matmuls are of integers."""
@@ -105,7 +108,23 @@ def _recurrent(
 @given(drawn=networks, scheme=st.sampled_from(INTEGER), lanes=st.integers(2, 9))
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_network_has_the_numpy_engines_bits(drawn, scheme, lanes):
-    network = network_of(drawn)
+    demand_the_numpy_engines_bits(network_of(drawn), scheme, lanes)
+
+
+@given(seed=st.integers(0, 10_000), scheme=st.sampled_from(INTEGER), lanes=st.integers(2, 9))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_networks_with_branches_have_the_numpy_engines_bits(seed, scheme, lanes):
+    demand_the_numpy_engines_bits(random_branching_network(seed), scheme, lanes)
+
+
+@pytest.mark.parametrize("scheme", INTEGER)
+@pytest.mark.parametrize("kind", branching_networks())
+def test_kinds_have_the_numpy_engines_bits(kind, scheme):
+    demand_the_numpy_engines_bits(branching_networks()[kind], scheme, 3)
+
+
+def demand_the_numpy_engines_bits(network: Network, scheme: str, lanes: int) -> None:
+    """Raises AssertionError unless every set of kernels gives them, unrolled and by step."""
     windows = random_windows(network, lanes, seed=2)
     for graph in graphs(network, scheme):
         flatbuffer = serialize(graph)

@@ -23,9 +23,10 @@ from tests.support.commands import CHILDREN, PROVING, succeed
 from tests.support.networks import random_network, random_windows
 
 PRECISIONS = ("int8", "mixed")
+CASES = ("int8", pytest.param("mixed", marks=pytest.mark.nightly))
 
 
-@pytest.fixture(scope="module", params=PRECISIONS)
+@pytest.fixture(scope="module", params=CASES)
 def finetuned(request, digits_run, tmp_path_factory):
     """Precision, run directory and printed text."""
     out = tmp_path_factory.mktemp("finetuned") / "run"
@@ -155,7 +156,7 @@ def test_a_fine_tuned_run_cannot_be_fine_tuned_again(finetuned, tmp_path):
     assert "is fine-tuned already. Name the run that it started from" in result.stderr
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", CASES)
 def test_a_recorded_graph_gives_the_same_file_again(precision, tmp_path):
     network = random_network(features=5, units=12)
     graph = lower(network, random_windows(network), precision=precision)

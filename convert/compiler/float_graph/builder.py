@@ -34,6 +34,11 @@ class GraphBuilder:
         self.tensors[name] = replace(self.tensors[name], clip=(low, high))
         return name
 
+    def mask(self, name: str) -> str:
+        """Say that the values of a tensor are 0 or 1 only."""
+        self.tensors[name] = replace(self.tensors[name], clip=(0.0, 1.0), is_mask=True)
+        return name
+
     def width(self, name: str) -> int:
         """The last dimension of a tensor."""
         return self.tensors[name].shape[-1]

@@ -108,7 +108,7 @@ def add_complement(builder: GraphBuilder, mask: str) -> str:
     if name not in builder.tensors:
         one = builder.shared_constant("one", np.ones((1, 1), np.float32))
         builder.operator(Op.SUB, [one, mask], name, builder.tensors[mask].shape)
-        builder.clip(name, 0.0, 1.0)
+        builder.mask(name)
     return name
 
 

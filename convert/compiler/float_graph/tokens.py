@@ -42,7 +42,7 @@ class TokenReader:
         rows = self._rows(prefix, table, "m")
         for name in (f"{prefix}table", f"{prefix}looked_up", *rows):
             if name in self.builder.tensors:
-                self.builder.clip(name, 0.0, 1.0)
+                self.builder.mask(name)
         return rows
 
     def _rows(self, prefix: str, table: Weights, name: str) -> list[str]:

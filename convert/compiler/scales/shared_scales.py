@@ -35,8 +35,6 @@ MOVING_OPERATORS = (
     Op.UNPACK,
 )
 
-MASK = (0.0, 1.0)
-"""Tensor.clip of a mask, and of a hard sigmoid."""
 
 LOGISTIC_OUT = Quantization((1 / 256,), -128)
 TANH_OUT = Quantization((1 / 128,), 0)
@@ -104,13 +102,9 @@ def _masked_products(graph: Graph) -> Iterator[tuple[Operator, str]]:
     for operator in graph.operators:
         names = (*operator.inputs, *operator.outputs)
         if operator.op is Op.MUL and all(_becomes_integer(graph, name) for name in names):
-            masks = [name for name in operator.inputs if _is_mask(graph.tensors[name])]
+            masks = [name for name in operator.inputs if graph.tensors[name].is_mask]
             if len(masks) == 1:
                 yield operator, next(name for name in operator.inputs if name not in masks)
-
-
-def _is_mask(tensor: Tensor) -> bool:
-    return tensor.clip == MASK and tensor.shape == (1, 1)
 
 
 def _sharing_a_bias(graph: Graph) -> list[list[str]]:

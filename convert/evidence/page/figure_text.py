@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convert.evidence.figures import McNemar, Proportion
-from convert.evidence.record import NOT_REFUTED, PROVEN, REFUTED
+from edge_runtime.model_file.binomial import NOT_REFUTED, PROVEN, REFUTED
 
 NONE = "\N{EN DASH}"
 SIGNIFICANT = 0.05
