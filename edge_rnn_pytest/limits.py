@@ -92,16 +92,13 @@ def _by_engine(
 ) -> Iterator[str]:
     accuracy, reference = result.accuracy, evidence.reference.accuracy
     lost = reference.share - accuracy.share if accuracy and reference else None
+    agreement = result.agreement.share if result.agreement else None
+    normalized = result.numbers.normalized if result.numbers else None
     figures = (
-        ("agreement", result.agreement and result.agreement.share, limits.min_agreement, True),
+        ("agreement", agreement, limits.min_agreement, True),
         ("loss of accuracy", lost, limits.max_accuracy_loss, False),
         ("largest logit error", result.logit_errors.max, limits.max_logit_difference, False),
-        (
-            "normalized error",
-            result.numbers and result.numbers.normalized,
-            limits.max_normalized_error,
-            False,
-        ),
+        ("normalized error", normalized, limits.max_normalized_error, False),
     )
     for name, value, limit, at_least in figures:
         yield from _compared(f"{run.name}: {name}", value, limit, at_least=at_least)

@@ -132,7 +132,7 @@ def intervals_plot(name: str, title: str, rows: Sequence[tuple[str, Proportion |
         axis.set_yticks(range(len(shown)), [plain_text(row[0], 22) for row in shown])
         axis.tick_params(axis="y", length=0, labelcolor=TEXT)
         axis.spines.left.set_visible(False)
-        axis.set(xlabel="%, with the 95 % interval", ylim=(len(shown) - 0.5, -0.5))
+        axis.set(xlabel="%, with limits at 95 %", ylim=(len(shown) - 0.5, -0.5))
         axis.grid(visible=False)
         axis.grid(visible=True, axis="x", color=LINE)
     return drawn.svg
