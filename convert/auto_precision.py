@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.compiler.float_graph.unroll import unroll
+from convert.even_features import even_features
 from convert.options import AUTO_PRECISION, ConversionOptions
 from convert.pipeline import Conversion, check_output, convert_source, output_files, try_source
 from convert.proof.engines import make_missing
@@ -187,7 +188,7 @@ def choose_and_convert(
         raise InputError("out: is missing. Name the file to write, as the model has no file name.")
     if options.min_agreement is None:
         options = replace(options, min_agreement=AUTO_AGREEMENT)
-    source = open_source(model, read)
+    source = even_features(open_source(model, read))
     if prove:
         make_missing(options.target, progress)
     judge, source = judge_and_proof(source)

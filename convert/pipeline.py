@@ -16,6 +16,7 @@ from convert.compiler.compile import float_graph, lower
 from convert.compiler.float_graph.step import state_labels
 from convert.compiler.scheme_cost import scheme_cost
 from convert.compiler.weights.shared_packing import can_share_weights
+from convert.even_features import even_features
 from convert.explain.loss_by_step import Explanation, explain
 from convert.explain.picture import draw_explanation
 from convert.finetune_record import check_finetuned, graph_of
@@ -133,7 +134,7 @@ def convert_files(
     kind_of(model, read)
 
     def results() -> Iterator[Conversion]:
-        source = open_source(model, read)
+        source = even_features(open_source(model, read))
         for precision in outputs:
             check_source(source, precision, options)
         if prove:
@@ -248,9 +249,9 @@ def _lowered(source: SourceModel, precision: str, options: ConversionOptions) ->
 
 
 def _notes(source: SourceModel, precision: str, options: ConversionOptions) -> tuple[str, ...]:
-    """Sentences for the file: the cost of the target's scheme, and the recipe."""
+    """Sentences for the file: the windows' scaling, the cost of the target's scheme, and the recipe."""
     cost = scheme_cost(source.network, source.calibration, precision=precision, target=options.target)
-    return tuple(str(note) for note in (cost, options.recipe) if note is not None)
+    return (*source.notes, *(str(note) for note in (cost, options.recipe) if note is not None))
 
 
 def _proof(

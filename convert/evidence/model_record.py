@@ -48,7 +48,7 @@ def model_record(path: str, file: ModelFile, compared: Compared, allowance: Allo
     budget = allowance.budget(metadata)
     results, runs = _judged(answers, compared, budget, _output_scale(file.flatbuffer))
     drift = measure_drift(file, compared.source)
-    verdict, reason = judge_model(runs, None)
+    verdict, reason = judge_model(runs, results, None)
     return ModelRecord(
         name=Path(path).name,
         path=path,

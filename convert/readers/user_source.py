@@ -14,6 +14,7 @@ from convert.readers.read_options import ReadOptions
 from convert.readers.user_data import UserData
 from convert.source_model.network import Network
 from convert.source_model.source_model import Selection, SourceModel
+from convert.source_model.window_scaling import leading_scaling, rescaled
 from edge_runtime.errors import DataError, InputError
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs.labelled_windows import LabelledWindows
@@ -33,24 +34,27 @@ def user_source(
 ) -> SourceModel:
     """The SourceModel of a network that was read and the full model's own `forward`.
 
-    `windows`: as the full model takes them. They are not normalized any further. `options.labels` name
-    the classes. Without them the labels are those of `windows`, or "0", "1" and so on. `origin` and
-    `tools` go into the file, and `origin` gets the name and the digest of the data. Raises DataError for
-    windows that do not fit the model and for logits that are not finite, and InputError for labels that
-    do not fit.
+    `windows`: as the full model takes them. A scaling at the window leaves the network and becomes the
+    normalization (window_scaling). `options.labels` name the classes. Without them the labels are those
+    of `windows`, or "0", "1" and so on. `origin` and `tools` go into the file, and `origin` gets the
+    name and the digest of the data. Raises DataError for windows that do not fit the model and for
+    logits that are not finite, and InputError for labels that do not fit.
     """
     _check_shape(windows, network)
     calibration, held_out = windows.split(
         options.calibration_samples, options.calibration_seed, options.parity_windows
     )
     if network.tokens:
-        normalization = Normalization.of_tokens(network.tokens)
+        normalization = taken = Normalization.of_tokens(network.tokens)
         calibration, held_out = (
             _tokens(part, normalization, windows.name) for part in (calibration, held_out)
         )
     else:
-        normalization = Normalization((0.0,), (1.0,), str(held_out.x.dtype))
-    logits = _checked_logits(forward(normalization.apply(held_out.x)), len(held_out))
+        taken = Normalization((0.0,), (1.0,), str(held_out.x.dtype))
+        scaling = leading_scaling(network, taken.dtype)
+        normalization = scaling or taken
+        network = network if scaling is None else rescaled(network, scaling)
+    logits = _checked_logits(forward(taken.apply(held_out.x)), len(held_out))
     if windows.labelled:
         _check_classes(windows, logits.shape[1])
     else:

@@ -231,7 +231,7 @@ def _read(
 def _simplified(network: Network) -> Network:
     """Scales, offsets and activation functions taken into the layers before them."""
     result: list[Layer] = []
-    for layer in fold(network).layers:
+    for layer in fold(network, at_window=False).layers:
         before = result[-1] if result else None
         if not isinstance(layer, Activation):
             result.append(layer)
