@@ -11,12 +11,12 @@ import pytest
 if TYPE_CHECKING:
     from convert.evidence.record import Evidence
 
-MODEL, REFERENCE = "--edge-rnn-model", "--edge-rnn-reference"
+MODEL_OPTION, REFERENCE_OPTION = "--edge-rnn-model", "--edge-rnn-reference"
 HANDED_ON = {"--edge-rnn-data": "--data", "--edge-rnn-baseline": "--baseline"}
 """Option of pytest -> the option of `edge-rnn parity` that it becomes, for files that are read."""
 
-REPORT, JSON = "--edge-rnn-report", "--edge-rnn-json"
-RECORD = pytest.StashKey[str]()
+REPORT_OPTION, JSON_OPTION = "--edge-rnn-report", "--edge-rnn-json"
+VERDICT_LINE = pytest.StashKey[str]()
 """The verdict line, once it is known."""
 
 
@@ -24,12 +24,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("edge-rnn", "edge-rnn: hold a model file to limits")
     texts = {
-        MODEL: ("FILE", "The .tflite file of edge-rnn to test."),
-        REFERENCE: ("RUN", "The full model: a run directory, or a model file together with windows."),
+        MODEL_OPTION: ("FILE", "The .tflite file of edge-rnn to test."),
+        REFERENCE_OPTION: (
+            "RUN",
+            "The full model: a run directory, or a model file together with windows.",
+        ),
         "--edge-rnn-data": ("NPZ", "Windows x, their classes y and groups, as edge-rnn parity --data."),
         "--edge-rnn-baseline": ("JSON", "An older record, to which the difference is shown."),
-        REPORT: ("HTML", "Write the page of the record."),
-        JSON: ("JSON", "Write the record, the next baseline."),
+        REPORT_OPTION: ("HTML", "Write the page of the record."),
+        JSON_OPTION: ("JSON", "Write the record, the next baseline."),
     }
     for name, (kind, text) in texts.items():
         group.addoption(name, metavar=kind, default=None, help=text)
@@ -37,27 +40,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Say what is tested, if something is."""
-    model = config.getoption(MODEL)
-    return f"edge-rnn: {model} against {config.getoption(REFERENCE)}" if model else None
+    model = config.getoption(MODEL_OPTION)
+    return f"edge-rnn: {model} against {config.getoption(REFERENCE_OPTION)}" if model else None
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Show the verdict line, whether tests passed or not."""
-    if RECORD in config.stash:
+    if VERDICT_LINE in config.stash:
         terminalreporter.write_sep("-", "edge-rnn parity")
-        terminalreporter.write_line(config.stash[RECORD])
+        terminalreporter.write_line(config.stash[VERDICT_LINE])
 
 
 @pytest.fixture(scope="session")
 def edge_rnn_model(pytestconfig: pytest.Config) -> Path:
     """The model file of --edge-rnn-model. Tests that need it fail without the option."""
-    return _given(pytestconfig, MODEL)
+    return _given(pytestconfig, MODEL_OPTION)
 
 
 @pytest.fixture(scope="session")
 def edge_rnn_reference(pytestconfig: pytest.Config) -> Path:
     """The full model of --edge-rnn-reference. Tests that need it fail without the option."""
-    return _given(pytestconfig, REFERENCE)
+    return _given(pytestconfig, REFERENCE_OPTION)
 
 
 @pytest.fixture(scope="session")
@@ -74,12 +77,12 @@ def edge_rnn_evidence(
     from edge_rnn_pytest.measure import measured_evidence
 
     options = {name: pytestconfig.getoption(option) for option, name in HANDED_ON.items()}
-    options["--report"] = pytestconfig.getoption(REPORT)
+    options["--report"] = pytestconfig.getoption(REPORT_OPTION)
     record = tmp_path_factory.mktemp("edge-rnn") / "record.json"
     evidence = measured_evidence(edge_rnn_reference, edge_rnn_model, record, options)
-    if pytestconfig.getoption(JSON):  # which may be the baseline
-        shutil.copyfile(record, pytestconfig.getoption(JSON))
-    pytestconfig.stash[RECORD] = str(evidence)
+    if pytestconfig.getoption(JSON_OPTION):  # which may be the baseline
+        shutil.copyfile(record, pytestconfig.getoption(JSON_OPTION))
+    pytestconfig.stash[VERDICT_LINE] = str(evidence)
     return evidence
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from convert.evidence.figures import McNemar, Proportion
+from convert.evidence.statistics import SIGNIFICANT
 from edge_runtime.model_file.binomial import NOT_REFUTED, PROVEN, REFUTED
 
 NONE = "\N{EN DASH}"
 _PERCENT = "\N{NO-BREAK SPACE}%"
-
-SIGNIFICANT = 0.05
-"""p-values below it are more than noise."""
 
 SMALLEST_P = 0.0001
 
@@ -28,7 +26,7 @@ def interval(share: Proportion | None) -> str:
     return "" if share is None else f"{100 * share.low:.2f} to {100 * share.high:.2f}"
 
 
-def whole(number: int | None) -> str:
+def thousands(number: int | None) -> str:
     """`10,000`."""
     return NONE if number is None else f"{number:,}"
 
@@ -93,7 +91,7 @@ FILTERS = {
     for function in (
         percent,
         interval,
-        whole,
+        thousands,
         figure,
         share_of_one,
         signed,
