@@ -317,7 +317,6 @@ CASES = {
         sequential(lstm(), lambda layers: layers.ReLU(max_value=6, name="six"), dense()),
         "layer 'six' (ReLU) has max_value=6",
     ),
-    "regression": (sequential(lstm(), dense(1)), "one output without sigmoid, which is a regression"),
     "several labels": (
         sequential(lstm(), dense(3, activation="sigmoid")),
         "3 outputs with sigmoid, which is several labels at a time",

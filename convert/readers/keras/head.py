@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.readers.classifier_head import split_head
+from convert.readers.model_task import SIGMOID, SOFTMAX, TaskHints
 from convert.source_model.network import Activation
 from convert.source_model.nodes import Node
 
 
-def split_output(output: Node, classes: int) -> tuple[Node, str, Node]:
-    """The node of the logits, the function that follows, and the node that applies it in `output`.
+def split_output(output: Node, outputs: int, hints: TaskHints | None) -> tuple[Node, str, str]:
+    """The node of the logits, the function that the network leaves out, and the task.
 
     Works on the chain of layers at the end of the network. Raises what split_head raises.
     """
@@ -24,13 +25,13 @@ def split_output(output: Node, classes: int) -> tuple[Node, str, Node]:
     while len(tail[0].sources) == 1 and tail[0].sources[0].layer is not None:
         tail.insert(0, tail[0].sources[0])
     layers = [node.layer for node in tail if node.layer is not None]
-    kept, function = split_head(layers, classes)
+    kept, function, task = split_head(layers, outputs, hints)
     node = tail[0].sources[0] if len(tail[0].sources) == 1 and tail[0].layer is not None else tail[0]
     same = True
     for k, layer in enumerate(kept):
         same = same and k < len(tail) and layer is tail[k].layer
         node = tail[k] if same else Node(layer, *(tail[0].sources if k == 0 else (node,)))
-    return node, function, output
+    return node, function, task
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +69,6 @@ class LogitsRecorder:
 
 def recorder(layer: Any, head: Node, function: str) -> LogitsRecorder:
     """For the node that applies `function`, which `layer` of Keras made."""
-    if function == "linear":
+    if function not in (SOFTMAX, SIGMOID):
         return LogitsRecorder(None, False)
     return LogitsRecorder(layer, isinstance(head.layer, Activation))

@@ -16,6 +16,7 @@ from convert.readers.keras.head import LogitsRecorder, recorder, split_output
 from convert.readers.keras.inputs import Inputs, inputs_of
 from convert.readers.keras.refusals import check_layer, layers_inside
 from convert.readers.keras.simplify import simplified
+from convert.readers.model_task import TaskHints
 from convert.source_model.network import Network
 from convert.source_model.nodes import network_of
 from edge_runtime.errors import DataError
@@ -36,8 +37,10 @@ class KerasReading:
     model: Any
     inputs: Inputs
     function: str
-    """What the model applies to its logits: softmax, linear or, to a single one, sigmoid."""
+    """What the model applies to its logits and the network leaves out: see classifier_head."""
     recorder: LogitsRecorder
+    task: str
+    """classification, regression or embedding."""
 
     def logits(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The model's logits `[N, classes]` of float32 windows `[N, steps, features]`, by Keras.
@@ -75,14 +78,17 @@ def network_from_keras(model: Any) -> Network:
 
         data = compile_network(network_from_keras(model), windows, precision="float32")
 
-    The network ends with the logits: a softmax at the end is left out. Raises DataError naming the
-    layer or setting that is not supported, and what is.
+    The network of a classifier ends with the logits: a softmax at the end is left out. Raises DataError
+    naming the layer or setting that is not supported, and what is.
     """
     return read_keras(model).network
 
 
-def read_keras(model: Any) -> KerasReading:
-    """Read a built model of Keras 3 or Keras 2 (tf_keras). Raises what `network_from_keras` does."""
+def read_keras(model: Any, hints: TaskHints | None = None) -> KerasReading:
+    """Read a built model of Keras 3 or Keras 2 (tf_keras). Raises what `network_from_keras` does.
+
+    `hints` tell the task of a model with linear outputs, and raise what `model_task.task_of` raises.
+    """
     for layer in layers_inside(model):  # so that a picture model is told about its layers, not its shape
         _check(layer)
     inputs = inputs_of(model)
@@ -93,7 +99,8 @@ def read_keras(model: Any) -> KerasReading:
             f"the model gives {list(output.shape)} for a window. Expected [classes]. If the last "
             "recurrent layer gives a sequence, set return_sequences=False."
         )
-    node, function, head = split_output(output.vector("logits"), output.shape[0])
+    head = output.vector("logits")
+    node, function, task = split_output(head, output.shape[0], hints)
     steps, features = inputs.window
     return KerasReading(
         network=network_of(simplified(node), steps=steps, features=features, static=inputs.static),
@@ -101,6 +108,7 @@ def read_keras(model: Any) -> KerasReading:
         inputs=inputs,
         function=function,
         recorder=recorder(reader.maker(head), head, function),
+        task=task,
     )
 
 
