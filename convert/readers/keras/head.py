@@ -16,10 +16,8 @@ from convert.source_model.network import Activation
 from convert.source_model.nodes import Node
 
 
-def split_output(
-    output: Node, classes: int, hints: TaskHints | None = None
-) -> tuple[Node, str, Node, str]:
-    """The node of the logits, the function that follows, the node that applies it in `output`, the task.
+def split_output(output: Node, outputs: int, hints: TaskHints | None) -> tuple[Node, str, str]:
+    """The node of the logits, the function that the network leaves out, and the task.
 
     Works on the chain of layers at the end of the network. Raises what split_head raises.
     """
@@ -27,13 +25,13 @@ def split_output(
     while len(tail[0].sources) == 1 and tail[0].sources[0].layer is not None:
         tail.insert(0, tail[0].sources[0])
     layers = [node.layer for node in tail if node.layer is not None]
-    kept, function, task = split_head(layers, classes, hints)
+    kept, function, task = split_head(layers, outputs, hints)
     node = tail[0].sources[0] if len(tail[0].sources) == 1 and tail[0].layer is not None else tail[0]
     same = True
     for k, layer in enumerate(kept):
         same = same and k < len(tail) and layer is tail[k].layer
         node = tail[k] if same else Node(layer, *(tail[0].sources if k == 0 else (node,)))
-    return node, function, output, task
+    return node, function, task
 
 
 @dataclass(frozen=True, eq=False)

@@ -103,10 +103,10 @@ def read_keras(model: Any, hints: TaskHints | None = None) -> KerasReading:
             f"the model gives {list(output.shape)} for a window. Expected [classes]. If the last "
             "recurrent layer gives a sequence, set return_sequences=False."
         )
-    before, unit_length = without_unit_length(output.vector("logits"))
+    head, unit_length = without_unit_length(output.vector("logits"))
     if unit_length and hints is not None and hints.asked is None:
         hints = replace(hints, asked=EMBEDDING)
-    node, function, head, task = split_output(before, output.shape[0], hints)
+    node, function, task = split_output(head, output.shape[0], hints)
     steps, features = inputs.window
     return KerasReading(
         network=network_of(simplified(node), steps=steps, features=features, static=inputs.static),
