@@ -38,9 +38,8 @@ def main() -> None:
                 reduced_motion="reduce",  # the page is there at once
             )
             page.goto(PAGE.as_uri())
-            page.evaluate(
-                f"document.querySelector('{place}').parentElement.scrollIntoView(); scrollBy(0, -{ABOVE})"
-            )
+            show = f"document.querySelector('{place}').parentElement.scrollIntoView()"
+            page.evaluate(f"{show}; scrollBy(0, -{ABOVE})")
             page.screenshot(path=FOLDER / name)
 
 
