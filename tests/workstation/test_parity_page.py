@@ -86,6 +86,17 @@ def test_the_verdict_comes_first(opened):
     assert page.locator("h1").count() == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "colour"),
+    [("unlabelled", "good"), ("measured", "warn"), ("several", "bad"), ("nothing_ran", "bad")],
+)
+def test_the_verdict_has_the_colour_of_its_exit_code(opened, name, colour):
+    page = opened(name)
+    edge = "getComputedStyle(document.querySelector('header')).borderLeftColor"
+    wanted = page.evaluate(COLOURS.replace("NAMES", json.dumps([colour])))[colour]
+    assert page.evaluate(edge) == f"rgb({', '.join(map(str, wanted))})"
+
+
 def test_figures_of_the_page_are_those_of_the_record(opened):
     page, evidence = opened("measured"), measured()
     (model,) = evidence.models
