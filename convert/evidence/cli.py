@@ -19,7 +19,7 @@ REFERENCE_KINDS = ("keras", "onnx", "torch", "tf1-basic-lstm")
 
 @click.command(cls=GroupedCommand)
 @click.argument("reference", type=click.Path())
-@click.argument("models", nargs=-1, required=True, type=click.Path())
+@click.argument("models", nargs=-1, required=True, type=click.Path(), metavar="MODEL...")
 @outputs("--report", type=click.Path(), help="Write a page for a browser, one HTML file.")
 @outputs("--json", "json_path", type=click.Path(), help="Write the record as JSON.")
 @outputs("--junit", type=click.Path(), help="Write JUnit XML for a CI system.")

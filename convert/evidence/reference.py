@@ -69,6 +69,8 @@ def _is_run(path: Any) -> bool:
 
 def _run_reference(path: Path, read: ReadOptions) -> Compared:
     record = Run.open(path).record
+    if read.labels:
+        raise InputError("--labels: a run directory has its own. Leave it out.")
     if read.data is None:
         source = open_source(path, read)
         positions = _sampled(Run.open(path).test_windows(), read.parity_windows)
@@ -81,7 +83,7 @@ def _run_reference(path: Path, read: ReadOptions) -> Compared:
             f"{data.name}: the windows have shape {list(data.window_shape)}. The run's model takes "
             f"{list(expected)} (steps, features)."
         )
-    source = _with_data(path, open_source(path, replace(read, data=None, labels=())), data)
+    source = _with_data(path, open_source(path, replace(read, data=None)), data)
     return _compared(path.resolve().name, source, read, data)
 
 

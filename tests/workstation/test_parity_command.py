@@ -154,3 +154,21 @@ def test_bad_input_is_one_sentence_and_writes_nothing(proven, tmp_path):
         assert sentence in result.stderr
         assert len(result.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_directory_on_the_users_own_windows(digits_run, digits_models, tmp_path):
+    """The data take the place of the run's test split; positions are those in the data."""
+    windows = digits_run.run.test_windows()
+    x, y = windows.x[:50], windows.y[:50]
+    y[7] = (y[7] + 1) % 10
+    np.savez(tmp_path / "own.npz", x=x, y=y, groups=np.arange(50) // 25)
+    written = ("--json", tmp_path / "a.json", "--data", tmp_path / "own.npz")
+    result = edge_rnn("parity", digits_run.path, digits_models["int8"], *written)
+    assert result.returncode == 0, result.stderr
+    evidence = read_evidence(tmp_path / "a.json")
+    reference = evidence.reference
+    assert (reference.count, reference.positions, reference.truth) == (50, (), tuple(y.tolist()))
+    assert reference.classes == tuple(digits_run.full_logits[:50].argmax(axis=1).tolist())
+    assert evidence.verdict == "not refuted"
+    assert evidence.models[0].drift is not None
+    assert [item.windows for item in evidence.models[0].results[0].groups] == [25, 25]
