@@ -153,7 +153,8 @@ def check_output(out: str | Path, model: Any, read: ReadOptions, options: Conver
 
 
 def check_source(source: SourceModel, precision: str, options: ConversionOptions) -> None:
-    """Raises InputError for options that do not go with a fine-tuned run."""
+    """Raises InputError for options that do not go with the task, or with a fine-tuned run."""
+    options.check_task(source.task)
     finetuned = source.finetuned
     if finetuned is not None and finetuned.graph.precision == precision:
         check_finetuned(
@@ -258,7 +259,7 @@ def _proof(
     source: SourceModel, data: bytes, precision: str, options: ConversionOptions, graph: Graph
 ) -> tuple[ParityReport, Probes | None]:
     """The parity report, and the probes for the device, where the proof did not fail."""
-    budget = options.budget(precision_named(precision))
+    budget = options.budget(precision_named(precision), source.task)
     with tempfile.TemporaryDirectory() as folder:
         candidate = Path(folder, "candidate.tflite")
         candidate.write_bytes(data)
@@ -299,4 +300,6 @@ def _metadata(
         graph=STEP if graph.states else UNROLLED,
         states=state_labels(graph),
         shared_weights=can_share_weights(graph),
+        task=source.task,
+        unit_length=source.unit_length,
     )
