@@ -10,11 +10,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 
+from convert.evidence.answers import HASH_DIGITS
 from convert.evidence.figures import Disagreement, Proportion
 from convert.evidence.record import EngineRun, ModelRecord, ReferenceRecord, ResultRecord
-
-HASH_DIGITS = 8
-"""Of each window in ResultRecord.window_hashes."""
 
 
 @dataclass(frozen=True)
