@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from convert import convert_model
-from convert.evidence import prove_parity, read_evidence
+from convert.evidence import ParityOptions, prove_parity, read_evidence
 from convert.model_file.archive import embed
+from convert.readers.read_options import ReadOptions
 from edge_runtime.engines.engine import installed_engines, native_kernels
 from edge_runtime.errors import DataError, InputError
 from edge_runtime.model_file.read_file import read_model_file
@@ -122,6 +123,25 @@ def test_the_same_file_on_a_part_of_the_data(proven, tmp_path):
     assert not replace(evidence, strict=True)
     assert evidence.models[0].results[0].groups == ()
     assert "groups" in {item.what for item in evidence.models[0].not_proven}
+
+
+def test_a_regression_is_compared_by_its_numbers(proven, tmp_path):
+    x = np.load(proven.data)["x"][:400]
+    y = np.random.default_rng(0).normal(0, 1, (len(x), 4))
+    data = {"x": x, "y": y, "labels": np.array(["a", "b", "c", "d"])}
+    model = tmp_path / "numbers.tflite"
+    convert_model(proven.reference, data, model, precision="int8", task="regression")
+    read = ReadOptions(data=data, task="regression")
+    evidence = prove_parity(proven.reference, model, read=read, command="pytest")
+    (record,) = evidence.models
+    assert (evidence.verdict, evidence.reference.task, evidence.reference.classes) == (
+        *("proven", "regression", ()),
+    )
+    assert [item.name for item in record.results[0].numbers.outputs] == ["a", "b", "c", "d"]
+    assert record.results[0].numbers.outputs[0].reference_rmse > 0.5
+    assert record.budget.max_normalized_error == 0.1
+    with pytest.raises(InputError, match="--min-agreement: does not go with the task regression"):
+        prove_parity(proven.reference, model, read=read, options=ParityOptions(min_agreement=0.9))
 
 
 @pytest.mark.parametrize(

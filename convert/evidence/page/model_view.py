@@ -10,7 +10,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 
-from convert.evidence.answers import HASH_DIGITS
 from convert.evidence.figures import Disagreement, Proportion
 from convert.evidence.record import EngineRun, ModelRecord, ReferenceRecord, ResultRecord
 
