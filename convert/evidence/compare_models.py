@@ -102,11 +102,11 @@ def with_verdict(evidence: Evidence) -> Evidence:
     """The record with the verdicts of its files and its own, from their runs and baselines."""
     judged = []
     for model in evidence.models:
-        verdict, reason = judge_model(model.runs, model.baseline)
+        verdict, reason = judge_model(model.runs, model.results, model.baseline)
         judged.append(replace(model, verdict=verdict, reason=reason))
     worst = worst_verdict([model.verdict for model in judged])
     named = next(model for model in judged if model.verdict == worst)
-    others = f"{len(judged)} files, the worst is " if len(judged) > 1 else ""
+    others = f"{len(judged)} files; " if len(judged) > 1 else ""
     summary = f"{worst}: {others}{named.path}: {named.reason}"
     return replace(evidence, models=tuple(judged), verdict=worst, summary=summary)
 
