@@ -37,6 +37,7 @@ from tests.support.networks import RandomLayers
 STEPS, TOKENS, CLASSES = 6, 30, 4
 NORMALIZATION = Normalization.of_tokens(TOKENS)
 GRAPHS = ("unrolled", "step")
+FACTS = {"task": "classification", "origin": {}, "tools": {}}
 INTEGER = ("int8", "int16x8", "mixed", "dynamic")
 """Precisions in which native gives numpy's bits."""
 
@@ -227,9 +228,7 @@ def test_a_conversion_is_proven_with_tokens(tmp_path, precision, graph):
     x = windows(90)
     data = read_user_data({"x": x.astype(np.int64)})
     model = network()
-    source = user_source(
-        model, lambda x: run(unroll(model), x), data, ReadOptions(), origin={}, tools={}
-    )
+    source = user_source(model, lambda x: run(unroll(model), x), data, ReadOptions(), **FACTS)
     assert source.normalization == NORMALIZATION
     options = ConversionOptions(graph=graph)
     found = convert_source(source, tmp_path / "m.tflite", precision=precision, options=options)
@@ -237,7 +236,8 @@ def test_a_conversion_is_proven_with_tokens(tmp_path, precision, graph):
     with Classifier(found.path, engine=NATIVE, verify=True) as classifier:
         assert classifier.spec.normalization == NORMALIZATION
         assert classifier.spec.probes.dtype == "int32"
+        assert classifier.spec.to_json()["format_version"] == 3
         agreement = classifier.logits(x).argmax(1) == run(unroll(model), x).argmax(1)
     assert agreement.mean() > 0.95
     with pytest.raises(DataError, match=r"^data: the input holds 30. The model takes tokens"):
-        user_source(model, lambda x: x, read_user_data({"x": x + 1}), ReadOptions(), origin={}, tools={})
+        user_source(model, lambda x: x, read_user_data({"x": x + 1}), ReadOptions(), **FACTS)
