@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -303,7 +304,7 @@ def test_names_are_unique_and_what_is_named_exists(written, name):
 @pytest.mark.parametrize("name", RECORDS)
 def test_tables_and_pictures_have_descriptions(written, name):
     tags = Markup(written[name].read_text("utf-8")).tags
-    counted = {tag: sum(other == tag for other, _ in tags) for tag, _ in tags}
+    counted = Counter(tag for tag, _ in tags)
     assert counted["table"] == counted["caption"]
     pictures = [found for tag, found in tags if tag == "svg"]
     assert all(found["role"] == "img" and "aria-labelledby" in found for found in pictures)
