@@ -145,12 +145,14 @@ class _Graph:
         """Make one call; False if an input is not yet known."""
         if any(source not in self.known for source in self._calls(node)):
             return False
-        arguments, settings = self._arguments(node)
-        result = layer(*arguments, **settings)
+        inputs, settings = self._arguments(node)
+        if isinstance(inputs, list) and hasattr(layer, "return_sequences"):  # a recurrent layer
+            inputs, settings["initial_state"] = inputs[0], inputs[1:]
+        result = layer(inputs, **settings)
         self.known[call] = list(result) if isinstance(result, (list, tuple)) else [result]
         return True
 
-    def _arguments(self, node: Any) -> tuple[list[Any], dict[str, Any]]:
+    def _arguments(self, node: Any) -> tuple[Any, dict[str, Any]]:
         """What a layer is called with: its input or a list of inputs, and the other arguments."""
         if self._is_reference(node):
             node = [node]
@@ -161,7 +163,7 @@ class _Graph:
         settings = {key: self.tensors(value) for key, value in settings.items() if value is not None}
         if settings.get("training") is False:
             del settings["training"]
-        return [tensors[0] if len(tensors) == 1 else tensors], settings
+        return tensors[0] if len(tensors) == 1 else tensors, settings
 
     def tensors(self, value: Any) -> Any:
         """The tensors in the place of the references in `value`."""

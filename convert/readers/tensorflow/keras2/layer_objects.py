@@ -177,6 +177,8 @@ def _for_class(kind: str, settings: dict[str, Any]) -> dict[str, Any]:
             **{k: v for k, v in settings.items() if k != "alpha"},
             "negative_slope": settings["alpha"],
         }
+    if kind in ("SeparableConv1D", "DepthwiseConv1D") and settings.get("groups") == 1:
+        return {key: value for key, value in settings.items() if key != "groups"}
     if kind == "Bidirectional" and settings.get("backward_layer", 0) is None:
         return {key: value for key, value in settings.items() if key != "backward_layer"}
     return settings
