@@ -207,11 +207,49 @@ def build(keras: Any, entry: dict[str, Any]) -> Built:
         raise DataError(
             f"the model is a {entry.get('class_name')}. Expected a Keras Sequential or functional model."
         )
+    _reserve_names(keras, set(_names(entry)))
     built = Built(keras)
     # Bidirectional makes its layers from configs, which hold the function's name only.
     with keras.saving.custom_object_scope({OF_KERAS_2: hard_sigmoid_of(keras)}):
         built.model = built.make(entry)
     return built
+
+
+MOST_NAMES = 1000
+"""The highest number at the end of a name that is reserved."""
+
+
+def _reserve_names(keras: Any, names: set[str]) -> None:
+    """Let Keras not give these names to the operations that it adds, as for masks.
+
+    It counts the names that it made up, but not those of layers in a file, and refuses a name twice.
+    """
+    highest: dict[str, int] = {}
+    for name in names:
+        stem, _, digits = name.rpartition("_")
+        if not digits.isdigit():
+            stem, digits = name, "0"
+        if hasattr(keras.ops, stem):
+            highest[stem] = max(highest.get(stem, 0), min(int(digits), MOST_NAMES))
+    for stem, number in highest.items():
+        counted = type(stem, (keras.layers.Layer,), {})
+        while _number(counted().name, stem) < number:
+            pass
+
+
+def _number(name: str, stem: str) -> int:
+    return int(name[len(stem) + 1 :] or 0)
+
+
+def _names(value: Any) -> Iterator[str]:
+    """The names of all layers in a config."""
+    if isinstance(value, dict):
+        if isinstance(value.get("name"), str):
+            yield value["name"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _names(item)
 
 
 def _name(entry: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from convert.readers.tensorflow.keras2.hard_sigmoid import hard_sigmoid_of
+from convert.readers.tensorflow.keras2.masks import with_masks_of_keras2
 from edge_runtime.errors import DataError
 
 MODELS = ("Sequential", "Functional", "Model")
@@ -81,7 +82,7 @@ def layer_object(keras: Any, entry: dict[str, Any], make: Make) -> Any:
             settings[setting] = _inner(settings[setting], make)
     if kind == "StackedRNNCells":
         settings["cells"] = [_inner(cell, make) for cell in settings["cells"]]
-    return layer_class(**_for_class(kind, settings))
+    return with_masks_of_keras2(keras, layer_class(**_for_class(kind, settings)))
 
 
 def check_layer(keras: Any, entry: dict[str, Any]) -> None:
