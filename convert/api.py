@@ -78,6 +78,7 @@ def convert_model(
     *,
     kind: str | None = None,
     labels: Sequence[str] = (),
+    task: str | None = None,
     onnx_output: str | None = None,
     torch_last: str | None = None,
     forget_bias: float | None = None,
@@ -89,6 +90,8 @@ def convert_model(
     parity_windows: int = PARITY_WINDOWS,
     min_agreement: float | None = None,
     max_logit_difference: float | None = None,
+    max_error: float | None = None,
+    min_cosine: float | None = None,
     prove: bool = False,
     require_engine: bool = False,
     strict: bool = False,
@@ -115,7 +118,11 @@ def convert_model(
       `test_y`, take the place of `x` and `y` where you have split the windows yourself.
     - `out`: the file to write. An older file is replaced.
     - `kind`: "keras", "onnx", "torch" or "tf1-basic-lstm". Default: told by the suffix of `model`.
-    - `labels`: the names of the classes. Default: the labels in `data`, or "0", "1" and so on.
+    - `labels`: the names of the classes. Default: the labels in `data`, or "0", "1" and so on. For a
+      regression or an embedding: the names of the outputs, by default "output_0" and so on.
+    - `task`: "classification", "regression" or "embedding": what the outputs are. Default: as the
+      model's head and loss say, or `y`: class indices `[N]` for a classifier, and for a regression
+      numbers `[N]` or `[N, outputs]`.
     - `onnx_output`: for ONNX, the name of the output with the logits. Default: the only output.
     - `torch_last`: for PyTorch, what a bidirectional last module is read by: "output" (the default) is
       `output[:, -1]`, "h_n" the last states of both directions.
@@ -143,6 +150,10 @@ def convert_model(
       Default: the precision's own budget.
     - `max_logit_difference`: the largest difference allowed in any logit. Default: the precision's own
       budget.
+    - `max_error`: for a regression or an embedding, the largest root mean square error of an output, in
+      standard deviations of the full model's. Default: the precision's own budget.
+    - `min_cosine`: for an embedding, the smallest cosine with the full model's vector. Default: the
+      precision's own budget.
     - `prove`: make an isolated environment for each engine of the target that is not installed, and
       prove the file there too. Needs the network. Default: False.
     - `require_engine`: write the file only if every engine of the target has proven it. Default: False.
@@ -160,6 +171,7 @@ def convert_model(
         kind=kind,
         data=data,
         labels=tuple(labels),
+        task=task,
         onnx_output=onnx_output,
         torch_last=torch_last,
         forget_bias=forget_bias,
@@ -172,6 +184,8 @@ def convert_model(
         graph=graph,
         min_agreement=min_agreement,
         max_logit_difference=max_logit_difference,
+        max_error=max_error,
+        min_cosine=min_cosine,
         require_engine=require_engine,
         strict=strict,
         explain=explain,
@@ -189,6 +203,7 @@ def convert_each(
     data: DataSource | None = None,
     kind: str | None = None,
     labels: Sequence[str] = (),
+    task: str | None = None,
     onnx_output: str | None = None,
     torch_last: str | None = None,
     forget_bias: float | None = None,
@@ -199,6 +214,8 @@ def convert_each(
     parity_windows: int = PARITY_WINDOWS,
     min_agreement: float | None = None,
     max_logit_difference: float | None = None,
+    max_error: float | None = None,
+    min_cosine: float | None = None,
     prove: bool = False,
     require_engine: bool = False,
     strict: bool = False,
@@ -227,6 +244,7 @@ def convert_each(
         kind=kind,
         data=data,
         labels=tuple(labels),
+        task=task,
         onnx_output=onnx_output,
         torch_last=torch_last,
         forget_bias=forget_bias,
@@ -239,6 +257,8 @@ def convert_each(
         graph=graph,
         min_agreement=min_agreement,
         max_logit_difference=max_logit_difference,
+        max_error=max_error,
+        min_cosine=min_cosine,
         require_engine=require_engine,
         strict=strict,
         explain=explain,
@@ -254,6 +274,7 @@ def convert_auto(
     data: DataSource | None = None,
     kind: str | None = None,
     labels: Sequence[str] = (),
+    task: str | None = None,
     onnx_output: str | None = None,
     torch_last: str | None = None,
     forget_bias: float | None = None,
@@ -264,6 +285,8 @@ def convert_auto(
     parity_windows: int = PARITY_WINDOWS,
     min_agreement: float | None = None,
     max_logit_difference: float | None = None,
+    max_error: float | None = None,
+    min_cosine: float | None = None,
     prove: bool = False,
     require_engine: bool = False,
     strict: bool = False,
@@ -293,6 +316,7 @@ def convert_auto(
         kind=kind,
         data=data,
         labels=tuple(labels),
+        task=task,
         onnx_output=onnx_output,
         torch_last=torch_last,
         forget_bias=forget_bias,
@@ -305,6 +329,8 @@ def convert_auto(
         graph=graph,
         min_agreement=min_agreement,
         max_logit_difference=max_logit_difference,
+        max_error=max_error,
+        min_cosine=min_cosine,
         require_engine=require_engine,
         strict=strict,
         explain=explain,

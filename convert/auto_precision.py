@@ -17,20 +17,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.compiler.float_graph.unroll import unroll
-from convert.options import AUTO_PRECISION, ConversionOptions
+from convert.even_features import even_features
+from convert.options import AUTO_PRECISION, DEFAULT_PRECISION, ConversionOptions
 from convert.pipeline import Conversion, check_output, convert_source, output_files, try_source
 from convert.proof.engines import make_missing
 from convert.readers.open_source import kind_of, open_source
 from convert.readers.read_options import ReadOptions
 from convert.source_model.source_model import SourceModel
-from convert.targets.precision import offered
+from convert.targets.precision import offered, precision_named
 from edge_runtime.errors import DataError, EdgeRnnError, InputError
-from edge_runtime.model_file.parity_figures import EngineParity
+from edge_runtime.inference.unit_length import scale_to_unit_length
+from edge_runtime.model_file.binomial import PROVEN
+from edge_runtime.model_file.metadata import CLASSIFICATION, EMBEDDING
+from edge_runtime.model_file.number_parity import ErrorBudget
+from edge_runtime.model_file.parity_figures import Budget, EngineParity
 from edge_runtime.model_file.parity_report import ParityReport
 from edge_runtime.numpy_engine.interpret import run
 
 AUTO_AGREEMENT = 0.999
 """The smallest fraction of windows with the full model's class, unless --min-agreement sets another."""
+
+AUTO_ERROR, AUTO_COSINE = 0.05, 0.99
+"""The largest error of an output and the smallest cosine, unless options set others."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +59,12 @@ class Candidate:
         """fits, below the budget, or too close (to the budget to be sure of other windows)."""
         if not self.report:
             return "below the budget"
-        least = self.report.budget.min_agreement
-        return "too close" if self._assured < least else "fits"
+        return "fits" if self._sure(self.report) else "too close"
+
+    def _sure(self, report: ParityReport) -> bool:
+        if isinstance(report.budget, ErrorBudget):
+            return report.verdict == PROVEN
+        return self._assured >= report.budget.min_agreement
 
     @property
     def fits(self) -> bool:
@@ -73,11 +85,15 @@ class Candidate:
         """One row of the table."""
         if self.file_bytes is None or self.report is None:
             return f"  {self.precision:<10}{'-':>10}  {self.refused}"
-        figures = ", ".join(
-            f"{item.engine} {item.agreement:.2%} (mean |diff| {item.mean_logit_difference:.4f})"
-            for item in _of_target(self.report)
-        )
+        figures = ", ".join(f"{item.engine} {_figures(item)}" for item in _of_target(self.report))
         return f"  {self.precision:<10}{self.file_bytes:>10,}  {self.verdict:<17} {figures}"
+
+
+def _figures(item: EngineParity) -> str:
+    if item.errors is not None:
+        cosine = item.errors.min_cosine
+        return f"{item.errors.error:.2%}" + ("" if cosine is None else f" (least cosine {cosine:.4f})")
+    return f"{item.agreement:.2%} (mean |diff| {item.mean_logit_difference:.4f})"
 
 
 def _less_one_error(missed: int, windows: int) -> float:
@@ -86,7 +102,7 @@ def _less_one_error(missed: int, windows: int) -> float:
 
 def _of_target(report: ParityReport) -> list[EngineParity]:
     """The engines of the target that ran the file."""
-    return [item for item in report.engines if item.required and item.agreement is not None]
+    return [item for item in report.engines if item.required and item.ran]
 
 
 @dataclass(frozen=True)
@@ -98,8 +114,8 @@ class Choice:
     """The number of windows that chose."""
     split: str
     """Where these windows come from."""
-    min_agreement: float
-    """The smallest agreement, 0 to 1, that a candidate must keep."""
+    budget: Budget
+    """What a candidate must keep."""
 
     def __bool__(self) -> bool:
         return self.precision is not None
@@ -109,12 +125,17 @@ class Choice:
         """The precision with the smallest file that fits; None where none fits."""
         return next((item.precision for item in self.candidates if item.fits), None)
 
+    @property
+    def _rule(self) -> str:
+        if isinstance(self.budget, ErrorBudget):
+            return f"that is proven to keep {self.budget}"
+        return f"whose agreement less one standard error is >= {self.budget.min_agreement:.2%}"
+
     def __str__(self) -> str:
         """The table."""
         heading = (
-            f"choosing on {self.windows:,} windows ({self.split}): the smallest file whose agreement "
-            f"less one standard error is >= {self.min_agreement:.2%} in every installed engine of the "
-            "target"
+            f"choosing on {self.windows:,} windows ({self.split}): the smallest file {self._rule} in "
+            "every installed engine of the target"
         )
         taken = f"  taken: {self.precision}" if self.precision else "  none meets the budget"
         return "\n".join(
@@ -127,10 +148,21 @@ def choose_precision(source: SourceModel, options: ConversionOptions) -> Choice:
 
     `source`: one whose held-out windows may choose, as `judge_and_proof` gives it.
     """
+    options = _with_budget(options, source.task)
     found = [_candidate(source, name, options) for name in offered(options.target)]
     found.sort(key=lambda item: float("inf") if item.file_bytes is None else item.file_bytes)
-    least = AUTO_AGREEMENT if options.min_agreement is None else options.min_agreement
-    return Choice(tuple(found), len(source.held_out), source.split, least)
+    budget = options.budget(precision_named(DEFAULT_PRECISION), source.task)
+    return Choice(tuple(found), len(source.held_out), source.split, budget)
+
+
+def _with_budget(options: ConversionOptions, task: str) -> ConversionOptions:
+    """The options with auto's own budget, where they set none."""
+    if task == CLASSIFICATION:
+        least = AUTO_AGREEMENT if options.min_agreement is None else options.min_agreement
+        return replace(options, min_agreement=least)
+    most = AUTO_ERROR if options.max_error is None else options.max_error
+    least_cosine = AUTO_COSINE if options.min_cosine is None else options.min_cosine
+    return replace(options, max_error=most, min_cosine=least_cosine if task == EMBEDDING else None)
 
 
 def judge_and_proof(source: SourceModel) -> tuple[SourceModel, SourceModel]:
@@ -141,6 +173,8 @@ def judge_and_proof(source: SourceModel) -> tuple[SourceModel, SourceModel]:
     chosen = source.selection
     if chosen is not None:
         logits = run(unroll(source.network), source.normalization.apply(chosen.windows.x))
+        if source.unit_length:
+            scale_to_unit_length(logits)
         judge = replace(source, held_out=chosen.windows, logits=logits, split=chosen.split)
         return replace(judge, finetuned=None), source
     count = len(source.held_out)
@@ -185,9 +219,9 @@ def choose_and_convert(
         check_output(out, model, read, options)
     elif not isinstance(model, (str, Path)):
         raise InputError("out: is missing. Name the file to write, as the model has no file name.")
-    if options.min_agreement is None:
-        options = replace(options, min_agreement=AUTO_AGREEMENT)
-    source = open_source(model, read)
+    source = even_features(open_source(model, read))
+    options.check_task(source.task)
+    options = _with_budget(options, source.task)
     if prove:
         make_missing(options.target, progress)
     judge, source = judge_and_proof(source)

@@ -57,9 +57,19 @@ WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
     "--data",
     type=click.Path(),
     help="An .npz file with your windows: x [N, steps, features] as the model takes them, and the "
-    "classes y [N] if you know them.",
+    "classes y [N] if you know them. For a regression, y are the true values.",
 )
-@user_model("--labels", default="", help="The names of the classes, separated by commas.")
+@user_model(
+    "--labels",
+    default="",
+    help="The names of the classes, or of the outputs of a regression, separated by commas.",
+)
+@user_model(
+    "--task",
+    type=NamedChoice(["classification", "regression", "embedding"]),
+    help="What the outputs are: the logits of classes, numbers in their own unit, or a vector. Default: "
+    "as the model's head and loss say, or y in the data.",
+)
 @user_model("--onnx", is_flag=True, help="MODEL is an ONNX model. The suffix .onnx implies it.")
 @user_model(
     "--onnx-output",
@@ -113,6 +123,18 @@ WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
     help="Parity budget: the largest difference allowed in any logit. Default: the precision's own.",
 )
 @calibration(
+    "--max-error",
+    type=float,
+    help="Parity budget of a regression or an embedding: the largest root mean square error of an "
+    "output, in standard deviations of the full model's output. Default: the precision's own.",
+)
+@calibration(
+    "--min-cosine",
+    type=float,
+    help="Parity budget of an embedding: the smallest cosine with the full model's vector. Default: the "
+    "precision's own.",
+)
+@calibration(
     "--prove",
     is_flag=True,
     help="Install each missing engine of the target in an isolated environment, and prove the file "
@@ -161,6 +183,7 @@ def convert(
     model: str,
     data: str | None,
     labels: str,
+    task: str | None,
     onnx: bool,
     onnx_output: str | None,
     torch: bool,
@@ -175,6 +198,8 @@ def convert(
     parity_windows: int,
     min_agreement: float | None,
     max_logit_difference: float | None,
+    max_error: float | None,
+    min_cosine: float | None,
     prove: bool,
     require_engine: bool,
     strict: bool,
@@ -206,6 +231,7 @@ def convert(
         kind=_kind(context),
         data=data,
         labels=tuple(label.strip() for label in labels.split(",")) if labels else (),
+        task=task,
         onnx_output=onnx_output,
         torch_last=torch_last,
         calibration_samples=calibration_samples,
@@ -217,6 +243,8 @@ def convert(
         graph=graph,
         min_agreement=min_agreement,
         max_logit_difference=max_logit_difference,
+        max_error=max_error,
+        min_cosine=min_cosine,
         require_engine=require_engine,
         strict=strict,
         explain=explain,

@@ -10,8 +10,9 @@ from convert.targets.precision import Precision, scheme_for
 from convert.targets.target import TARGETS, Target
 from edge_runtime.errors import InputError
 from edge_runtime.model_file.binomial import PROVEN
-from edge_runtime.model_file.metadata import STEP, UNROLLED
-from edge_runtime.model_file.parity_figures import ParityBudget
+from edge_runtime.model_file.metadata import CLASSIFICATION, EMBEDDING, REGRESSION, STEP, UNROLLED
+from edge_runtime.model_file.number_parity import ErrorBudget
+from edge_runtime.model_file.parity_figures import Budget, ParityBudget
 from edge_runtime.model_file.parity_report import NOT_RUN, ParityReport
 
 AUTO_PRECISION, ALL = "auto", "all"
@@ -36,6 +37,11 @@ class ConversionOptions:
     None: the precision's own budget."""
     max_logit_difference: float | None = None
     """The largest difference that one logit may have. None: the precision's own budget."""
+    max_error: float | None = None
+    """Of a regression or an embedding: the largest error of an output, in standard deviations of the
+    full model's (number_parity). None: the precision's own budget."""
+    min_cosine: float | None = None
+    """Of an embedding: the smallest cosine with the full model's vector. None: the precision's own."""
     require_engine: bool = False
     """Write no file that is not proven in every engine of the target."""
     strict: bool = False
@@ -55,6 +61,10 @@ class ConversionOptions:
             raise InputError(f"--min-agreement: expected 0 to 1, found {agreement}.")
         if difference is not None and not difference >= 0:
             raise InputError(f"--max-logit-difference: expected at least 0, found {difference}.")
+        if self.max_error is not None and not self.max_error >= 0:
+            raise InputError(f"--max-error: expected at least 0, found {self.max_error}.")
+        if self.min_cosine is not None and not -1 <= self.min_cosine <= 1:
+            raise InputError(f"--min-cosine: expected -1 to 1, found {self.min_cosine}.")
         if self.explain is not None and self.graph == STEP:
             raise InputError("--explain: compares the steps of a window. Leave out --graph step.")
         if self.explain is not None and Path(self.explain).is_file():
@@ -87,8 +97,29 @@ class ConversionOptions:
         if self.recipe is not None:
             self.recipe.check(scheme, self.target)
 
-    def budget(self, precision: Precision) -> ParityBudget:
+    def check_task(self, task: str) -> None:
+        """Raises InputError for a part of the budget that a model of this task does not have."""
+        classes = ("min_agreement", "max_logit_difference")
+        foreign = {
+            CLASSIFICATION: ("max_error", "min_cosine"),
+            REGRESSION: (*classes, "min_cosine"),
+            EMBEDDING: classes,
+        }
+        for name in foreign[task]:
+            if getattr(self, name) is not None:
+                own = "--min-agreement" if task == CLASSIFICATION else "--max-error"
+                option = name.replace("_", "-")
+                raise InputError(f"--{option}: does not go with the task {task}. Use {own}.")
+
+    def budget(self, precision: Precision, task: str = CLASSIFICATION) -> Budget:
         """The parity budget of a file in `precision`."""
+        if task != CLASSIFICATION:
+            numbers = precision.number_budget
+            cosine = numbers.min_cosine if self.min_cosine is None else self.min_cosine
+            return ErrorBudget(
+                numbers.max_error if self.max_error is None else self.max_error,
+                cosine if task == EMBEDDING else None,
+            )
         own = precision.budget
         return ParityBudget(
             own.min_agreement if self.min_agreement is None else self.min_agreement,

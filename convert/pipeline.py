@@ -16,6 +16,7 @@ from convert.compiler.compile import float_graph, lower
 from convert.compiler.float_graph.step import state_labels
 from convert.compiler.scheme_cost import scheme_cost
 from convert.compiler.weights.shared_packing import can_share_weights
+from convert.even_features import even_features
 from convert.explain.loss_by_step import Explanation, explain
 from convert.explain.picture import draw_explanation
 from convert.finetune_record import check_finetuned, graph_of
@@ -133,7 +134,7 @@ def convert_files(
     kind_of(model, read)
 
     def results() -> Iterator[Conversion]:
-        source = open_source(model, read)
+        source = even_features(open_source(model, read))
         for precision in outputs:
             check_source(source, precision, options)
         if prove:
@@ -152,7 +153,8 @@ def check_output(out: str | Path, model: Any, read: ReadOptions, options: Conver
 
 
 def check_source(source: SourceModel, precision: str, options: ConversionOptions) -> None:
-    """Raises InputError for options that do not go with a fine-tuned run."""
+    """Raises InputError for options that do not go with the task, or with a fine-tuned run."""
+    options.check_task(source.task)
     finetuned = source.finetuned
     if finetuned is not None and finetuned.graph.precision == precision:
         check_finetuned(
@@ -248,16 +250,16 @@ def _lowered(source: SourceModel, precision: str, options: ConversionOptions) ->
 
 
 def _notes(source: SourceModel, precision: str, options: ConversionOptions) -> tuple[str, ...]:
-    """Sentences for the file: the cost of the target's scheme, and the recipe."""
+    """Sentences for the file: the windows' scaling, the cost of the target's scheme, and the recipe."""
     cost = scheme_cost(source.network, source.calibration, precision=precision, target=options.target)
-    return tuple(str(note) for note in (cost, options.recipe) if note is not None)
+    return (*source.notes, *(str(note) for note in (cost, options.recipe) if note is not None))
 
 
 def _proof(
     source: SourceModel, data: bytes, precision: str, options: ConversionOptions, graph: Graph
 ) -> tuple[ParityReport, Probes | None]:
     """The parity report, and the probes for the device, where the proof did not fail."""
-    budget = options.budget(precision_named(precision))
+    budget = options.budget(precision_named(precision), source.task)
     with tempfile.TemporaryDirectory() as folder:
         candidate = Path(folder, "candidate.tflite")
         candidate.write_bytes(data)
@@ -298,4 +300,6 @@ def _metadata(
         graph=STEP if graph.states else UNROLLED,
         states=state_labels(graph),
         shared_weights=can_share_weights(graph),
+        task=source.task,
+        unit_length=source.unit_length,
     )

@@ -1,4 +1,4 @@
-"""The device side of edge-rnn: classify fixed windows with a converted `.tflite` model.
+"""The device side of edge-rnn: run a converted `.tflite` model on fixed windows.
 
     from edge_runtime import Classifier
 
@@ -13,9 +13,10 @@ The names in `__all__` are public: they change only with a note in CHANGELOG.md.
 other name is private and may change in any release.
 
 To classify: Classifier, ClassifierPool, StreamingClassifier, and the records they return, Prediction,
-Metadata, ParityReport and Verification. To measure a model: bench_model and its BenchReport. To find out
-what is wrong with a device: examine, examine_system and their Diagnosis. What they raise is an
-EdgeRnnError.
+Metadata, ParityReport and Verification. For forecasts, other regressions and embeddings: Regressor,
+RegressorPool, StreamingRegressor and Estimate. For a file of either kind: Predictor. To measure a model:
+bench_model and its BenchReport. To find out what is wrong with a device: examine, examine_system and
+their Diagnosis. What they raise is an EdgeRnnError.
 """
 
 from __future__ import annotations
@@ -45,9 +46,12 @@ if TYPE_CHECKING:
         StreamError,
         VerificationError,
     )
-    from edge_runtime.inference.classifier import Classifier, Prediction
-    from edge_runtime.inference.pool import ClassifierPool
-    from edge_runtime.inference.streaming import StreamingClassifier
+    from edge_runtime.inference.classifier import Classifier
+    from edge_runtime.inference.pool import ClassifierPool, RegressorPool
+    from edge_runtime.inference.prediction import Estimate, Prediction
+    from edge_runtime.inference.predictor import Predictor
+    from edge_runtime.inference.regressor import Regressor
+    from edge_runtime.inference.streaming import StreamingClassifier, StreamingRegressor
     from edge_runtime.inference.verification import Verification
     from edge_runtime.model_file.metadata import Metadata
     from edge_runtime.model_file.parity_report import ParityReport
@@ -60,15 +64,20 @@ _HOMES = {
     "Diagnosis": "edge_runtime.doctor.diagnosis",
     "EdgeRnnError": "edge_runtime.errors",
     "EngineError": "edge_runtime.errors",
+    "Estimate": "edge_runtime.inference.prediction",
     "InputError": "edge_runtime.errors",
     "Metadata": "edge_runtime.model_file.metadata",
     "MissingExtraError": "edge_runtime.errors",
     "ModelError": "edge_runtime.errors",
     "ParityError": "edge_runtime.errors",
     "ParityReport": "edge_runtime.model_file.parity_report",
-    "Prediction": "edge_runtime.inference.classifier",
+    "Prediction": "edge_runtime.inference.prediction",
+    "Predictor": "edge_runtime.inference.predictor",
+    "Regressor": "edge_runtime.inference.regressor",
+    "RegressorPool": "edge_runtime.inference.pool",
     "StreamError": "edge_runtime.errors",
     "StreamingClassifier": "edge_runtime.inference.streaming",
+    "StreamingRegressor": "edge_runtime.inference.streaming",
     "Verification": "edge_runtime.inference.verification",
     "VerificationError": "edge_runtime.errors",
     "bench_model": "edge_runtime.bench.measure",
@@ -84,6 +93,7 @@ __all__ = [
     "Diagnosis",
     "EdgeRnnError",
     "EngineError",
+    "Estimate",
     "InputError",
     "Metadata",
     "MissingExtraError",
@@ -91,8 +101,12 @@ __all__ = [
     "ParityError",
     "ParityReport",
     "Prediction",
+    "Predictor",
+    "Regressor",
+    "RegressorPool",
     "StreamError",
     "StreamingClassifier",
+    "StreamingRegressor",
     "Verification",
     "VerificationError",
     "bench_model",

@@ -16,12 +16,12 @@ from convert.proof.parity import engine_logits
 from convert.source_model.source_model import SourceModel
 from edge_runtime.engines.engine import NATIVE, native_kernels
 from edge_runtime.errors import EngineError
+from edge_runtime.model_file.metadata import CLASSIFICATION
 
 HASH_DIGITS = 4
 
 DEFAULT_KERNELS = "default"
 
-CLASSIFICATION = "classification"
 
 Float32 = NDArray[np.float32]
 

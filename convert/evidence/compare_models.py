@@ -21,7 +21,7 @@ from convert.evidence.reference import open_reference
 from convert.evidence.statistics import wilson
 from convert.evidence.vectors import check_vectors_folder, write_vectors
 from convert.readers.read_options import ReadOptions
-from edge_runtime.errors import InputError
+from edge_runtime.errors import DataError, InputError
 from edge_runtime.model_file.read_file import ModelFile, read_model_file
 
 
@@ -83,8 +83,10 @@ def prove_parity(
     before = None if chosen.baseline is None else read_evidence(chosen.baseline)
     if chosen.vectors is not None:
         check_vectors_folder(chosen.vectors, paths)
+    how = read or ReadOptions(data=data)
+    _check_data(how, files)
     digests = {file.metadata.source.get("dataset_digest", "") for file in files.values()}
-    compared = open_reference(reference, read or ReadOptions(data=data), digests)
+    compared = open_reference(reference, how, digests)
     _check_fits(files, compared)
     allowance = Allowance(chosen.min_agreement, chosen.max_logit_difference)
     records = tuple(model_record(path, file, compared, allowance) for path, file in files.items())
@@ -100,11 +102,11 @@ def with_verdict(evidence: Evidence) -> Evidence:
     """The record with the verdicts of its files and its own, from their runs and baselines."""
     judged = []
     for model in evidence.models:
-        verdict, reason = judge_model(model.runs, model.baseline)
+        verdict, reason = judge_model(model.runs, model.results, model.baseline)
         judged.append(replace(model, verdict=verdict, reason=reason))
     worst = worst_verdict([model.verdict for model in judged])
     named = next(model for model in judged if model.verdict == worst)
-    others = f"{len(judged)} files, the worst is " if len(judged) > 1 else ""
+    others = f"{len(judged)} files; " if len(judged) > 1 else ""
     summary = f"{worst}: {others}{named.path}: {named.reason}"
     return replace(evidence, models=tuple(judged), verdict=worst, summary=summary)
 
@@ -134,6 +136,19 @@ def _check_alike(files: Mapping[str, ModelFile]) -> None:
 def _question(file: ModelFile) -> tuple[Any, ...]:
     metadata = file.metadata
     return metadata.steps, metadata.features, metadata.labels
+
+
+def _check_data(read: ReadOptions, files: Mapping[str, ModelFile]) -> None:
+    """Told before the reference is opened, which may take long."""
+    if read.data is None:
+        return
+    data, (path, file) = read.windows(), next(iter(files.items()))
+    expected = (file.metadata.steps, file.metadata.features)
+    if data.window_shape != expected:
+        raise DataError(
+            f"{data.name}: the windows have shape {list(data.window_shape)}. {path} takes "
+            f"{list(expected)} (steps, features)."
+        )
 
 
 def _check_fits(files: Mapping[str, ModelFile], compared: Compared) -> None:

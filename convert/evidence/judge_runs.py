@@ -47,7 +47,9 @@ def judged_run(
     return _run(answers, tuple(checks), index)
 
 
-def judge_model(runs: tuple[EngineRun, ...], baseline: BaselineRecord | None) -> tuple[str, str]:
+def judge_model(
+    runs: tuple[EngineRun, ...], results: tuple[ResultRecord, ...], baseline: BaselineRecord | None
+) -> tuple[str, str]:
     """Verdict and reason of a file: the worst of the runs that count, and of the baseline.
 
     A run counts if the target includes its engine, or if it gave answers. Without any engine of the
@@ -63,8 +65,14 @@ def judge_model(runs: tuple[EngineRun, ...], baseline: BaselineRecord | None) ->
     if not any(run.required for run in runs):
         return NOT_RUN, "no engine of the target is installed here"
     worst = worst_verdict([run.verdict for run in counting])
-    run = next(run for run in counting if run.verdict == worst)
+    run = min((run for run in counting if run.verdict == worst), key=lambda run: _limit(run, results))
     return worst, f"{run.name}: {run.reason}"
+
+
+def _limit(run: EngineRun, results: tuple[ResultRecord, ...]) -> float:
+    """What orders runs of the same verdict: the lower limit of the agreement, -1 without answers."""
+    judged = None if run.result is None else results[run.result].judged
+    return -1.0 if judged is None else judged.low
 
 
 def worst_verdict(verdicts: list[str]) -> str:

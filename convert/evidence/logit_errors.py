@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.evidence.answers import CLASSIFICATION, Compared, Float32
+from convert.evidence.answers import Compared, Float32
 from convert.evidence.figures import LogitErrors, ShownWindow, WorstWindow
+from edge_runtime.model_file.metadata import CLASSIFICATION
 
 WORST = 10
 """How many windows are shown."""

@@ -17,7 +17,8 @@ from convert.evidence.sizes import measure_sizes
 from convert.proof.engines import find_proof_engines
 from convert.targets.precision import precision_named
 from convert.targets.target import target_named
-from edge_runtime.model_file.metadata import Metadata
+from edge_runtime.errors import InputError
+from edge_runtime.model_file.metadata import CLASSIFICATION, Metadata
 from edge_runtime.model_file.parity_figures import ParityBudget
 from edge_runtime.model_file.read_file import ModelFile
 from edge_runtime.numpy_engine.read_graph import read_graph
@@ -32,7 +33,9 @@ class Allowance:
 
     def budget(self, metadata: Metadata) -> ParityBudget:
         """The budget of a file: the user's, or that of its proof, or that of its precision."""
-        own = metadata.parity.budget if metadata.parity else precision_named(metadata.precision).budget
+        own = precision_named(metadata.precision).budget
+        if metadata.parity and isinstance(metadata.parity.budget, ParityBudget):
+            own = metadata.parity.budget
         return ParityBudget(
             own.min_agreement if self.min_agreement is None else self.min_agreement,
             own.max_logit_difference if self.max_logit_difference is None else self.max_logit_difference,
@@ -40,15 +43,23 @@ class Allowance:
 
 
 def model_record(path: str, file: ModelFile, compared: Compared, allowance: Allowance) -> ModelRecord:
-    """Run the file at `path` in every engine and record all that was found."""
+    """Run the file at `path` in every engine and record all that was found.
+
+    Raises InputError for a file that gives numbers, as the record compares classes.
+    """
     metadata = file.metadata
+    if metadata.task != CLASSIFICATION:
+        raise InputError(
+            f"{path}: its task is {metadata.task}, and this report compares classes. See its proof with "
+            "edge-rnn inspect."
+        )
     compared = compared.for_precision(metadata.precision)
     engines = find_proof_engines(target_named(metadata.target))
     answers = answers_of(path, compared.source.held_out.x, engines)
     budget = allowance.budget(metadata)
     results, runs = _judged(answers, compared, budget, _output_scale(file.flatbuffer))
     drift = measure_drift(file, compared.source)
-    verdict, reason = judge_model(runs, None)
+    verdict, reason = judge_model(runs, results, None)
     return ModelRecord(
         name=Path(path).name,
         path=path,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from convert.evidence.answers import CLASSIFICATION, Compared
+from convert.evidence.answers import Compared
 from convert.evidence.record import EngineRun, NotProven
 from convert.proof.engines import ProofEngines
 from edge_runtime.engines.engine import NATIVE, NATIVE_KERNELS
-from edge_runtime.model_file.metadata import STEP
+from edge_runtime.model_file.metadata import CLASSIFICATION, STEP
 from edge_runtime.model_file.parity_report import NOT_RUN
 from edge_runtime.model_file.read_file import ModelFile
 

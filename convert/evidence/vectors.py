@@ -101,26 +101,31 @@ def write_vectors(
     `windows`: all compared windows, `positions`: theirs in the data. Each folder appears whole or not
     at all, and replaces only an earlier one of vectors. Raises InputError for any other that exists.
     """
-    chosen = [
-        choose_vectors(positions, (item.window for result in model.results for item in result.worst))
-        for model in evidence.models
-    ]
     written = []
-    for model, indices in zip(evidence.models, chosen):
+    for model in evidence.models:
+        worst = (item.window for result in model.results for item in result.worst)
+        indices = choose_vectors(positions, worst)
         target = Path(folder) / Path(model.name).stem
-        file, vectors = golden_vectors(model.path, windows[indices], positions[indices].tolist())
-        _write_folder(target, vectors, file)
+        write_model_vectors(target, model.path, windows[indices], positions[indices].tolist())
         written.append(target)
     return written
+
+
+def write_model_vectors(
+    folder: Path, path: str | Path, windows: NDArray[Any], positions: Sequence[int]
+) -> None:
+    """Write the vectors of the file at `path` for raw `windows`, at `positions` in the data."""
+    file, vectors = golden_vectors(path, windows, positions)
+    _write_folder(folder, vectors, file)
 
 
 def choose_vectors(positions: NDArray[np.int64], worst: Iterable[int]) -> list[int]:
     """Indices of at most GOLDEN_WINDOWS compared windows: the worst ones, and others evenly between."""
     place = {int(position): index for index, position in enumerate(positions)}
     first = list(dict.fromkeys(place[window] for window in worst))[: GOLDEN_WINDOWS // 2]
-    spread = np.linspace(0, len(positions) - 1, GOLDEN_WINDOWS).round().astype(int).tolist()
-    chosen = list(dict.fromkeys([*first, *spread]))[:GOLDEN_WINDOWS]
-    return sorted(chosen)
+    left = GOLDEN_WINDOWS - len(first)
+    spread = np.linspace(0, len(positions) - 1, left).round().astype(int).tolist()
+    return sorted({*first, *spread})
 
 
 def check_vectors_folder(folder: str | Path, models: Iterable[str | Path]) -> None:

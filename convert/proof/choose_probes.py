@@ -12,6 +12,8 @@ The rule, for the held-out windows that the model file has just been proven on:
 - Every class in turn gives its qualified candidate with the smallest lead, which shows a wrong file
   first. There is one probe for each class, as many as fit into USUAL_BYTES, and at least LEAST of them
   if these fit into MOST_BYTES.
+- A file that gives numbers has other candidates (number_probes), and its differences are told in
+  standard deviations of the output.
 - If not even one window fits, the probes are **synthetic**. They are noise over the range of the
   training windows, with the logits of the float graph, and the file holds only their seed.
 
@@ -34,9 +36,12 @@ from numpy.typing import NDArray
 from convert.compiler.float_graph.unroll import unroll
 from convert.model_file.archive import archived_bytes
 from convert.proof.engines import ProofEngine, ProofEngines
+from convert.proof.number_probes import number_candidates, qualified_numbers, recorded_spreads
 from convert.proof.parity import engine_logits
 from convert.proof.row_parity import compared_rows, numpy_logits, unrolled_logits
 from convert.source_model.source_model import SourceModel
+from edge_runtime.inference.unit_length import scale_to_unit_length
+from edge_runtime.model_file.metadata import CLASSIFICATION
 from edge_runtime.model_file.parity_report import ParityReport
 from edge_runtime.model_file.probe_record import ProbeRecord, Synthetic
 from edge_runtime.model_file.probes import Probes, synthetic_windows
@@ -90,18 +95,22 @@ def choose_probes(
     compared after every row, or after some rows of long windows. Raises EngineError when an engine fails
     that ran in the proof.
     """
-    ran = {(r.engine, r.version) for r in report.engines if r.agreement is not None}
+    ran = {(r.engine, r.version) for r in report.engines if r.ran}
     proven = [item for item in engines.available if (item.distribution, item.version) in ran]
     steps = source.network.steps
     rows = compared_rows(steps, _rows_that_fit(source.logits.shape[1])) if graph.states else ()
-    runs = _Runs(Path(model), source, proven, graph, rows)
+    runs = _Runs(Path(model), source, proven, graph, rows, recorded_spreads(source))
     candidates = _candidates(source)
     expected = runs.expected(candidates.windows, candidates.logits)
     differences = runs.differences(candidates.windows, expected)
     tolerance = _tolerance(differences)
-    chosen = _qualified(candidates, differences, tolerance)
-    probes = _fitting(replace(candidates, logits=expected).take(chosen), source.split, tolerance, rows)
-    return probes or _synthetic(runs)
+    if runs.spreads:
+        chosen = qualified_numbers(differences, tolerance, LEAST)
+    else:
+        chosen = _qualified(candidates, differences, tolerance)
+    return _fitting(replace(candidates, logits=expected).take(chosen), runs, tolerance) or _synthetic(
+        runs
+    )
 
 
 def _rows_that_fit(classes: int) -> int:
@@ -118,6 +127,8 @@ class _Runs:
     graph: Graph
     rows: tuple[int, ...]
     """The numbers of the compared rows; () for an unrolled file."""
+    spreads: tuple[float, ...]
+    """The units of differences of a file that gives numbers; () for a classifier's."""
 
     def expected(self, raw: NDArray[Any], final: NDArray[np.float32]) -> NDArray[np.float32]:
         """The expected logits: those of the full model, `final`.
@@ -128,14 +139,16 @@ class _Runs:
         if not self.rows:
             return final
         normalized = self.source.normalization.apply(raw)
-        return unrolled_logits(self.source.network, normalized, self.rows)
+        return unrolled_logits(self.source.network, normalized, self.rows, self.source.unit_length)
 
     def differences(self, raw: NDArray[Any], expected: NDArray[np.float32]) -> NDArray[np.float64]:
         """The largest difference of a logit in any engine and after any row, for each window, `[N]`."""
         found = [self._logits(raw, engine) for engine in self.engines]
         if not found:
-            found = [self._after_rows(numpy_logits(self.graph, self.source.normalization.apply(raw)))]
-        off = [np.abs(logits.astype(np.float64) - expected) for logits in found]
+            normalized = self.source.normalization.apply(raw)
+            found = [self._after_rows(numpy_logits(self.graph, normalized, self.source.unit_length))]
+        unit = np.array(self.spreads or 1.0)
+        off = [np.abs(logits.astype(np.float64) - expected) / unit for logits in found]
         each = [values.reshape(len(raw), -1).max(axis=1) for values in off]
         largest: NDArray[np.float64] = np.max(each, axis=0)
         return largest
@@ -162,6 +175,9 @@ def _lead(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _candidates(source: SourceModel) -> _Candidates:
+    everything = _Candidates(source.held_out.x, source.logits)
+    if source.task != CLASSIFICATION:
+        return everything.take(number_candidates(source.logits))
     lead, classes = _lead(source.logits), source.logits.argmax(axis=1)
     ranked = set()
     for label in np.unique(classes):
@@ -169,7 +185,7 @@ def _candidates(source: SourceModel) -> _Candidates:
         ordered = members[np.argsort(lead[members], kind="stable")]
         ranked |= {(part, int(label), int(ordered[int(part * len(ordered))])) for part in LEADS}
     indices = list(dict.fromkeys(index for _, _, index in sorted(ranked)))
-    return _Candidates(source.held_out.x, source.logits).take(indices)
+    return everything.take(indices)
 
 
 def _qualified(candidates: _Candidates, differences: NDArray[np.float64], tolerance: float) -> list[int]:
@@ -183,14 +199,13 @@ def _qualified(candidates: _Candidates, differences: NDArray[np.float64], tolera
     return list(chosen.values()) or safest[:LEAST]
 
 
-def _fitting(
-    candidates: _Candidates, origin: str, tolerance: float, rows: tuple[int, ...]
-) -> Probes | None:
+def _fitting(candidates: _Candidates, runs: _Runs, tolerance: float) -> Probes | None:
     """As many candidates as the limits allow; None if not even one fits."""
-    best = None
+    best, origin = None, runs.source.split
     for count in range(1, len(candidates.windows) + 1):
         windows = candidates.windows[:count]
-        record = ProbeRecord(count, str(windows.dtype), tolerance, origin, rows=rows)
+        dtype, rows, spreads = str(windows.dtype), runs.rows, runs.spreads
+        record = ProbeRecord(count, dtype, tolerance, origin, rows=rows, spreads=spreads)
         probes = Probes(record, windows, candidates.logits[:count])
         if archived_bytes(probes) > (MOST_BYTES if count <= LEAST else USUAL_BYTES):
             break
@@ -207,7 +222,9 @@ def _synthetic(runs: _Runs) -> Probes:
     shape = (SYNTHETIC_COUNT, source.network.steps, source.network.features)
     windows = synthetic_windows(recipe, shape, dtype)
     final = run(unroll(source.network), normalization.apply(windows)).astype(np.float32)
+    if source.unit_length:
+        scale_to_unit_length(final)
     expected = runs.expected(windows, final)
     tolerance = _tolerance(runs.differences(windows, expected))
-    record = ProbeRecord(SYNTHETIC_COUNT, dtype, tolerance, "synthetic", recipe, runs.rows)
+    record = ProbeRecord(SYNTHETIC_COUNT, dtype, tolerance, "synthetic", recipe, runs.rows, runs.spreads)
     return Probes(record, windows, expected)

@@ -14,10 +14,12 @@ import edge_runtime
 from convert.proof.engines import ProofEngine, ProofEngines
 from convert.proof.environments import without_this_python
 from convert.proof.near_ties import near_ties
+from convert.proof.output_errors import output_errors
 from convert.source_model.source_model import SourceModel
 from edge_runtime.errors import EngineError
 from edge_runtime.host.child_process import Ending, foreign_command, run_command, run_module
-from edge_runtime.model_file.parity_figures import EngineParity, ParityBudget
+from edge_runtime.model_file.metadata import CLASSIFICATION
+from edge_runtime.model_file.parity_figures import Budget, EngineParity
 from edge_runtime.model_file.parity_report import ParityReport
 from edge_runtime.model_file.read_file import read_model
 
@@ -34,7 +36,7 @@ def prove(
     model: str | Path,
     source: SourceModel,
     *,
-    budget: ParityBudget,
+    budget: Budget,
     engines: ProofEngines,
 ) -> ParityReport:
     """Run the model file on the held-out windows in every available engine and compare the logits.
@@ -69,6 +71,9 @@ def _compare(
     except EngineError as error:
         reason = str(error).split(". ")[0]
         return EngineParity(name, version, required, failure=reason)
+    if source.task != CLASSIFICATION:
+        errors = output_errors(logits, full_logits, source.labels, source.task)
+        return EngineParity(name, version, required, errors=errors)
     difference = np.abs(logits.astype(np.float64) - full_logits)
     ties, margin = near_ties(full_logits, logits)
     return EngineParity(

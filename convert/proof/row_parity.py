@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 
 from convert.compiler.float_graph.unroll import unroll
 from convert.proof.engines import ProofEngines
+from convert.proof.output_errors import output_spreads
 from convert.proof.parity import DECIMALS, engine_logits
 from convert.source_model.network import Network
 from convert.source_model.source_model import SourceModel
+from edge_runtime.inference.unit_length import scale_to_unit_length
+from edge_runtime.model_file.metadata import CLASSIFICATION
 from edge_runtime.model_file.parity_figures import RowParity
 from edge_runtime.model_file.parity_report import ParityReport
 from edge_runtime.numpy_engine.interpret import run, run_rows
@@ -40,12 +43,14 @@ def with_row_proof(
     raw = source.held_out.x[:ROW_WINDOWS]
     windows = source.normalization.apply(raw)
     rows = compared_rows(source.network.steps)
-    expected = unrolled_logits(source.network, windows, rows)
+    expected = unrolled_logits(source.network, windows, rows, source.unit_length)
+    # Outputs of different units count alike.
+    unit = 1.0 if source.task == CLASSIFICATION else output_spreads(source.logits, source.task)
 
     def compare(engine: str, logits: Float32) -> RowParity:
-        return _compare(engine, logits[:, [row - 1 for row in rows]], expected, rows)
+        return _compare(engine, logits[:, [row - 1 for row in rows]] / unit, expected / unit, rows)
 
-    results = [compare("numpy", numpy_logits(graph, windows))]
+    results = [compare("numpy", numpy_logits(graph, windows, source.unit_length))]
     ran = {(result.engine, result.version) for result in report.engines if result.failure is None}
     for engine in engines.available:
         if (engine.distribution, engine.version) in ran:
@@ -62,20 +67,27 @@ def compared_rows(steps: int, most: int = MAX_ROWS) -> tuple[int, ...]:
     return tuple(int(row) for row in np.unique(np.linspace(steps, 1, count).round()))
 
 
-def unrolled_logits(network: Network, windows: Float32, rows: tuple[int, ...]) -> Float32:
-    """Logits `[N, len(rows), classes]` of the first t rows of normalized windows, t in `rows`."""
+def unrolled_logits(
+    network: Network, windows: Float32, rows: tuple[int, ...], unit_length: bool = False
+) -> Float32:
+    """Logits `[N, len(rows), classes]` of the first t rows of normalized windows, t in `rows`.
+
+    `unit_length`: then scaled to length 1.
+    """
     logits = [run(unroll(replace(network, steps=t)), windows[:, :t]) for t in rows]
-    return np.stack(logits, axis=1)
+    stacked = np.stack(logits, axis=1)
+    return scale_to_unit_length(stacked) if unit_length else stacked
 
 
-def numpy_logits(graph: Graph, windows: Float32) -> Float32:
-    """Logits of normalized windows, computed in numpy.
+def numpy_logits(graph: Graph, windows: Float32, unit_length: bool = False) -> Float32:
+    """Logits of normalized windows, computed in numpy; `unit_length`: then scaled to length 1.
 
     `[N, classes]`, or `[N, steps, classes]` for the graph of a step.
     """
     fed = graph.tensors[graph.input].encode(windows)
     logits = np.stack(run_rows(graph, fed), axis=1) if graph.states else run(graph, fed)
-    return graph.tensors[graph.output].decode(logits)
+    decoded = graph.tensors[graph.output].decode(logits)
+    return scale_to_unit_length(decoded) if unit_length else decoded
 
 
 def _compare(engine: str, logits: Float32, expected: Float32, rows: tuple[int, ...]) -> RowParity:

@@ -68,8 +68,7 @@ def kind_of(path: Any, options: ReadOptions) -> str | None:
         if getattr(options, name) is not None and kind != owner:
             option = name.replace("_", "-")
             raise InputError(f"--{option}: is for a model read with --{owner} only. Leave it out.")
-    if options.labels and options.data is None:
-        raise InputError("--labels: goes with --data. Leave it out for a run directory.")
+    _check_goes_with_data(options)
     if kind is None and options.data is not None:
         if not Path(path).exists():
             raise InputError(f"{path}: no such file or folder.")
@@ -80,6 +79,12 @@ def kind_of(path: Any, options: ReadOptions) -> str | None:
         where = path if isinstance(path, (str, Path)) else "the model"
         raise InputError(f"{where}: {MISSING_DATA}")
     return kind
+
+
+def _check_goes_with_data(options: ReadOptions) -> None:
+    for name in ("labels", "task"):
+        if getattr(options, name) and options.data is None:
+            raise InputError(f"--{name}: goes with --data. Leave it out for a run directory.")
 
 
 def _kind_by_name(path: Any) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from convert.readers.model_task import TaskHints, checked_task
 from convert.readers.user_data import DataSource, UserData, read_user_data
 from edge_runtime.errors import InputError
 from edge_runtime.runs.npz_windows import checked_labels
@@ -40,6 +41,8 @@ class ReadOptions:
     """PyTorch only: one of state_dict.LAST, for a bidirectional last module. None: "output"."""
     forget_bias: float | None = None
     """TensorFlow 1 only: the forget bias that BasicLSTMCell adds at run time. None: 1, its default."""
+    task: str | None = None
+    """classification, regression or embedding. None: as the head, the loss and the data say."""
     calibration_samples: int = CALIBRATION_SAMPLES
     """The number of calibration windows, a stratified sample of the training windows."""
     calibration_seed: int = 0
@@ -56,6 +59,12 @@ class ReadOptions:
             if value < least:
                 raise InputError(f"--{option}: expected at least {least}, found {value}.")
         checked_labels(list(self.labels), "--labels")
+        checked_task(self.task)
+
+    def hints(self, windows: UserData, loss: str | None = None) -> TaskHints:
+        """What tells the model's task besides its head; `loss`: as model_task.LOSSES spells it."""
+        labels = len(self.labels or windows.labels)
+        return TaskHints(self.task, windows.y_kind, windows.two_classes, labels, loss)
 
     def windows(self) -> UserData:
         """`data`, read and checked. Raises InputError without data, and what `read_user_data` raises."""

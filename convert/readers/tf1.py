@@ -10,7 +10,7 @@ Source: tensorflow/python/ops/rnn_cell_impl.py (BasicLSTMCell), TensorFlow 1.15.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.readers.classifier_head import logits_of, split_head
 from convert.readers.read_options import ReadOptions
 from convert.readers.tensorflow.full_models import basic_lstm_logits, read_checkpoint, tensorflow_version
 from convert.readers.user_source import user_source
@@ -82,7 +83,10 @@ def tf1_source(path: str | Path, options: ReadOptions) -> SourceModel:
             f"{windows.name}: the windows have {features} features, but the cell in {path} takes "
             f"{weights.features}"
         )
-    forward = partial(
+    network = weights.network(steps, forget_bias)
+    outputs = len(weights.dense_bias)
+    layers, function, task = split_head(list(network.layers), outputs, options.hints(windows))
+    run = partial(
         basic_lstm_logits,
         kernel=weights.kernel,
         bias=weights.bias,
@@ -91,10 +95,11 @@ def tf1_source(path: str | Path, options: ReadOptions) -> SourceModel:
         forget_bias=forget_bias,
     )
     return user_source(
-        weights.network(steps, forget_bias),
-        forward,
+        replace(network, layers=tuple(layers)),
+        lambda raw: logits_of(run(raw), function),
         windows,
         options,
+        task=task,
         origin={"model": prefix.name, "model_sha256": file_sha256(_weights_file(prefix))},
         tools={"tensorflow": tensorflow_version()},
     )

@@ -1,7 +1,8 @@
 """The user's own windows: an .npz file (or its arrays), split for calibration and proof.
 
 Keys: `x` `[N, steps, features]`, or `calibration_x` and `test_x` where the split is already made. The
-classes `y` (`calibration_y`, `test_y`) and `labels`, the names of the classes, may be missing.
+classes `y` (`calibration_y`, `test_y`) and `labels`, the names of the classes, may be missing. Of a
+regression, `y` are the numbers that its outputs should be, `[N]` or `[N, outputs]`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Union
 
 import numpy as np
 
+from convert.readers.model_task import CLASSES, VALUES
 from edge_runtime.errors import DataError
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from edge_runtime.runs.npz_windows import Arrays, classes_in, labels_in, read_npz, windows_in
@@ -37,11 +39,26 @@ class UserData:
     """Empty when they were not given."""
     labelled: bool
     """Whether classes were given. Otherwise every `y` is 0."""
+    not_classes: str | None
+    """Why the `y` that were given cannot be classes; None where they are, or where none were given."""
     windows: LabelledWindows | None
     """Every window, raw; None when the user made the split."""
     calibration: LabelledWindows | None
     test: LabelledWindows | None
     """The user's own split; None when `windows` is set."""
+
+    @property
+    def y_kind(self) -> str | None:
+        """What `y` are: model_task.CLASSES or VALUES; None where none were given."""
+        if self.not_classes is not None:
+            return VALUES
+        return CLASSES if self.labelled else None
+
+    @property
+    def two_classes(self) -> bool:
+        """Whether classes were given, and all of them are 0 or 1."""
+        parts = [part for part in (self.windows, self.calibration, self.test) if part is not None]
+        return self.labelled and all(part.y.min() >= 0 and part.y.max() <= 1 for part in parts)
 
     @property
     def window_shape(self) -> tuple[int, int]:
@@ -87,15 +104,16 @@ def read_user_data(data: DataSource) -> UserData:
     given = [key for key in classes if key in content]
     if given and len(given) < len(classes):
         raise DataError(f"{name}: found {given[0]} alone. Expected {' and '.join(classes)}, or neither.")
-    parts = {
-        prefix: _part(content, prefix, name)
-        for prefix in (("calibration_", "test_") if "test_x" in content else ("",))
-    }
+    prefixes = ("calibration_", "test_") if "test_x" in content else ("",)
+    faults = [_not_classes(content, prefix, name) for prefix in prefixes]
+    not_classes = next((fault for fault in faults if fault is not None), None)
+    parts = {prefix: _part(content, prefix, name, not_classes) for prefix in prefixes}
     result = UserData(
         name=name,
         digest=_digest(content),
         labels=labels_in(content, name),
-        labelled=bool(given),
+        labelled=bool(given) and not_classes is None,
+        not_classes=not_classes,
         windows=parts.get(""),
         calibration=parts.get("calibration_"),
         test=parts.get("test_"),
@@ -117,11 +135,28 @@ def _content(data: str | Path | Mapping[str, Any]) -> tuple[str, Arrays]:
     )
 
 
-def _part(content: Arrays, prefix: str, name: str) -> LabelledWindows:
+def _part(content: Arrays, prefix: str, name: str, not_classes: str | None) -> LabelledWindows:
     x = windows_in(content, f"{prefix}x", name)
     key = f"{prefix}y"
-    y = classes_in(content, key, len(x), name) if key in content else np.zeros(len(x), np.int64)
-    return LabelledWindows(x, y)
+    if key in content and not_classes is None:
+        return LabelledWindows(x, classes_in(content, key, len(x), name))
+    return LabelledWindows(x, np.zeros(len(x), np.int64))
+
+
+def _not_classes(content: Arrays, prefix: str, name: str) -> str | None:
+    """Why `y` cannot be classes, if they may be numbers. Raises DataError if they are neither."""
+    key = f"{prefix}y"
+    if key not in content:
+        return None
+    y, count = content[key], len(content[f"{prefix}x"])
+    try:
+        classes_in(content, key, count, name)
+    except DataError as error:
+        numbers = y.ndim in (1, 2) and len(y) == count and y.dtype.kind in "fiu"
+        if not numbers or not np.isfinite(y).all():
+            raise
+        return str(error)
+    return None
 
 
 def _check_split(data: UserData) -> None:

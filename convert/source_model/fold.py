@@ -26,6 +26,7 @@ from convert.source_model.network import (
     Lstm,
     Network,
     Pooling,
+    Scales,
     SimpleRnn,
     TimeDistributed,
     Weights,
@@ -35,8 +36,11 @@ from convert.source_model.nodes import Node, network_of, nodes_of
 Float64 = NDArray[np.float64]
 
 
-def fold(network: Network) -> Network:
-    """The network with as few Affine layers as possible, and with LayerNorms without gamma and beta."""
+def fold(network: Network, *, at_window: bool = True) -> Network:
+    """The network with as few Affine layers as possible, and with LayerNorms without gamma and beta.
+
+    With `at_window` False, an Affine that reads the window stays one (window_scaling).
+    """
     if not network.layers:
         return network
     nodes = _expanded(nodes_of(network))
@@ -44,12 +48,12 @@ def fold(network: Network) -> Network:
     absorbed: dict[int, Node] = {}
     for node in nodes:
         node.sources = tuple(absorbed.get(id(source), source) for source in node.sources)
-        last: Node | None = node
+        last: Node | None = node if at_window or not _is_scaled_window(node) else None
         while last is not None:
             last = _join(last, readers, absorbed)
     output = absorbed.get(id(nodes[-1]), nodes[-1])
     return network_of(
-        _without_identities(output),
+        without_identities(output),
         steps=network.steps,
         features=network.features,
         static=network.static,
@@ -73,6 +77,14 @@ def _expanded(nodes: list[Node]) -> list[Node]:
             inner = fold(Network(1, 1, layer.layers))
             node.layer = replace(layer, layers=inner.layers)
     return result
+
+
+def _is_scaled_window(node: Node) -> bool:
+    """Whether the node reads an Affine at the window, and is no Affine itself."""
+    front = node.sources[0] if node.sources else None
+    if front is None or not isinstance(front.layer, Affine) or isinstance(node.layer, Affine):
+        return False
+    return front.sources[0].layer is None
 
 
 def _reader_counts(nodes: list[Node]) -> dict[int, int]:
@@ -116,7 +128,7 @@ def _join(node: Node, readers: dict[int, int], absorbed: dict[int, Node]) -> Nod
     return node
 
 
-def _without_identities(output: Node) -> Node:
+def without_identities(output: Node) -> Node:
     """The output's node, with no Affine of scale 1 and offset 0 among the nodes that it needs."""
     pending, seen = [output], set[int]()
     while pending:
@@ -145,8 +157,8 @@ def _behind(layer: Layer, affine: Affine) -> Layer | None:
         scale, offset = _float64(affine.scale), _float64(affine.offset)
         return replace(
             layer,
-            scale=_float32(scale * layer.scale),
-            offset=_float32(scale * layer.offset + offset),
+            scale=scale * layer.scale,
+            offset=scale * layer.offset + offset,
         )
     if isinstance(layer, (Dense, Conv1d)) and layer.activation == "linear":
         scale = _float64(affine.scale)
@@ -214,7 +226,7 @@ _FOLD_INTO: dict[type, Callable[[Any, Affine], Any]] = {
 }
 
 
-def _float64(values: Weights) -> Float64:
+def _float64(values: Scales) -> Float64:
     return values.astype(np.float64)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Weights = NDArray[np.float32]
+Scales = Union[NDArray[np.float32], NDArray[np.float64]]
 
 HARD_SIGMOID = "hard_sigmoid"
 """relu6(x + 3) / 6: Keras 3, PyTorch."""
@@ -205,10 +206,10 @@ class Affine:
     """y = scale * x + offset per feature, for batch normalization at inference or a rescaling."""
 
     name: str
-    scale: Weights
-    """`[features]`"""
-    offset: Weights
-    """`[features]`"""
+    scale: Scales
+    """`[features]`, float32 or, where the source's values give more, float64."""
+    offset: Scales
+    """`[features]`, likewise."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.source_model.network import Network
+from edge_runtime.model_file.metadata import CLASSIFICATION
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs.graph_record import GraphRecord
 from edge_runtime.runs.labelled_windows import LabelledWindows
@@ -59,8 +60,14 @@ class SourceModel:
     selection: Selection | None = None
     """The windows that may choose between precisions (auto_precision). None: a part of the held-out
     windows, which the proof then leaves out."""
+    notes: tuple[str, ...] = ()
+    """Sentences about the windows, which every file's notes begin with."""
     labelled: bool = True
     """Whether `held_out.y` are true classes. Otherwise they are the full model's predictions."""
+    task: str = CLASSIFICATION
+    """classification, regression or embedding. The `logits` of the last two are the model's outputs."""
+    unit_length: bool = False
+    """Whether the outputs of `network` have to be scaled to length 1, to be those of the full model."""
     finetuned: Finetuned | None = None
     """The fine-tuned graph for one precision. All other precisions are made from `network`."""
     original: NDArray[np.float32] | None = None

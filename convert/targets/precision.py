@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from convert.targets.target import Target
 from edge_runtime.errors import InputError
+from edge_runtime.model_file.number_parity import ErrorBudget
 from edge_runtime.model_file.parity_figures import ParityBudget
 
 
@@ -19,7 +20,9 @@ class Precision:
 
     name: str
     budget: ParityBudget
-    """Default parity budget against the full model."""
+    """Default parity budget of a classifier against the full model."""
+    number_budget: ErrorBudget
+    """That of a regression; that of an embedding has its cosine, too."""
     schemes: tuple[str, ...]
     """The quantization schemes that implement it, the most accurate first (convert.targets.target)."""
 
@@ -27,13 +30,20 @@ class Precision:
 PRECISIONS = {
     precision.name: precision
     for precision in (
-        Precision("float32", ParityBudget(0.9997, 1e-3), ("float32",)),
-        Precision("float16", ParityBudget(0.999), ("float16",)),
-        Precision("dynamic", ParityBudget(0.999), ("dynamic-per-channel", "dynamic-per-tensor")),
-        Precision("int4", ParityBudget(0.99), ("int4-per-channel", "int4-per-tensor")),
-        Precision("int16x8", ParityBudget(0.999), ("int16x8",)),
-        Precision("mixed", ParityBudget(0.998), ("int8-float-state",)),
-        Precision("int8", ParityBudget(0.995), ("int8",)),
+        Precision("float32", ParityBudget(0.9997, 1e-3), ErrorBudget(0.001, 0.9999), ("float32",)),
+        Precision("float16", ParityBudget(0.999), ErrorBudget(0.01, 0.999), ("float16",)),
+        Precision(
+            "dynamic",
+            ParityBudget(0.999),
+            ErrorBudget(0.05, 0.99),
+            ("dynamic-per-channel", "dynamic-per-tensor"),
+        ),
+        Precision(
+            "int4", ParityBudget(0.99), ErrorBudget(0.2, 0.8), ("int4-per-channel", "int4-per-tensor")
+        ),
+        Precision("int16x8", ParityBudget(0.999), ErrorBudget(0.05, 0.99), ("int16x8",)),
+        Precision("mixed", ParityBudget(0.998), ErrorBudget(0.1, 0.95), ("int8-float-state",)),
+        Precision("int8", ParityBudget(0.995), ErrorBudget(0.1, 0.95), ("int8",)),
     )
 }
 """Name -> Precision, ordered from float arithmetic to integer arithmetic."""

@@ -200,6 +200,7 @@ def _model_bench(
         steps=facts["steps"],
         features=facts["features"],
         classes=facts["classes"],
+        task=facts["task"],
         file_bytes=Path(path).stat().st_size,
         cold_start=_cold_start([item["cold"] for item in starts]),
         peak_bytes=None if None in peaks else max(peaks),

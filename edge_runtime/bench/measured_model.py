@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from edge_runtime.bench.memory import peak_bytes
 from edge_runtime.engines.engine import NATIVE, NUMPY, engine_version, native_kernels
-from edge_runtime.inference.classifier import Classifier
-from edge_runtime.inference.pool import ClassifierPool
+from edge_runtime.inference.pool import PredictorPool
+from edge_runtime.inference.predictor import Predictor
 from edge_runtime.inputs.read_windows import read_windows
 from edge_runtime.model_file.metadata import Metadata
 from edge_runtime.model_file.read_file import read_model_file
@@ -37,26 +37,26 @@ class MeasuredModel:
     """Opens the model and predicts one window. `cold` has the nanoseconds, `peak` the bytes.
 
     `source`: a file of raw windows, or None for random ones. `options` are those of Classifier.
-    Raises what Classifier, ClassifierPool and read_windows raise.
+    Raises what Predictor, PredictorPool and read_windows raise.
     """
 
     def __init__(self, path: str, source: str | None, jobs: int, options: dict[str, Any]) -> None:
         start = time.perf_counter_ns()
-        self._classifier = Classifier(path, **options)
+        self._predictor = Predictor[Any](path, **options)
         opened = time.perf_counter_ns()
         self._path, self._trust = path, bool(options.get("trust"))
-        self._windows = timed_windows(self._classifier.spec, source)
+        self._windows = timed_windows(self._predictor.spec, source)
         self._one_by_one = cycle(list(self._windows))
         before = time.perf_counter_ns()
-        self._classifier.predict(next(self._one_by_one))
+        self._predictor.predict(next(self._one_by_one))
         self.cold = {"opening": opened - start, "first_prediction": time.perf_counter_ns() - before}
         self.peak = peak_bytes()
-        self._pool = ClassifierPool(path, jobs, **options) if jobs > 1 else self._classifier
+        self._pool = PredictorPool[Any](path, jobs, **options) if jobs > 1 else self._predictor
 
     @property
     def facts(self) -> dict[str, Any]:
         """Facts about the model and the engine."""
-        spec, engine = self._classifier.spec, self._classifier.engine
+        spec, engine = self._predictor.spec, self._predictor.engine
         return {
             "engine": engine,
             "version": engine_version(engine),
@@ -67,6 +67,7 @@ class MeasuredModel:
             "steps": spec.steps,
             "features": spec.features,
             "classes": len(spec.labels),
+            "task": spec.task,
         }
 
     def warm_up(self, seconds: float) -> dict[str, Any]:
@@ -83,14 +84,14 @@ class MeasuredModel:
         """Nanoseconds of each prediction in about `seconds`."""
         end = time.perf_counter() + REFRESH * seconds
         while time.perf_counter() < end:
-            self._classifier.predict(next(self._one_by_one))
+            self._predictor.predict(next(self._one_by_one))
         end, times = time.perf_counter() + seconds, self._nanoseconds(FEWEST)
         while time.perf_counter() < end:
             times += self._nanoseconds(FEWEST)
         return times
 
     def _nanoseconds(self, runs: int) -> list[int]:
-        clock, predict, times = time.perf_counter_ns, self._classifier.predict, []
+        clock, predict, times = time.perf_counter_ns, self._predictor.predict, []
         windows = [next(self._one_by_one) for _ in range(runs)]
         for window in windows:
             start = clock()
@@ -109,13 +110,13 @@ class MeasuredModel:
 
     def profile(self, seconds: float) -> Any:
         """The operators' times, or a clause that says why they are unknown."""
-        engine = self._classifier.engine
+        engine = self._predictor.engine
         if engine != NUMPY:
             return f"{engine} {engine_version(engine)} offers none to Python"
         from edge_runtime.bench.operator_profile import profile
 
         flatbuffer = read_model_file(self._path, trust=self._trust).flatbuffer
-        normalized = self._classifier.spec.normalization.apply(self._windows[0])
+        normalized = self._predictor.spec.normalization.apply(self._windows[0])
         return [vars(item) for item in profile(flatbuffer, normalized, seconds)]
 
 

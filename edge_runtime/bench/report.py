@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edge_runtime.bench.machine_state import MachineState
+from edge_runtime.model_file.metadata import CLASSIFICATION
 
 UNKNOWN = "unknown"
 
@@ -84,6 +85,9 @@ class ModelBench:
     steps: int
     features: int
     classes: int
+    """Number of outputs, which are a classifier's classes."""
+    task: str
+    """classification, regression or embedding."""
     file_bytes: int
     cold_start: ColdStart
     peak_bytes: int | None
@@ -99,7 +103,8 @@ class ModelBench:
         """The lines of text for this model, without what all models of a report share."""
         latency = self.latency
         peak = UNKNOWN if self.peak_bytes is None else f"{self.peak_bytes / 1e6:.1f} MB"
-        shape = f"{self.steps} steps of {self.features} features, {self.classes} classes"
+        outputs = "classes" if self.task == CLASSIFICATION else "outputs"
+        shape = f"{self.steps} steps of {self.features} features, {self.classes} {outputs}"
         facts = {
             "cold start": str(self.cold_start),
             "peak memory": f"{peak} after the first prediction",

@@ -4,65 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
 from edge_runtime.errors import InputError
 from edge_runtime.inference.answer import Answer, answer_of, check_top
-from edge_runtime.inference.classifier import Classifier
+from edge_runtime.inference.predictor import Predictor
 from edge_runtime.inputs import STANDARD_INPUT
 from edge_runtime.inputs.read_windows import IMAGE_SUFFIXES, read_windows
 from edge_runtime.inputs.text import parse_line
 
 if TYPE_CHECKING:
-    from edge_runtime.inference.pool import ClassifierPool
+    from edge_runtime.inference.pool import PredictorPool
     from edge_runtime.inputs.lines import Line
 
-    OneOrMany = Union[Classifier, ClassifierPool]
+    OneOrMany = Union[Predictor[Any], PredictorPool[Any]]
 
 AT_ONCE = 256
-"""Windows of a file that are classified before they are answered."""
+"""Windows of a file that are computed before they are answered."""
 
 
 def answer_inputs(
-    classifier: OneOrMany,
+    predictor: OneOrMany,
     inputs: Sequence[str],
     *,
     lines: Iterable[Line] = (),
     indices: Sequence[int] = (),
-    top: int = 1,
+    top: int | None = None,
     invert: bool = False,
 ) -> Iterator[Answer]:
-    """Classify `inputs`: paths (see read_windows.read_windows), or "-" for `lines`.
+    """Answer `inputs`: paths (see read_windows.read_windows), or "-" for `lines`.
 
-    Raises what `answer_file` and `answer_lines` raise, and InputError for `top` below 1 and for options
-    that do not go with "-".
+    Raises what `answer_file` and `answer_lines` raise, and InputError for a `top` below 1 or
+    of a model without classes, and for options that do not go with "-".
     """
-    check_top(top)
+    check_top(top, predictor.spec)
     if STANDARD_INPUT in inputs and (indices or invert):
         option = "--index" if indices else "--invert"
         raise InputError(f"{option}: goes with files only, found standard input (-).")
     for name in inputs:
         if name == STANDARD_INPUT:
-            yield from answer_lines(classifier, lines, top=top)
+            yield from answer_lines(predictor, lines, top=top)
         else:
-            yield from answer_file(classifier, name, indices=indices, top=top, invert=invert)
+            yield from answer_file(predictor, name, indices=indices, top=top, invert=invert)
 
 
 def answer_file(
-    classifier: OneOrMany,
+    predictor: OneOrMany,
     path: str,
     *,
     indices: Sequence[int] = (),
-    top: int = 1,
+    top: int | None = None,
     invert: bool = False,
 ) -> Iterator[Answer]:
     """Answers for the windows of one file, or for those at `indices` (from 0).
 
     Raises InputError or DataError naming the file.
     """
-    spec = classifier.spec
+    spec = predictor.spec
     if Path(path).suffix.lower() in IMAGE_SUFFIXES and spec.normalization.dtype != "uint8":
         raise InputError(f"{path}: a picture, but the model was trained on numbers, not on pixels")
     windows = read_windows(path, spec.steps, spec.features, invert=invert)
@@ -73,7 +73,7 @@ def answer_file(
     for start in range(0, len(positions), AT_ONCE):
         chosen = positions[start : start + AT_ONCE]
         try:
-            predictions = classifier.predict(windows[chosen])
+            predictions = predictor.predict(windows[chosen])
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         assert isinstance(predictions, list)
@@ -81,15 +81,17 @@ def answer_file(
             yield answer_of(path, index, len(windows) == 1, prediction, top)
 
 
-def answer_lines(classifier: OneOrMany, lines: Iterable[Line], *, top: int = 1) -> Iterator[Answer]:
+def answer_lines(
+    predictor: OneOrMany, lines: Iterable[Line], *, top: int | None = None
+) -> Iterator[Answer]:
     """An answer for every line with a window on it, in order; a bad line is answered with its error."""
-    spec = classifier.spec
+    spec = predictor.spec
     for line in lines:
         try:
             if line.problem:
                 raise InputError(line.problem)
             window = parse_line(line.text, spec.steps, spec.features)
-            predictions = classifier.predict(window[np.newaxis])
+            predictions = predictor.predict(window[np.newaxis])
         except InputError as error:
             yield Answer(STANDARD_INPUT, line.number, False, error=str(error))
             continue

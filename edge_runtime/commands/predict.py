@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     "indices",
     type=int,
     multiple=True,
-    help="Classify only this window of a file. The first window is 0. May be repeated.",
+    help="Answer only this window of a file. The first window is 0. May be repeated.",
 )
-@click.option("--top", default=1, show_default=True, help="The number of classes to show.")
+@click.option("--top", type=int, help="The number of classes to show. Default: 1. For classifiers only.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each window.")
 @click.option(
     "--invert",
@@ -44,13 +44,13 @@ def predict(
     model: str,
     inputs: tuple[str, ...],
     indices: tuple[int, ...],
-    top: int,
+    top: int | None,
     as_json: bool,
     invert: bool,
     jobs: int,
     **options: Any,
 ) -> None:
-    """Classify windows with a converted model.
+    """Classify windows with a converted model, or compute its numbers.
 
     Values are raw, in the unit of the training data. INPUT is one of these:
 
@@ -65,12 +65,12 @@ def predict(
     Every line of standard input is answered with a line of JSON.
     """
     failed = False
-    with opened_pool(model, jobs, **options) as classifier:
+    with opened_pool(model, jobs, **options) as predictor:
         from edge_runtime.commands.answer_inputs import answer_inputs
 
-        lines = standard_input(classifier.spec)
+        lines = standard_input(predictor.spec)
         for answer in answer_inputs(
-            classifier, inputs, lines=lines, indices=indices, top=top, invert=invert
+            predictor, inputs, lines=lines, indices=indices, top=top, invert=invert
         ):
             failed |= answer.failed
             click.echo(answer.to_json() if as_json or answer.from_line else answer)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from edge_runtime.inference.classifier import Classifier
-    from edge_runtime.inference.pool import ClassifierPool
-    from edge_runtime.inference.streaming import StreamingClassifier
+    from edge_runtime.inference.pool import PredictorPool
+    from edge_runtime.inference.predictor import Predictor
+    from edge_runtime.inference.streaming import StreamingPredictor
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -53,46 +53,46 @@ def engine_options(command: Command) -> Command:
 
 
 @contextlib.contextmanager
-def opened(model: str, **options: Any) -> Iterator[Classifier]:
-    """The classifier, closed in the end. What the engine prints while it loads is held back.
+def opened(model: str, **options: Any) -> Iterator[Predictor[Any]]:
+    """The model, closed in the end. What the engine prints while it loads is held back.
 
     numpy and the engine are loaded by this function, so that a command imports what needs them later.
     """
 
-    def open_it() -> Classifier:
-        from edge_runtime.inference.classifier import Classifier
+    def open_it() -> Predictor[Any]:
+        from edge_runtime.inference.predictor import Predictor
 
-        return Classifier(model, **options)
+        return Predictor(model, **options)
 
-    with _opened(open_it, options) as classifier:
-        yield classifier
+    with _opened(open_it, options) as predictor:
+        yield predictor
 
 
 @contextlib.contextmanager
-def opened_pool(model: str, jobs: int, **options: Any) -> Iterator[Classifier | ClassifierPool]:
-    """As `opened`, with `jobs` classifiers."""
+def opened_pool(model: str, jobs: int, **options: Any) -> Iterator[Predictor[Any] | PredictorPool[Any]]:
+    """As `opened`, with `jobs` interpreters."""
     if jobs == 1:
-        with opened(model, **options) as classifier:
-            yield classifier
+        with opened(model, **options) as predictor:
+            yield predictor
         return
 
-    def open_it() -> ClassifierPool:
-        from edge_runtime.inference.pool import ClassifierPool
+    def open_it() -> PredictorPool[Any]:
+        from edge_runtime.inference.pool import PredictorPool
 
-        return ClassifierPool(model, jobs, **options)
+        return PredictorPool(model, jobs, **options)
 
     with _opened(open_it, options) as pool:
         yield pool
 
 
 @contextlib.contextmanager
-def opened_stream(model: str, **options: Any) -> Iterator[StreamingClassifier]:
+def opened_stream(model: str, **options: Any) -> Iterator[StreamingPredictor[Any]]:
     """As `opened`, for rows."""
 
-    def open_it() -> StreamingClassifier:
-        from edge_runtime.inference.streaming import StreamingClassifier
+    def open_it() -> StreamingPredictor[Any]:
+        from edge_runtime.inference.streaming import StreamingPredictor
 
-        return StreamingClassifier(model, **options)
+        return StreamingPredictor(model, **options)
 
     with _opened(open_it, options) as stream:
         yield stream
@@ -109,9 +109,9 @@ def _opened(open_it: Callable[[], Any], options: dict[str, Any]) -> Iterator[Any
     if options.get("engine") == "numpy":
         click.echo("Note: the numpy engine is tens of times slower than the others.", err=True)
     with uncollected(), quiet_stderr():  # the engine announces its delegate on standard error
-        classifier = open_it()
+        predictor = open_it()
     try:
-        yield classifier
+        yield predictor
     finally:
         with quiet_stderr():
-            classifier.close()
+            predictor.close()

@@ -35,7 +35,7 @@ INTERRUPTED = 130
 @click.option(
     "--restart", is_flag=True, help="For a step file: reset the states to zero after every window."
 )
-@click.option("--top", default=1, show_default=True, help="The number of classes to show.")
+@click.option("--top", type=int, help="The number of classes to show. Default: 1. For classifiers only.")
 @click.option(
     "--drop-late",
     type=int,
@@ -56,20 +56,20 @@ def stream(
     listen: bool,
     hop: int,
     restart: bool,
-    top: int,
+    top: int | None,
     drop_late: int | None,
     reconnect: float | None,
     reply: bool,
     **options: Any,
 ) -> None:
-    """Classify rows as they arrive, one row on each line.
+    """Answer rows as they arrive, one row on each line.
 
     A row holds the features of one step, separated by commas or spaces, or as a JSON array. Values are
     raw, in the unit of the training data.
 
-    Every prediction is a line of JSON. It is made from the last rows, which fill one window. With a step
-    file ('edge-rnn convert --graph step') it is made from all rows so far. A bad row is answered with
-    its error and does not count. The exit code is then 2.
+    Every answer is a line of JSON, with a class or with numbers. It is made from the last rows, which
+    fill one window. With a step file ('edge-rnn convert --graph step') it is made from all rows so far.
+    A bad row is answered with its error and does not count. The exit code is then 2.
     """
     from edge_runtime.stream.sources import parse_source
 

@@ -19,8 +19,8 @@ def verify(model: str, as_json: bool, **options: Any) -> None:
     A model file carries probes, which are a few windows with the full model's logits. This command runs
     them in the engine. The exit code is 1 if the engine loads the model but computes other logits.
     """
-    with opened(model, **options) as classifier:
-        verification = classifier.verify()
+    with opened(model, **options) as predictor:
+        verification = predictor.verify()
     click.echo(verification.to_json() if as_json else verification, err=not (verification or as_json))
     if not verification:
         raise SystemExit(1)

@@ -38,7 +38,7 @@ def _facts(metadata: Metadata, operators: list[tuple[str, int]]) -> dict[str, An
         "precision": metadata.precision,
         "target": metadata.target,
         "operators": operators,
-        "proven": [f"{item.engine} {item.version}" for item in engines if item.agreement is not None],
+        "proven": [f"{item.engine} {item.version}" for item in engines if item.failure is None],
     }
 
 

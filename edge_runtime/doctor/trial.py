@@ -112,7 +112,7 @@ class Trial:
                 f"computes something else: {len(result['mismatches'])} of {result['probes']} probes fail"
             )
         return (
-            f"verified, {result['probes']} probes, largest logit difference "
+            f"verified, {result['probes']} probes, largest difference "
             f"{result['max_logit_difference']:.5f} (allowed {result['tolerance']:.5g})"
         )
 

@@ -55,14 +55,14 @@ def _verified(model: str, engine: str) -> dict[str, Any]:
     """The verification as JSON; for a file without probes, one window of zeros is run instead."""
     import numpy as np
 
-    from edge_runtime.inference.classifier import Classifier
+    from edge_runtime.inference.predictor import Predictor
 
-    with Classifier(model, engine=engine) as classifier:
-        if classifier.spec.probes is None:
-            spec = classifier.spec
-            classifier.logits(np.zeros((spec.steps, spec.features), spec.normalization.dtype))
+    with Predictor[Any](model, engine=engine) as predictor:
+        if predictor.spec.probes is None:
+            spec = predictor.spec
+            predictor.outputs(np.zeros((spec.steps, spec.features), spec.normalization.dtype))
             return {"verified": None}
-        result: dict[str, Any] = json.loads(classifier.verify().to_json())
+        result: dict[str, Any] = json.loads(predictor.verify().to_json())
     return result
 
 

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_runtime.errors import InputError, printable
+from edge_runtime.inference.prediction import Estimate
 from edge_runtime.inputs import STANDARD_INPUT
+from edge_runtime.model_file.metadata import CLASSIFICATION
 
 if TYPE_CHECKING:
-    from edge_runtime.inference.classifier import Prediction
+    from edge_runtime.inference.prediction import Prediction
+    from edge_runtime.model_file.metadata import Metadata
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One window's or row's answer: the best classes with probabilities, or what was wrong with it."""
+    """One window's or row's answer: the best classes with probabilities, numbers, or what was wrong."""
 
     source: str | None
     """The file, or STANDARD_INPUT; None for a row of a stream."""
@@ -28,6 +31,8 @@ class Answer:
     ranking: tuple[tuple[str, float], ...] = ()
     """Label and probability, the best first."""
     logits: tuple[float, ...] = ()
+    outputs: tuple[tuple[str, float], ...] = ()
+    """The names and the values of a model that gives numbers."""
     error: str | None = None
 
     @property
@@ -37,15 +42,16 @@ class Answer:
 
     @property
     def failed(self) -> bool:
-        """Whether the window could not be classified."""
+        """Whether the window could not be answered."""
         return self.error is not None
 
     def __str__(self) -> str:
-        """`digit.png: 7 (99.8 %), 9 (0.1 %)`"""
+        """`digit.png: 7 (99.8 %), 9 (0.1 %)`, or of a regression `w.npy: flow: 8.125, level: 0.5`"""
         source = printable(self.source or "row")
         name = source if self.alone else f"{source}[{self.position}]"
-        classes = ", ".join(f"{printable(label)} ({100 * p:.1f} %)" for label, p in self.ranking)
-        return f"{name}: {self.error or classes}"
+        classes = [f"{printable(label)} ({100 * p:.1f} %)" for label, p in self.ranking]
+        values = [f"{printable(label)}: {value:.6g}" for label, value in self.outputs]
+        return f"{name}: {self.error or ', '.join(classes or values)}"
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -54,6 +60,8 @@ class Answer:
             record = {"input": self.source, "line" if self.from_line else "index": self.position}
         if self.failed:
             record["error"] = self.error
+        elif self.outputs:
+            record["outputs"] = dict(self.outputs)
         else:
             record["label"] = self.ranking[0][0]
             record["probability"] = self.ranking[0][1]
@@ -62,23 +70,33 @@ class Answer:
         return json.dumps(record, allow_nan=False)
 
 
-def check_top(top: int) -> None:
-    """Raises InputError for a number of classes to show that is below 1."""
+def check_top(top: int | None, spec: Metadata) -> None:
+    """Raises InputError for a number of classes below 1, and for any if the model gives numbers."""
+    if top is None:
+        return
+    if spec.task != CLASSIFICATION:
+        raise InputError(f"--top: is for classifiers. The task of this model is {spec.task}.")
     if top < 1:
         raise InputError(f"--top: expected at least 1, found {top}.")
 
 
 def answer_of(
-    source: str | None, position: int, alone: bool, prediction: Prediction, top: int
+    source: str | None,
+    position: int,
+    alone: bool,
+    found: Prediction | Estimate,
+    top: int | None = None,
 ) -> Answer:
-    """The answer with the `top` best classes of a prediction."""
+    """The answer with the `top` best classes (one by default) of a prediction, or with all numbers."""
+    if isinstance(found, Estimate):
+        return Answer(source, position, alone, outputs=tuple(found.by_name.items()))
     # As argmax, which takes the first of equal logits; those of integer models often are.
-    order = np.argsort(-prediction.logits, kind="stable")[:top]
-    labels, probabilities = prediction.labels, prediction.probabilities
+    order = np.argsort(-found.logits, kind="stable")[: top or 1]
+    labels, probabilities = found.labels, found.probabilities
     return Answer(
         source,
         position,
         alone,
         ranking=tuple((labels[k], float(probabilities[k])) for k in order),
-        logits=tuple(float(value) for value in prediction.logits),
+        logits=tuple(float(value) for value in found.logits),
     )

@@ -106,9 +106,9 @@ def _errors_of_a_run(name: str) -> Iterator[None]:
 
 
 def closed_runner(path: str) -> WindowRunner:
-    """Says that the classifier is closed."""
+    """Says that the model is closed."""
 
     def run(window: NDArray[Any], logits: NDArray[np.float32]) -> None:
-        raise EngineError(f"{path}: the classifier is closed")
+        raise EngineError(f"{path}: the model is closed")
 
     return run

@@ -10,7 +10,8 @@ import numpy as np
 
 from edge_runtime.errors import InputError, VerificationError, printable
 from edge_runtime.model_file.binomial import NOT_REFUTED, PROVEN
-from edge_runtime.model_file.parity_figures import ParityBudget
+from edge_runtime.model_file.metadata import CLASSIFICATION
+from edge_runtime.model_file.parity_figures import Budget
 from edge_runtime.model_file.parity_report import ParityReport
 from edge_runtime.model_file.probes import Probes
 
@@ -30,9 +31,9 @@ class Mismatch:
     """From 0."""
     expected: str
     found: str
-    """The classes' labels."""
+    """The classes' labels; of a file of numbers, the output that is furthest off, with its value."""
     difference: float
-    """Largest difference of a logit; infinite when a logit was NaN or infinite."""
+    """Largest difference of an output (see `Verification.unit`); infinite when one was no number."""
     row: int | None = None
     """In a step file: the row, from 1, after which the difference is largest."""
 
@@ -41,7 +42,7 @@ class Mismatch:
         where = "" if self.row is None else f" after row {self.row}"
         return (
             f"probe {self.probe}: expected {printable(self.expected)}, found {printable(self.found)}, "
-            f"largest logit difference {self.difference:.5g}{where}"
+            f"largest difference {self.difference:.5g}{where}"
         )
 
 
@@ -66,10 +67,11 @@ class Verification:
     probes: int
     """How many probes were run."""
     max_logit_difference: float
-    """Largest absolute difference of a logit from the full model's."""
+    """Largest absolute difference of a logit from the full model's; of a file of numbers, that of an
+    output, divided by the standard deviation of this output in the full model."""
     tolerance: float
     """Largest difference that is allowed."""
-    budget: ParityBudget | None
+    budget: Budget | None
     """What the file was allowed to lose in its proof; None in a file without a proof."""
     proof: str | None = None
     """The verdict of the file's proof (ParityReport.verdict); None in a file without one."""
@@ -77,6 +79,8 @@ class Verification:
     """The number of windows of that proof."""
     mismatches: tuple[Mismatch, ...] = ()
     """The probes that failed."""
+    task: str = CLASSIFICATION
+    """That of the file."""
 
     def __bool__(self) -> bool:
         return not self.mismatches
@@ -86,20 +90,27 @@ class Verification:
         where = f"{self.path}: {self.engine} {self.version}"
         if self:
             return (
-                f"{where}: verified, {self.probes} probes, largest logit difference "
+                f"{where}: verified, {self.probes} probes, largest {self.unit} "
                 f"{self.max_logit_difference:.5f} (allowed {self.tolerance:.5g}){self._budget()}"
             )
         heading = (
             f"{where} loads this model but computes something else than the full model: "
             f"{len(self.mismatches)} of {self.probes} probes fail "
-            f"(allowed logit difference {self.tolerance:.5g})"
+            f"(allowed {self.unit} {self.tolerance:.5g})"
         )
         return "\n".join([heading, *(f"  {mismatch}" for mismatch in self.mismatches)])
+
+    @property
+    def unit(self) -> str:
+        """What is compared."""
+        if self.task == CLASSIFICATION:
+            return "logit difference"
+        return "difference in standard deviations of the output"
 
     def _budget(self) -> str:
         if self.budget is None:
             return ""
-        budget = f"agreement >= {100 * self.budget.min_agreement:.2f} %"
+        budget = self.budget
         if self.proof == NOT_REFUTED:
             return f"; weak proof on {self.proof_windows:,} windows: {budget} is not refuted"
         if self.proof == PROVEN:
@@ -112,6 +123,7 @@ class Verification:
         record = {
             "model": self.path,
             "engine": self.engine,
+            "task": self.task,
             "version": self.version,
             "verified": bool(self),
             "probes": self.probes,
@@ -136,19 +148,31 @@ def verify_probes(
     version: str,
     labels: tuple[str, ...],
     parity: ParityReport | None = None,
+    task: str = CLASSIFICATION,
 ) -> Verification:
     """Run every probe with `run`. Does not raise for a probe that fails.
 
-    `path`, `engine` and `version` name what is verified, `labels` its classes. `parity`: the
+    `path`, `engine` and `version` name what is verified, `labels` its classes or outputs. `parity`: the
     file's proof.
     """
     expected, rows = probes.final, probes.record.rows
     logits = np.stack([_logits(run, window, probes) for window in probes.windows])
     with np.errstate(invalid="ignore"):
-        each = np.abs(logits.astype(np.float64) - probes.logits).max(axis=-1)
+        off = np.abs(logits.astype(np.float64) - probes.logits) / np.array(probes.record.spreads or 1.0)
+    each = off.max(axis=-1)
     each = np.where(np.isfinite(each), each, np.inf).reshape(len(expected), -1)
     difference, found = each.max(axis=1), logits[:, -1] if rows else logits
-    sound = (difference <= probes.record.tolerance) & (found.argmax(axis=1) == expected.argmax(axis=1))
+    sound = difference <= probes.record.tolerance
+    if task == CLASSIFICATION:
+        sound &= found.argmax(axis=1) == expected.argmax(axis=1)
+    last_off = off[:, -1] if rows else off
+
+    def said(outputs: NDArray[np.float32], k: int) -> str:
+        if task == CLASSIFICATION:
+            return labels[int(outputs.argmax())]
+        worst = int(last_off[k].argmax())
+        return f"{labels[worst]}: {outputs[worst]:.6g}"
+
     return Verification(
         path=path,
         engine=engine,
@@ -162,13 +186,14 @@ def verify_probes(
         mismatches=tuple(
             Mismatch(
                 int(k),
-                labels[int(expected[k].argmax())],
-                labels[int(found[k].argmax())] if np.isfinite(difference[k]) else "no number",
+                said(expected[k], k),
+                said(found[k], k) if np.isfinite(difference[k]) else "no number",
                 float(difference[k]),
                 rows[int(each[k].argmax())] if rows else None,
             )
             for k in np.flatnonzero(~sound)
         ),
+        task=task,
     )
 
 

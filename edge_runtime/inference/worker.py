@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 import numpy as np
 
 from edge_runtime.engines.engine import ENGINES, MICRO_ENGINES, NATIVE, NATIVE_KERNELS, RESOLVERS
 from edge_runtime.errors import EdgeRnnError
-from edge_runtime.inference.classifier import Classifier
+from edge_runtime.inference.predictor import Predictor
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,8 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         windows = np.load(options.windows, allow_pickle=False)
-        classifier = Classifier(options.model, engine=options.engine, kernels=options.kernels)
-        logits = classifier.logits_by_row if options.by_row else classifier.logits
+        predictor = Predictor[Any](options.model, engine=options.engine, kernels=options.kernels)
+        logits = predictor.outputs_by_row if options.by_row else predictor.outputs
         np.save(options.logits, logits(windows))
     except EdgeRnnError as error:
         print(error, file=sys.stderr)

@@ -5,13 +5,12 @@ The module that reads a kind of file is imported with the first file of that kin
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import numpy as np
 
-from edge_runtime.errors import InputError, reason
+from edge_runtime.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,14 +88,9 @@ def _numpy(file: Path, steps: int, features: int) -> NDArray[Any]:
 
 
 def _csv(file: Path, steps: int, features: int) -> NDArray[np.float64]:
-    try:
-        if file.stat().st_size > MOST_CSV_BYTES:
-            raise ValueError(f"{file.stat().st_size:,} bytes, expected at most {MOST_CSV_BYTES:,}")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about an empty file, which is refused below
-            rows = np.loadtxt(file, delimiter=",", ndmin=2, encoding="utf-8")
-    except (ValueError, OSError) as error:
-        raise InputError(f"{file}: cannot read the numbers ({reason(error)}).") from None
+    from edge_runtime.inputs.csv_files import read_rows
+
+    rows = read_rows(file, MOST_CSV_BYTES)
     if rows.shape[1] == features and len(rows) % steps == 0 and len(rows):
         return rows.reshape(-1, steps, features)
     if rows.shape[1] == steps * features:

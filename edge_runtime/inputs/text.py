@@ -36,6 +36,8 @@ def _numbers(line: str, what: str) -> NDArray[np.float64]:
     text = line.strip()
     if "," in text and not all(part.strip() for part in text.strip("[]").split(",")):
         raise InputError(f"not a {what} of numbers, as a number is missing beside a comma")
+    if ";" in text:
+        raise InputError(f"not a {what} of numbers, as ';' separates them. Expected commas or spaces")
     if any(odd in text for odd in ("_", "true", "false")):  # 1_0 is ten to Python, true is 1 to numpy
         raise InputError(f"not a {what} of numbers, as it holds something else")
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,12 +22,17 @@ if TYPE_CHECKING:
     from edge_runtime.model_file.parity_report import ParityReport
     from edge_runtime.model_file.probe_record import ProbeRecord
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """The newest version this package reads; docs/reference/format.md says when it rises."""
 
 UNROLLED, STEP = "unrolled", "step"
 GRAPH_VERSIONS = {UNROLLED: 1, STEP: 2}
 """Graph of a file -> the format version it is written in: the oldest whose readers use it correctly."""
+
+CLASSIFICATION, REGRESSION, EMBEDDING = "classification", "regression", "embedding"
+TASK_VERSIONS = {CLASSIFICATION: 1, REGRESSION: 3, EMBEDDING: 3}
+"""What the outputs of a file are -> the format version it is written in, at least: a reader of version 2
+would give classes for numbers."""
 
 RECORD_NAME = "edge_rnn.json"
 LABELS_NAME = "labels.txt"
@@ -46,7 +51,7 @@ class Metadata:
 
         with Classifier("model.tflite") as classifier:
             spec = classifier.spec
-        print(f"{spec.precision}: windows of {spec.steps} x {spec.features}, classes {spec.labels}")
+        print(f"{spec.precision}: windows of {spec.steps} x {spec.features}, {spec.task}: {spec.labels}")
     """
 
     steps: int
@@ -54,7 +59,7 @@ class Metadata:
     features: int
     """Values of a row."""
     labels: tuple[str, ...]
-    """The classes' names, in the order of the logits."""
+    """The classes' names, in the order of the logits; in a file of numbers, the names of the outputs."""
     normalization: Normalization
     """What happens to a raw window before the network sees it."""
     precision: str
@@ -81,6 +86,11 @@ class Metadata:
     """The record of the archive's probes as a JSON object: see `probes`. None without probes."""
     shared_weights: bool = False
     """Whether one packed copy of each matrix can serve all steps (engines.shared_weights)."""
+    task: str = CLASSIFICATION
+    """classification: the outputs are the logits of classes. regression: numbers in their own unit.
+    embedding: the coordinates of a vector."""
+    unit_length: bool = False
+    """Of an embedding: whether Regressor divides the FlatBuffer's output by its length."""
 
     @cached_property
     def parity(self) -> ParityReport | None:
@@ -125,9 +135,11 @@ class Metadata:
     def to_json(self) -> dict[str, Any]:
         """The content of `edge_rnn.json`; the labels are not in it, they have a file of their own."""
         graph = {"graph": self.graph, "states": list(self.states)} if self.graph == STEP else {}
+        task = {"task": self.task, "unit_length": self.unit_length}
         return {
-            "format_version": GRAPH_VERSIONS[self.graph],
+            "format_version": max(GRAPH_VERSIONS[self.graph], TASK_VERSIONS[self.task]),
             **graph,
+            **(task if self.task != CLASSIFICATION else {}),
             "steps": self.steps,
             "features": self.features,
             "normalization": self.normalization.to_json(),
@@ -166,9 +178,11 @@ class Metadata:
             proof=None if record["parity"] is None else mapping(record, "parity"),
             # Files older than probes lack the key.
             probe_fields=None if record.get("probes") is None else mapping(record, "probes"),
-            graph=_known_graph(record.get("graph", UNROLLED)),
+            graph=_known(record.get("graph", UNROLLED), "graph", GRAPH_VERSIONS),
             states=texts(record, "states") if "states" in record else (),
             shared_weights=flag(record, "shared_weights") if "shared_weights" in record else False,
+            task=_known(record.get("task", CLASSIFICATION), "task", TASK_VERSIONS),
+            unit_length=flag(record, "unit_length") if "unit_length" in record else False,
         )
 
 
@@ -178,9 +192,10 @@ def _as_read(record: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _known_graph(name: object) -> str:
-    if not isinstance(name, str) or name not in GRAPH_VERSIONS:
-        raise ValueError(f"graph: expected one of {', '.join(GRAPH_VERSIONS)}, found {reason(name)}")
+def _known(name: object, key: str, choices: Iterable[str]) -> str:
+    known = tuple(choices)
+    if not isinstance(name, str) or name not in known:
+        raise ValueError(f"{key}: expected one of {', '.join(known)}, found {reason(name)}")
     return name
 
 

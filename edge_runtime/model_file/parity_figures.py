@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Union
 
 from edge_runtime.model_file.binomial import REFUTED, judge
 from edge_runtime.model_file.json_fields import (
     flag,
+    mapping,
     number,
     numbers,
     optional,
     text,
     whole,
     wholes,
+)
+from edge_runtime.model_file.number_parity import (
+    ErrorBudget,
+    OutputErrors,
+    error_budget_from_json,
+    output_errors_from_json,
 )
 
 
@@ -27,6 +34,16 @@ class ParityBudget:
     like those of the proof is meant, which the proof's own windows show only so far (judge)."""
     max_logit_difference: float | None = None
     """Largest allowed absolute difference of one logit; None: not limited."""
+
+    def __str__(self) -> str:
+        """`agreement >= 99.50 %, logit difference <= 0.001`"""
+        most = self.max_logit_difference
+        limit = "" if most is None else f", logit difference <= {most:g}"
+        return f"agreement >= {100 * self.min_agreement:.2f} %{limit}"
+
+
+Budget = Union[ParityBudget, ErrorBudget]
+"""Of a classifier, and of numbers."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +69,13 @@ class EngineParity:
     """How many windows with another class are near ties (convert.proof.near_ties); 0 in older files."""
     near_tie_margin: float = 0.0
     """In a near tie the full model's logit of its own class is ahead of the other by less than this."""
+    errors: OutputErrors | None = None
+    """Of numbers, which have none of the figures of classes."""
+
+    @property
+    def ran(self) -> bool:
+        """Whether the engine gave outputs."""
+        return self.agreement is not None or self.errors is not None
 
     def counted(self, windows: int) -> tuple[int, int]:
         """How many of the proof's `windows` have the full model's class, and how many count at all:
@@ -62,8 +86,14 @@ class EngineParity:
         agreeing = round(agreement * windows)
         return agreeing, max(agreeing, windows - self.near_ties)
 
-    def verdict(self, budget: ParityBudget, windows: int) -> str:
-        """PROVEN, NOT_REFUTED or REFUTED on the proof's `windows`; REFUTED if it gave no logits.
+    def verdict(self, budget: Budget, windows: int) -> str:
+        """PROVEN, NOT_REFUTED or REFUTED on the proof's `windows`; REFUTED if it gave no outputs."""
+        if isinstance(budget, ErrorBudget):
+            return REFUTED if self.errors is None else self.errors.verdict(budget, windows)
+        return self._verdict_on_classes(budget, windows)
+
+    def _verdict_on_classes(self, budget: ParityBudget, windows: int) -> str:
+        """The same for classes.
 
         An agreement is judged by the exact binomial test (binomial.judge), without near ties. The
         largest logit difference has no distribution that is known, so that it is compared as it is.
@@ -112,9 +142,9 @@ class RowParity:
         """The row with the largest mean difference."""
         return self.rows[self.mean_logit_differences.index(max(self.mean_logit_differences))]
 
-    def meets(self, budget: ParityBudget) -> bool:
+    def meets(self, budget: Budget) -> bool:
         """Whether no row is further off than the budget allows."""
-        limit = budget.max_logit_difference
+        limit = None if isinstance(budget, ErrorBudget) else budget.max_logit_difference
         if limit is not None:
             return self.max_logit_difference <= limit
         allowed = max(WORST_ROW * self.mean_logit_differences[-1], SMALL_DIFFERENCE * self.spread)
@@ -131,8 +161,10 @@ class RowParity:
         )
 
 
-def budget_from_json(record: dict[str, Any]) -> ParityBudget:
+def budget_from_json(record: dict[str, Any]) -> Budget:
     """A budget. Raises KeyError, TypeError or ValueError on anything else."""
+    if "max_error" in record:
+        return error_budget_from_json(record)
     return ParityBudget(
         min_agreement=number(record, "min_agreement"),
         max_logit_difference=optional(number, record, "max_logit_difference"),
@@ -154,6 +186,7 @@ def engine_from_json(record: dict[str, Any]) -> EngineParity:
         arena_bytes=whole(record, "arena_bytes") if "arena_bytes" in record else None,
         near_ties=whole(record, "near_ties") if "near_ties" in record else 0,
         near_tie_margin=number(record, "near_tie_margin") if "near_tie_margin" in record else 0.0,
+        errors=output_errors_from_json(mapping(record, "errors")) if "errors" in record else None,
     )
     figures = (result.agreement, result.max_logit_difference, result.mean_logit_difference)
     if figures.count(None) not in (0, len(figures)):

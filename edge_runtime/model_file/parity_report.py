@@ -17,9 +17,10 @@ from edge_runtime.model_file.binomial import (
     windows_to_prove,
 )
 from edge_runtime.model_file.json_fields import number, text, texts, whole
+from edge_runtime.model_file.number_parity import ErrorBudget, error_limits, number_columns
 from edge_runtime.model_file.parity_figures import (
+    Budget,
     EngineParity,
-    ParityBudget,
     RowParity,
     budget_from_json,
     engine_from_json,
@@ -60,7 +61,7 @@ class ParityReport:
     """Where these windows come from."""
     full_accuracy: float | None
     """Accuracy of the full model on the same windows; None: their classes are not known."""
-    budget: ParityBudget
+    budget: Budget
     flatbuffer_bytes: int
     engines: tuple[EngineParity, ...]
     not_proven: tuple[str, ...] = ()
@@ -79,11 +80,11 @@ class ParityReport:
     @property
     def verdict(self) -> str:
         """The worst of the engines: REFUTED, NOT_RUN (by the target), NOT_REFUTED or PROVEN."""
-        demanded = [item for item in self.engines if item.required or item.agreement is not None]
+        demanded = [item for item in self.engines if item.required or item.ran]
         found = {item.verdict(self.budget, self.windows) for item in demanded}
         if REFUTED in found or not all(result.meets(self.budget) for result in self.by_row):
             return REFUTED
-        if not any(item.required and item.agreement is not None for item in self.engines):
+        if not any(item.required and item.ran for item in self.engines):
             return NOT_RUN
         return NOT_REFUTED if NOT_REFUTED in found else PROVEN
 
@@ -93,31 +94,40 @@ class ParityReport:
         lines = [
             f"parity of {self.precision} with the full model on {self.windows:,} windows "
             f"({self.split}); model {self.flatbuffer_bytes:,} bytes",
-            f"  {'engine':<{width}}"
-            f"{'accuracy':>10}{'agreement':>11}{'max |diff|':>12}{'mean |diff|':>13}",
-            f"  {'full model':<{width}}{_percent(self.full_accuracy):>10}",
+            *self._heading(width),
             *(self._line(result, width) for result in self.engines),
             *(line for result in self.engines for line in self._further_lines(result)),
-            f"  budget: agreement >= {_percent(self.budget.min_agreement)}"
-            + (
-                ""
-                if self.budget.max_logit_difference is None
-                else f", logit difference <= {self.budget.max_logit_difference:g}"
-            )
-            + f": {_OUTCOMES[self.verdict]}",
+            f"  budget: {self.budget}: {_OUTCOMES[self.verdict]}",
             *self._lines_by_row(),
             *self._weakness(),
             f"  Not proven on: {', '.join(self.not_proven) or 'none'}",
         ]
         return "\n".join(lines)
 
+    @property
+    def _numbers(self) -> bool:
+        return isinstance(self.budget, ErrorBudget)
+
+    def _heading(self, width: int) -> list[str]:
+        if self._numbers:
+            cosine = any(item.errors and item.errors.min_cosine is not None for item in self.engines)
+            return [f"  {'engine':<{width}}{number_columns(cosine)}"]
+        return [
+            f"  {'engine':<{width}}"
+            f"{'accuracy':>10}{'agreement':>11}{'max |diff|':>12}{'mean |diff|':>13}",
+            f"  {'full model':<{width}}{_percent(self.full_accuracy):>10}",
+        ]
+
     def _line(self, result: EngineParity, width: int) -> str:
         name = f"{result.engine} {result.version}"
-        if result.agreement is None:
+        if not result.ran:
             aside = "" if result.required else " (not in the target)"
             return f"  {name:<{width}}  {result.failure}{aside}"
         verdict = result.verdict(self.budget, self.windows)
-        mark = {PROVEN: "", NOT_REFUTED: "  not refuted", REFUTED: "  below the budget"}[verdict]
+        beyond = "beyond the budget" if self._numbers else "below the budget"
+        mark = {PROVEN: "", NOT_REFUTED: "  not refuted", REFUTED: f"  {beyond}"}[verdict]
+        if result.errors is not None:
+            return f"  {name:<{width}}{result.errors}{mark}"
         return (
             f"  {name:<{width}}{_percent(result.accuracy):>10}{_percent(result.agreement):>11}"
             f"{result.max_logit_difference:>12.5f}{result.mean_logit_difference:>13.5f}{mark}"
@@ -158,6 +168,13 @@ class ParityReport:
         """What the windows do show, where they do not prove the budget."""
         if self.verdict != NOT_REFUTED:
             return []
+        if isinstance(self.budget, ErrorBudget):
+            errors = [item.errors.error for item in self.engines if item.errors is not None]
+            _, shown = error_limits(max(errors), self.windows)
+            return [
+                f"  Weak proof on {self.windows:,} windows: they show an error of {_percent(shown)} or "
+                f"less ({100 * CONFIDENCE:g} % confidence)"
+            ]
         counts = [item.counted(self.windows) for item in self.engines if item.agreement is not None]
         shown = min(lower_limit(agreeing, counted) for agreeing, counted in counts)
         line = (
@@ -178,8 +195,9 @@ class ParityReport:
         if not self.by_row:
             del record["by_row"]
         for result in record["engines"]:
-            if result["arena_bytes"] is None:
-                del result["arena_bytes"]
+            for key in ("arena_bytes", "errors"):
+                if result[key] is None:
+                    del result[key]
         return record
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edge_runtime.model_file.json_fields import number, text, whole, wholes
+from edge_runtime.model_file.json_fields import number, numbers, text, whole, wholes
 
 DTYPES = ("uint8", "float32", "int32")
 """Types of raw windows; int32 for tokens."""
@@ -42,12 +42,17 @@ class ProbeRecord:
     """Set when the windows are not in probes.bin."""
     rows: tuple[int, ...] = ()
     """In a step file: the rows, numbered from 1 up to the last one, after which logits are compared."""
+    spreads: tuple[float, ...] = ()
+    """In a file of numbers: the standard deviation of each output of the full model. Differences of an
+    output are compared in this unit. Empty in a classifier's file."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `from_json` reads it back to an equal record."""
         record = asdict(self)
         if not self.rows:
             del record["rows"]
+        if not self.spreads:
+            del record["spreads"]
         return record
 
     @classmethod
@@ -60,7 +65,10 @@ class ProbeRecord:
             origin=text(record, "origin"),
             synthetic=_synthetic(record["synthetic"]),
             rows=wholes(record, "rows", 1) if "rows" in record else (),
+            spreads=numbers(record, "spreads") if "spreads" in record else (),
         )
+        if not all(spread > 0 for spread in result.spreads):
+            raise ValueError("probes: expected spreads above 0")
         if result.count > MOST_PROBES or result.dtype not in DTYPES or result.tolerance <= 0:
             raise ValueError(
                 f"probes: expected a count up to {MOST_PROBES}, a dtype of {', '.join(DTYPES)}, and a "

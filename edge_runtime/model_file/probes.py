@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import ModelError
-from edge_runtime.model_file.metadata import PROBES_NAME, STEP
+from edge_runtime.model_file.metadata import CLASSIFICATION, PROBES_NAME, STEP
 from edge_runtime.model_file.probe_record import ProbeRecord, Synthetic
 from edge_runtime.model_file.read_file import ModelFile
 
@@ -57,6 +57,7 @@ def read_probes(file: ModelFile, path: str) -> Probes | None:
         return None
     windows_shape = (record.count, metadata.steps, metadata.features)
     _check_rows(record, file, path)
+    _check_spreads(record, file, path)
     logits_shape = (record.count, *([len(record.rows)] if record.rows else []), len(metadata.labels))
     dtype = np.dtype(record.dtype).newbyteorder("<")
     stored = 0 if record.synthetic else math.prod(windows_shape) * dtype.itemsize
@@ -75,6 +76,14 @@ def read_probes(file: ModelFile, path: str) -> Probes | None:
         windows = np.frombuffer(content[:stored], dtype).reshape(windows_shape).astype(record.dtype)
     logits = np.frombuffer(content[stored:], "<f4").reshape(logits_shape).astype(np.float32)
     return Probes(record, windows, logits)
+
+
+def _check_spreads(record: ProbeRecord, file: ModelFile, path: str) -> None:
+    expected = 0 if file.metadata.task == CLASSIFICATION else len(file.metadata.labels)
+    if len(record.spreads) != expected:
+        raise ModelError(
+            f"{path}: damaged. Its probes have {len(record.spreads)} spreads, expected {expected}."
+        )
 
 
 def _check_rows(record: ProbeRecord, file: ModelFile, path: str) -> None:

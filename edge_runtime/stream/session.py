@@ -7,14 +7,15 @@ import json
 import time
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Callable
+from typing import Any, Callable
 
 from edge_runtime.errors import InputError, StreamError
 from edge_runtime.inference.answer import Answer, answer_of, check_top
-from edge_runtime.inference.streaming import StreamingClassifier
+from edge_runtime.inference.streaming import StreamingPredictor
 from edge_runtime.inputs import STANDARD_INPUT
 from edge_runtime.inputs.lines import Line, longest_line
 from edge_runtime.inputs.text import parse_row
+from edge_runtime.model_file.metadata import Metadata
 from edge_runtime.stream.drop_late import Dropped, drop_late
 from edge_runtime.stream.listener import accepted, address, listening
 from edge_runtime.stream.sources import Connection, RowSource, opened_source
@@ -37,16 +38,16 @@ class StreamOptions:
     """Wait for the source to connect, and then for the next one, instead of connecting to it."""
     reconnect: float | None = None
     """Seconds until a connection that ended or failed is tried again; None: it is not tried again."""
-    top: int = 1
-    """How many classes to show."""
+    top: int | None = None
+    """How many classes to show; None: one. Only for classifiers."""
     drop_late: int | None = None
     """Number of rows that may wait before the oldest are dropped; None: the source waits."""
     reply: bool = False
     """Send the answers back over the connection."""
 
-    def check(self, source: RowSource) -> None:
-        """Raises InputError for options that do not go with the source or with one another."""
-        check_top(self.top)
+    def check(self, source: RowSource, spec: Metadata) -> None:
+        """Raises InputError for options that do not go with the source, the model or one another."""
+        check_top(self.top, spec)
         if self.drop_late is not None and self.drop_late < 1:
             raise InputError(f"--drop-late: expected at least 1 row, found {self.drop_late}.")
         if self.listen and not source.is_socket:
@@ -68,7 +69,7 @@ class StreamOptions:
 
 
 def stream_rows(
-    stream: StreamingClassifier, source: RowSource, write: Write, options: StreamOptions
+    stream: StreamingPredictor[Any], source: RowSource, write: Write, options: StreamOptions
 ) -> bool:
     """Answer the rows of a source until it ends; returns whether all of them were good.
 
@@ -79,7 +80,7 @@ def stream_rows(
     Raises InputError for options that do not fit, StreamError for a source that cannot be opened or
     breaks off when no other connection follows, and whatever `write` raises.
     """
-    options.check(source)
+    options.check(source, stream.spec)
     lasting = options.listen or options.reconnect is not None
     good = True
     with contextlib.closing(_connections(source, write, options)) as connections:
@@ -95,7 +96,7 @@ def stream_rows(
 
 
 def _answer_all(
-    stream: StreamingClassifier, connection: Connection, write: Write, options: StreamOptions
+    stream: StreamingPredictor[Any], connection: Connection, write: Write, options: StreamOptions
 ) -> tuple[bool, StreamError | None]:
     """Whether all rows of a connection were good, and the error if it broke off."""
     good, send = True, connection.send if options.reply else write
@@ -112,7 +113,7 @@ def _answer_all(
 
 
 def answer_rows(
-    stream: StreamingClassifier, lines: Iterable[Line | Dropped], *, top: int = 1
+    stream: StreamingPredictor[Any], lines: Iterable[Line | Dropped], *, top: int | None = None
 ) -> Iterator[Answer | Dropped]:
     """An answer for every row after which a prediction is due and for every bad row, in order."""
     for line in lines:

@@ -9,6 +9,7 @@ import numpy as np
 from convert.compiler.compile import compile_network
 from convert.model_file.archive import embed
 from convert.model_file.flatbuffer import serialize
+from convert.source_model.network import Embedding, Network
 from edge_runtime.inference.classifier import Classifier
 from edge_runtime.inference.step_model import NO_NORMALIZATION
 from edge_runtime.model_file.metadata import STEP, UNROLLED, Metadata
@@ -18,7 +19,7 @@ from edge_runtime.model_file.parity_report import ParityReport
 from edge_runtime.model_file.probe_record import ProbeRecord
 from edge_runtime.model_file.probes import Probes
 from tests.support.model_files import metadata_for
-from tests.support.networks import layer_combinations, random_network, random_windows
+from tests.support.networks import RandomLayers, layer_combinations, random_network, random_windows
 from tests.support.operator_graphs import operator_graphs
 
 STEPS, FEATURES, CLASSES = 3, 3, 4
@@ -37,6 +38,8 @@ SMALL = {
 }
 """Name -> precision, graph, whether tensor names are left out."""
 
+TOKENS = "tokens"
+"""A model of 12 tokens, in int8."""
 PIXELS = "pixels"
 REAL = "real"
 """LSTM(128) in float32 with 28 steps of 28 features, as for MNIST: about 350 kB."""
@@ -58,6 +61,8 @@ def write_seeds(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, (precision, graph, strip) in SMALL.items():
         _write(folder, name, precision, graph=graph, strip=strip)
+    tokens = Normalization.of_tokens(12)
+    _write(folder, TOKENS, "int8", size=(STEPS, 1, 3, CLASSES), normalization=tokens)
     _write(folder, PIXELS, "int8", normalization=Normalization((33.0,), (78.0,), "uint8"))
     real = Normalization((33.0,), (78.0,), "uint8")
     _write(folder, REAL, "float32", size=(28, 28, 128, 10), normalization=real)
@@ -98,7 +103,7 @@ def _write(
     normalization: Normalization = Normalization((10.0, 20.0, 30.0), (2.0, 4.0, 8.0)),
 ) -> None:
     steps, features, _, classes = size
-    network = random_network(*size, seed=sum(name.encode()))  # no two seeds have the same FlatBuffer
+    network = _network(name, size, normalization.tokens)
     flatbuffer = compile_network(
         network, random_windows(network, 16), precision=precision, graph=graph, strip=strip
     )
@@ -120,10 +125,20 @@ def _write(
         parity=_report(precision, len(flatbuffer), steps if graph == STEP else 0),
     )
     plain = folder / f"{name}{PLAIN_SUFFIX}"
-    plain.write_bytes(
-        embed(flatbuffer, metadata_for(flatbuffer, **facts, normalization=NO_NORMALIZATION))
-    )
+    unchanged = normalization if normalization.tokens else NO_NORMALIZATION
+    plain.write_bytes(embed(flatbuffer, metadata_for(flatbuffer, **facts, normalization=unchanged)))
     (folder / f"{name}.tflite").write_bytes(embed(flatbuffer, metadata, _probes(plain, metadata)))
+
+
+def _network(name: str, size: tuple[int, int, int, int], tokens: int) -> Network:
+    """No two seeds have the same FlatBuffer. Models of tokens look them up first."""
+    steps, features, units, classes = size
+    seed = sum(name.encode())
+    if not tokens:
+        return random_network(*size, seed=seed)
+    network = random_network(steps, 4, units, classes, seed=seed)
+    table = RandomLayers(seed).weights(tokens, 4)
+    return Network(steps, features, (Embedding("words", table), *network.layers))
 
 
 def _report(precision: str, size: int, rows: int) -> ParityReport:
@@ -146,6 +161,8 @@ def _probes(plain: Path, metadata: Metadata) -> Probes:
     rng = np.random.default_rng(0)
     shape, normalization = (2, metadata.steps, metadata.features), metadata.normalization
     windows = rng.uniform(0, 255, shape) if normalization.dtype == "uint8" else rng.normal(20, 5, shape)
+    if normalization.tokens:
+        windows = rng.integers(0, normalization.tokens, shape)
     windows = windows.astype(normalization.dtype)
     rows = tuple(range(1, metadata.steps + 1)) if metadata.graph == STEP else ()
     with Classifier(plain, engine="numpy") as classifier:

@@ -210,7 +210,7 @@ def test_a_pool_predicts_in_order(tmp_path, engine, jobs):
         for odd in ([[[1.0, 2], [1]]], np.zeros((0, 5, 5))):
             with pytest.raises(InputError):
                 pool.predict(odd)
-    with pytest.raises(EngineError, match=r"m\.tflite: the classifier is closed"):
+    with pytest.raises(EngineError, match=r"m\.tflite: the model is closed"):
         pool.predict(windows)
     with pytest.raises(InputError, match="^--jobs: expected at least 1, found 0"):
         ClassifierPool(path, 0)

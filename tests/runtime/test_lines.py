@@ -121,6 +121,7 @@ def test_rows(line):
         ("1,2,3,", "a number is missing beside a comma"),
         ("[1,2,3,]", "a number is missing beside a comma"),
         ("1_0 2 3", "it holds something else"),
+        ("1;2;3", "as ';' separates them. Expected commas or spaces"),
         ("[true, 1.5, 2]", "it holds something else"),
     ],
 )

@@ -124,6 +124,43 @@ def test_broken_files_are_named(tmp_path, name, content):
         read_windows(path, 4, 5)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"ax,ay\n1,2\n",
+            "line 1 holds 'ax', which is no number. Expected numbers",
+        ),
+        (b"\xef\xbb\xbftime,ax\r\n1,2\r\n", "line 1 holds 'time', which is no number."),
+        (
+            b'1,2\n"3",4\n',
+            "line 2 holds '\"3\"', which is no number. Expected numbers separated by commas,",
+        ),
+        (b"# ax,ay\n\n1 2\n", "line 3 holds '1 2', which is no number."),
+        (
+            b"1;2\n3;4\n",
+            "line 1 separates numbers with ';'. Expected commas between numbers, and points",
+        ),
+        (b"1,2\n3,5;4,0\n", "line 2 separates numbers with ';'."),
+        (b"1,2\n3,\n", "line 2 lacks a number beside a comma. Fill the gap."),
+        (b"1,2\n3,4,5\n", "cannot read the numbers"),
+        (b"\xff\xfe1,2\n", "cannot read the numbers"),
+        (b"1,\x1b[2Jx\n", "line 1 holds '\\x1b[2Jx', which is no number."),
+    ],
+)
+def test_csv_says_which_line_is_something_else(tmp_path, content, message):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_windows(path, 4, 5)
+    assert str(caught.value).startswith(f"{path}: {message}")
+
+
+def test_csv_of_a_spreadsheet_has_a_byte_order_mark(tmp_path):
+    (tmp_path / "rows.csv").write_bytes(b"\xef\xbb\xbf1,2\r\n3,4\r\n")
+    np.testing.assert_array_equal(read_windows(tmp_path / "rows.csv", 2, 2), [[[1, 2], [3, 4]]])
+
+
 def test_inverted_picture_of_gray_paper_uses_the_full_range(tmp_path):
     picture = Image.new("L", (50, 40), 190)
     picture.paste(135, (0, 0, 50, 20))  # gray ink above

@@ -218,7 +218,6 @@ CASES = {
         ),
         "layer 'rows' (TimeDistributed) holds a UnitNormalization. Expected Dense",
     ),
-    "regression": (sequential(lstm(), dense(1)), "one output without sigmoid, which is a regression"),
     "several labels": (
         sequential(lstm(), dense(3, activation="sigmoid")),
         "3 outputs with sigmoid, which is several labels at a time",

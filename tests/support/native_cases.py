@@ -30,6 +30,7 @@ def write_cases(path: Path) -> None:
 
 def _unrolled() -> Iterator[Case]:
     found, _ = cases()
+    named = networks()
     for case in found:
         count = min(len(values) for values in case.inputs)  # 1 where nothing depends on the window
         calls = [[values[k % count] for values in case.inputs] for k in range(MOST_LANES)]
@@ -37,9 +38,10 @@ def _unrolled() -> Iterator[Case]:
             engine = NumpyInterpreter(case.flatbuffer)
         except MalformedError:
             continue  # a graph that is no model, such as float16's DEQUANTIZE of a matrix alone
-        rows = STEPS if case.what in networks() else 0
+        network = named.get(case.what)
+        shape = (network.steps, network.features) if network else (0, 1)
         expected = [run(engine, inputs) for inputs in calls]
-        yield Case(f"{case.scheme}, {case.what}", case.flatbuffer, calls, expected, rows, FEATURES)
+        yield Case(f"{case.scheme}, {case.what}", case.flatbuffer, calls, expected, *shape)
 
 
 def _steps() -> Iterator[Case]:

@@ -21,6 +21,7 @@ from edge_runtime.native.planner import Plan
 from tests.support.exact_memory import Block
 from tests.support.native_plans import (
     DOES_NOT_FIT,
+    NO_TOKEN,
     OK,
     Arrays,
     Checked,
@@ -33,8 +34,11 @@ MOST_LANES = 5
 FLOAT_ROUNDING = 1e-5
 """Of the largest value: float32 sums in another order."""
 
-BYTES, FLOATS = 0, 1
+BYTES, FLOATS, WHOLE = 0, 1, 2
 """er_raw_type."""
+
+TOKENS = 7
+"""Tokens of the windows of models that take them."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,10 @@ class Case:
         classes = int(np.prod(plan.outputs[0].tensor.shape))
         shape = (MOST_LANES, self.rows, self.features)
         floats = rng.normal(0, 1, shape).astype(np.float32)
-        for kind, windows in ((FLOATS, floats), (BYTES, rng.integers(0, 256, shape, np.uint8))):
+        kinds = [(FLOATS, floats), (BYTES, rng.integers(0, 256, shape, np.uint8))]
+        if plan.inputs[0].tensor.dtype == np.int32:
+            kinds = [(WHOLE, rng.integers(0, TOKENS, shape, np.int32))]
+        for kind, windows in kinds:
             for by_row in (False, True):
                 answers = self.rows if by_row and len(plan.inputs) > 1 else 1
                 results = [
@@ -97,9 +104,8 @@ class Case:
             Block(bytes(4 * size * len(windows))) as logits,
             checked.arena(lanes) as arena,
         ):
-            raw = Raw(
-                self.features, self.rows, self.features, self.features, 0, 0, means.address, stds.address
-            )
+            counts = (self.features, self.rows, self.features, self.features)
+            raw = Raw(*counts, TOKENS, 0, means.address, stds.address)
             job = {"arena": arena.address, "windows": source.address, "logits": logits.address}
             many = {"count": len(windows), "lanes": lanes, "type": kind, "by_row": by_row}
             status = checked.windows(raw, **job, **many)
@@ -113,13 +119,21 @@ class Case:
 
     def _misfits(self, checked: Checked, raw: Raw, job: dict[str, int]) -> None:
         changes = [("features", 0), ("features", self.features * self.rows + 1), ("rows", 0)]
-        changes += [("mean_count", 0), ("std_count", self.features + 1), ("features", 2**32 - 1)]
+        changes += [("features", 2**32 - 1)]
+        if job["type"] != WHOLE:
+            changes += [("mean_count", 0), ("std_count", self.features + 1)]
         for name, value in changes:
             wrong = Raw.from_buffer_copy(raw)
             setattr(wrong, name, value)
             assert checked.windows(wrong, **job, lanes=1) == DOES_NOT_FIT
             assert checked.step(wrong, **job) == DOES_NOT_FIT
         assert checked.windows(raw, **job, lanes=0) == DOES_NOT_FIT
+        other = FLOATS if job["type"] == WHOLE else WHOLE
+        assert checked.windows(raw, **{**job, "type": other}, lanes=1) == DOES_NOT_FIT
+        if job["type"] == WHOLE:
+            few = Raw.from_buffer_copy(raw)
+            few.tokens = 0
+            assert checked.windows(few, **job, lanes=1) == NO_TOKEN
 
 
 def demand_same(got: np.ndarray, want: np.ndarray, what: str) -> None:

@@ -445,7 +445,6 @@ NODES = {
     "leaky bound": (lambda g: g.node("Clip", _last(g), g.constant(-1.0)), "(Clip) clips to -1.0"),
     "integers": (_integers, "(Cast) turns values into integers"),
     "sequence": (lambda g: g.recurrent(_steps_first(g))[0], "is a sequence of shape [6, 1, 1, 5]"),
-    "regression": (lambda g: g.dense(_last(g), outputs=1), "one output without sigmoid"),
     "cell state": (lambda g: _cell_state(g), "(Squeeze) reads a cell state Y_c"),
 }
 

@@ -55,9 +55,19 @@ def lowered(kind: str, precision: str):
     return lower(network, random_windows(network), precision=precision, target="tflm")
 
 
-def test_tflm_is_refused_a_type_that_it_lacks():
-    with pytest.raises(InputError, match=r"^tflm does not load REDUCE_MAX version 3, .* above 2"):
-        check_operators(lowered("global max pooling", "int16x8"), TARGETS["tflm"], "int16x8")
+@pytest.mark.parametrize(
+    ("kind", "operator"),
+    [("global max pooling", "REDUCE_MAX version 3"), ("tokens", "GATHER version 4")],
+)
+def test_tflm_is_refused_a_type_that_it_lacks(kind, operator):
+    with pytest.raises(InputError, match=f"^tflm does not load {operator}, .* above 2"):
+        check_operators(lowered(kind, "int16x8"), TARGETS["tflm"], "int16x8")
+
+
+@pytest.mark.parametrize("kind", ["tokens", "attention", "GRU, hard sigmoid and elu", "masked LSTM"])
+def test_every_engine_of_linux_has_the_operators_of_new_layers(kind):
+    for precision in ("float32", "int8", "int16x8", "mixed"):
+        check_operators(lowered(kind, precision), TARGETS["any"], scheme_for(precision, TARGETS["any"]))
     check_operators(lowered("global max pooling", "int8"), TARGETS["tflm"], "int8")
 
 

@@ -175,7 +175,7 @@ for name, built in middle.items():
 def test_command_refuses_models_that_need_the_window(tmp_path):
     succeed(run_python(SAVE, tmp_path))
     x = np.random.default_rng(0).normal(0, 1, (2200, 6, 3)).astype(np.float32)
-    np.savez(tmp_path / "x.npz", x=x)
+    np.savez(tmp_path / "x.npz", x=x, y=np.arange(len(x)) % 3)
     for name, words in (("bidirectional", "(Bidirectional)"), ("pooling", "(GlobalPooling)")):
         out = tmp_path / "m.tflite"
         arguments = ("--data", tmp_path / "x.npz", "--graph", "step", "--out", out)

@@ -110,7 +110,7 @@ torch.save(model.state_dict(), f"{sys.argv[1]}/model.pt")
 def test_normalization_in_front_and_behind(tmp_path):
     subprocess.run([sys.executable, "-c", NORMALIZED, str(tmp_path)], check=True, capture_output=True)
     data, out = tmp_path / "windows.npz", tmp_path / "model.tflite"
-    arguments = ("--data", data, "--precision", "float32", "--out", out)
+    arguments = ("--data", data, "--task", "classification", "--precision", "float32", "--out", out)
     succeed(edge_rnn("convert", tmp_path / "model.pt", *arguments))
     x, expected = np.load(data)["x"][:200], np.load(tmp_path / "logits.npy")[:200]
     for engine in ENGINES:

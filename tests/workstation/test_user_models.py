@@ -98,7 +98,7 @@ import keras
 from convert import convert_model
 model = keras.Sequential([keras.Input((12, 5)), keras.layers.LSTM(8), keras.layers.Dense(3)])
 data, out = {str(windows / "x.npz")!r}, {str(tmp_path / "m.tflite")!r}
-assert convert_model(model, data, out, precision="float32")
+assert convert_model(model, data, out, task="classification", precision="float32")
 """
     succeed(run_python(script))
     read_model(tmp_path / "m.tflite")

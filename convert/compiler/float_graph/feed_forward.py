@@ -75,8 +75,8 @@ def add_activation(builder: GraphBuilder, layer: Activation, prefix: str, row: s
 def add_affine(builder: GraphBuilder, layer: Affine, prefix: str, row: str, t: str) -> str:
     """scale * x + offset, for an Affine that could not be folded (convert.source_model.fold)."""
     shape = builder.tensors[row].shape
-    scale = builder.shared_constant(f"{prefix}scale", layer.scale[np.newaxis])
-    offset = builder.shared_constant(f"{prefix}offset", layer.offset[np.newaxis])
+    scale = builder.shared_constant(f"{prefix}scale", layer.scale[np.newaxis].astype(np.float32))
+    offset = builder.shared_constant(f"{prefix}offset", layer.offset[np.newaxis].astype(np.float32))
     scaled = builder.operator(Op.MUL, [row, scale], f"{prefix}m{t}", shape)
     return builder.operator(Op.ADD, [scaled, offset], f"{prefix}y{t}", shape)
 

@@ -144,7 +144,7 @@ def _batch_normalization(layer: Any, shape: Shape) -> list[Layer]:
     if layer.scale:
         scale = scale * float32(layer.gamma)
     offset = -mean * scale + (float32(layer.beta) if layer.center else 0)
-    return [Affine(layer.name, float32(scale), float32(offset))]
+    return [Affine(layer.name, scale, offset)]
 
 
 def _layer_normalization(layer: Any, shape: Shape) -> list[Layer]:
@@ -171,14 +171,14 @@ def _normalization(layer: Any, shape: Shape) -> list[Layer]:
 
 def _affine(layer: Any, shape: Shape, scale: Any, offset: Any) -> list[Layer]:
     """An Affine of values that are one number, or one number for each feature."""
-    wide = []
+    wide = []  # in float64
     for values in (scale, offset):
         if values.size not in (1, shape[-1]) or (values.size > 1 and values.shape[-1] != shape[-1]):
             raise DataError(
                 f"{named(layer)} has values of shape {list(values.shape)}. Expected one for each of the "
                 f"{shape[-1]} features, or one for all."
             )
-        wide.append(float32(np.broadcast_to(values.reshape(-1), (shape[-1],))))
+        wide.append(np.broadcast_to(values.reshape(-1), (shape[-1],)).astype(np.float64))
     return [Affine(layer.name, *wide)]
 
 

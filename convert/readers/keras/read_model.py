@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from convert.readers.classifier_head import logits_of, output_of, split_head
 from convert.readers.keras.chain import layers_in_order
 from convert.readers.keras.layers import Shape, read_layer
+from convert.readers.model_task import SIGMOID, SOFTMAX, TaskHints
 from convert.source_model.network import Activation, Layer, Network
 from edge_runtime.errors import DataError
 
@@ -36,9 +37,11 @@ class KerasReading:
     chain: tuple[Any, ...]
     """The model's layers up to its logits, in order."""
     function: str
-    """What the model applies to its logits: softmax, linear or, to a single one, sigmoid."""
+    """What the model applies to its logits and the network leaves out: see classifier_head."""
     fused: bool
     """Whether that function is the activation of the chain's last layer."""
+    task: str
+    """classification, regression or embedding."""
 
     def logits(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The model's logits `[N, classes]` of float32 windows `[N, steps, features]`, by Keras.
@@ -78,14 +81,17 @@ def network_from_keras(model: Any) -> Network:
 
         data = compile_network(network_from_keras(model), windows, precision="float32")
 
-    The network ends with the logits: a softmax at the end is left out. Raises DataError naming the
-    layer or setting that is not supported, and what is.
+    The network of a classifier ends with the logits: a softmax at the end is left out. Raises DataError
+    naming the layer or setting that is not supported, and what is.
     """
     return read_keras(model).network
 
 
-def read_keras(model: Any) -> KerasReading:
-    """Read a built model of Keras 3 or Keras 2 (tf_keras). Raises what `network_from_keras` does."""
+def read_keras(model: Any, hints: TaskHints | None = None) -> KerasReading:
+    """Read a built model of Keras 3 or Keras 2 (tf_keras). Raises what `network_from_keras` does.
+
+    `hints` tell the task of a model with linear outputs, and raise what `model_task.task_of` raises.
+    """
     steps, features = shape = _input_shape(model)
     read: list[tuple[Any, list[Layer]]] = []
     for layer in layers_in_order(model):
@@ -99,15 +105,16 @@ def read_keras(model: Any) -> KerasReading:
     while read and not read[-1][1]:  # no effect, so that a softmax before it is the end
         read.pop()
     flat = [layer for _, layers in read for layer in layers]
-    layers, function = split_head(flat, shape[0])
-    chain = [layer for layer, _ in read]
-    alone = function != "linear" and isinstance(flat[-1], Activation)
+    layers, function, task = split_head(flat, shape[0], hints)
+    chain, left_out = [layer for layer, _ in read], function in (SOFTMAX, SIGMOID)
+    alone = left_out and isinstance(flat[-1], Activation)
     return KerasReading(
         network=Network(steps, features, tuple(layers)),
         model=model,
         chain=tuple(chain[:-1] if alone else chain),
         function=function,
-        fused=function != "linear" and not alone,
+        fused=left_out and not alone,
+        task=task,
     )
 
 

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from convert.readers.keras.read_model import KerasReading, read_keras
+from convert.readers.keras.saved_loss import loss_in_file, loss_of_model
 from convert.readers.read_options import ReadOptions
 from convert.readers.tensorflow.full_models import load_full_model, tensorflow_version
+from convert.readers.user_data import UserData
 from convert.readers.user_source import user_source
 from convert.source_model.source_model import SourceModel
 from edge_runtime.errors import DataError
@@ -21,29 +23,39 @@ from edge_runtime.runs.run_directory import file_sha256
 def keras_source(model: Any, options: ReadOptions) -> SourceModel:
     """Read a `.keras` or `.h5` file, or a built Keras model (of Keras 3 or tf_keras).
 
-    Raises DataError for a file or a model that cannot be
-    converted, and what `user_source` raises.
+    The data are read first, before TensorFlow is loaded. Raises DataError for a file or a model that
+    cannot be converted, and what `user_source` and `task_of` raise.
     """
+    windows = options.windows()
     if not isinstance(model, (str, Path)):
-        reading = read_keras(model)
+        reading = read_keras(model, options.hints(windows, loss_of_model(model)))
         origin = {"model": str(model.name), "model_sha256": _weights_sha256(model)}
-        tools = _versions(model)
-        return _source(reading, options, origin, tools)
+        return _source(reading, windows, options, origin, _versions(model))
     loaded = load_full_model(model)
     tools = {"tensorflow": tensorflow_version(), **_versions(loaded)}
     origin = {"model": Path(model).name, "model_sha256": file_sha256(Path(model))}
     try:
-        reading = read_keras(loaded)
+        reading = read_keras(loaded, options.hints(windows, loss_in_file(model)))
     except DataError as error:
         raise DataError(f"{model}: {error}") from None
-    return _source(reading, options, origin, tools)
+    return _source(reading, windows, options, origin, tools)
 
 
 def _source(
-    reading: KerasReading, options: ReadOptions, origin: dict[str, str], tools: dict[str, str]
+    reading: KerasReading,
+    windows: UserData,
+    options: ReadOptions,
+    origin: dict[str, str],
+    tools: dict[str, str],
 ) -> SourceModel:
     return user_source(
-        reading.network, reading.logits, options.windows(), options, origin=origin, tools=tools
+        reading.network,
+        reading.logits,
+        windows,
+        options,
+        task=reading.task,
+        origin=origin,
+        tools=tools,
     )
 
 

@@ -181,13 +181,13 @@ def _affine(node: Node, x: Traced, scale: Array, offset: Array) -> Traced:
     return x.then(layer, x.steps, x.width, x.positions)
 
 
-def _per_feature(x: Traced, values: Array) -> NDArray[np.float32] | None:
+def _per_feature(x: Traced, values: Array) -> NDArray[np.float64] | None:
     """`values`, one for each element, as one for each feature; None where rows differ."""
     columns = x.columns().reshape(-1)
     result = np.ones(x.width)
     result[columns] = values.reshape(-1)
     same = np.array_equal(result[columns], values.reshape(-1))
-    return result.astype(np.float32) if same else None
+    return result if same else None
 
 
 def _as_plain_vector(x: Traced) -> Traced:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.readers.classifier_head import logits_of, split_head
+from convert.readers.model_task import TaskHints
 from convert.readers.onnx import layers
 from convert.readers.onnx.bidirectional import STEP_BY_STEP, concatenation
 from convert.readers.onnx.file import InnerGraph, Node, OnnxFile
@@ -40,6 +41,7 @@ from convert.readers.onnx.tracing import (
 from convert.source_model.fold import fold
 from convert.source_model.network import ACTIVATIONS, Activation, Conv1d, Dense, Flatten, Layer, Network
 from edge_runtime.errors import DataError, InputError
+from edge_runtime.model_file.metadata import CLASSIFICATION
 
 SUPPORTED = (
     "LSTM, GRU, RNN, Conv along the steps, Gemm, MatMul, BatchNormalization, LayerNormalization, "
@@ -80,7 +82,11 @@ class OnnxNetwork:
     logits: Positions
     """`[batch, classes]`: where each logit is in that tensor, counted in C order."""
     function: str
-    """What the model applies to the logits: softmax, linear, or, to a single one, sigmoid."""
+    """What the model applies to the logits and the network leaves out: see classifier_head."""
+    task: str
+    """classification, regression or embedding."""
+    hints: TaskHints | None
+    """What told it."""
 
     def evaluate(self, file: OnnxFile, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The full model's logits `[N, classes]` of windows `[N, steps, features]`.
@@ -103,7 +109,7 @@ class OnnxNetwork:
         """
         window = (self.network.steps, self.network.features)
         arrangement = replace(self.arrangement, batch=batch)
-        return _read(_Reader(file), arrangement, window, self.output)
+        return _read(_Reader(file, self.hints), arrangement, window, self.output)
 
     def _evaluate(self, file: OnnxFile, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         run, count, batch = file.runner(self.tensor), len(windows), self.arrangement.batch
@@ -120,9 +126,16 @@ class OnnxNetwork:
 
 
 def network_from_onnx(
-    file: OnnxFile, steps: int, features: int, *, output: str | None = None
+    file: OnnxFile,
+    steps: int,
+    features: int,
+    *,
+    output: str | None = None,
+    hints: TaskHints | None = None,
 ) -> OnnxNetwork:
     """Read a model for windows `[steps, features]`; `output` is needed where it has several.
+
+    `hints` tell the task of a model with linear outputs, and raise what `model_task.task_of` raises.
 
     A model does not say which axis of its input is the batch, the steps and the features. The orders
     that fit its shape are tried, the batch first. Raises DataError that names the node that is not
@@ -137,7 +150,7 @@ def network_from_onnx(
         )
     furthest: tuple[int, DataError] | None = None
     for arrangement in _arrangements(file, steps, features):
-        reader = _Reader(file)
+        reader = _Reader(file, hints)
         try:
             return _read(reader, arrangement, (steps, features), name)
         except DataError as error:
@@ -218,20 +231,31 @@ def _read(
         found = reader.logits(output, value)
         classes = found.places.shape[1]
         head = () if found.function == "linear" else (Activation(output, found.function),)
-        chain, _ = split_head([*found.layers, *head], classes)
+        chain, function, task = split_head([*found.layers, *head], classes, reader.hints)
+        if task != CLASSIFICATION:  # the function at the end is part of the network
+            found = reader.logits(output, value, whole=True)
+            chain = list(found.layers)
         network = _simplified(Network(steps, features, tuple(chain)))
     except (Unsupported, DataError) as reason:
         subject = "" if isinstance(reason, DataError) else f"the output {output} "
         raise DataError(f"{file.path}: {subject}{reason}") from None
     return OnnxNetwork(
-        network, arrangement, positions, output, found.tensor, found.places, found.function
+        network,
+        arrangement,
+        positions,
+        output,
+        found.tensor,
+        found.places,
+        function,
+        task,
+        reader.hints,
     )
 
 
 def _simplified(network: Network) -> Network:
     """Scales, offsets and activation functions taken into the layers before them."""
     result: list[Layer] = []
-    for layer in fold(network).layers:
+    for layer in fold(network, at_window=False).layers:
         before = result[-1] if result else None
         if not isinstance(layer, Activation):
             result.append(layer)
@@ -251,6 +275,7 @@ class _Reader:
     """Follows the window through the nodes."""
 
     file: OnnxFile
+    hints: TaskHints | None = None
     done: int = 0
     """The number of nodes read so far."""
     before_head: dict[Layer, tuple[str, Traced]] = field(default_factory=dict)
@@ -317,10 +342,10 @@ class _Reader:
         key = (value.layers[:-1], last.function)
         return replace(value, layers=(*key[0], self.activations.setdefault(key, last)))
 
-    def logits(self, name: str, value: Traced) -> _Logits:
+    def logits(self, name: str, value: Traced, *, whole: bool = False) -> _Logits:
         """The layers up to the logits, and the place of the logits in the model.
 
-        A Softmax at the end, or the Sigmoid of a single output, is left out.
+        A Softmax or a Sigmoid at the end is left out, unless the model is wanted as a `whole`.
         """
         rows = as_vector(value, value.positions)
         _check_flat(rows, value.positions)
@@ -328,7 +353,7 @@ class _Reader:
         # Window by window, in the order in which the elements stand in the tensor.
         places = np.argsort(positions // value.size, kind="stable")
         last = chain[-1] if chain else None
-        if not isinstance(last, Activation) or last not in self.before_head:
+        if whole or not isinstance(last, Activation) or last not in self.before_head:
             return _Logits(_reordered(chain, rows), "linear", name, places.reshape(value.batch, -1))
         name, before = self.before_head[last]
         read = before.positions.reshape(-1)

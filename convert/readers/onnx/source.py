@@ -25,7 +25,8 @@ def onnx_source(path: str | Path, options: ReadOptions) -> SourceModel:
     """
     windows = options.windows()
     file = read_onnx(path)
-    reading = network_from_onnx(file, *windows.window_shape, output=options.onnx_output)
+    hints = options.hints(windows)
+    reading = network_from_onnx(file, *windows.window_shape, output=options.onnx_output, hints=hints)
 
     def logits(raw: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
@@ -38,6 +39,7 @@ def onnx_source(path: str | Path, options: ReadOptions) -> SourceModel:
         logits,
         windows,
         options,
+        task=reading.task,
         origin={"model": Path(path).name, "model_sha256": file_sha256(Path(path))},
         tools=tool_versions(),
     )

@@ -267,7 +267,7 @@ def _batch_norm(module: TorchModule) -> Affine:
     deviation = np.sqrt(_float32(module, "running_var").astype(np.float64) + EPSILON)
     scale = _float32(module, "weight") / deviation
     offset = _float32(module, "bias") - _float32(module, "running_mean") * scale
-    return Affine(module.name, scale.astype(np.float32), offset.astype(np.float32))
+    return Affine(module.name, scale, offset)
 
 
 _FEED_FORWARD: dict[str, Callable[[TorchModule], Layer]] = {
