@@ -61,7 +61,7 @@ class SourceModel:
     """The windows that may choose between precisions (auto_precision). None: a part of the held-out
     windows, which the proof then leaves out."""
     notes: tuple[str, ...] = ()
-    """Sentences about the windows, which every file's notes begin with."""
+    """Sentences about the windows and the model, which every file's notes begin with."""
     labelled: bool = True
     """Whether `held_out.y` are true classes. Otherwise they are the full model's predictions."""
     task: str = CLASSIFICATION

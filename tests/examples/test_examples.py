@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -135,6 +137,38 @@ def test_streaming_says_what_makes_the_model_it_misses(tmp_path):
     assert "Traceback" not in result.stderr
 
 
+TOO_STRICT = """
+from edge_rnn_pytest import assert_parity
+
+
+def test_too_much_is_asked_for(edge_rnn_evidence):
+    assert_parity(edge_rnn_evidence, min_agreement=1.0)
+"""
+
+
+def test_project_holds_its_model_to_limits(tmp_path):
+    project = shutil.copytree(EXAMPLES / "parity-ci", tmp_path / "project")
+    (project / "tests" / "test_strict.py").write_text(TOO_STRICT)
+    # It is a project of its own, whose pytest knows nothing of ours.
+    environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+    files = ("--edge-rnn-report", "report.html", "--edge-rnn-json", "baseline.json")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *files]
+    result = subprocess.run(
+        command, cwd=project, capture_output=True, text=True, timeout=600, env=environment
+    )
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "5 passed" in result.stdout
+    assert "1 failed" in result.stdout
+    assert re.search(r"native \S+: agreement is 0\.99\d+, at least 1 wanted", result.stdout)
+    assert re.search(r"windows with another class: \d+ \(\w+ -> \w+, truly \w+\)", result.stdout)
+    assert "activity-int8.tflite" in (project / "report.html").read_text("utf-8")
+    before = json.loads((EXAMPLES / "parity-ci" / "baseline.json").read_text("utf-8"))
+    after = json.loads((project / "baseline.json").read_text("utf-8"))
+    assert after["reference"]["windows_sha256"] == before["reference"]["windows_sha256"]
+    (baseline,) = (model["baseline"] for model in after["models"])
+    assert baseline["incomparable"] is None
+
+
 def notebook() -> nbformat.NotebookNode:
     return nbformat.read(EXAMPLES / "first_model.ipynb", as_version=4)
 
@@ -178,5 +212,7 @@ def test_notebook_has_small_outputs_of_its_source():
 
 def test_readme_lists_every_example():
     files = {path.name for pattern in ("*.py", "*.ipynb", "*.md") for path in EXAMPLES.glob(pattern)}
-    listed = set(re.findall(r"\]\((\w+\.\w+)\)", (EXAMPLES / "README.md").read_text("utf-8")))
-    assert listed == files - {"README.md"}
+    projects = {path.parent.name for path in EXAMPLES.glob("*/README.md")}
+    readme = (EXAMPLES / "README.md").read_text("utf-8")
+    listed = set(re.findall(r"\]\((\w+\.\w+|[\w-]+(?=/README\.md))", readme))
+    assert listed == (files | projects) - {"README.md"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.commands import ROOT
 
-PACKAGES = ("convert", "edge_runtime", "train")
+PACKAGES = ("convert", "edge_rnn_pytest", "edge_runtime", "train")
 BUILD_FILES = ("LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py")
 
 

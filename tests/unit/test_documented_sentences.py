@@ -12,7 +12,7 @@ import pytest
 from tests.support.commands import ROOT
 from tests.support.keras_refused import CASES
 
-PACKAGES = ("convert", "edge_runtime", "train")
+PACKAGES = ("convert", "edge_rnn_pytest", "edge_runtime", "train")
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 LEAST_LETTERS = 8
 """Shorter literals would match almost any sentence."""

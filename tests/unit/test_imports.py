@@ -12,7 +12,7 @@ from collections.abc import Container, Iterator, Mapping
 
 from tests.support.commands import ROOT
 
-PACKAGES = ("convert", "edge_runtime", "train")
+PACKAGES = ("convert", "edge_rnn_pytest", "edge_runtime", "train")
 
 Imports = Mapping[str, set[str]]
 """Module -> the modules it imports."""

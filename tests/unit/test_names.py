@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tests.support.commands import ROOT
 
-PACKAGES = ("convert", "edge_runtime", "train")
+PACKAGES = ("convert", "edge_rnn_pytest", "edge_runtime", "train")
 
 ONE_MEANING = {
     "BATCH",  # windows in one call of a full model

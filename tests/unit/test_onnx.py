@@ -53,12 +53,18 @@ class Graph:
     def dense(self, x, inputs=UNITS, outputs=CLASSES):
         return self.node("Gemm", x, self.weights(outputs, inputs), self.weights(outputs), transB=1)
 
-    def file(self, output, shape=ANY_BATCH, opset=18, outputs=()) -> OnnxFile:
+    def file(self, output, shape=ANY_BATCH, opset=18, outputs=(), inputs=None) -> OnnxFile:
         infos = [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in (output, *outputs)
         ]
         x = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
-        graph = helper.make_graph(self.nodes, "test", [x], infos, self.constants)
+        more = [
+            helper.make_tensor_value_info(
+                name, TensorProto.INT32 if name == "lengths" else TensorProto.FLOAT, size
+            )
+            for name, size in (inputs or {}).items()
+        ]
+        graph = helper.make_graph(self.nodes, "test", [x, *more], infos, self.constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
         return file_from_model(model, "test.onnx")
 
@@ -268,7 +274,50 @@ def dropout_casts_and_a_branch(g):
     return g.file(g.dense(_last_of_y(g, g.recurrent(_steps_first(g, chosen))[0])))
 
 
+def clipped_both_ways(g):
+    last = _last_of_y(g, g.recurrent(_steps_first(g))[0])
+    return g.file(g.dense(g.node("Clip", last, g.constant(-0.2), g.constant(0.3))))
+
+
+def other_functions(g):
+    last = _last_of_y(g, g.recurrent(_steps_first(g))[0])
+    hidden = g.dense(last, UNITS, UNITS)
+    for op in ("Elu", "HardSwish", "LeakyRelu", "HardSigmoid"):
+        hidden = g.node("Add", hidden, g.node(op, hidden))
+    return g.file(g.dense(g.node("PRelu", hidden, g.constant([0.25]))))
+
+
+def several_sums(g):
+    a, b = (_last_of_y(g, g.recurrent(_steps_first(g), op)[0]) for op in ("LSTM", "GRU"))
+    total = g.node("Sum", a, b, g.node("Sub", a, b))
+    return g.file(g.dense(g.node("Max", total, g.node("Mul", a, b))))
+
+
+def halves_of_an_einsum(g):
+    rows = _squeezed(g, g.recurrent("x", layout=1)[0], [2])
+    weights = g.node("Softmax", _squeezed(g, g.node("MatMul", rows, g.weights(UNITS, 1)), [2]), axis=1)
+    return g.file(g.dense(g.node("Einsum", weights, rows, equation="bt,btn->bn")))
+
+
+def pooled_after_padding(g):
+    channels = g.node("Transpose", "x", perm=[0, 2, 1])
+    largest = g.node("MaxPool", channels, kernel_shape=[3], strides=[2], pads=[1, 1])
+    rows = g.node("Transpose", largest, perm=[2, 0, 1])
+    return g.file(g.dense(_squeezed(g, g.recurrent(rows)[1], [0])))
+
+
+def some_rows_pooled(g):
+    rows = g.node("Slice", g.recurrent(_steps_first(g))[0], *(g.constant([k], np.int64) for k in (1, 4)))
+    return g.file(g.dense(_squeezed(g, g.node("ReduceSum", rows, g.constant([0], np.int64)), [0, 1])))
+
+
 MODELS = [
+    clipped_both_ways,
+    other_functions,
+    several_sums,
+    halves_of_an_einsum,
+    pooled_after_padding,
+    some_rows_pooled,
     lstm_last_row,
     lstm_y_h,
     lstm_batchwise,
@@ -326,6 +375,92 @@ def test_windows_together_have_the_logits_that_each_has_alone(build):
     np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-5, atol=2e-6)
 
 
+FUNCTIONS = {
+    "hard sigmoid of ONNX": ("LSTM", ["HardSigmoid", "Tanh", "Tanh"], {}, ("hard_sigmoid_0.2", "tanh")),
+    "hard sigmoid of PyTorch": (
+        "LSTM",
+        ["HardSigmoid", "Tanh", "Tanh"],
+        {"activation_alpha": [1 / 6], "activation_beta": [0.5]},
+        ("hard_sigmoid", "tanh"),
+    ),
+    "relu": ("LSTM", ["Sigmoid", "Relu", "Relu"], {}, ("sigmoid", "relu")),
+    "linear": (
+        "LSTM",
+        ["Sigmoid", "Affine", "Affine"],
+        {"activation_alpha": [1.0, 1.0], "activation_beta": [0.0, 0.0]},
+        ("sigmoid", "linear"),
+    ),
+    "gru": ("GRU", ["HardSigmoid", "Relu"], {}, ("hard_sigmoid_0.2", "relu")),
+    "gru elu": ("GRU", ["Sigmoid", "Elu"], {"activation_alpha": [1.0]}, ("sigmoid", "elu")),
+    "rnn": ("RNN", ["Elu"], {"activation_alpha": [1.0]}, (None, "elu")),
+}
+
+
+@pytest.mark.parametrize("case", FUNCTIONS)
+def test_functions_of_gates_and_states(case):
+    op, names, slopes, expected = FUNCTIONS[case]
+    g = Graph()
+    y = g.recurrent(_steps_first(g), op, activations=names, **slopes)[0]
+    file = g.file(g.dense(_last_of_y(g, y)))
+    reading = read(file)
+    layer = reading.network.layers[0]
+    assert (getattr(layer, "recurrent_activation", None), layer.activation) == expected
+    np.testing.assert_allclose(
+        run(unroll(reading.network), windows()), reading.evaluate(file, windows()), rtol=1e-5, atol=2e-6
+    )
+
+
+def test_initial_states_that_are_inputs_are_zero_and_said_so():
+    g = Graph()
+    y_h = g.recurrent(_steps_first(g), more=("", "hidden", "cell"))[1]
+    file = g.file(
+        g.dense(_squeezed(g, y_h, [0])), inputs={n: [1, "batch", UNITS] for n in ("hidden", "cell")}
+    )
+    reading = read(file)
+    assert reading.inputs.notes == (
+        "Initial states that are inputs of the model (hidden, cell) are zero for every window.",
+    )
+    without = read(lstm_y_h(Graph()))
+    found = reading.evaluate(file, windows())
+    np.testing.assert_allclose(found, without.evaluate(lstm_y_h(Graph()), windows()), atol=1e-6)
+    np.testing.assert_allclose(run(unroll(reading.network), windows()), found, rtol=1e-5, atol=2e-6)
+
+
+def test_lengths_of_packed_sequences_are_refused():
+    g = Graph()
+    y_h = g.recurrent(_steps_first(g), more=("lengths",))[1]
+    file = g.file(g.dense(_squeezed(g, y_h, [0])), inputs={"lengths": ["batch"]})
+    with pytest.raises(
+        DataError, match=r"my_lstm \(LSTM\) reads the input lengths as its sequence_lens"
+    ):
+        read(file)
+
+
+def test_a_vector_beside_the_window_is_its_last_columns():
+    g = Graph()
+    last = _last_of_y(g, g.recurrent(_steps_first(g))[0])
+    logits = g.dense(g.node("Concat", last, "age", axis=1), UNITS + 2)
+    file = g.file(logits, inputs={"age": ["batch", 2]})
+    wide = np.concatenate([windows(), np.ones((5, STEPS, 1)) * [[[0.5, -1]]]], 2).astype(np.float32)
+    reading = network_from_onnx(file, STEPS, FEATURES + 2)
+    assert reading.network.static == 2
+    found = reading.evaluate(file, wide)
+    np.testing.assert_allclose(run(unroll(reading.network), wide), found, rtol=1e-5, atol=2e-6)
+    with pytest.raises(DataError, match="The input age belongs into the windows' last 2 columns"):
+        read(file)
+
+
+def test_three_windows_are_refused():
+    g = Graph()
+    total = g.node("Add", g.node("Add", "x", "y"), "z")
+    y_h = g.recurrent(_steps_first(g, total))[1]
+    file = g.file(_squeezed(g, y_h, [0]), inputs={"y": ANY_BATCH, "z": ANY_BATCH})
+    with pytest.raises(
+        DataError, match="the model has the inputs x, y, z. Expected the window, at most"
+    ):
+        read(file)
+
+
 def test_a_model_with_one_window_built_in_is_evaluated_window_by_window():
     g = Graph()
     one_row = g.node("Reshape", g.recurrent(_steps_first(g))[1], g.constant([1, UNITS], np.int64))
@@ -376,8 +511,34 @@ def _clipped(g):
     return g.recurrent(_steps_first(g), clip=1.0)
 
 
-def _hard_sigmoid(g):
-    return g.recurrent(_steps_first(g), activations=["HardSigmoid", "Tanh", "Tanh"])
+def _softsign(g):
+    return g.recurrent(_steps_first(g), activations=["Sigmoid", "Softsign", "Tanh"])
+
+
+def _slope(g):
+    gates = {"activation_alpha": [0.3], "activation_beta": [0.5]}
+    return g.recurrent(_steps_first(g), activations=["HardSigmoid", "Tanh", "Tanh"], **gates)
+
+
+def _two_functions(g):
+    return g.recurrent(_steps_first(g), activations=["Sigmoid", "Tanh", "Relu"])
+
+
+def _relu_gates(g):
+    return g.recurrent(_steps_first(g), "GRU", activations=["Relu", "Tanh"])
+
+
+def _state_of_another(g):
+    y_h = g.recurrent(_steps_first(g))[1]
+    zeros = g.constant(np.zeros((1, 1, UNITS)))
+    return g.recurrent(_steps_first(g), more=("", y_h, zeros))
+
+
+def _cell_of_another(g):
+    g.recurrent(_steps_first(g))
+    g.nodes[-1].output.append("cell")
+    zeros = g.constant(np.zeros((1, 1, UNITS)))
+    return g.recurrent(_steps_first(g), more=("", zeros, "cell"))
 
 
 def _coupled(g):
@@ -390,7 +551,12 @@ def _short(g):
 
 REFUSED = {
     "clip": (_clipped, "my_lstm (LSTM) clips its gates at 1.0"),
-    "activations": (_hard_sigmoid, "has activations HardSigmoid, Tanh, Tanh. Expected Sigmoid, Tanh"),
+    "activation": (_softsign, "has the activation softsign. Expected Sigmoid, Tanh, Relu"),
+    "slope": (_slope, "applies HardSigmoid with alpha=0.3 and beta=0.5. Expected alpha 0.2 or 1/6"),
+    "two activations": (_two_functions, "and one function for the states"),
+    "gates": (_relu_gates, "has activations Relu, Tanh. Expected Sigmoid or HardSigmoid for the gates"),
+    "state": (_state_of_another, "my_lstm_3 (LSTM) starts from a state that depends on the window"),
+    "cell state": (_cell_of_another, "(LSTM) starts from a state that depends on the window"),
     "coupled gates": (_coupled, "couples input and forget gate. Expected input_forget=0"),
     "lengths": (
         _short,
@@ -419,9 +585,58 @@ def _attention(g):
     return g.node("MatMul", last, g.node("Transpose", last, perm=[1, 0]))
 
 
-def _residual(g):
+def _quotient(g):
     last = _last(g)
-    return g.node("Add", last, g.node("Tanh", last))
+    return g.node("Div", last, g.node("Tanh", last))
+
+
+def _padded_average(g):
+    channels = g.node("Transpose", "x", perm=[0, 2, 1])
+    means = g.node("AveragePool", channels, kernel_shape=[3], pads=[1, 1], count_include_pad=1)
+    return g.recurrent(g.node("Transpose", means, perm=[2, 0, 1]))[1]
+
+
+def _constant_beside(g):
+    return g.node("Concat", _last(g), g.constant(np.ones((1, 2))), axis=1)
+
+
+def _scores_alone(g):
+    rows = g.recurrent("x", layout=1)[0]
+    rows = _squeezed(g, rows, [2])
+    return g.node("Flatten", g.node("MatMul", rows, g.node("Transpose", rows, perm=[0, 2, 1])))
+
+
+def _written_out(g):
+    kernel, recurrent, state = g.weights(FEATURES, UNITS), g.weights(UNITS, UNITS), None
+    for step in range(STEPS):
+        given = g.node("MatMul", g.node("Gather", "x", g.constant(step, np.int64), axis=1), kernel)
+        before = given if state is None else g.node("Add", given, g.node("MatMul", state, recurrent))
+        state = g.node("Mul", g.node("Sigmoid", before), g.node("Tanh", before))
+    return state
+
+
+def _loop(g):
+    body = helper.make_graph(
+        [helper.make_node("Identity", [name], [f"{name}_out"]) for name in ("go", "value")],
+        "body",
+        [
+            helper.make_tensor_value_info("count", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("value", TensorProto.FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("go_out", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("value_out", TensorProto.FLOAT, None),
+        ],
+    )
+    return g.node("Loop", g.constant(3, np.int64), g.constant(True, bool), _last(g), body=body)
+
+
+def _scan(g):
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in "ab"]
+    steps = [helper.make_node("Tanh", ["a"], ["b"])]
+    body = helper.make_graph(steps, "body", infos[:1], infos[1:])
+    return g.node("Scan", "x", body=body, num_scan_inputs=1)
 
 
 def _positions(g):
@@ -434,15 +649,21 @@ def _integers(g):
 
 
 NODES = {
-    "attention": (_attention, "(MatMul) multiplies by a matrix that depends on the window"),
-    "residual": (_residual, "(Add) joins branches of the model"),
+    "windows by windows": (_attention, "(MatMul) multiplies by a value of shape [1, 5] that depends on"),
+    "quotient": (_quotient, "(Div) divides by a value that depends on the window"),
+    "padded average": (_padded_average, "(AveragePool) counts padding in its averages"),
+    "constant": (_constant_beside, "(Concat) puts a constant beside values. Expected zeros."),
+    "scores": (_scores_alone, "depends on node my_matmul, which gives scores that are no attention"),
+    "written out": (_written_out, "depends on 6 nodes with the same matrix, such as my_matmul"),
+    "loop": (_loop, "my_loop (Loop) is a loop. A recurrence that is written out is not recognized."),
+    "scan": (_scan, "my_scan (Scan) is a loop"),
     "positional encoding": (_positions, "(Add) has values of its own for every row"),
     "activation": (
-        lambda g: g.node("Elu", _last(g)),
-        "my_elu (Elu) is not supported. Supported nodes are LSTM",
+        lambda g: g.node("Selu", _last(g)),
+        "my_selu (Selu) is not supported. Supported nodes are LSTM",
     ),
+    "elu": (lambda g: g.node("Elu", _last(g), alpha=0.5), "my_elu (Elu) has alpha=0.5. Expected 1."),
     "class": (lambda g: g.node("ArgMax", _last(g)), "my_argmax (ArgMax) is not supported"),
-    "leaky bound": (lambda g: g.node("Clip", _last(g), g.constant(-1.0)), "(Clip) clips to -1.0"),
     "integers": (_integers, "(Cast) turns values into integers"),
     "sequence": (lambda g: g.recurrent(_steps_first(g))[0], "is a sequence of shape [6, 1, 1, 5]"),
     "cell state": (lambda g: _cell_state(g), "(Squeeze) reads a cell state Y_c"),

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from convert.evidence.figures import McNemar, Proportion
+from convert.evidence.statistics import SIGNIFICANT
 from edge_runtime.model_file.binomial import NOT_REFUTED, PROVEN, REFUTED
 
 NONE = "\N{EN DASH}"
-SIGNIFICANT = 0.05
-"""p-values below it are more than noise."""
+_PERCENT = "\N{NO-BREAK SPACE}%"
 
 SMALLEST_P = 0.0001
 
 
 def percent(share: float | None) -> str:
-    """0 to 1 as `99.82 %`. Only what is exactly 1 is shown as 100 %, and only 0 as 0."""
+    """0 to 1 as `99.82 %`, in one piece. Only what is exactly 1 becomes 100 %, and only 0 becomes 0."""
     if share is None:
         return NONE
     if 0 < share < 1:
-        return f"{min(max(100 * share, 0.01), 99.99):.2f} %"
-    return f"{100 * share:.0f} %"
+        return f"{min(max(100 * share, 0.01), 99.99):.2f}{_PERCENT}"
+    return f"{100 * share:.0f}{_PERCENT}"
 
 
 def interval(share: Proportion | None) -> str:
@@ -26,7 +26,7 @@ def interval(share: Proportion | None) -> str:
     return "" if share is None else f"{100 * share.low:.2f} to {100 * share.high:.2f}"
 
 
-def whole(number: int | None) -> str:
+def thousands(number: int | None) -> str:
     """`10,000`."""
     return NONE if number is None else f"{number:,}"
 
@@ -64,6 +64,11 @@ def is_significant(test: McNemar | None) -> bool:
     return test is not None and test.p_value < SIGNIFICANT
 
 
+def sentence(text: str) -> str:
+    """With a capital at the start and a full stop at the end."""
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?")) else ".")
+
+
 STATES = {PROVEN: "good", REFUTED: "bad", NOT_REFUTED: "warn", "worse": "bad", "better": "good"}
 """Verdict -> the class of its colour in templates/style.css."""
 
@@ -83,6 +88,17 @@ def mark(verdict: str) -> str:
 
 FILTERS = {
     function.__name__: function
-    for function in (percent, interval, whole, figure, share_of_one, signed, p_value, state, mark)
+    for function in (
+        percent,
+        interval,
+        thousands,
+        figure,
+        share_of_one,
+        signed,
+        p_value,
+        sentence,
+        state,
+        mark,
+    )
 }
 """Name in a template -> function."""

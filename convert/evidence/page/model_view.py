@@ -13,9 +13,6 @@ from functools import cached_property
 from convert.evidence.figures import Disagreement, Proportion
 from convert.evidence.record import EngineRun, ModelRecord, ReferenceRecord, ResultRecord
 
-HASH_DIGITS = 8
-"""Of each window in ResultRecord.window_hashes."""
-
 
 @dataclass(frozen=True)
 class Discordant:
@@ -86,13 +83,18 @@ class ModelView:
     @cached_property
     def pairs(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
         """Name of each run, and in how many windows its logits differ from each run's."""
-        hashes = [window_hashes(result) for result in self.record.results]
+        hashes = [self._hashes(result) for result in self.record.results]
         different = [[_different(one, other) for other in hashes] for one in hashes]
         places = [run.result for run in self.answered if run.result is not None]
         return tuple(
             (run_name(run), tuple(different[place][other] for other in places))
             for run, place in zip(self.answered, places)
         )
+
+    def _hashes(self, result: ResultRecord) -> list[str]:
+        """One for each window."""
+        text, digits = result.window_hashes, len(result.window_hashes) // self.reference.count
+        return [text[start : start + digits] for start in range(0, len(text), digits)]
 
     @property
     def are_equal(self) -> bool:
@@ -144,11 +146,6 @@ def run_name(run: EngineRun) -> str:
     return f"{run.name} {run.version}".strip()
 
 
-def window_hashes(result: ResultRecord) -> list[str]:
-    """One hash for each window."""
-    text = result.window_hashes
-    return [text[start : start + HASH_DIGITS] for start in range(0, len(text), HASH_DIGITS)]
-
-
 def _different(one: list[str], other: list[str]) -> int:
-    return sum(mine != theirs for mine, theirs in zip(one, other))
+    """How many hashes differ. Two results differ in one window at least, though hashes may be equal."""
+    return 0 if one is other else max(1, sum(mine != theirs for mine, theirs in zip(one, other)))

@@ -8,36 +8,38 @@ from typing import Any
 
 from convert.evidence.figures import Calibration, Drift, LayerDrift, Margins, Proportion, Reliability
 from convert.evidence.page.svg import (
-    BAD,
-    LINE,
-    MODEL,
-    MUTED,
-    REFERENCE,
-    SERIES,
-    TEXT,
+    BAD_INK,
+    GRID_INK,
+    INK,
+    MODEL_INK,
+    MUTED_INK,
+    REFERENCE_INK,
+    SERIES_INKS,
     drawing,
     plain_text,
 )
 
-WIDTH = 400
+PLOT_WIDTH = 400
 """CSS pixels. On a phone the letters then keep nine tenths of their size."""
 
-LINES = ("-", "--", "-.", ":", *("-",) * (len(SERIES) - 4))
+LINES = ("-", "--", "-.", ":", *("-",) * (len(SERIES_INKS) - 4))
 """Beside the colours, for those who see them alike."""
 
 
 def margins_plot(name: str, margins: Margins) -> str:
     """How many windows have which margin, and below, on how many of them the classes differ."""
     title = "Histogram of the margins of both models, and of the windows with different classes"
-    with drawing(name, title, WIDTH, 300) as drawn:
+    with drawing(name, title, PLOT_WIDTH, 300) as drawn:
         upper, lower = drawn.figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-        upper.stairs(margins.reference, margins.edges, color=REFERENCE, linewidth=1.6, label="reference")
         upper.stairs(
-            margins.model, margins.edges, color=MODEL, linewidth=1.6, linestyle="--", label="model"
+            margins.reference, margins.edges, color=REFERENCE_INK, linewidth=1.6, label="reference"
+        )
+        upper.stairs(
+            margins.model, margins.edges, color=MODEL_INK, linewidth=1.6, linestyle="--", label="model"
         )
         upper.set(ylabel="windows", ylim=(0, None))
         upper.legend()
-        lower.stairs(margins.disagreements, margins.edges, color=BAD, fill=True)
+        lower.stairs(margins.disagreements, margins.edges, color=BAD_INK, fill=True)
         most = max(1, *margins.disagreements)
         lower.set(
             ylabel="different", xlabel="margin of the reference's best logit", ylim=(0, 1.15 * most)
@@ -48,12 +50,12 @@ def margins_plot(name: str, margins: Margins) -> str:
 
 def calibration_plot(name: str, calibration: Calibration) -> str:
     """Accuracy by confidence. On the diagonal a probability means what it says."""
-    with drawing(name, "Accuracy by confidence, of both models", WIDTH, 300) as drawn:
+    with drawing(name, "Accuracy by confidence, of both models", PLOT_WIDTH, 300) as drawn:
         axis = drawn.figure.subplots()
-        axis.plot((0, 1), (0, 1), color=MUTED, linewidth=1, linestyle=":")
+        axis.plot((0, 1), (0, 1), color=MUTED_INK, linewidth=1, linestyle=":")
         both = (
-            (calibration.reference, REFERENCE, "reference", "-"),
-            (calibration.model, MODEL, "model", "--"),
+            (calibration.reference, REFERENCE_INK, "reference", "-"),
+            (calibration.model, MODEL_INK, "model", "--"),
         )
         for reliability, color, label, dashes in both:
             points = _known_points(reliability)
@@ -88,9 +90,9 @@ def drift_plots(name: str, drift: Drift) -> list[tuple[str, str]]:
 
 
 def _states_plot(name: str, layer: LayerDrift) -> str:
-    with drawing(name, "Error of the states by time step", WIDTH, 250) as drawn:
+    with drawing(name, "Error of the states by time step", PLOT_WIDTH, 250) as drawn:
         axis = drawn.figure.subplots()
-        for (state, errors), color, dashes in zip(layer.errors.items(), SERIES, LINES):
+        for (state, errors), color, dashes in zip(layer.errors.items(), SERIES_INKS, LINES):
             shares = [
                 100 * error / spread if spread else float("nan")
                 for error, spread in zip_longest(errors, layer.spread.get(state, ()), fillvalue=0.0)
@@ -102,10 +104,10 @@ def _states_plot(name: str, layer: LayerDrift) -> str:
 
 
 def _gates_plot(name: str, layer: LayerDrift) -> str:
-    with drawing(name, "Error that each gate adds, by time step", WIDTH, 250) as drawn:
+    with drawing(name, "Error that each gate adds, by time step", PLOT_WIDTH, 250) as drawn:
         axis = drawn.figure.subplots()
-        axis.axhline(1, color=MUTED, linewidth=1, linestyle=":")
-        for (gate, errors), color, dashes in zip(layer.gates.items(), SERIES, LINES):
+        axis.axhline(1, color=MUTED_INK, linewidth=1, linestyle=":")
+        for (gate, errors), color, dashes in zip(layer.gates.items(), SERIES_INKS, LINES):
             _by_step(axis, errors, color=color, linestyle=dashes, label=plain_text(gate))
         axis.set(xlabel="time step", ylabel="units of 8-bit rounding", ylim=(0, None))
         axis.legend(ncols=2)
@@ -122,19 +124,19 @@ def intervals_plot(name: str, title: str, rows: Sequence[tuple[str, Proportion |
     `rows`: label, share, and `reference` or `model`.
     """
     shown = [row for row in rows if row[1] is not None]
-    with drawing(name, title, WIDTH, 60 + 22 * len(shown)) as drawn:
+    with drawing(name, title, PLOT_WIDTH, 60 + 22 * len(shown)) as drawn:
         axis = drawn.figure.subplots()
         for place, (_, share, kind) in enumerate(shown):
             assert share is not None
-            color = REFERENCE if kind == "reference" else MODEL
+            color = REFERENCE_INK if kind == "reference" else MODEL_INK
             axis.plot((100 * share.low, 100 * share.high), (place, place), color=color, linewidth=2)
             axis.plot(100 * share.share, place, "o", color=color, markersize=6)
         axis.set_yticks(range(len(shown)), [plain_text(row[0], 22) for row in shown])
-        axis.tick_params(axis="y", length=0, labelcolor=TEXT)
+        axis.tick_params(axis="y", length=0, labelcolor=INK)
         axis.spines.left.set_visible(False)
-        axis.set(xlabel="%, with the 95 % interval", ylim=(len(shown) - 0.5, -0.5))
+        axis.set(xlabel="%, with limits at 95 %", ylim=(len(shown) - 0.5, -0.5))
         axis.grid(visible=False)
-        axis.grid(visible=True, axis="x", color=LINE)
+        axis.grid(visible=True, axis="x", color=GRID_INK)
     return drawn.svg
 
 

@@ -16,19 +16,21 @@ from typing import Any
 
 from edge_runtime.host.optional_packages import needs_extra
 
-TEXT, MUTED, LINE, REFERENCE, MODEL, BAD, CARD = (f"#0000{index:02x}" for index in range(1, 8))
-SERIES = tuple(f"#0001{index:02x}" for index in range(1, 9))
+INK, MUTED_INK, GRID_INK, REFERENCE_INK, MODEL_INK, BAD_INK, CARD_INK = (
+    f"#0000{index:02x}" for index in range(1, 8)
+)
+SERIES_INKS = tuple(f"#0001{index:02x}" for index in range(1, 9))
 """Colours of features and gates."""
 
 VARIABLES = {
-    TEXT: "text",
-    MUTED: "muted",
-    LINE: "line",
-    REFERENCE: "reference",
-    MODEL: "model",
-    BAD: "bad",
-    CARD: "card",
-    **{color: f"series-{index}" for index, color in enumerate(SERIES, 1)},
+    INK: "text",
+    MUTED_INK: "muted",
+    GRID_INK: "line",
+    REFERENCE_INK: "reference",
+    MODEL_INK: "model",
+    BAD_INK: "bad",
+    CARD_INK: "card",
+    **{color: f"series-{index}" for index, color in enumerate(SERIES_INKS, 1)},
 }
 """Placeholder colour -> CSS variable."""
 
@@ -48,11 +50,11 @@ _PLACES = ("d", "x", "y", "width", "height", "transform")
 """Attributes with coordinates, which a screen cannot show more finely than a tenth of a pixel."""
 
 STYLE: dict[Any, Any] = {
-    "axes.edgecolor": LINE,
+    "axes.edgecolor": GRID_INK,
     "axes.facecolor": "none",
     "axes.grid": True,
     "axes.grid.axis": "y",
-    "axes.labelcolor": MUTED,
+    "axes.labelcolor": MUTED_INK,
     "axes.labelsize": LETTER,
     "axes.axisbelow": True,
     "axes.spines.right": False,
@@ -60,21 +62,21 @@ STYLE: dict[Any, Any] = {
     "figure.facecolor": "none",
     "font.family": "DejaVu Sans",
     "font.size": LETTER,
-    "grid.color": LINE,
+    "grid.color": GRID_INK,
     "grid.linewidth": 0.7,
     "legend.edgecolor": "none",
     "legend.facecolor": "none",
     "legend.fontsize": LETTER,
-    "legend.labelcolor": TEXT,
+    "legend.labelcolor": INK,
     "savefig.facecolor": "none",
     "svg.fonttype": "none",
-    "text.color": TEXT,
+    "text.color": INK,
     "text.parse_math": False,  # labels are text
-    "xtick.color": LINE,
-    "xtick.labelcolor": MUTED,
+    "xtick.color": GRID_INK,
+    "xtick.labelcolor": MUTED_INK,
     "xtick.labelsize": LETTER,
-    "ytick.color": LINE,
-    "ytick.labelcolor": MUTED,
+    "ytick.color": GRID_INK,
+    "ytick.labelcolor": MUTED_INK,
     "ytick.labelsize": LETTER,
 }
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from convert.evidence.figures import ShownWindow
-from convert.evidence.page.svg import SERIES, drawing
+from convert.evidence.page.svg import SERIES_INKS, drawing
 
-MOST_LINES = len(SERIES)
+MOST_LINES = len(SERIES_INKS)
 """A window with more features is an image."""
 
-WIDTH, HEIGHT = 280, 150
+WINDOW_WIDTH, WINDOW_HEIGHT = 280, 150
 LARGEST_SIDE = 150
 
 
@@ -22,9 +22,9 @@ def window_picture(name: str, window: ShownWindow) -> str:
 
 def _lines(name: str, title: str, window: ShownWindow) -> str:
     places = [1 + index * window.row_step for index in range(len(window.rows))]
-    with drawing(name, title, WIDTH, HEIGHT) as drawn:
+    with drawing(name, title, WINDOW_WIDTH, WINDOW_HEIGHT) as drawn:
         axis = drawn.figure.subplots()
-        for feature, color in enumerate(SERIES[: len(window.rows[0])]):
+        for feature, color in enumerate(SERIES_INKS[: len(window.rows[0])]):
             axis.plot(places, [row[feature] for row in window.rows], color=color, linewidth=1.3)
         axis.set(xlabel="row")
         axis.margins(x=0)

@@ -86,7 +86,7 @@ class OnnxFile:
         return [np.asarray(next(results)) if name else np.empty(0) for name in node.outputs]
 
     def runner(self, output: str) -> Runner:
-        """The whole model as a function from its one input to the tensor `output`."""
+        """The whole model as a function from its inputs to the tensor `output`."""
         return Runner(self, output)
 
 
@@ -98,7 +98,6 @@ class Runner:
     """
 
     def __init__(self, file: OnnxFile, output: str) -> None:
-        self._input = file.inputs[0]
         model = _with_output(file.proto, output)
         self._names = [output]
         try:
@@ -106,10 +105,9 @@ class Runner:
         except Exception:  # not installed, or one of ONNX Runtime's own kinds
             self._session = _reference(model)
 
-    def __call__(self, values: Array) -> Array:
-        """The output for one value of the input."""
-        feeds = {self._input.name: values.astype(self._input.dtype)}
-        return np.asarray(self._session.run(self._names, feeds)[0])
+    def __call__(self, inputs: Mapping[str, Array]) -> Array:
+        """The output for values of all inputs."""
+        return np.asarray(self._session.run(self._names, dict(inputs))[0])
 
 
 def read_onnx(path: str | Path, constants: Mapping[str, Array] | None = None) -> OnnxFile:

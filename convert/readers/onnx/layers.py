@@ -1,4 +1,4 @@
-"""Feed-forward nodes of ONNX -> layers for matmul, convolution, normalization, pooling, activations.
+"""Feed-forward nodes of ONNX -> layers for matmul, arithmetic, normalization, reductions and softmax.
 
 Every function takes the node and its inputs, Traced or constant, and returns the Traced output. Raises
 Unsupported. Definitions: https://onnx.ai/onnx/operators/.
@@ -6,33 +6,30 @@ Unsupported. Definitions: https://onnx.ai/onnx/operators/.
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Any, Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.readers.onnx.bidirectional import merged_directions
+from convert.readers.onnx.branches import element_by_element, product
+from convert.readers.onnx.choose import absorb, taken_rows
 from convert.readers.onnx.file import Node
+from convert.readers.onnx.functions import clip
+from convert.readers.onnx.layouts import Rows, as_rows, as_single
 from convert.readers.onnx.tracing import (
-    PADDING,
     Array,
     Positions,
-    Rows,
+    Tensor,
     Traced,
     Unsupported,
     Value,
-    absorb,
     as_constant,
-    as_rows,
-    as_sequence,
     as_traced,
-    in_order,
-    natural,
+    side_by_side,
 )
 from convert.source_model.network import (
     Activation,
     Affine,
-    Conv1d,
     Dense,
     GlobalPooling,
     LayerNorm,
@@ -59,13 +56,13 @@ def gemm(node: Node, values: list[Value]) -> Traced:
 
 
 def matmul(node: Node, values: list[Value]) -> Traced:
-    """A @ B with a constant matrix B."""
+    """A @ B with a constant matrix B, or of two values."""
     a, b = values
-    if isinstance(b, Traced):
-        raise Unsupported(
-            "multiplies by a matrix that depends on the window (attention is not supported)"
-        )
+    if isinstance(a, Traced) and isinstance(b, Traced):
+        return product(node, a, b)
     weights = as_constant(b, "B")
+    if weights.ndim > 2 and weights.size == np.prod(weights.shape[-2:]):
+        weights = weights.reshape(weights.shape[-2:])
     if weights.ndim != 2:
         raise Unsupported(f"multiplies by a constant of shape {list(weights.shape)}. Expected a matrix.")
     return _dense(node, as_traced(a), weights.T, np.zeros(weights.shape[1], np.float32))
@@ -73,71 +70,76 @@ def matmul(node: Node, values: list[Value]) -> Traced:
 
 def _dense(node: Node, x: Traced, weights: Array, bias: Array) -> Traced:
     rows = as_rows(x, x.positions)
-    kernel = absorb(weights, rows.columns, rows.width)
-    layer = Dense(node.name, kernel, bias.astype(np.float32))
-    width = len(kernel)
-    return _after(x, rows).then(layer, rows.steps, width, rows.positions(np.arange(width), width))
+    kernel = absorb(weights, rows.columns, rows.tensor.width)
+    return _on_rows(rows, rows.tensor, Dense(node.name, kernel, bias.astype(np.float32)), len(kernel))
 
 
-def _after(x: Traced, rows: Rows) -> Traced:
-    """The value that `rows` were taken from."""
-    return Traced(rows.layers, x.batch, rows.steps, rows.width, x.positions)
+def _on_rows(rows: Rows, tensor: Tensor, layer: Any, width: int) -> Traced:
+    """A layer that treats every row of `tensor` alike and gives `width` features."""
+    return Traced((tensor.then(layer, tensor.steps, width),), rows.positions(np.arange(width), width))
 
 
 def softmax(node: Node, values: list[Value], opset: int) -> tuple[Traced, Traced]:
-    """Softmax or LogSoftmax along the features; returns its input and its output."""
+    """Softmax or LogSoftmax along an axis; returns its input and its output."""
     x = as_traced(values[0])
     rank = x.positions.ndim
     axis = node.attributes.get("axis", -1 if opset >= 13 else 1) % rank
     if opset < 13 and axis != rank - 1:
         raise Unsupported(f"works on the axes from {axis} on. Expected the last axis, {rank - 1}.")
-    last = np.moveaxis(x.positions, axis, -1)
-    rows = as_rows(x, last)
-    if len(set(rows.columns.tolist())) != rows.width or len(rows.columns) != rows.width:
-        raise Unsupported("works on some of the features. Expected all of them.")
-    positions = np.moveaxis(rows.positions(rows.columns, rows.width), -1, axis)
-    before = _after(x, rows).moved(positions)
-    layer = Activation(node.name, node.op.lower())
-    return before, before.then(layer, rows.steps, rows.width, positions)
+    x = x.moved(np.moveaxis(x.positions, axis, -1)).used()
+    before, after = _softmax_of(node, x) if len(x.tensors) == 1 else _softmax_of_each(node, x)
+    return _axis_back(before, axis), _axis_back(after, axis)
 
 
-def activation(function: str) -> Callable[[Node, list[Value]], Traced]:
-    """An activation function, element by element."""
-
-    def handle(node: Node, values: list[Value]) -> Traced:
-        x = as_traced(values[0])
-        x.columns()
-        return x.then(Activation(node.name, function), x.steps, x.width, x.positions)
-
-    return handle
+def _axis_back(value: Traced, axis: int) -> Traced:
+    return value.moved(np.moveaxis(value.positions, -1, axis))
 
 
-def clip(node: Node, values: list[Value]) -> Traced:
-    """Clip with the lower bound zero and no upper bound, which is RELU."""
-    x, *bounds = values
-    low, high = node.attributes.get("min"), node.attributes.get("max")
-    for k, value in enumerate(bounds):
-        bound = None if value is None else float(as_constant(value, "bound").reshape(()))
-        low, high = (bound, high) if k == 0 else (low, bound)
-    if low != 0 or (high is not None and high < np.finfo(np.float32).max):
-        raise Unsupported(f"clips to {low} .. {high}. Expected 0 as the lower bound and no upper bound.")
-    return activation("relu")(node, [x])
+def _softmax_of(node: Node, x: Traced) -> tuple[Traced, Traced]:
+    rows = as_rows(x, x.positions)
+    tensor = rows.exact
+    after = _on_rows(rows, tensor, Activation(node.name, node.op.lower()), tensor.width)
+    return Traced((tensor,), after.positions), after
+
+
+def _softmax_of_each(node: Node, x: Traced) -> tuple[Traced, Traced]:
+    """Of several tensors, such as the scores of several heads, where no row mixes their elements."""
+    owner = x.owners()
+    if not (owner == owner[..., :1]).all():
+        return _softmax_of(node, x)
+    numbers = np.unique(owner)
+    chosen = [owner[..., 0] == number for number in numbers]
+    found = [
+        _softmax_of(node, part.moved(part.positions[rows]))
+        for part, rows in zip(map(x.of, numbers), chosen)
+    ]
+    back = np.argsort(np.concatenate([np.flatnonzero(rows) for rows in chosen]))
+    before, after = (side_by_side(list(values), 0) for values in zip(*found))
+    shape = x.positions.shape
+    return (
+        before.moved(before.positions[back].reshape(shape)),
+        after.moved(after.positions[back].reshape(shape)),
+    )
 
 
 def arithmetic(node: Node, values: list[Value]) -> Traced:
-    """Add, Sub, Mul, Div of a value and a constant; Add and Mul of the directions of a bidirectional."""
-    a, b = values
+    """Add, Sub, Mul, Div of a value and a constant; all but Div of two values, or of more with Sum."""
+    a, b, *more = values
+    if more:
+        return arithmetic(node, [arithmetic(node, [a, b]), *more])
     if isinstance(a, Traced) and isinstance(b, Traced):
-        return merged_directions(node, a, b)
-    if node.op in ("Add", "Mul") and isinstance(b, Traced):
+        return element_by_element(node, a, b)
+    if node.op in ("Add", "Mul", "Sum", "Max") and isinstance(b, Traced):
         a, b = b, a
     if isinstance(b, Traced):
         if node.op == "Div":
             raise Unsupported("divides a constant by a value, which no layer does")
         return _affine(node, b, np.full_like(as_constant(a, "A"), -1), as_constant(a, "A"))
     x, constant = as_traced(a), as_constant(b, "B").astype(np.float64)
-    if node.op in ("Add", "Sub"):
-        offset = constant if node.op == "Add" else -constant
+    if node.op == "Max":
+        return clip(node, [x, constant])
+    if node.op in ("Add", "Sub", "Sum"):
+        offset = -constant if node.op == "Sub" else constant
         return _affine(node, x, np.ones_like(constant), offset)
     with np.errstate(divide="ignore"):
         scale = constant if node.op == "Mul" else 1 / constant
@@ -167,34 +169,43 @@ def _affine(node: Node, x: Traced, scale: Array, offset: Array) -> Traced:
     shape = np.broadcast_shapes(x.positions.shape, scale.shape, offset.shape)
     if int(np.prod(shape)) != x.positions.size:
         raise Unsupported(f"spreads a value of shape {list(x.positions.shape)} to {list(shape)}")
-    x = x.moved(x.positions.reshape(shape))  # axes of size 1 in front
+    x = x.moved(x.positions.reshape(shape)).used()  # axes of size 1 in front
     wide = [np.broadcast_to(array, shape) for array in (scale, offset)]
-    found = [_per_feature(x, array) for array in wide]
-    if any(array is None for array in found):
+    tensors = _scaled_tensors(node, x, wide)
+    if tensors is None:
         # Not the same in every row: features of the flattened sequence have values of their own.
-        x = _as_plain_vector(x)
-        found = [_per_feature(x, array) for array in wide]
-    per_scale, per_offset = found
-    if per_scale is None or per_offset is None:
+        x = _as_plain_vector(as_single(x))
+        tensors = _scaled_tensors(node, x, wide)
+    if tensors is None:
         raise Unsupported("has values of its own for every row. Expected one value for each feature.")
-    layer = Affine(node.name, per_scale, per_offset)
-    return x.then(layer, x.steps, x.width, x.positions)
+    return Traced(tensors, x.positions)
 
 
-def _per_feature(x: Traced, values: Array) -> NDArray[np.float64] | None:
+def _scaled_tensors(node: Node, x: Traced, wide: list[Array]) -> tuple[Tensor, ...] | None:
+    """Every tensor with its scale and offset; None if a tensor would need other ones for every row."""
+    owner, result = x.owners(), []
+    for number, tensor in enumerate(x.tensors):
+        chosen = owner == number
+        columns = x.of(number).positions[chosen] % tensor.width
+        scale, offset = (_per_feature(columns, tensor.width, values[chosen]) for values in wide)
+        if scale is None or offset is None:
+            return None
+        result.append(tensor.then(Affine(node.name, scale, offset), tensor.steps, tensor.width))
+    return tuple(result)
+
+
+def _per_feature(columns: Positions, width: int, values: Array) -> NDArray[np.float64] | None:
     """`values`, one for each element, as one for each feature; None where rows differ."""
-    columns = x.columns().reshape(-1)
-    result = np.ones(x.width)
-    result[columns] = values.reshape(-1)
-    same = np.array_equal(result[columns], values.reshape(-1))
-    return result if same else None
+    result = np.full(width, values[0], np.float64)
+    result[columns] = values
+    return result if np.array_equal(result[columns], values) else None
 
 
 def _as_plain_vector(x: Traced) -> Traced:
     rows = as_rows(x, x.positions)
-    if rows.steps is not None:
+    if rows.tensor.steps is not None:
         raise Unsupported("has values of its own for every row. Expected one value for each feature.")
-    return _after(x, rows).moved(rows.positions(rows.columns, rows.width))
+    return Traced((rows.tensor,), rows.positions(rows.columns, rows.tensor.width))
 
 
 def layer_normalization(node: Node, values: list[Value]) -> Traced:
@@ -204,31 +215,35 @@ def layer_normalization(node: Node, values: list[Value]) -> Traced:
     if node.attributes.get("axis", -1) not in (-1, x.positions.ndim - 1):
         raise Unsupported("normalizes several axes. Expected axis=-1.")
     rows = as_rows(x, x.positions)
-    if not in_order(rows):
-        raise Unsupported("normalizes some of the features. Expected all of them, in their order.")
+    tensor = rows.exact
     scale = as_constant(gamma, "Scale").astype(np.float32).reshape(-1)
     offset = (
         np.zeros_like(scale) if not beta else as_constant(beta[0], "B").astype(np.float32).reshape(-1)
     )
     layer = LayerNorm(node.name, scale, offset, float(node.attributes.get("epsilon", 1e-5)))
-    positions = rows.positions(rows.columns, rows.width)
-    return _after(x, rows).then(layer, rows.steps, rows.width, positions)
+    return _on_rows(rows, tensor, layer, tensor.width)
 
 
-def pooling(kind: str) -> Callable[[Node, list[Value]], Traced]:
-    """Mean or maximum along the steps, for GlobalAveragePool, ReduceMean and similar nodes."""
+def reduction(kind: str) -> Callable[[Node, list[Value]], Traced]:
+    """Mean, maximum or sum along the steps, for GlobalAveragePool, ReduceMean and similar nodes.
+
+    A sum along the features is a dense layer of ones.
+    """
 
     def handle(node: Node, values: list[Value]) -> Traced:
-        x = as_traced(values[0])
+        x = as_single(as_traced(values[0]))
         axes, keep = _reduced_axes(node, values, x.positions.ndim)
         kept = [axis for axis in range(x.positions.ndim) if axis not in axes]
         groups = x.positions.transpose(*kept, *axes)
         lead = groups.shape[: len(kept)]
-        rows = _pooled(x, groups.reshape(int(np.prod(lead)), -1))
-        positions = rows.reshape(lead)
-        if keep:
-            positions = np.expand_dims(positions, tuple(axes))
-        return x.then(GlobalPooling(node.name, kind), None, x.width, positions)
+        groups = groups.reshape(int(np.prod(lead)), -1)
+        found = _over_steps(node, x, groups, kind)
+        if found is None and kind == "sum" and x.tensor.width == groups.shape[1] > 1:
+            found = _dense(node, x.moved(groups), np.ones((1, groups.shape[1])), np.zeros(1))
+        if found is None:
+            raise Unsupported(NOT_THE_STEPS)
+        positions = found.positions.reshape(lead)
+        return found.moved(np.expand_dims(positions, tuple(axes)) if keep else positions)
 
     return handle
 
@@ -244,80 +259,19 @@ def _reduced_axes(node: Node, values: list[Value], rank: int) -> tuple[list[int]
     return sorted(axis % rank for axis in axes), bool(node.attributes.get("keepdims", 1))
 
 
-def _pooled(x: Traced, groups: Positions) -> Positions:
-    """Positions in the pooled `[batch, width]`: every row of `groups` `[n, steps]` becomes one."""
-    columns = x.moved(groups).columns()
-    row = np.sort(groups // x.width, axis=1)
-    if x.steps is None or groups.shape[1] != x.steps:
-        raise Unsupported(NOT_THE_STEPS)
-    windows = row[:, :1] // x.steps
-    if not ((columns == columns[:, :1]).all() and (row == windows * x.steps + np.arange(x.steps)).all()):
-        raise Unsupported(NOT_THE_STEPS)
-    result: Positions = windows[:, 0] * x.width + columns[:, 0]
-    return result
-
-
-def convolution(node: Node, values: list[Value]) -> Traced:
-    """Conv along the steps; also a 2-D Conv whose other axis has size 1."""
-    x, weights, *bias = values
-    x, kernel = as_traced(x), as_constant(weights, "W")
-    if node.attributes.get("group", 1) != 1:
-        raise Unsupported(f"has group={node.attributes['group']}. Expected 1.")
-    axis = _long_axis(x.positions, kernel)
-    single = tuple(k for k in range(2, x.positions.ndim) if k != axis)
-    positions = np.squeeze(x.positions, single).transpose(0, 2, 1)
-    kernel = np.squeeze(kernel, single).transpose(0, 2, 1)  # [filters, width, inputs]
-    at = axis - 2
-    stride, dilation = (node.attributes.get(k, [1, 1])[at] for k in ("strides", "dilations"))
-    padding = _padding(node, at, positions.shape[1], kernel.shape[1], stride, dilation)
-    before, after, positions = _unpadded(positions)
-    sequence = as_sequence(x, positions)
-    padding = (padding[0] + before, padding[1] + after)
-    filters = len(kernel)
-    zeros = np.zeros(filters, np.float32)
-    layer = Conv1d(
-        node.name,
-        absorb(kernel, sequence.columns, sequence.width),
-        zeros + as_constant(bias[0], "B").astype(np.float32) if bias and bias[0] is not None else zeros,
-        stride,
-        dilation,
-        padding,
-    )
-    reach = (kernel.shape[1] - 1) * dilation
-    steps = (sequence.steps + sum(padding) - reach - 1) // stride + 1
-    if steps < 1:
-        raise Unsupported(f"is wider than the {sequence.steps} rows it reads")
-    result = natural(x.batch, steps, filters).transpose(0, 2, 1)
-    return Traced(sequence.layers, x.batch, sequence.steps, sequence.width, positions).then(
-        layer, steps, filters, np.expand_dims(result, single)
-    )
-
-
-def _long_axis(positions: Positions, kernel: Array) -> int:
-    """The axis of the steps, which is the only spatial axis or the only one whose size is not 1."""
-    spatial = range(2, positions.ndim)
-    long = [k for k in spatial if positions.shape[k] != 1 or kernel.shape[k] != 1]
-    if len(long) > 1 or not spatial:
-        raise Unsupported("convolves along several axes. Expected the steps only.")
-    return long[0] if long else 2
-
-
-def _padding(node: Node, at: int, steps: int, width: int, stride: int, dilation: int) -> tuple[int, int]:
-    auto = node.attributes.get("auto_pad", "NOTSET")
-    if auto in ("SAME_UPPER", "SAME_LOWER"):
-        total = max(0, (-(-steps // stride) - 1) * stride + (width - 1) * dilation + 1 - steps)
-        small, large = total // 2, total - total // 2
-        return (small, large) if auto == "SAME_UPPER" else (large, small)
-    pads = node.attributes.get("pads")
-    if auto == "VALID" or pads is None:
-        return 0, 0
-    return pads[at], pads[at + len(pads) // 2]
-
-
-def _unpadded(positions: Positions) -> tuple[int, int, Positions]:
-    """Numbers of padding rows before and after, and the positions `[batch, steps, features]` between."""
-    real = np.flatnonzero(~(positions == PADDING).all(axis=(0, 2)))
-    if not len(real):
-        raise Unsupported("reads nothing but padding")
-    first, last = int(real[0]), int(real[-1])
-    return first, positions.shape[1] - 1 - last, positions[:, first : last + 1]
+def _over_steps(node: Node, x: Traced, groups: Positions, kind: str) -> Traced | None:
+    """The reduction of every row of `groups` `[n, steps]`; None if that is not one over the steps."""
+    tensor, columns = x.tensor, x.moved(groups).columns()
+    if tensor.steps is None:
+        return None
+    row = np.sort(groups // tensor.width, axis=1)
+    windows, steps = row[:, :1] // tensor.steps, row[0] % tensor.steps
+    if not (
+        (columns == columns[:, :1]).all()
+        and (np.diff(steps) > 0).all()
+        and (row == windows * tensor.steps + steps).all()
+    ):
+        return None
+    taken = taken_rows(tensor, steps.tolist())
+    result = taken.then(GlobalPooling(node.name, kind), None, tensor.width)
+    return Traced((result,), windows[:, 0] * tensor.width + columns[:, 0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def onnx_source(path: str | Path, options: ReadOptions) -> SourceModel:
         except Exception as error:  # the engines raise many kinds
             raise DataError(f"{path}: the model cannot be evaluated ({reason(error)})") from None
 
-    return user_source(
+    source = user_source(
         reading.network,
         logits,
         windows,
@@ -43,3 +44,4 @@ def onnx_source(path: str | Path, options: ReadOptions) -> SourceModel:
         origin={"model": Path(path).name, "model_sha256": file_sha256(Path(path))},
         tools=tool_versions(),
     )
+    return replace(source, notes=(*source.notes, *reading.inputs.notes))
