@@ -218,7 +218,7 @@ def zoo(keras):
             layers.Dropout(0.5),
         ],
         "reshape to a vector": [lstm(return_sequences=True), layers.Reshape((-1,)), dense(3)],
-        "rescaling": [layers.Rescaling(1 / 255, offset=-0.5), lstm(), dense(3)],
+        "rescaling": [layers.Rescaling(0.3, offset=-0.5), lstm(), dense(3)],
         "normalization": [
             layers.Normalization(mean=[0.1, 0.2, -0.5], variance=[1.0, 4.0, 0.25]),
             lstm(),
@@ -348,10 +348,10 @@ def build(keras, content):
 def built(keras, names=None):
     """Name -> (model with random weights, of which variances and the like are positive; windows)."""
     models = {}
-    for name, content in zoo(keras).items():
+    for number, (name, content) in enumerate(zoo(keras).items()):
         if names is not None and name not in names:
             continue
-        rng = np.random.default_rng(0)
+        rng = np.random.default_rng(number)
         model = build(keras, content)
         models[name] = model, windows(content)
         scale = 0.4 if name in UNBOUNDED else 0.7
