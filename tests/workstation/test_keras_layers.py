@@ -18,7 +18,7 @@ from edge_runtime.numpy_engine.interpret import run
 from tests.support.command_server import run_python
 from tests.support.commands import ENGINES, succeed
 from tests.support.engines import invoke
-from tests.support.keras_zoo import zoo
+from tests.support.keras_zoo import NIGHTLY_OF_KERAS2, zoo
 
 TOLERANCE = 1e-4  # float32 in another order of summation
 
@@ -34,6 +34,13 @@ class Names:
 
 
 NAMES = list(zoo(Names()))
+
+NAMES_OF_KERAS2 = [
+    pytest.param("nightly", name, marks=pytest.mark.nightly, id=name)
+    if name in NIGHTLY_OF_KERAS2
+    else pytest.param("daily", name, id=name)
+    for name in NAMES
+]
 
 
 def _child(*arguments):
@@ -51,15 +58,25 @@ def keras3(tmp_path_factory):
     return _load(folder)
 
 
-@pytest.fixture(scope="module")
-def keras2(tmp_path_factory):
+def _keras2(tmp_path_factory, part):
+    """What was read from the files of Keras 2, and from its objects."""
     if find_spec("tf_keras") is None:
         pytest.skip("tf_keras is not installed")
     folder = tmp_path_factory.mktemp("keras2")
     suffixes = (".keras", ".h5")  # in turn
-    _child(folder, "tf_keras", *suffixes)
-    _child(folder, "keras", *suffixes)
-    return folder
+    _child(folder, "tf_keras", part, *suffixes)
+    _child(folder, "keras", part, *suffixes)
+    return _load(folder), _load(folder, "objects.pkl")
+
+
+@pytest.fixture(scope="module")
+def keras2_daily(tmp_path_factory):
+    return _keras2(tmp_path_factory, "daily")
+
+
+@pytest.fixture(scope="module")
+def keras2_nightly(tmp_path_factory):
+    return _keras2(tmp_path_factory, "nightly")
 
 
 def _predicted(logits, function):
@@ -77,24 +94,16 @@ def test_keras3_model_and_network_agree(keras3, name):
     check_predictions(keras3[name])
 
 
-@pytest.fixture(scope="module")
-def keras2_files(keras2):
-    return _load(keras2)
+@pytest.mark.parametrize(("part", "name"), NAMES_OF_KERAS2)
+def test_files_of_keras2_give_its_own_predictions(request, part, name):
+    files, _ = request.getfixturevalue(f"keras2_{part}")
+    check_predictions(files[name])
 
 
-@pytest.fixture(scope="module")
-def keras2_objects(keras2):
-    return _load(keras2, "objects.pkl")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_files_of_keras2_give_its_own_predictions(keras2_files, name):
-    check_predictions(keras2_files[name])
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_objects_of_keras2_give_their_own_predictions(keras2_objects, name):
-    check_predictions(keras2_objects[name])
+@pytest.mark.parametrize(("part", "name"), NAMES_OF_KERAS2)
+def test_objects_of_keras2_give_their_own_predictions(request, part, name):
+    _, objects = request.getfixturevalue(f"keras2_{part}")
+    check_predictions(objects[name])
 
 
 def check_predictions(case):

@@ -53,8 +53,10 @@ def rows_mask(layer: Any, values: list[Value]) -> Node | None:
 
 
 def is_keras2(layer: Any) -> bool:
-    """Whether the layer is one of tf_keras, or of the Keras in TensorFlow up to 2.15."""
-    return type(layer).__module__.split(".")[0] != "keras"
+    """Whether the layer joins masks as Keras 2 does: one of tf_keras, or read from a file of Keras 2
+    (convert.readers.tensorflow.keras2.masks)."""
+    replaced = getattr(vars(layer).get("compute_mask"), "__module__", "")
+    return type(layer).__module__.split(".")[0] != "keras" or replaced.startswith("convert.")
 
 
 def _different(values: list[Value]) -> list[Node]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.readers.tensorflow.keras2.files import load_keras2, stored_config
+from convert.readers.tensorflow.keras2.saved_model import load_saved_model, saved_model_config
 from edge_runtime.errors import DataError, MissingExtraError, reason
 from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.host.quiet import quiet_stderr
@@ -19,19 +20,23 @@ BATCH = 1000  # windows per call
 
 
 def load_full_model(path: str | Path) -> Any:
-    """The Keras model in a `.keras` or `.h5` file, also one of Keras 2.
+    """The Keras model in a `.keras` or `.h5` file or a SavedModel folder, also one of Keras 2.
 
     Raises DataError when the file does not exist or Keras cannot read it.
     """
-    if not Path(path).is_file():
+    folder = is_saved_model(path)
+    if not folder and not Path(path).is_file():
         raise DataError(f"{path}: no such file")
     try:
-        version, config = stored_config(Path(path))
+        version, config = ("", saved_model_config(Path(path))) if folder else stored_config(Path(path))
         keras = _keras()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the style of the model, which is given
             if _is_keras3(version):
                 return keras.models.load_model(path, compile=False)
+            if folder:
+                arrays = read_checkpoint(Path(path, "variables", "variables"))
+                return load_saved_model(keras, config, arrays)
             return load_keras2(keras, Path(path), config)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
@@ -39,6 +44,11 @@ def load_full_model(path: str | Path) -> Any:
         raise
     except Exception as error:  # Keras raises many kinds
         raise DataError(f"{path}: Keras cannot load the model ({reason(error)})") from error
+
+
+def is_saved_model(path: str | Path) -> bool:
+    """Whether `path` is the folder of a SavedModel."""
+    return Path(path, "saved_model.pb").is_file()
 
 
 def _is_keras3(version: str) -> bool:
@@ -76,9 +86,15 @@ def read_checkpoint(prefix: str | Path) -> dict[str, NDArray[Any]]:
     tensorflow = _tensorflow()
     try:
         reader = tensorflow.train.load_checkpoint(str(prefix))
-        return {name: np.asarray(reader.get_tensor(name)) for name in reader.get_variable_to_shape_map()}
+        values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
     except Exception as error:  # TensorFlow's own kinds, RuntimeError, ValueError
         raise DataError(f"{prefix}: TensorFlow cannot read the checkpoint ({reason(error)})") from error
+    return {name: _array(value) for name, value in values.items()}
+
+
+def _array(value: Any) -> NDArray[Any]:
+    """A variable; numpy's own type for bytes would lose zeros at the end."""
+    return np.asarray(value, object) if isinstance(value, bytes) else np.asarray(value)
 
 
 def basic_lstm_logits(
