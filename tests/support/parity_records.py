@@ -119,7 +119,7 @@ def forecast() -> Evidence:
     """A regression with two outputs, on long windows of three features."""
     evidence = measured()
     (model,) = evidence.models
-    errors = figures.OutputErrors("kWh", 2.5, 0.01, 0.05, 0.08, 0.014, 0.0056, 0.31, 0.312)
+    errors = figures.OutputFigures("kWh", 2.5, 0.01, 0.05, 0.08, 0.014, 0.0056, 0.31, 0.312)
     numbers = figures.NumberFigures(
         (errors, replace(errors, name="°C", mean=0.002)), 0.0056, 0.99999, 0.9998
     )
