@@ -103,6 +103,11 @@ def test_layouts_of_old_releases_are_read(layouts, outputs, name):
         np.testing.assert_allclose(outputs[name], file["y"], atol=TOLERANCE)
 
 
+def _probabilities(file, x):
+    with Classifier(file) as classifier:
+        return np.array([prediction.probabilities for prediction in classifier.predict(x)])
+
+
 CONVERTED = [
     ("tf1_15-gru.h5", "int8"),
     ("tf2_15-td.keras", "int8"),
@@ -116,10 +121,10 @@ def test_the_command_converts_a_file_and_predicts_with_it(windows, tmp_path, nam
     out, data = tmp_path / "old.tflite", DATA / "windows.npz"
     succeed(edge_rnn("convert", DATA / name, "--data", data, "--precision", precision, "--out", out))
     predicted = np.load(DATA / f"{name}.probabilities.npy")
-    found = [int(np.argmax(Classifier(out).probabilities(window))) for window in windows[:16]]
-    ordered = np.sort(predicted[:16], axis=1)
+    ordered = np.sort(predicted, axis=1)
     clear = ordered[:, -1] - ordered[:, -2] > 0.05
-    assert (np.array(found) == predicted[:16].argmax(axis=1))[clear].all()
+    assert clear.sum() > 10
+    assert (_probabilities(out, windows).argmax(axis=1) == predicted.argmax(axis=1))[clear].all()
 
 
 def test_a_saved_model_folder_is_converted(layouts, tmp_path):
@@ -127,7 +132,4 @@ def test_a_saved_model_folder_is_converted(layouts, tmp_path):
     arguments = ("--data", layouts / "folder.data.npz", "--precision", "float32", "--out", out)
     succeed(edge_rnn("convert", layouts / "folder", *arguments))
     with np.load(layouts / "folder.npz") as file:
-        logits = [np.log(Classifier(out).probabilities(window)) for window in file["x"]]
-        expected = file["y"]
-    expected = np.log(softmax(expected))
-    np.testing.assert_allclose(np.array(logits), expected, atol=1e-4)
+        np.testing.assert_allclose(_probabilities(out, file["x"]), softmax(file["y"]), atol=TOLERANCE)

@@ -56,10 +56,10 @@ class StoredModel:
         """(steps, features) of the only input, where it has this form and both are fixed; else None."""
         config = self._only_input()
         shape = config.get("batch_shape", config.get("batch_input_shape"))
-        whole = (
-            isinstance(shape, list) and len(shape) == 3 and all(isinstance(n, int) for n in shape[1:])
-        )
-        return (shape[1], shape[2]) if whole else None
+        if not isinstance(shape, list) or len(shape) != 3:
+            return None
+        steps, features = shape[1:]
+        return (steps, features) if isinstance(steps, int) and isinstance(features, int) else None
 
     def _only_input(self) -> dict[str, Any]:
         """The config of the model's only InputLayer, or an empty one."""
