@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from convert.compiler.float_graph.unroll import unroll
 from convert.source_model.fold import fold
-from convert.source_model.network import Affine, Network
+from convert.source_model.network import WINDOW, Affine, Mask, Network
 from convert.source_model.source_model import SourceModel
 from convert.source_model.window_scaling import fitted_scaling, rescaled
 from edge_runtime.model_file.normalization import Normalization
@@ -44,14 +44,15 @@ def even_features(source: SourceModel) -> SourceModel:
     normalization, windows = source.normalization, source.calibration
     if "model" not in source.origin or normalization.dtype != "float32":
         return source
-    unevenness = _unevenness(windows)
+    rows = windows[_counting(source.network, windows)]
+    unevenness = _unevenness(rows)
     if unevenness < UNEVEN:
         return source
     loss = _rounding_loss(source.network, windows)
     if not loss >= LOST_LOGITS:
         return source
     ranges = f"the features' ranges differ by up to 1:{unevenness:.0f}"
-    fitted = fitted_scaling(windows, normalization.dtype)
+    fitted = fitted_scaling(rows, normalization.dtype)
     if (normalization.mean, normalization.std) == NOT_SCALED and fitted is not None:
         network, scaled = rescaled(source.network, fitted), fitted.apply(windows)
         folds = _scalings(network) <= _scalings(source.network)
@@ -81,20 +82,33 @@ def _with(
     )
 
 
-def _unevenness(windows: NDArray[np.float32]) -> float:
+def _counting(network: Network, windows: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The rows that no Mask leaves out, `[N, steps]`. An integer file's range is theirs (clipped)."""
+    counting = np.ones(windows.shape[:2], np.bool_)
+    for layer, sources in zip(network.layers, network.sources):
+        if isinstance(layer, Mask) and WINDOW in sources:
+            width = windows.shape[-1] - network.static
+            counting &= np.any(windows[..., :width] != layer.value, axis=-1)
+    return counting
+
+
+def _unevenness(rows: NDArray[np.float32]) -> float:
     """How much wider the range of all features is than that of the narrowest that varies."""
-    flat = windows.reshape(-1, windows.shape[-1]).astype(np.float64)
-    spans = flat.max(axis=0) - flat.min(axis=0)
-    varying = spans[spans > 0]
-    return float((flat.max() - flat.min()) / varying.min()) if len(varying) else 1.0
+    if not len(rows):
+        return 1.0
+    low, high = rows.min(axis=0).astype(np.float64), rows.max(axis=0).astype(np.float64)
+    varying = (high - low)[high > low]
+    return float((high.max() - low.min()) / varying.min()) if len(varying) else 1.0
 
 
 def _rounding_loss(network: Network, windows: NDArray[np.float32]) -> float:
     """The mean error of a logit if the window is rounded to 8 bits, as a part of their spread."""
-    some = windows[:MEASURED_WINDOWS].astype(np.float64)
-    low, high = float(windows.min()), float(windows.max())
+    counting = _counting(network, windows)
+    low, high = float(windows[counting].min()), float(windows[counting].max())
     step = (high - low) / WINDOW_LEVELS or 1.0
+    some = windows[:MEASURED_WINDOWS].astype(np.float64)
     rounded = np.rint((some - low) / step) * step + low
+    rounded = np.where(counting[:MEASURED_WINDOWS, :, np.newaxis], rounded, some)
     graph = unroll(network)
     logits = run(graph, some.astype(np.float32)).astype(np.float64)
     spread = float(logits.std())

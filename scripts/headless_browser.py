@@ -1,4 +1,4 @@
-"""Chromium without a screen, with which tests and benchmarks/report_pictures.py look at HTML reports.
+"""Chromium without a screen, with which tests and scripts/parity_pictures.py look at HTML reports.
 
 Debian's is unpacked into the cache with its libraries and a font, so it needs neither root nor an
 installation. It runs with this machine's glibc, which has to be 2.35 or newer.

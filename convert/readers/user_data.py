@@ -3,6 +3,9 @@
 Keys: `x` `[N, steps, features]`, or `calibration_x` and `test_x` where the split is already made. The
 classes `y` (`calibration_y`, `test_y`) and `labels`, the names of the classes, may be missing. Of a
 regression, `y` are the numbers that its outputs should be, `[N]` or `[N, outputs]`.
+
+Windows in another form than `[N, steps, features]` are brought into it (convert.readers.window_forms):
+tokens, parts of windows, and `static`, a second input beside the sequence.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import Any, Union
 import numpy as np
 
 from convert.readers.model_task import CLASSES, VALUES
+from convert.readers.window_forms import as_windows
 from edge_runtime.errors import DataError
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from edge_runtime.runs.npz_windows import Arrays, classes_in, labels_in, read_npz, windows_in
@@ -128,7 +132,7 @@ def _content(data: str | Path | Mapping[str, Any]) -> tuple[str, Arrays]:
     else:
         name, content = str(data), read_npz(data)
     if {"x", "calibration_x", "test_x"} & set(content) in ({"x"}, {"calibration_x", "test_x"}):
-        return name, content
+        return name, as_windows(content, name)
     raise DataError(
         f"{name}: found {', '.join(content) or 'no arrays'}. Expected an array x [N, steps, features] "
         "(and y [N] with the classes), or calibration_x and test_x."

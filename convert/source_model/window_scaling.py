@@ -54,7 +54,7 @@ def leading_scaling(network: Network, dtype: str) -> Normalization | None:
 
 
 def fitted_scaling(windows: NDArray[np.float32], dtype: str) -> Normalization | None:
-    """Brings each feature of raw windows `[N, steps, features]` to mean 0 and standard deviation 1.
+    """Brings each feature of raw windows, or of rows, `[..., features]` to mean 0 and deviation 1.
 
     None where float32 cannot hold that.
     """

@@ -31,6 +31,7 @@ from edge_runtime.model_file.metadata import (
     TASK_VERSIONS,
     Metadata,
 )
+from edge_runtime.model_file.normalization import TOKEN_DTYPE
 from edge_runtime.model_file.read_file import read_model_file
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 
 _UINT8, _FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
 """numpy has one object of each."""
+
+_WINDOWS = {"uint8": _UINT8, TOKEN_DTYPE: np.dtype(TOKEN_DTYPE)}
+"""Normalization.dtype -> the dtype of the windows that need no check; float32 otherwise."""
 
 
 AnswerT = TypeVar("AnswerT")
@@ -116,7 +120,7 @@ class Predictor(AbstractContextManager["Predictor[AnswerT]"], Generic[AnswerT]):
         self._window_shape = (self.spec.steps, self.spec.features)
         self._labels, self._count = self.spec.labels, len(self.spec.labels)
         self._classifies = self.spec.task == CLASSIFICATION
-        self._expected = _UINT8 if self.spec.normalization.dtype == "uint8" else _FLOAT32
+        self._expected = _WINDOWS.get(self.spec.normalization.dtype, _FLOAT32)
         self._step_model: RowModel | None = None
         self._scale: Callable[[Float32], Float32] = _unscaled
         self._run_batch: Callable[[NDArray[Any], Float32], None] = self._run_one_by_one

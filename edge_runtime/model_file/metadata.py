@@ -34,6 +34,9 @@ TASK_VERSIONS = {CLASSIFICATION: 1, REGRESSION: 3, EMBEDDING: 3}
 """What the outputs of a file are -> the format version it is written in, at least: a reader of version 2
 would give classes for numbers."""
 
+TOKEN_VERSION = 3
+"""The format version of a file whose windows are tokens, at least: its input has a new meaning."""
+
 RECORD_NAME = "edge_rnn.json"
 LABELS_NAME = "labels.txt"
 PROBES_NAME = "probes.bin"
@@ -137,7 +140,7 @@ class Metadata:
         graph = {"graph": self.graph, "states": list(self.states)} if self.graph == STEP else {}
         task = {"task": self.task, "unit_length": self.unit_length}
         return {
-            "format_version": max(GRAPH_VERSIONS[self.graph], TASK_VERSIONS[self.task]),
+            "format_version": self._format_version,
             **graph,
             **(task if self.task != CLASSIFICATION else {}),
             "steps": self.steps,
@@ -153,6 +156,11 @@ class Metadata:
             "probes": self.probe_fields,
             "shared_weights": self.shared_weights,
         }
+
+    @property
+    def _format_version(self) -> int:
+        least = TOKEN_VERSION if self.normalization.tokens else 1
+        return max(GRAPH_VERSIONS[self.graph], TASK_VERSIONS[self.task], least)
 
     @classmethod
     def from_json(cls, record: dict[str, Any], labels: tuple[str, ...]) -> Metadata:

@@ -18,6 +18,7 @@ from edge_runtime.model_file.parity_figures import EngineParity, ParityBudget, R
 from edge_runtime.model_file.parity_report import ParityReport
 from edge_runtime.model_file.probe_record import ProbeRecord
 from edge_runtime.model_file.probes import Probes
+from tests.support.branching_networks import branching_networks
 from tests.support.model_files import metadata_for
 from tests.support.networks import RandomLayers, layer_combinations, random_network, random_windows
 from tests.support.operator_graphs import operator_graphs
@@ -70,14 +71,19 @@ def write_seeds(folder: Path) -> None:
 
 
 def write_networks(folder: Path) -> None:
-    """Every kind of layer in each precision, and some as one step, as `PRECISION-NUMBER`; and the
-    operators that few layers have, as `operator-NUMBER`."""
+    """Every kind of layer in each precision, and some as one step, as `PRECISION-NUMBER`. Networks with
+    branches, and the operators that few layers have, as `operator-NUMBER`."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, network in enumerate(layer_combinations().values()):
         windows = random_windows(network, 16)
         for precision in ("float32", "dynamic", "int16x8", "mixed", "int8"):
             flatbuffer = compile_network(network, windows, precision=precision)
             (folder / f"{precision}-{number}").write_bytes(flatbuffer)
+    for number, network in enumerate(branching_networks().values()):
+        windows = random_windows(network, 16)
+        for precision in ("float32", "int8"):
+            flatbuffer = compile_network(network, windows, precision=precision)
+            (folder / f"{precision}-branching-{number}").write_bytes(flatbuffer)
     for number, graph in enumerate(operator_graphs().values()):
         (folder / f"operator-{number}").write_bytes(serialize(graph))
     network = random_network(STEPS, FEATURES, 5, CLASSES)

@@ -32,7 +32,9 @@ def write_network(
     graph: str = "unrolled",
     normalization: Normalization = ALIKE,
 ) -> Path:
-    """A model file of a network, without probes."""
+    """A model file of a network, without probes. A network of tokens has no other normalization."""
+    if network.tokens:
+        normalization = Normalization.of_tokens(network.tokens)
     flatbuffer = compile_network(network, random_windows(network, 100), precision=precision, graph=graph)
     read = read_graph(flatbuffer)
     labels = tuple(f"class {k}" for k in range(read.tensors[read.output].shape[-1]))

@@ -11,17 +11,24 @@ import pytest
 
 from convert import export_c
 from convert.compiler.compile import lower
+from convert.compiler.float_graph.unroll import unroll
 from convert.model_file.archive import embed
 from convert.model_file.flatbuffer import serialize
+from convert.options import ConversionOptions
+from convert.pipeline import convert_source
+from convert.readers.read_options import ReadOptions
+from convert.readers.user_data import read_user_data
+from convert.readers.user_source import user_source
 from convert.source_model.network import Embedding, Network
 from edge_runtime import Classifier, ClassifierPool, StreamingClassifier
 from edge_runtime.bench.measured_model import timed_windows
 from edge_runtime.engines.engine import NATIVE, NUMPY
-from edge_runtime.errors import InputError, ModelError
+from edge_runtime.errors import DataError, InputError, ModelError
 from edge_runtime.inference import worker
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.native.job import INPUT_IS_NO_TOKEN, Jobs
 from edge_runtime.native.library import load_library
+from edge_runtime.numpy_engine.interpret import run
 from tests.support.commands import ENGINES, edge_rnn
 from tests.support.exported import compile_here
 from tests.support.model_files import metadata_for
@@ -30,6 +37,7 @@ from tests.support.networks import RandomLayers
 STEPS, TOKENS, CLASSES = 6, 30, 4
 NORMALIZATION = Normalization.of_tokens(TOKENS)
 GRAPHS = ("unrolled", "step")
+FACTS = {"task": "classification", "origin": {}, "tools": {}}
 INTEGER = ("int8", "int16x8", "mixed", "dynamic")
 """Precisions in which native gives numpy's bits."""
 
@@ -213,3 +221,23 @@ def test_exported_c_takes_int32_tokens(models, tmp_path, precision, graph):
         subprocess.run([compile_here(export, tmp_path / "probes", *flags)], check=False).returncode == 0
     )
     assert "net_from_tokens(raw" in (export.folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("precision", "graph"), [("int8", "unrolled"), ("mixed", "step")])
+def test_a_conversion_is_proven_with_tokens(tmp_path, precision, graph):
+    x = windows(90)
+    data = read_user_data({"x": x.astype(np.int64)})
+    model = network()
+    source = user_source(model, lambda x: run(unroll(model), x), data, ReadOptions(), **FACTS)
+    assert source.normalization == NORMALIZATION
+    options = ConversionOptions(graph=graph)
+    found = convert_source(source, tmp_path / "m.tflite", precision=precision, options=options)
+    assert found, found
+    with Classifier(found.path, engine=NATIVE, verify=True) as classifier:
+        assert classifier.spec.normalization == NORMALIZATION
+        assert classifier.spec.probes.dtype == "int32"
+        assert classifier.spec.to_json()["format_version"] == 3
+        agreement = classifier.logits(x).argmax(1) == run(unroll(model), x).argmax(1)
+    assert agreement.mean() > 0.95
+    with pytest.raises(DataError, match=r"^data: the input holds 30. The model takes tokens"):
+        user_source(model, lambda x: x, read_user_data({"x": x + 1}), ReadOptions(), **FACTS)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
 
+from convert import export_c
 from edge_runtime import Classifier, StreamingClassifier
 from edge_runtime.model_file.read_file import read_model
 from tests.support.command_server import edge_rnn, run_python
 from tests.support.commands import succeed
+from tests.support.exported import compile_here
 
 MEAN, STD = np.array([1013.0, 0.0, 20.0]), np.array([40.0, 0.01, 5.0])
 
@@ -48,7 +53,8 @@ def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("raw")
     rng = np.random.default_rng(0)
     windows = np.cumsum(rng.normal(0, 0.5, (900, 8, 3)), axis=1)
-    np.savez(folder / "raw.npz", x=(windows * STD + MEAN).astype(np.float32))
+    y = rng.integers(0, 3, len(windows))
+    np.savez(folder / "raw.npz", x=(windows * STD + MEAN).astype(np.float32), y=y)
     succeed(run_python(SAVE, str(folder / "raw.npz"), str(folder)))
     return folder
 
@@ -72,6 +78,9 @@ def test_int8_is_as_precise_as_on_scaled_windows(models, tmp_path, name):
     with Classifier(out) as classifier:
         logits = classifier.logits(raw_windows(models))
     assert np.abs(logits - full).mean() < 0.05 * full.std()
+    if name == "normalization" and shutil.which("gcc"):
+        program = compile_here(export_c(out, tmp_path / "c", name="net"), tmp_path / "probes", "-O1")
+        assert subprocess.run([program], check=False, timeout=60).returncode == 0
 
 
 def test_a_step_file_takes_raw_rows(models, tmp_path):
