@@ -34,14 +34,7 @@ def load_state(path: str | Path) -> dict[str, NDArray[Any]]:
     without PyTorch.
     """
     torch = _torch()
-    if not Path(path).is_file():
-        raise DataError(f"{path}: no such file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of parts that PyTorch will remove
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # PyTorch and pickle raise many kinds
-        raise DataError(f"{path}: {_why_not_loaded(str(error))}") from None
+    state = _loaded(torch, path)
     for key in WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
@@ -53,6 +46,17 @@ def load_state(path: str | Path) -> dict[str, NDArray[Any]]:
         if not isinstance(value, torch.Tensor):
             raise DataError(f"{path}: {key} is a {type(value).__name__}, not a tensor. {EXPECTED}")
     return {str(key): _array(value) for key, value in state.items()}
+
+
+def _loaded(torch: Any, path: str | Path) -> Any:
+    if not Path(path).is_file():
+        raise DataError(f"{path}: no such file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of parts that PyTorch will remove
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # PyTorch and pickle raise many kinds
+        raise DataError(f"{path}: {_why_not_loaded(str(error))}") from None
 
 
 def _why_not_loaded(message: str) -> str:
