@@ -18,8 +18,8 @@ from edge_runtime.host.optional_packages import needs_extra
 BATCH = 1000  # windows per call
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys of the model's state dict in checkpoints that also hold an optimizer's."""
-EXPECTED = "Expected a state dict, as torch.save(model.state_dict(), path) writes it."
-QUANTIZED = (
+_EXPECTED = "Expected a state dict, as torch.save(model.state_dict(), path) writes it."
+_QUANTIZED = (
     "is of a model that torch.ao has quantized. Convert the float model that it was made from, and "
     "choose the precision with --precision int8."
 )
@@ -39,12 +39,12 @@ def load_state(path: str | Path) -> dict[str, NDArray[Any]]:
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
     if not isinstance(state, Mapping) or not state:
-        raise DataError(f"{path}: the file holds a {type(state).__name__}. {EXPECTED}")
+        raise DataError(f"{path}: the file holds a {type(state).__name__}. {_EXPECTED}")
     for key, value in state.items():
         if "_packed_params" in str(key) or getattr(value, "is_quantized", False):
-            raise DataError(f"{path}: {QUANTIZED}")
+            raise DataError(f"{path}: {_QUANTIZED}")
         if not isinstance(value, torch.Tensor):
-            raise DataError(f"{path}: {key} is a {type(value).__name__}, not a tensor. {EXPECTED}")
+            raise DataError(f"{path}: {key} is a {type(value).__name__}, not a tensor. {_EXPECTED}")
     return {str(key): _array(value) for key, value in state.items()}
 
 
@@ -64,11 +64,11 @@ def _why_not_loaded(message: str) -> str:
     found = _OBJECT.search(message)
     if found is None:
         first = " ".join(message.split()).split(". ")[0]
-        return f"PyTorch cannot load it ({first}). {EXPECTED}"
+        return f"PyTorch cannot load it ({first}). {_EXPECTED}"
     name = found[1]
     if name.startswith(("torch.ScriptObject", "torch.ao.", "torch.quantization.")):
-        return QUANTIZED
-    return f"the file holds an object of class {name}, and not only tensors. {EXPECTED}"
+        return _QUANTIZED
+    return f"the file holds an object of class {name}, and not only tensors. {_EXPECTED}"
 
 
 def torch_logits(
