@@ -323,6 +323,10 @@ def test_numbers_take_the_place_of_classes_in_a_regression(opened):
     page = opened("forecast")
     assert numbers(page, "m0-outputs-table", "spread") == [2.5, 2.5]
     assert page.locator("#m0-classes, #m0-flips").count() == 0
+    assert "The worst output is kWh" in page.inner_text("section:has(#m0-outputs)")
+    assert "0.51\N{NO-BREAK SPACE}% to 0.62\N{NO-BREAK SPACE}% at 95" in page.inner_text(
+        "section:has(#m0-outputs)"
+    )
     assert "7.25" in page.inner_text(".windows > li:first-child")
 
 
