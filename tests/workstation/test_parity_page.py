@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -84,6 +85,17 @@ def test_the_verdict_comes_first(opened):
     assert page.get_attribute("h1", "data-verdict") == evidence.verdict
     assert page.evaluate("document.body.innerText.indexOf(document.querySelector('h1').innerText)") < 100
     assert page.locator("h1").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "colour"),
+    [("unlabelled", "good"), ("measured", "warn"), ("several", "bad"), ("nothing_ran", "bad")],
+)
+def test_the_verdict_has_the_colour_of_its_exit_code(opened, name, colour):
+    page = opened(name)
+    edge = "getComputedStyle(document.querySelector('header')).borderLeftColor"
+    wanted = page.evaluate(COLOURS.replace("NAMES", json.dumps([colour])))[colour]
+    assert page.evaluate(edge) == f"rgb({', '.join(map(str, wanted))})"
 
 
 def test_figures_of_the_page_are_those_of_the_record(opened):
@@ -292,7 +304,7 @@ def test_names_are_unique_and_what_is_named_exists(written, name):
 @pytest.mark.parametrize("name", RECORDS)
 def test_tables_and_pictures_have_descriptions(written, name):
     tags = Markup(written[name].read_text("utf-8")).tags
-    counted = {tag: sum(other == tag for other, _ in tags) for tag, _ in tags}
+    counted = Counter(tag for tag, _ in tags)
     assert counted["table"] == counted["caption"]
     pictures = [found for tag, found in tags if tag == "svg"]
     assert all(found["role"] == "img" and "aria-labelledby" in found for found in pictures)
@@ -311,6 +323,10 @@ def test_numbers_take_the_place_of_classes_in_a_regression(opened):
     page = opened("forecast")
     assert numbers(page, "m0-outputs-table", "spread") == [2.5, 2.5]
     assert page.locator("#m0-classes, #m0-flips").count() == 0
+    assert "The worst output is kWh" in page.inner_text("section:has(#m0-outputs)")
+    assert "0.51\N{NO-BREAK SPACE}% to 0.62\N{NO-BREAK SPACE}% at 95" in page.inner_text(
+        "section:has(#m0-outputs)"
+    )
     assert "7.25" in page.inner_text(".windows > li:first-child")
 
 

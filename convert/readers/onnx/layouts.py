@@ -8,7 +8,7 @@ import numpy as np
 
 from convert.readers.onnx.choose import selected, taken_rows, vector_of
 from convert.readers.onnx.parts import closed, with_batch
-from convert.readers.onnx.tracing import Positions, Tensor, Traced, Unsupported
+from convert.readers.onnx.tracing import Positions, ShapedNode, Traced, Unsupported
 from convert.source_model.network import Join, Repeat, Unflatten
 
 
@@ -16,7 +16,7 @@ from convert.source_model.network import Join, Repeat, Unflatten
 class Sequence:
     """A sequence `[batch, steps, width]`: the output of a tensor, or its reverse."""
 
-    tensor: Tensor
+    tensor: ShapedNode
     columns: Positions
     """The features that were taken, in their order."""
     reversed: bool = False
@@ -28,7 +28,7 @@ class Sequence:
         return self.tensor.steps
 
     @property
-    def exact(self) -> Tensor:
+    def exact(self) -> ShapedNode:
         """A tensor with just these features."""
         return selected(self.tensor, self.columns)
 
@@ -41,7 +41,7 @@ class Rows:
     or, if the tensor is a vector, over the vectors (`batch`).
     """
 
-    tensor: Tensor
+    tensor: ShapedNode
     columns: Positions
     order: Positions
     lead: tuple[int, ...]
@@ -57,7 +57,7 @@ class Rows:
         return np.array_equal(self.columns, np.arange(self.tensor.width))
 
     @property
-    def exact(self) -> Tensor:
+    def exact(self) -> ShapedNode:
         """A tensor with just these features."""
         return selected(self.tensor, self.columns)
 
@@ -84,7 +84,7 @@ def as_sequence(value: Traced, positions: Positions, *, either_way: bool = False
     return Sequence(tensor if backwards else taken_rows(tensor, order), columns[0, 0], backwards)
 
 
-def _rows_of_batch(tensor: Tensor, rows: Positions) -> Positions:
+def _rows_of_batch(tensor: ShapedNode, rows: Positions) -> Positions:
     """These rows of each window, as `[batch, rows, 1]` of all the batch's rows."""
     windows = np.arange(tensor.batch)[:, None, None]
     result: Positions = windows * (tensor.steps or 1) + rows[:, None]
@@ -148,12 +148,12 @@ def _one_below_another(value: Traced, owners: tuple[int, ...]) -> Sequence:
     return Sequence(taken_rows(rows, np.argsort(order).tolist()), np.arange(width))
 
 
-def unrepeated(tensor: Tensor) -> Tensor:
+def unrepeated(tensor: ShapedNode) -> ShapedNode:
     """The vector that a Repeat repeats, as a Join takes vectors beside sequences; else the tensor."""
     return tensor.sources[0] if isinstance(tensor.layer, Repeat) else tensor
 
 
-def joined(name: str, kind: str, sources: list[Tensor], steps: int | None, width: int) -> Tensor:
+def joined(name: str, kind: str, sources: list[ShapedNode], steps: int | None, width: int) -> ShapedNode:
     """A Join of the sources; a single one stays as it is."""
     first, *others = sources
     if not others and (first.steps, first.width) == (steps, width):
@@ -220,7 +220,7 @@ def as_vector(value: Traced, batch: int) -> Rows:
     return Rows(tensor, columns, np.arange(batch), (batch,))
 
 
-def _vectors(value: Traced, flat: Positions) -> tuple[Tensor, Positions]:
+def _vectors(value: Traced, flat: Positions) -> tuple[ShapedNode, Positions]:
     """`flat` `[batch, n]` as one vector, and the column of each element in it.
 
     Each row has to hold the same elements of its window.

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.readers.tensorflow.keras2.files import load_keras2, stored_config
-from edge_runtime.errors import DataError, MissingExtraError, reason
+from convert.readers.tensorflow.before_loading import StoredModel, stored_model
+from convert.readers.tensorflow.keras2.files import load_keras2
+from convert.readers.tensorflow.keras2.saved_model import load_saved_model
+from edge_runtime.errors import DataError, reason
 from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.host.quiet import quiet_stderr
 
@@ -19,31 +21,29 @@ BATCH = 1000  # windows per call
 
 
 def load_full_model(path: str | Path) -> Any:
-    """The Keras model in a `.keras` or `.h5` file, also one of Keras 2.
+    """The Keras model in a `.keras` or `.h5` file or a SavedModel folder, also one of Keras 2.
 
     Raises DataError when the file does not exist or Keras cannot read it.
     """
-    if not Path(path).is_file():
-        raise DataError(f"{path}: no such file")
+    stored = stored_model(path)
+    keras = _keras()
     try:
-        version, config = stored_config(Path(path))
-        keras = _keras()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the style of the model, which is given
-            if _is_keras3(version):
-                return keras.models.load_model(path, compile=False)
-            return load_keras2(keras, Path(path), config)
+            return _loaded(keras, stored)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    except MissingExtraError:
-        raise
     except Exception as error:  # Keras raises many kinds
         raise DataError(f"{path}: Keras cannot load the model ({reason(error)})") from error
 
 
-def _is_keras3(version: str) -> bool:
-    major = version.split(".")[0]
-    return major.isdigit() and int(major) >= 3
+def _loaded(keras: Any, stored: StoredModel) -> Any:
+    if stored.is_keras3:
+        return keras.models.load_model(stored.path, compile=False)
+    if stored.is_folder:
+        arrays = read_checkpoint(stored.path / "variables" / "variables")
+        return load_saved_model(keras, stored.config, arrays)
+    return load_keras2(keras, stored.path, stored.config)
 
 
 def tensorflow_version() -> str:
@@ -76,9 +76,15 @@ def read_checkpoint(prefix: str | Path) -> dict[str, NDArray[Any]]:
     tensorflow = _tensorflow()
     try:
         reader = tensorflow.train.load_checkpoint(str(prefix))
-        return {name: np.asarray(reader.get_tensor(name)) for name in reader.get_variable_to_shape_map()}
+        values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
     except Exception as error:  # TensorFlow's own kinds, RuntimeError, ValueError
         raise DataError(f"{prefix}: TensorFlow cannot read the checkpoint ({reason(error)})") from error
+    return {name: _array(value) for name, value in values.items()}
+
+
+def _array(value: Any) -> NDArray[Any]:
+    """A variable; numpy's own type for bytes would lose zeros at the end."""
+    return np.asarray(value, object) if isinstance(value, bytes) else np.asarray(value)
 
 
 def basic_lstm_logits(

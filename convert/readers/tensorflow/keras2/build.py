@@ -145,12 +145,14 @@ class _Graph:
         """Make one call; False if an input is not yet known."""
         if any(source not in self.known for source in self._calls(node)):
             return False
-        arguments, settings = self._arguments(node)
-        result = layer(*arguments, **settings)
+        inputs, settings = self._arguments(node)
+        if isinstance(inputs, list) and hasattr(layer, "return_sequences"):  # a recurrent layer
+            inputs, settings["initial_state"] = inputs[0], inputs[1:]
+        result = layer(inputs, **settings)
         self.known[call] = list(result) if isinstance(result, (list, tuple)) else [result]
         return True
 
-    def _arguments(self, node: Any) -> tuple[list[Any], dict[str, Any]]:
+    def _arguments(self, node: Any) -> tuple[Any, dict[str, Any]]:
         """What a layer is called with: its input or a list of inputs, and the other arguments."""
         if self._is_reference(node):
             node = [node]
@@ -161,7 +163,7 @@ class _Graph:
         settings = {key: self.tensors(value) for key, value in settings.items() if value is not None}
         if settings.get("training") is False:
             del settings["training"]
-        return [tensors[0] if len(tensors) == 1 else tensors], settings
+        return tensors[0] if len(tensors) == 1 else tensors, settings
 
     def tensors(self, value: Any) -> Any:
         """The tensors in the place of the references in `value`."""
@@ -205,11 +207,49 @@ def build(keras: Any, entry: dict[str, Any]) -> Built:
         raise DataError(
             f"the model is a {entry.get('class_name')}. Expected a Keras Sequential or functional model."
         )
+    _reserve_names(keras, set(_names(entry)))
     built = Built(keras)
     # Bidirectional makes its layers from configs, which hold the function's name only.
     with keras.saving.custom_object_scope({OF_KERAS_2: hard_sigmoid_of(keras)}):
         built.model = built.make(entry)
     return built
+
+
+MOST_NAMES = 1000
+"""The highest number at the end of a name that is reserved."""
+
+
+def _reserve_names(keras: Any, names: set[str]) -> None:
+    """Let Keras not give these names to the operations that it adds, as for masks.
+
+    It counts the names that it made up, but not those of layers in a file, and refuses a name twice.
+    """
+    highest: dict[str, int] = {}
+    for name in names:
+        stem, _, digits = name.rpartition("_")
+        if not digits.isdigit():
+            stem, digits = name, "0"
+        if hasattr(keras.ops, stem):
+            highest[stem] = max(highest.get(stem, 0), min(int(digits), MOST_NAMES))
+    for stem, number in highest.items():
+        counted = type(stem, (keras.layers.Layer,), {})
+        while _number(counted().name, stem) < number:
+            pass
+
+
+def _number(name: str, stem: str) -> int:
+    return int(name[len(stem) + 1 :] or 0)
+
+
+def _names(value: Any) -> Iterator[str]:
+    """The names of all layers in a config."""
+    if isinstance(value, dict):
+        if isinstance(value.get("name"), str):
+            yield value["name"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _names(item)
 
 
 def _name(entry: dict[str, Any]) -> str:

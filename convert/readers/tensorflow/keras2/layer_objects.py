@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from convert.readers.tensorflow.keras2.hard_sigmoid import hard_sigmoid_of
+from convert.readers.tensorflow.keras2.masks import with_masks_of_keras2
 from edge_runtime.errors import DataError
 
 MODELS = ("Sequential", "Functional", "Model")
@@ -81,7 +82,7 @@ def layer_object(keras: Any, entry: dict[str, Any], make: Make) -> Any:
             settings[setting] = _inner(settings[setting], make)
     if kind == "StackedRNNCells":
         settings["cells"] = [_inner(cell, make) for cell in settings["cells"]]
-    return layer_class(**_for_class(kind, settings))
+    return with_masks_of_keras2(keras, layer_class(**_for_class(kind, settings)))
 
 
 def check_layer(keras: Any, entry: dict[str, Any]) -> None:
@@ -177,6 +178,8 @@ def _for_class(kind: str, settings: dict[str, Any]) -> dict[str, Any]:
             **{k: v for k, v in settings.items() if k != "alpha"},
             "negative_slope": settings["alpha"],
         }
+    if kind in ("SeparableConv1D", "DepthwiseConv1D") and settings.get("groups") == 1:
+        return {key: value for key, value in settings.items() if key != "groups"}
     if kind == "Bidirectional" and settings.get("backward_layer", 0) is None:
         return {key: value for key, value in settings.items() if key != "backward_layer"}
     return settings
