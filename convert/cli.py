@@ -165,7 +165,7 @@ def convert(
     """Convert MODEL to TFLite and prove it against the full model.
 
     MODEL is a run directory of 'edge-rnn train'. With --data it is a model of your own: a Keras model
-    (.keras, .h5), an ONNX model (.onnx) or a PyTorch state dict (.pt, .pth).
+    (.keras, .h5, or a SavedModel folder), an ONNX model (.onnx) or a PyTorch state dict (.pt, .pth).
 
     The file is first run on test windows, in native and every installed TFLite engine. It is written
     only if its answers are within the parity budget. Otherwise the exit code is 1.

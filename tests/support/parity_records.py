@@ -130,9 +130,8 @@ def forecast() -> Evidence:
     evidence = with_few_windows()
     (model,) = evidence.models
     errors = figures.OutputFigures("kWh", 2.5, 0.01, 0.05, 0.08, 0.014, 0.0056, 0.31, 0.312)
-    numbers = figures.NumberFigures(
-        (errors, replace(errors, name="°C", mean=0.002)), 0.0056, 0.99999, 0.9998
-    )
+    outputs = (errors, replace(errors, name="°C", mean=0.002))
+    numbers = figures.NumberFigures(outputs, 0.0056, None, None, "kWh", 0.0051, 0.0062)
     worst = tuple(
         replace(
             item,
