@@ -15,7 +15,7 @@ from convert.readers.keras.calls import MASKS, KerasCall, is_model, is_operation
 from convert.readers.keras.distributed import on_parts, read_time_distributed
 from convert.readers.keras.forms import read_permute, read_repeat, read_reshape
 from convert.readers.keras.given_masks import tensors_in, with_given_mask
-from convert.readers.keras.joins import KINDS, read_concatenate, read_dot, read_merge
+from convert.readers.keras.joins import KIND_OF_JOIN, read_concatenate, read_dot, read_merge
 from convert.readers.keras.layers import LAYER_READERS, NO_EFFECT, ROW_BY_ROW, read_layer
 from convert.readers.keras.masks import passed_mask
 from convert.readers.keras.operations import read_operation
@@ -42,7 +42,7 @@ CALL_READERS: dict[str, Callable[[KerasCall], Any]] = {
     **dict.fromkeys(("LSTM", "GRU", "SimpleRNN", "RNN"), read_recurrent),
     "Bidirectional": read_bidirectional,
     "TimeDistributed": read_time_distributed,
-    **dict.fromkeys(KINDS, read_merge),
+    **dict.fromkeys(KIND_OF_JOIN, read_merge),
     "Concatenate": read_concatenate,
     "Dot": read_dot,
     "Attention": read_attention,

@@ -27,7 +27,7 @@ EXPECTED = (
 
 
 @dataclass(frozen=True)
-class Inputs:
+class WindowColumns:
     """Which columns of the window each input of the model gets."""
 
     shapes: tuple[Shape, ...]
@@ -72,7 +72,7 @@ class Inputs:
         return found[0] if len(found) == 1 else found
 
 
-def inputs_of(model: Any) -> Inputs:
+def inputs_of(model: Any) -> WindowColumns:
     """The inputs of a built model. Raises DataError for inputs that no window can give."""
     if not hasattr(model, "layers"):
         raise DataError(f"expected a Keras model, found {type(model).__name__}")
@@ -84,7 +84,7 @@ def inputs_of(model: Any) -> Inputs:
         )
     shapes = tuple(_shape(tensor) for tensor in tensors)
     if len(shapes) == 1:
-        return Inputs(shapes, 0)
+        return WindowColumns(shapes, 0)
     static = [k for k, shape in enumerate(shapes) if len(shape) == 1]
     if len(shapes) != 2 or len(static) != 1:
         found = " and ".join(str([None, *shape]) for shape in shapes)
@@ -93,7 +93,7 @@ def inputs_of(model: Any) -> Inputs:
             "[None, steps, features] and one static input [None, k]; put several sequences side by side "
             "in one."
         )
-    return Inputs(shapes, 1 - static[0])
+    return WindowColumns(shapes, 1 - static[0])
 
 
 def _shape(tensor: Any) -> Shape:

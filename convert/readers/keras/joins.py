@@ -15,7 +15,7 @@ from convert.source_model.network import Affine, Dense, Join, WeightedSum
 from convert.source_model.nodes import Node
 from edge_runtime.errors import DataError
 
-KINDS = {
+KIND_OF_JOIN = {
     "Add": "add",
     "Subtract": "subtract",
     "Multiply": "multiply",
@@ -29,7 +29,7 @@ def read_merge(call: KerasCall) -> list[Value]:
     """An Add, Subtract, Multiply, Average or Maximum."""
     call.require_nothing_else(("mask",))
     values = call.sources
-    result = joined(call, KINDS[call.kind], values)
+    result = joined(call, KIND_OF_JOIN[call.kind], values)
     return [replace(result, mask=added_mask(call.layer, values))]
 
 

@@ -13,7 +13,7 @@ from convert.readers.classifier_head import logits_of, output_of
 from convert.readers.keras.calls import is_model, is_operation
 from convert.readers.keras.graph import READABLE_LAYERS, GraphReader, one_output
 from convert.readers.keras.head import LogitsRecorder, recorder, split_output
-from convert.readers.keras.inputs import Inputs, inputs_of
+from convert.readers.keras.inputs import WindowColumns, inputs_of
 from convert.readers.keras.refusals import check_layer, layers_inside
 from convert.readers.keras.simplify import simplified
 from convert.readers.model_task import TaskHints
@@ -35,7 +35,7 @@ class KerasReading:
 
     network: Network
     model: Any
-    inputs: Inputs
+    inputs: WindowColumns
     function: str
     """What the model applies to its logits and the network leaves out: see classifier_head."""
     recorder: LogitsRecorder
