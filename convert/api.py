@@ -110,8 +110,9 @@ def convert_model(
 
     The model and its windows:
 
-    - `model`: the path of a Keras model (`.keras`, `.h5`, `.hdf5`), an ONNX model (`.onnx`), a PyTorch
-      state dict (`.pt`, `.pth`) or a TensorFlow 1 checkpoint; or a Keras model object.
+    - `model`: the path of a Keras model (`.keras`, `.h5`, `.hdf5`, or a SavedModel folder), an ONNX
+      model (`.onnx`), a PyTorch state dict (`.pt`, `.pth`) or a TensorFlow 1 checkpoint; or a Keras
+      model object.
     - `data`: the path of an `.npz` file, or its arrays by name, with the windows as the model takes
       them. `x` is `[N, steps, features]`, uint8 or a type that becomes float32. `y` `[N]`, the class
       indices, and `labels` may be missing. `calibration_x` and `test_x`, with `calibration_y` and

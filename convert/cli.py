@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import click
 
+from convert.source_options import read_options, source_options
 from convert.targets.precision import PRECISIONS
 from convert.targets.target import TARGETS
 from edge_runtime.commands.option_groups import GroupedCommand, NamedChoice, option, refuse_others
-from edge_runtime.errors import InputError
 
 conversion = partial(option, "Conversion")
-user_model = partial(option, "A model of your own")
 calibration = partial(option, "Calibration and proof")
 advanced = partial(option, "Advanced")
-
-MODEL_KINDS = ("onnx", "torch", "tf1-basic-lstm")
-"""The options that tell the format of MODEL."""
 
 WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
 """The options that --write-graph goes with."""
@@ -53,45 +50,9 @@ WITH_WRITE_GRAPH = ("write_graph", "precision", "target")
     help="The file to write. With --precision all, the folder to write. Default: NAME-PRECISION.tflite "
     "in the run directory, or beside a model of your own.",
 )
-@user_model(
-    "--data",
-    type=click.Path(),
-    help="An .npz file with your windows: x [N, steps, features] as the model takes them, and the "
-    "classes y [N] if you know them. For a regression, y are the true values.",
-)
-@user_model(
-    "--labels",
-    default="",
-    help="The names of the classes, or of the outputs of a regression, separated by commas.",
-)
-@user_model(
-    "--task",
-    type=NamedChoice(["classification", "regression", "embedding"]),
-    help="What the outputs are: the logits of classes, numbers in their own unit, or a vector. Default: "
-    "as the model's head and loss say, or y in the data.",
-)
-@user_model("--onnx", is_flag=True, help="MODEL is an ONNX model. The suffix .onnx implies it.")
-@user_model(
-    "--onnx-output",
-    metavar="NAME",
-    help="The output with the logits, if the ONNX model has several outputs.",
-)
-@user_model(
-    "--torch",
-    is_flag=True,
-    help="MODEL is a PyTorch state dict of recurrent layers and nn.Linear. The suffixes .pt and .pth "
-    "imply it.",
-)
-@user_model(
-    "--torch-last",
-    type=NamedChoice(["output", "h_n"]),
-    help="What a bidirectional PyTorch model reads: output[:, -1] (the default), or the last states "
-    "h_n of both directions.",
-)
-@user_model(
-    "--tf1-basic-lstm",
-    is_flag=True,
-    help="MODEL is a TensorFlow 1 checkpoint of a BasicLSTMCell and a dense layer.",
+@source_options(
+    "An .npz file with your windows: x [N, steps, features] as the model takes them, and the classes y "
+    "[N] if you know them. For a regression, y are the true values."
 )
 @calibration(
     "--calibration-samples",
@@ -181,14 +142,6 @@ def convert(
     context: click.Context,
     /,
     model: str,
-    data: str | None,
-    labels: str,
-    task: str | None,
-    onnx: bool,
-    onnx_output: str | None,
-    torch: bool,
-    torch_last: str | None,
-    tf1_basic_lstm: bool,
     precision: str | None,
     target: str,
     graph: str,
@@ -207,11 +160,12 @@ def convert(
     explain: str | None,
     strip: bool,
     write_graph: str | None,
+    **source: Any,
 ) -> None:
     """Convert MODEL to TFLite and prove it against the full model.
 
     MODEL is a run directory of 'edge-rnn train'. With --data it is a model of your own: a Keras model
-    (.keras, .h5), an ONNX model (.onnx) or a PyTorch state dict (.pt, .pth).
+    (.keras, .h5, or a SavedModel folder), an ONNX model (.onnx) or a PyTorch state dict (.pt, .pth).
 
     The file is first run on test windows, in native and every installed TFLite engine. It is written
     only if its answers are within the parity budget. Otherwise the exit code is 1.
@@ -225,15 +179,9 @@ def convert(
     from convert.api import convert_named
     from convert.options import ConversionOptions
     from convert.proof.engines import how_to_prove
-    from convert.readers.read_options import ReadOptions
 
-    read = ReadOptions(
-        kind=_kind(context),
-        data=data,
-        labels=tuple(label.strip() for label in labels.split(",")) if labels else (),
-        task=task,
-        onnx_output=onnx_output,
-        torch_last=torch_last,
+    read = read_options(
+        source,
         calibration_samples=calibration_samples,
         calibration_seed=calibration_seed,
         parity_windows=parity_windows,
@@ -260,10 +208,3 @@ def convert(
         click.echo(advice)
     if failed:
         raise SystemExit(1)
-
-
-def _kind(context: click.Context) -> str | None:
-    given = [kind for kind in MODEL_KINDS if context.params[kind.replace("-", "_")]]
-    if len(given) > 1:
-        raise InputError(f"--{given[0]}: contradicts --{given[1]}. Leave one of them out.")
-    return given[0] if given else None

@@ -26,6 +26,7 @@ from convert.options import ALL, ConversionOptions
 from convert.proof.arena import with_arena
 from convert.proof.choose_probes import choose_probes
 from convert.proof.engines import find_proof_engines, make_missing
+from convert.proof.output_errors import output_step_note
 from convert.proof.parity import prove as prove_file
 from convert.proof.row_parity import with_row_proof
 from convert.readers.open_source import kind_of, open_source
@@ -186,7 +187,7 @@ def convert_source(
     for line in otherwise:
         if progress is not None:
             progress(line)
-    notes = (*otherwise, *_notes(source, precision, options))
+    notes = (*otherwise, *_notes(source, precision, options, graph))
     flatbuffer = serialize(graph, strip=options.strip)
     metadata = _metadata(source, flatbuffer, precision, options, graph, notes)
     report, probes = _proof(source, embed(flatbuffer, metadata), precision, options, graph)
@@ -249,10 +250,13 @@ def _lowered(source: SourceModel, precision: str, options: ConversionOptions) ->
     return graph
 
 
-def _notes(source: SourceModel, precision: str, options: ConversionOptions) -> tuple[str, ...]:
-    """Sentences for the file: the windows' scaling, the cost of the target's scheme, and the recipe."""
+def _notes(
+    source: SourceModel, precision: str, options: ConversionOptions, graph: Graph
+) -> tuple[str, ...]:
+    """Sentences for the file: the windows' scaling, the scheme's cost, the outputs' step, the recipe."""
     cost = scheme_cost(source.network, source.calibration, precision=precision, target=options.target)
-    return (*source.notes, *(str(note) for note in (cost, options.recipe) if note is not None))
+    found = (cost, output_step_note(graph, source, precision), options.recipe)
+    return (*source.notes, *(str(note) for note in found if note is not None))
 
 
 def _proof(

@@ -21,7 +21,7 @@ from convert.c_export.expected_logits import ExpectedLogits, expected_logits
 from convert.c_export.plan_facts import MATMULS, PlanFacts, plan_facts
 from edge_runtime import __version__
 from edge_runtime.inference.tensors import InputTensor
-from edge_runtime.model_file.metadata import STEP, Metadata
+from edge_runtime.model_file.metadata import CLASSIFICATION, STEP, Metadata
 from edge_runtime.model_file.normalization import TOKEN_DTYPE
 from edge_runtime.model_file.read_file import ModelFile
 from edge_runtime.native.interpreter import NativeInterpreter
@@ -136,6 +136,7 @@ def _sizes(plan: Plan, facts: PlanFacts, metadata: Metadata) -> dict[str, int]:
     arena = aligned(plan.lane_stride, 8)
     table = 256 * plan.inputs[0].tensor.dtype.itemsize if _has_table(metadata) else 0
     labels = sum(len(label.encode()) + 1 for label in metadata.labels)
+    labels = labels if metadata.task == CLASSIFICATION else 0
     window = metadata.steps * metadata.features * plan.inputs[0].tensor.dtype.itemsize
     stream = arena + 8 if metadata.graph == STEP else aligned(arena + window + 12, 8)
     return {
@@ -149,8 +150,12 @@ def _sizes(plan: Plan, facts: PlanFacts, metadata: Metadata) -> dict[str, int]:
 
 def _names(metadata: Metadata, path: str) -> dict[str, Any]:
     labels = "".join(f"    {c_string(label)},\n" for label in metadata.labels)
+    count = len(metadata.labels)
     shape = f"{metadata.steps} x {metadata.features}"
-    description = f"Classifies windows of {shape} into {len(metadata.labels)} classes"
+    description = f"Classifies windows of {shape} into {count} classes"
+    if metadata.task != CLASSIFICATION:
+        numbers = "1 number" if count == 1 else f"{count} numbers"
+        description = f"Computes {numbers} ({metadata.task}) from windows of {shape}"
     return {
         "version": __version__,
         "model": comment_text(path.replace("\\", "/").rsplit("/", 1)[-1]),
@@ -161,6 +166,7 @@ def _names(metadata: Metadata, path: str) -> dict[str, Any]:
         "features": metadata.features,
         "classes": len(metadata.labels),
         "labels": labels,
+        **_task_texts(metadata),
         **_raw_names(metadata),
     }
 
@@ -177,6 +183,37 @@ def _raw_names(metadata: Metadata) -> dict[str, Any]:
         "raw_flash": ""
         if tokens
         else "Processors without an FPU need some 2 kB\nmore for `@name@_from_floats`. ",
+    }
+
+
+def _task_texts(metadata: Metadata) -> dict[str, str]:
+    """The parts of the templates that depend on what the outputs are."""
+    if metadata.task == CLASSIFICATION:
+        return {
+            "COUNT": "CLASSES",
+            "output": "logit",
+            "outputs": "logits",
+            "names": template_text("names_of_classes.txt").rstrip(),
+            "labels_defined": template_text("labels_defined.txt"),
+            "class_declared": template_text("class_declared.txt"),
+            "class_defined": template_text("class_defined.txt"),
+            "window_use": template_text("readme_classes.txt").rstrip(),
+            "row_use": "use(@name@_labels[@name@_class(logits)]);",
+        }
+    names = "".join(f" *   {k}: {comment_text(name)}\n" for k, name in enumerate(metadata.labels))
+    unit = "They are the coordinates of a vector that has to be divided by its length. "
+    return {
+        "COUNT": "OUTPUTS",
+        "output": "output",
+        "outputs": "outputs",
+        "names": template_text("names_of_outputs.txt").rstrip(),
+        "output_names": names,
+        "unit_length_comment": unit if metadata.unit_length else "",
+        "labels_defined": "",
+        "class_declared": "",
+        "class_defined": "",
+        "window_use": template_text("readme_numbers.txt").rstrip(),
+        "row_use": "use(@name@_real(logits[0]));",
     }
 
 

@@ -16,12 +16,10 @@ from convert.proof.parity import engine_logits
 from convert.source_model.source_model import SourceModel
 from edge_runtime.engines.engine import NATIVE, native_kernels
 from edge_runtime.errors import EngineError
-from edge_runtime.model_file.metadata import CLASSIFICATION
 
 HASH_DIGITS = 4
 
 DEFAULT_KERNELS = "default"
-
 
 Float32 = NDArray[np.float32]
 
@@ -40,7 +38,13 @@ class Compared:
     """The group of each window, `[N]`; None where the data has none."""
     data_name: str
     data_sha256: str
-    task: str = CLASSIFICATION
+    values: NDArray[np.float64] | None = None
+    """What the outputs of a regression should be, `[N, outputs]`; None where that is not known."""
+
+    @property
+    def task(self) -> str:
+        """classification, regression or embedding."""
+        return self.source.task
 
     @property
     def labelled(self) -> bool:

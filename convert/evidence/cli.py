@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
-from edge_runtime.commands.option_groups import GroupedCommand, NamedChoice, option
+from convert.source_options import read_options, source_options
+from edge_runtime.commands.option_groups import GroupedCommand, option
 from edge_runtime.errors import InputError
 
 outputs = partial(option, "Files to write")
-reference_model = partial(option, "A reference of your own")
 limits = partial(option, "Budget")
-
-REFERENCE_KINDS = ("keras", "onnx", "torch", "tf1-basic-lstm")
+windows = partial(option, "Calibration and proof")
 
 
 @click.command(cls=GroupedCommand)
 @click.argument("reference", type=click.Path())
-@click.argument("models", nargs=-1, required=True, type=click.Path())
+@click.argument("models", nargs=-1, required=True, type=click.Path(), metavar="MODEL...")
 @outputs("--report", type=click.Path(), help="Write a page for a browser, one HTML file.")
 @outputs("--json", "json_path", type=click.Path(), help="Write the record as JSON.")
 @outputs("--junit", type=click.Path(), help="Write JUnit XML for a CI system.")
@@ -47,24 +47,24 @@ REFERENCE_KINDS = ("keras", "onnx", "torch", "tf1-basic-lstm")
     type=float,
     help="The largest difference allowed in any logit. Default: the budget in each MODEL.",
 )
+@limits(
+    "--max-error",
+    type=float,
+    help="Of a regression or an embedding: the largest root mean square error of an output, in standard "
+    "deviations of the reference's output. Default: the budget in each MODEL.",
+)
+@limits(
+    "--min-cosine",
+    type=float,
+    help="Of an embedding: the smallest cosine with the reference's vector. Default: the budget in each "
+    "MODEL.",
+)
 @limits("--strict", is_flag=True, help="Fail also if there are too few windows to prove the budget.")
-@reference_model(
-    "--data",
-    type=click.Path(),
-    help="An .npz file with windows x [N, steps, features], their classes y [N] if you know them, and "
-    "group [N] if they belong to persons, devices, ... For a run directory: instead of its test split.",
+@source_options(
+    "An .npz file with windows x [N, steps, features], their classes y [N] if you know them, and group "
+    "[N] if they belong to persons, devices, ... For a run directory: instead of its test split."
 )
-@reference_model("--labels", default="", help="The names of the classes, separated by commas.")
-@reference_model("--kind", type=NamedChoice(list(REFERENCE_KINDS)), help="The format of REFERENCE.")
-@reference_model(
-    "--onnx-output", metavar="NAME", help="The output with the logits, if an ONNX model has several."
-)
-@reference_model(
-    "--torch-last",
-    type=NamedChoice(["output", "h_n"]),
-    help="What a bidirectional PyTorch model reads: output[:, -1] (the default), or h_n.",
-)
-@reference_model(
+@windows(
     "--parity-windows",
     default=10_000,
     show_default=True,
@@ -81,12 +81,10 @@ def parity(
     min_agreement: float | None,
     max_logit_difference: float | None,
     strict: bool,
-    data: str | None,
-    labels: str,
-    kind: str | None,
-    onnx_output: str | None,
-    torch_last: str | None,
+    max_error: float | None,
+    min_cosine: float | None,
     parity_windows: int,
+    **source: Any,
 ) -> None:
     """Compare each MODEL with the full model REFERENCE, and record the proof.
 
@@ -98,21 +96,15 @@ def parity(
     """
     from convert.evidence.compare_models import ParityOptions, prove_parity
     from convert.evidence.record_file import write_evidence
-    from convert.readers.read_options import ReadOptions
 
     written = {"--report": report, "--json": json_path, "--junit": junit}
-    _check_outputs(written, [reference, *models, *filter(None, (data, baseline))])
-    read = ReadOptions(
-        kind=kind,
-        data=data,
-        labels=tuple(label.strip() for label in labels.split(",")) if labels else (),
-        onnx_output=onnx_output,
-        torch_last=torch_last,
-        parity_windows=parity_windows,
-    )
+    _check_outputs(written, [reference, *models, *filter(None, (source["data"], baseline))])
+    read = read_options(source, parity_windows=parity_windows)
     options = ParityOptions(
         min_agreement=min_agreement,
         max_logit_difference=max_logit_difference,
+        max_error=max_error,
+        min_cosine=min_cosine,
         strict=strict,
         baseline=baseline,
         vectors=vectors,

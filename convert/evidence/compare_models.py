@@ -14,14 +14,16 @@ from convert.evidence.difference import with_baseline
 from convert.evidence.identity import identify
 from convert.evidence.judge_runs import judge_model, worst_verdict
 from convert.evidence.logit_errors import shown_windows
-from convert.evidence.model_record import Allowance, model_record
+from convert.evidence.model_record import budget_of, model_record
 from convert.evidence.record import Evidence, ModelRecord, ReferenceRecord
 from convert.evidence.record_file import read_evidence
 from convert.evidence.reference import open_reference
 from convert.evidence.statistics import wilson
 from convert.evidence.vectors import check_vectors_folder, write_vectors
+from convert.options import ConversionOptions
 from convert.readers.read_options import ReadOptions
 from edge_runtime.errors import DataError, InputError
+from edge_runtime.model_file.metadata import CLASSIFICATION
 from edge_runtime.model_file.read_file import ModelFile, read_model_file
 
 
@@ -33,6 +35,10 @@ class ParityOptions:
     """The smallest share of windows, 0 to 1, of the reference's class. None: the file's budget."""
     max_logit_difference: float | None = None
     """The largest difference that a logit may have. None: the budget in the file."""
+    max_error: float | None = None
+    """Of numbers: the largest error, in standard deviations of the output. None: the file's budget."""
+    min_cosine: float | None = None
+    """Of an embedding: the smallest cosine with the reference's vector. None: the file's budget."""
     strict: bool = False
     """Whether a file that is not refuted, but not proven either, fails."""
     baseline: str | Path | None = None
@@ -41,11 +47,17 @@ class ParityOptions:
     """The folder for golden vectors."""
 
     def __post_init__(self) -> None:
-        agreement, difference = self.min_agreement, self.max_logit_difference
-        if agreement is not None and not 0 <= agreement <= 1:
-            raise InputError(f"--min-agreement: expected 0 to 1, found {agreement}.")
-        if difference is not None and not difference >= 0:
-            raise InputError(f"--max-logit-difference: expected at least 0, found {difference}.")
+        _ = self.limits
+
+    @property
+    def limits(self) -> ConversionOptions:
+        """The parts of the budget, as `convert` takes them. Raises InputError for one out of range."""
+        return ConversionOptions(
+            min_agreement=self.min_agreement,
+            max_logit_difference=self.max_logit_difference,
+            max_error=self.max_error,
+            min_cosine=self.min_cosine,
+        )
 
 
 def prove_parity(
@@ -80,6 +92,8 @@ def prove_parity(
     chosen, paths = options or ParityOptions(), _paths(models)
     files = {str(path): read_model_file(path) for path in paths}
     _check_alike(files)
+    for file in files.values():
+        budget_of(file.metadata, chosen.limits)  # says which option does not fit
     before = None if chosen.baseline is None else read_evidence(chosen.baseline)
     if chosen.vectors is not None:
         check_vectors_folder(chosen.vectors, paths)
@@ -88,8 +102,7 @@ def prove_parity(
     digests = {file.metadata.source.get("dataset_digest", "") for file in files.values()}
     compared = open_reference(reference, how, digests)
     _check_fits(files, compared)
-    allowance = Allowance(chosen.min_agreement, chosen.max_logit_difference)
-    records = tuple(model_record(path, file, compared, allowance) for path, file in files.items())
+    records = tuple(model_record(path, file, compared, chosen.limits) for path, file in files.items())
     evidence = _evidence(records, compared, command, strict=chosen.strict)
     if before is not None:
         evidence = with_verdict(with_baseline(evidence, before, Path(str(chosen.baseline)).name))
@@ -128,14 +141,14 @@ def _check_alike(files: Mapping[str, ModelFile]) -> None:
     for path, other in others:
         if _question(other) != _question(file):
             raise InputError(
-                f"{path}: takes other windows or has other labels than {first}. Compare them one at a "
-                "time."
+                f"{path}: takes other windows or has other outputs than {first}. Compare them one by "
+                "one."
             )
 
 
 def _question(file: ModelFile) -> tuple[Any, ...]:
     metadata = file.metadata
-    return metadata.steps, metadata.features, metadata.labels
+    return metadata.steps, metadata.features, metadata.labels, metadata.task
 
 
 def _check_data(read: ReadOptions, files: Mapping[str, ModelFile]) -> None:
@@ -153,16 +166,20 @@ def _check_data(read: ReadOptions, files: Mapping[str, ModelFile]) -> None:
 
 def _check_fits(files: Mapping[str, ModelFile], compared: Compared) -> None:
     source = compared.source
-    expected = (source.network.steps, source.network.features, len(source.labels))
+    expected = (source.network.steps, source.network.features, len(source.labels), source.task)
     for path, file in files.items():
         metadata = file.metadata
-        found = (metadata.steps, metadata.features, len(metadata.labels))
+        found = (metadata.steps, metadata.features, len(metadata.labels), metadata.task)
         if found != expected:
             raise InputError(
-                f"{path}: takes windows of {found[0]} x {found[1]} and has {found[2]} outputs. "
-                f"{compared.name} takes {expected[0]} x {expected[1]} and has {expected[2]}. Name the "
-                "model that the file was converted from."
+                f"{path}: {_described(found)}. {compared.name}: {_described(expected)}. Name the model "
+                "that the file was converted from."
             )
+
+
+def _described(question: tuple[int, int, int, str]) -> str:
+    steps, features, outputs, task = question
+    return f"a {task} of windows of {steps} x {features} with {outputs} outputs"
 
 
 def _evidence(
@@ -185,9 +202,9 @@ def _evidence(
 
 def _reference_record(compared: Compared) -> ReferenceRecord:
     source = compared.source
-    classes = source.logits.argmax(axis=1)
+    classes = source.logits.argmax(axis=1) if source.task == CLASSIFICATION else np.zeros(0, np.int64)
     truth = source.held_out.y if source.labelled else None
-    in_order = np.array_equal(compared.positions, np.arange(len(classes)))
+    in_order = np.array_equal(compared.positions, np.arange(len(source.logits)))
     return ReferenceRecord(
         name=compared.name,
         sha256=source.origin.get("model_sha256", ""),
@@ -199,7 +216,7 @@ def _reference_record(compared: Compared) -> ReferenceRecord:
         data_sha256=compared.data_sha256,
         windows_sha256=compared.windows_sha256,
         split=source.split,
-        count=len(classes),
+        count=len(source.logits),
         positions=() if in_order else tuple(compared.positions.tolist()),
         classes=tuple(classes.tolist()),
         truth=None if truth is None else tuple(truth.tolist()),

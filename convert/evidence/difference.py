@@ -18,7 +18,7 @@ from convert.evidence.record import (
     ReferenceRecord,
     ResultRecord,
 )
-from convert.evidence.statistics import SIGNIFICANT, mcnemar
+from convert.evidence.statistics import SIGNIFICANT_P, mcnemar
 
 WORSE, BETTER, NOISE, SAME = "worse", "better", "noise", "same"
 """Verdicts on a difference. NOISE: McNemar's test finds no difference at 5 %."""
@@ -141,6 +141,6 @@ def _compare(
 def _verdict(test: McNemar, differs: bool) -> str:
     if not differs:
         return SAME
-    if test.p_value >= SIGNIFICANT:
+    if test.p_value >= SIGNIFICANT_P:
         return NOISE
     return WORSE if test.only_reference > test.only_model else BETTER

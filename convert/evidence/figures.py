@@ -172,7 +172,7 @@ class WorstWindow:
 
 
 @dataclass(frozen=True)
-class OutputErrors:
+class OutputFigures:
     """One output of a regression or an embedding."""
 
     name: str
@@ -184,7 +184,7 @@ class OutputErrors:
     max: float
     rmse: float
     normalized: float
-    """rmse / spread."""
+    """rmse / spread; the outputs of an embedding share one spread."""
     reference_rmse: float | None = None
     """Against the true values, where the data has them."""
     model_rmse: float | None = None
@@ -194,12 +194,17 @@ class OutputErrors:
 class NumberFigures:
     """What takes the place of classes for a regression or an embedding."""
 
-    outputs: tuple[OutputErrors, ...]
+    outputs: tuple[OutputFigures, ...]
     normalized: float
-    """Root mean square over the outputs of their normalized errors."""
+    """The error of the worst output, which is judged (edge_runtime.model_file.number_parity)."""
     cosine_mean: float | None = None
-    """Cosine similarity of the two output vectors; None for a single output."""
+    """Cosine of the two output vectors of an embedding, over all windows; None for a regression."""
     cosine_min: float | None = None
+    worst_output: str = ""
+    """The name of the output with this error."""
+    normalized_low: float | None = None
+    normalized_high: float | None = None
+    """The one-sided limits of `normalized` at 95 %; None without an upper one."""
 
 
 @dataclass(frozen=True)

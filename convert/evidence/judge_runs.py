@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from convert.evidence.answers import HASH_DIGITS, EngineAnswers
 from convert.evidence.difference import WORSE
 from convert.evidence.figures import Proportion
@@ -12,7 +14,8 @@ from convert.evidence.record import (
     ResultRecord,
 )
 from edge_runtime.model_file.binomial import NOT_REFUTED, PROVEN, REFUTED, judge
-from edge_runtime.model_file.parity_figures import ParityBudget
+from edge_runtime.model_file.number_parity import ErrorBudget, judge_error
+from edge_runtime.model_file.parity_figures import Budget
 from edge_runtime.model_file.parity_report import NOT_RUN
 
 ORDER = (REFUTED, NOT_RUN, NOT_REFUTED, PROVEN)
@@ -26,17 +29,13 @@ def run_without_answers(answers: EngineAnswers) -> EngineRun:
     return _run(answers, (check,), None)
 
 
-def judged_run(
-    answers: EngineAnswers, result: ResultRecord, index: int, budget: ParityBudget
-) -> EngineRun:
+def judged_run(answers: EngineAnswers, result: ResultRecord, index: int, budget: Budget) -> EngineRun:
     """An engine's run with the figures `result`, which are at `index` in the record."""
-    checks = [
-        Check(
-            "answers",
-            PROVEN,
-            f"gave the logits of all {len(result.window_hashes) // HASH_DIGITS:,} windows",
-        )
-    ]
+    count = len(result.window_hashes) // HASH_DIGITS
+    answered = Check("answers", PROVEN, f"gave the outputs of all {count:,} windows")
+    if isinstance(budget, ErrorBudget):
+        return _run(answers, (answered, *_number_checks(result, count, budget)), index)
+    checks = [answered]
     if result.judged is not None:
         checks.append(_agreement(result.judged, result.near_ties, budget.min_agreement))
     limit = budget.max_logit_difference
@@ -70,9 +69,13 @@ def judge_model(
 
 
 def _limit(run: EngineRun, results: tuple[ResultRecord, ...]) -> float:
-    """What orders runs of the same verdict: the lower limit of the agreement, -1 without answers."""
-    judged = None if run.result is None else results[run.result].judged
-    return -1.0 if judged is None else judged.low
+    """What orders runs of the same verdict, the weakest first; those without answers before all."""
+    if run.result is None:
+        return -math.inf
+    result = results[run.result]
+    if result.numbers is not None:
+        return -result.numbers.normalized
+    return -1.0 if result.judged is None else result.judged.low
 
 
 def worst_verdict(verdicts: list[str]) -> str:
@@ -98,6 +101,22 @@ def _run(answers: EngineAnswers, checks: tuple[Check, ...], result: int | None) 
 
 def _joined(checks: list[Check]) -> str:
     return "; ".join(f"{check.name} {check.reason}" for check in checks if check.name != "answers")
+
+
+def _number_checks(result: ResultRecord, count: int, budget: ErrorBudget) -> list[Check]:
+    """Judged as `convert` judges them (edge_runtime.model_file.number_parity)."""
+    numbers = result.numbers
+    assert numbers is not None  # the budget is one for numbers
+    said = (
+        f"{100 * numbers.normalized:.3g} % of {numbers.worst_output}'s standard deviation over {count:,}"
+        f" windows; budget {100 * budget.max_error:g} %"
+    )
+    checks = [Check("error", judge_error(numbers.normalized, count, budget.max_error), said)]
+    if budget.min_cosine is not None:
+        least = numbers.cosine_min
+        verdict = PROVEN if least is not None and least >= budget.min_cosine else REFUTED
+        checks.append(Check("cosine", verdict, f"at least {least}, allowed {budget.min_cosine:g}"))
+    return checks
 
 
 def _agreement(judged: Proportion, near_ties: int, least: float) -> Check:

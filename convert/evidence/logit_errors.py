@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from convert.evidence.answers import Compared, Float32
 from convert.evidence.figures import LogitErrors, ShownWindow, WorstWindow
+from convert.proof.output_errors import output_spreads
 from edge_runtime.model_file.metadata import CLASSIFICATION
 
 WORST = 10
@@ -36,14 +37,21 @@ def logit_errors(reference: Float32, logits: Float32, output_scale: float | None
 def worst_windows(
     compared: Compared, logits: Float32, near_ties: NDArray[np.bool_]
 ) -> tuple[WorstWindow, ...]:
-    """The windows with the largest error of a logit, those with another class first, near ties last."""
+    """The windows with the largest error of a logit, those with another class first, near ties last.
+
+    Of numbers those with the largest error in standard deviations of the output.
+    """
     reference = compared.source.logits
-    off = np.abs(logits.astype(np.float64) - reference).max(axis=1)
+    errors = np.abs(logits.astype(np.float64) - reference)
+    off = errors.max(axis=1)
     if compared.task == CLASSIFICATION:
         classes, found = reference.argmax(axis=1), logits.argmax(axis=1)
+        rank = np.lexsort((-off, near_ties, classes == found))
     else:
         classes = found = np.zeros(len(off), np.int64)
-    rank = np.lexsort((-off, near_ties, classes == found))
+        rank = np.argsort(
+            -(errors / output_spreads(reference, compared.task)).max(axis=1), kind="stable"
+        )
     return tuple(
         WorstWindow(
             window=int(compared.positions[n]),

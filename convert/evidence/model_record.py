@@ -3,60 +3,53 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import fields, replace
 from pathlib import Path
 
 from convert.evidence.answers import Compared, EngineAnswers, answers_of, logits_sha256
 from convert.evidence.compare_classes import compare_classes
+from convert.evidence.compare_numbers import compare_numbers
 from convert.evidence.drift import measure_drift
 from convert.evidence.figures import Drift
 from convert.evidence.judge_runs import judge_model, judged_run, run_without_answers
 from convert.evidence.not_proven import not_proven
 from convert.evidence.record import BudgetRecord, EngineRun, ModelRecord, ResultRecord
 from convert.evidence.sizes import measure_sizes
+from convert.options import ConversionOptions
 from convert.proof.engines import find_proof_engines
 from convert.targets.precision import precision_named
 from convert.targets.target import target_named
-from edge_runtime.errors import InputError
 from edge_runtime.model_file.metadata import CLASSIFICATION, Metadata
-from edge_runtime.model_file.parity_figures import ParityBudget
+from edge_runtime.model_file.number_parity import ErrorBudget
+from edge_runtime.model_file.parity_figures import Budget
 from edge_runtime.model_file.read_file import ModelFile
 from edge_runtime.numpy_engine.read_graph import read_graph
 
 
-@dataclass(frozen=True)
-class Allowance:
-    """What the user allows in place of a file's own budget; None: the file's."""
+def budget_of(metadata: Metadata, limits: ConversionOptions) -> Budget:
+    """The budget of a file: that of its proof, or of its precision, with the user's `limits` instead.
 
-    min_agreement: float | None = None
-    max_logit_difference: float | None = None
-
-    def budget(self, metadata: Metadata) -> ParityBudget:
-        """The budget of a file: the user's, or that of its proof, or that of its precision."""
-        own = precision_named(metadata.precision).budget
-        if metadata.parity and isinstance(metadata.parity.budget, ParityBudget):
-            own = metadata.parity.budget
-        return ParityBudget(
-            own.min_agreement if self.min_agreement is None else self.min_agreement,
-            own.max_logit_difference if self.max_logit_difference is None else self.max_logit_difference,
-        )
+    Raises InputError for limits that the file's task does not have.
+    """
+    limits.check_task(metadata.task)
+    default = limits.budget(precision_named(metadata.precision), metadata.task)
+    own = default if metadata.parity is None else metadata.parity.budget
+    given = {item.name: getattr(limits, item.name) for item in fields(own)}
+    return replace(own, **{name: value for name, value in given.items() if value is not None})
 
 
-def model_record(path: str, file: ModelFile, compared: Compared, allowance: Allowance) -> ModelRecord:
+def model_record(
+    path: str, file: ModelFile, compared: Compared, limits: ConversionOptions
+) -> ModelRecord:
     """Run the file at `path` in every engine and record all that was found.
 
-    Raises InputError for a file that gives numbers, as the record compares classes.
+    `limits`: the user's parts of the budget, which the file's own would be otherwise.
     """
     metadata = file.metadata
-    if metadata.task != CLASSIFICATION:
-        raise InputError(
-            f"{path}: its task is {metadata.task}, and this report compares classes. See its proof with "
-            "edge-rnn inspect."
-        )
+    budget = budget_of(metadata, limits)
     compared = compared.for_precision(metadata.precision)
     engines = find_proof_engines(target_named(metadata.target))
     answers = answers_of(path, compared.source.held_out.x, engines)
-    budget = allowance.budget(metadata)
     results, runs = _judged(answers, compared, budget, _output_scale(file.flatbuffer))
     drift = measure_drift(file, compared.source)
     verdict, reason = judge_model(runs, results, None)
@@ -69,7 +62,7 @@ def model_record(path: str, file: ModelFile, compared: Compared, allowance: Allo
         target=metadata.target,
         graph=metadata.graph,
         tools=metadata.tools,
-        budget=BudgetRecord(budget.min_agreement, budget.max_logit_difference),
+        budget=_budget_record(budget),
         verdict=verdict,
         reason=reason,
         runs=runs,
@@ -82,9 +75,10 @@ def model_record(path: str, file: ModelFile, compared: Compared, allowance: Allo
 
 
 def _judged(
-    answers: list[EngineAnswers], compared: Compared, budget: ParityBudget, output_scale: float | None
+    answers: list[EngineAnswers], compared: Compared, budget: Budget, output_scale: float | None
 ) -> tuple[tuple[ResultRecord, ...], tuple[EngineRun, ...]]:
     """Figures are measured once for all runs with the same bits."""
+    compare = compare_classes if compared.task == CLASSIFICATION else compare_numbers
     results: dict[str, ResultRecord] = {}
     runs = []
     for answer in answers:
@@ -93,9 +87,15 @@ def _judged(
             continue
         digest = logits_sha256(answer.logits)
         if digest not in results:
-            results[digest] = compare_classes(compared, answer.logits, output_scale)
+            results[digest] = compare(compared, answer.logits, output_scale)
         runs.append(judged_run(answer, results[digest], list(results).index(digest), budget))
     return tuple(results.values()), tuple(runs)
+
+
+def _budget_record(budget: Budget) -> BudgetRecord:
+    if isinstance(budget, ErrorBudget):
+        return BudgetRecord(None, max_normalized_error=budget.max_error, min_cosine=budget.min_cosine)
+    return BudgetRecord(budget.min_agreement, budget.max_logit_difference)
 
 
 def _output_scale(flatbuffer: bytes) -> float | None:

@@ -46,6 +46,8 @@ def _figures(file: ModelFile, compared: Compared) -> list[NotProven]:
                 "only those after the last row are compared here; the file's own proof has every row",
             )
         )
-    if compared.groups is None:
+    if compared.task != CLASSIFICATION:
+        listed.append(NotProven("groups, margins, calibration", "they are figures of classes"))
+    elif compared.groups is None:
         listed.append(NotProven("groups", "the data has no array 'group'"))
     return listed

@@ -11,7 +11,7 @@ Which windows are compared:
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from convert.readers.read_options import ReadOptions
 from convert.readers.user_data import UserData
 from convert.source_model.source_model import SourceModel
 from edge_runtime.errors import DataError, InputError
+from edge_runtime.model_file.metadata import REGRESSION
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from edge_runtime.runs.npz_windows import read_npz
 from edge_runtime.runs.run_directory import RECORD, Run
@@ -54,6 +55,7 @@ def _in_order(compared: Compared) -> Compared:
         compared,
         positions=compared.positions[order],
         groups=None if compared.groups is None else compared.groups[order],
+        values=None if compared.values is None else compared.values[order],
         source=replace(
             source,
             held_out=source.held_out.take(order),
@@ -69,6 +71,8 @@ def _is_run(path: Any) -> bool:
 
 def _run_reference(path: Path, read: ReadOptions) -> Compared:
     record = Run.open(path).record
+    if read.labels:
+        raise InputError("--labels: a run directory has its own. Leave it out.")
     if read.data is None:
         source = open_source(path, read)
         positions = _sampled(Run.open(path).test_windows(), read.parity_windows)
@@ -81,28 +85,28 @@ def _run_reference(path: Path, read: ReadOptions) -> Compared:
             f"{data.name}: the windows have shape {list(data.window_shape)}. The run's model takes "
             f"{list(expected)} (steps, features)."
         )
-    source = _with_data(path, open_source(path, replace(read, data=None, labels=())), data)
+    _, windows = data.split(read.calibration_samples, read.calibration_seed, read.parity_windows)
+    source = _with_data(path, open_source(path, replace(read, data=None)), data, windows)
     return _compared(path.resolve().name, source, read, data)
 
 
-def _with_data(path: Path, source: SourceModel, data: UserData) -> SourceModel:
-    """A run's model with the user's windows in place of the run's test split."""
+def _with_data(path: Path, source: SourceModel, data: UserData, windows: LabelledWindows) -> SourceModel:
+    """A run's model with the user's `windows`, of `data`, in place of the run's test split."""
     from convert.readers.tensorflow.full_models import full_logits, load_full_model
 
     if source.finetuned is not None:
         raise InputError(
             f"{path}: a fine-tuned run has answers for its own test split only. Leave out --data."
         )
-    assert data.test is not None  # _for_proof
-    if data.labelled and data.test.y.max() >= len(source.labels):
+    if data.labelled and windows.y.max() >= len(source.labels):
         raise DataError(
-            f"{data.name}: the classes go up to {data.test.y.max()}. Expected 0 to "
+            f"{data.name}: the classes go up to {windows.y.max()}. Expected 0 to "
             f"{len(source.labels) - 1}, as the run has {len(source.labels)} classes."
         )
-    logits = full_logits(load_full_model(Run.open(path).model), source.normalization.apply(data.test.x))
-    held_out = data.test
+    logits = full_logits(load_full_model(Run.open(path).model), source.normalization.apply(windows.x))
+    held_out = windows
     if not data.labelled:
-        held_out = LabelledWindows(held_out.x, logits.argmax(axis=1).astype(np.int64))
+        held_out = LabelledWindows(windows.x, logits.argmax(axis=1).astype(np.int64))
     return replace(
         source,
         held_out=held_out,
@@ -145,7 +149,7 @@ def _compared(name: str, source: SourceModel, read: ReadOptions, data: UserData)
         whole = replace(data, windows=numbered)
     _, held_out = whole.split(read.calibration_samples, read.calibration_seed, read.parity_windows)
     positions: NDArray[np.int64] = held_out.x[: len(source.held_out)]
-    groups = _groups_in(read, len(every), data)
+    groups, values = _groups_in(read, len(every), data), _values_in(read, source)
     return Compared(
         name,
         source,
@@ -153,14 +157,13 @@ def _compared(name: str, source: SourceModel, read: ReadOptions, data: UserData)
         None if groups is None else groups[positions],
         Path(data.name).name,
         data.digest,
+        None if values is None else values[positions],
     )
 
 
 def _groups_in(read: ReadOptions, count: int, data: UserData) -> NDArray[np.str_] | None:
     """The group of every window in the data `[count]`. Raises DataError for another length."""
-    if isinstance(read.data, UserData) or read.data is None:
-        return None
-    arrays = read_npz(read.data) if isinstance(read.data, (str, Path)) else read.data
+    arrays = _arrays(read)
     for name in GROUP_ARRAYS:
         if name in arrays and name.startswith("test_") == ("test_x" in arrays):
             groups = np.asarray(arrays[name]).astype(str)
@@ -171,6 +174,22 @@ def _groups_in(read: ReadOptions, count: int, data: UserData) -> NDArray[np.str_
                 )
             return groups
     return None
+
+
+def _values_in(read: ReadOptions, source: SourceModel) -> NDArray[np.float64] | None:
+    """What the outputs of a regression should be on every window of the data, `[N, outputs]`."""
+    arrays = _arrays(read)
+    y = arrays.get("test_y" if "test_x" in arrays else "y")
+    if source.task != REGRESSION or y is None:
+        return None
+    values = np.asarray(y, np.float64).reshape(len(y), -1)
+    return values if values.shape[1] == len(source.labels) else None
+
+
+def _arrays(read: ReadOptions) -> Mapping[str, Any]:
+    if isinstance(read.data, UserData) or read.data is None:
+        return {}
+    return read_npz(read.data) if isinstance(read.data, (str, Path)) else read.data
 
 
 def _sampled(windows: LabelledWindows, count: int) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.model_file.binomial import lower_limit, upper_limit
 
 CONFIDENCE_LEVEL = 0.95
-SIGNIFICANT = 0.05
+SIGNIFICANT_P = 0.05
 """A p-value below it is called a difference, any other one noise."""
 
 RELIABILITY_BINS = 10

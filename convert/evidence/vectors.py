@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from convert.c_export.c_text import array_text, filled, nested_array
 from convert.c_export.expected_logits import outputs_of_window
 from convert.c_export.export import c_name
+from convert.c_export.model_sources import RAW_C_TYPES
 from convert.evidence.record import Evidence
 from edge_runtime import __version__
 from edge_runtime.engines.engine import NATIVE, NUMPY, Interpreter, open_interpreter
@@ -204,7 +205,7 @@ def c_texts(vectors: GoldenVectors, file: ModelFile) -> dict[str, str]:
         "features": metadata.features,
         "output_count": vectors.outputs.shape[1],
         "windows": array_text(np.array(vectors.positions, np.int64)),
-        "raw_name": "bytes" if vectors.raw.dtype == np.uint8 else "floats",
+        "raw_name": RAW_C_TYPES[str(vectors.raw.dtype)][1],
         "raw_type": C_NUMBERS[str(vectors.raw.dtype)],
         "raw": nested_array(vectors.raw.reshape(count, -1)),
         "input_type": C_NUMBERS[str(vectors.inputs.dtype)],

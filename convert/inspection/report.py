@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edge_runtime.errors import printable
-from edge_runtime.model_file.metadata import Metadata
+from edge_runtime.model_file.metadata import CLASSIFICATION, Metadata
 
 UNUSED = "padding and unreferenced bytes"
 SHOWN_CONSTANTS = 20
@@ -133,14 +133,17 @@ def _proof(metadata: Metadata | None) -> list[str]:
     if metadata is None:
         return ["none: not written by edge-rnn convert"]
     made = f"made for target {metadata.target} in {metadata.precision}"
+    if metadata.task != CLASSIFICATION:
+        made += f"; {metadata.task}: {', '.join(metadata.labels)}"
     report = str(metadata.parity).splitlines() if metadata.parity is not None else ["no parity report"]
     probes = metadata.probes
     if probes is None:
         return [made, *report, "no probes: 'edge-rnn verify' cannot check this file"]
     origin = "synthetic" if probes.synthetic else f"of the {probes.origin}"
+    unit = "logit difference" if metadata.task == CLASSIFICATION else "difference in standard deviations"
     return [
         made,
         *report,
-        f"{probes.count} probes {origin}, allowed logit difference {probes.tolerance:g} "
+        f"{probes.count} probes {origin}, allowed {unit} {probes.tolerance:g} "
         "('edge-rnn verify' runs them)",
     ]

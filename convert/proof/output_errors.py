@@ -7,11 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.model_file.metadata import EMBEDDING
-from edge_runtime.model_file.number_parity import OutputErrors
+from convert.source_model.source_model import SourceModel
+from edge_runtime.model_file.metadata import CLASSIFICATION, EMBEDDING
+from edge_runtime.model_file.number_parity import NumberErrors
+from edge_runtime.tflite.graph import Graph
 
 SHORTEST = 1e-12
 """A vector that is shorter has no direction; its cosine with another is 0."""
+
+COARSE = 0.25
+"""A step of this part of a standard deviation adds an error of 7 %, as it is COARSE / sqrt(12)."""
 
 SIGNIFICANT = 6
 """Errors are recorded to this many significant digits."""
@@ -38,7 +43,7 @@ def output_spreads(full: NDArray[np.float32], task: str) -> NDArray[np.float64]:
 
 def output_errors(
     outputs: NDArray[np.float32], full: NDArray[np.float32], names: Sequence[str], task: str
-) -> OutputErrors:
+) -> NumberErrors:
     """The errors of an engine's `outputs` `[N, outputs]`; `full`: those of the full model."""
     spreads = output_spreads(full, task)
     difference = outputs.astype(np.float64) - full
@@ -46,7 +51,7 @@ def output_errors(
     errors = rmse / spreads
     worst = int(np.argmax(errors))  # the first NaN, if there is one
     cosine = _cosines(outputs, full) if task == EMBEDDING else None
-    return OutputErrors(
+    return NumberErrors(
         error=_rounded(errors[worst]),
         worst_output=names[worst],
         worst_rmse=_rounded(rmse[worst]),
@@ -65,3 +70,20 @@ def _cosines(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np
 
 def _rounded(value: float) -> float:
     return float(f"{value:.{SIGNIFICANT}g}")
+
+
+def output_step_note(graph: Graph, source: SourceModel, precision: str) -> str | None:
+    """A sentence on the step of a quantized output; None for classes, floats and vectors of length 1."""
+    quantization = graph.tensors[graph.output].quantization
+    if source.task == CLASSIFICATION or source.unit_length or quantization is None:
+        return None
+    step, spreads = float(quantization.scale[0]), output_spreads(source.logits, source.task)
+    worst = int(spreads.argmin())
+    part = step / spreads[worst]
+    note = (
+        f"{precision}: the outputs have steps of {step:.3g}, at most {100 * part:.1f} % of an output's "
+        f"standard deviation ({source.labels[worst]})"
+    )
+    if part <= COARSE:
+        return note
+    return f"{note}. Train on targets of one size, or convert to int16x8 or a float precision"

@@ -2,7 +2,7 @@
 
     kind              path
     None              a run directory
-    "keras"           a Keras model: .keras, .h5, .hdf5, or a model object
+    "keras"           a Keras model: .keras, .h5, .hdf5, a SavedModel folder, or a model object
     "tf1-basic-lstm"  a TensorFlow 1 checkpoint
     "onnx"            an ONNX model: .onnx
     "torch"           a PyTorch state dict: .pt, .pth
@@ -93,9 +93,7 @@ def _kind_by_name(path: Any) -> str | None:
         return "keras"
     file = Path(path)
     if (file / "saved_model.pb").is_file():
-        raise InputError(
-            f"{path}: SavedModel folders are not supported. Save the model as .keras and convert that."
-        )
+        return "keras"
     if file.is_dir():
         return None
     if file.suffix.lower() in SUFFIXES:

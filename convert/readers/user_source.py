@@ -45,7 +45,7 @@ def user_source(
     the file, and `origin` gets the name and the digest of the data. Raises DataError for windows that do
     not fit the model and for logits that are not finite, and InputError for labels that do not fit.
     """
-    _check_shape(windows, network)
+    check_shape(windows, (network.steps, network.features))
     calibration, held_out = windows.split(
         options.calibration_samples, options.calibration_seed, options.parity_windows
     )
@@ -85,8 +85,8 @@ def user_source(
     )
 
 
-def _check_shape(windows: UserData, network: Network) -> None:
-    expected = (network.steps, network.features)
+def check_shape(windows: UserData, expected: tuple[int, int]) -> None:
+    """Raises DataError unless the windows have `expected`, the model's (steps, features)."""
     if windows.window_shape != expected:
         raise DataError(
             f"{windows.name}: the windows have shape {list(windows.window_shape)}. The model takes "
@@ -130,9 +130,15 @@ def _labels(given: Sequence[str], windows: UserData, classes: int, task: str) ->
     if not labels:
         start = "" if task == CLASSIFICATION else "output_"
         return tuple(f"{start}{index}" for index in range(classes))
-    if len(labels) != classes:
+    check_labels(given, windows, classes)
+    return labels
+
+
+def check_labels(given: Sequence[str], windows: UserData, outputs: int) -> None:
+    """Raises InputError unless there are as many labels, if any, as outputs; `given`: --labels."""
+    labels = tuple(given) or windows.labels
+    if labels and len(labels) != outputs:
         where = "--labels" if given else windows.name
         raise InputError(
-            f"{where}: expected {classes} labels, one for each output of the model, found {len(labels)}."
+            f"{where}: expected {outputs} labels, one for each output of the model, found {len(labels)}."
         )
-    return labels

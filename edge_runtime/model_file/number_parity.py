@@ -36,7 +36,7 @@ class ErrorBudget:
 
 
 @dataclass(frozen=True)
-class OutputErrors:
+class NumberErrors:
     """How far an engine's outputs are from the full model's."""
 
     error: float
@@ -72,7 +72,7 @@ class OutputErrors:
 
 
 def number_columns(cosine: bool) -> str:
-    """The heading of what OutputErrors prints; `cosine`: whether it has cosines."""
+    """The heading of what NumberErrors prints; `cosine`: whether it has cosines."""
     cosines = f"{'mean cosine':>13}{'least cosine':>14}" if cosine else ""
     return f"{'error':>10}{'largest':>12}{cosines}  worst output (rms error in its unit)"
 
@@ -108,9 +108,9 @@ def error_budget_from_json(record: dict[str, Any]) -> ErrorBudget:
     return ErrorBudget(number(record, "max_error"), optional(number, record, "min_cosine"))
 
 
-def output_errors_from_json(record: dict[str, Any]) -> OutputErrors:
+def output_errors_from_json(record: dict[str, Any]) -> NumberErrors:
     """An engine's errors. Raises KeyError, TypeError or ValueError on anything else."""
-    return OutputErrors(
+    return NumberErrors(
         error=number(record, "error"),
         worst_output=text(record, "worst_output"),
         worst_rmse=number(record, "worst_rmse"),

@@ -19,7 +19,7 @@ from edge_runtime.model_file.json_fields import (
 )
 from edge_runtime.model_file.number_parity import (
     ErrorBudget,
-    OutputErrors,
+    NumberErrors,
     error_budget_from_json,
     output_errors_from_json,
 )
@@ -69,7 +69,7 @@ class EngineParity:
     """How many windows with another class are near ties (convert.proof.near_ties); 0 in older files."""
     near_tie_margin: float = 0.0
     """In a near tie the full model's logit of its own class is ahead of the other by less than this."""
-    errors: OutputErrors | None = None
+    errors: NumberErrors | None = None
     """Of numbers, which have none of the figures of classes."""
 
     @property

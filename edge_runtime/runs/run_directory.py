@@ -64,7 +64,7 @@ class RunRecord:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `from_json` reads it back."""
-        record = asdict(self)
+        record = {**asdict(self), "normalization": self.normalization.to_json()}
         if self.finetuned is None:
             del record["finetuned"]
         return record

@@ -20,10 +20,15 @@ CLASSES = (
     "Classifier",
     "ClassifierPool",
     "Diagnosis",
+    "Estimate",
     "Metadata",
     "ParityReport",
     "Prediction",
+    "Predictor",
+    "Regressor",
+    "RegressorPool",
     "StreamingClassifier",
+    "StreamingRegressor",
     "Verification",
 )
 
@@ -41,6 +46,7 @@ def test_the_example_of_a_public_class_runs_and_prints(name, tmp_path, monkeypat
     with edge_runtime.Classifier(model) as classifier:
         probes = Probes(ProbeRecord(3, "float32", 0.1, "noise"), windows, classifier.logits(windows))
     model.write_bytes(embed(*read_model(model), probes))
+    write_model(tmp_path / "forecast.tflite", task="regression")
     np.save(tmp_path / "windows.npy", windows)
     np.save(tmp_path / "window.npy", windows[0])
     np.save(tmp_path / "rows.npy", windows.reshape(-1, 3))

@@ -179,6 +179,7 @@ def main(folder: Path) -> None:
         x = rng.normal(0, 1.5, (20, STEPS, FEATURES)).astype(np.float32)
         x[3, 2] = x[5, 4:] = 0  # rows that a mask hides
         np.savez(folder / f"{name}.npz", x=x, y=np.asarray(model(x)))
+        np.savez(folder / f"{name}.data.npz", x=x, y=np.arange(20) % 3)
         model.save(folder / name, **({} if "." in name else {"save_format": "tf"}))
         edit = globals().get(name.split(".")[0])
         if edit is not None:

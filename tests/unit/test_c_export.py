@@ -50,6 +50,18 @@ def test_every_precision_gives_the_bits_of_the_engine(tmp_path, precision, graph
     assert run(compile_here(export, tmp_path / "probes")).returncode == 0
 
 
+def test_numbers_have_names_in_a_comment_and_no_function_of_classes(tmp_path):
+    file = write_model(
+        tmp_path / "m.tflite", "int8", task="regression", labels=("flow", "a*/b", "c", "d")
+    )
+    export = export_c(file, tmp_path / "c", name="net")
+    header = (export.folder / "src" / "net.h").read_text()
+    assert " *   0: flow\n *   1: a* /b\n" in header
+    assert "#define NET_OUTPUTS 4u" in header
+    assert not re.search("net_class|net_labels|NET_CLASSES", header)
+    assert run(compile_here(export, tmp_path / "probes")).returncode == 0
+
+
 @pytest.mark.parametrize("kind", [kind for kind in NETWORKS if kind != "LSTM"])
 def test_every_layer_gives_the_bits_of_the_engine(tmp_path, kind):
     for precision in ("int8", "float32"):

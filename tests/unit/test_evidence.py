@@ -12,6 +12,7 @@ import pytest
 from convert.evidence.answers import Compared, EngineAnswers
 from convert.evidence.compare_classes import compare_classes
 from convert.evidence.compare_models import with_verdict
+from convert.evidence.compare_numbers import compare_numbers
 from convert.evidence.difference import with_baseline
 from convert.evidence.identity import read_caches
 from convert.evidence.judge_runs import judged_run, run_without_answers
@@ -23,6 +24,7 @@ from convert.proof.engines import ProofEngine
 from convert.source_model.source_model import SourceModel
 from edge_runtime.errors import DataError
 from edge_runtime.model_file.normalization import Normalization
+from edge_runtime.model_file.number_parity import ErrorBudget
 from edge_runtime.model_file.parity_figures import ParityBudget
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from tests.support.commands import ROOT
@@ -308,3 +310,36 @@ def test_caches_are_read_as_linux_shows_them(tmp_path):
             (folder / name).write_text(f"{text}\n")
     assert read_caches(tmp_path) == {"L1d": 32 << 10, "L1i": 48 << 10, "L2": 1 << 20}
     assert read_caches(tmp_path / "nowhere") == {}
+
+
+@pytest.mark.parametrize("task", ["regression", "embedding"])
+def test_numbers_have_errors_in_their_own_unit_and_in_spreads(compared, task):
+    rng = np.random.default_rng(0)
+    reference = (rng.normal(0, 1, (WINDOWS, CLASSES)) * [1, 2, 4, 8]).astype(np.float32)
+    outputs = reference + np.float32(0.1)
+    outputs[7, 3] += 8
+    source = replace(compared.source, task=task, logits=reference, labelled=False)
+    values = reference.astype(np.float64) + 3 if task == "regression" else None
+    found = compare_numbers(replace(compared, source=source, values=values), outputs, None)
+    numbers = found.numbers
+    assert found.agreement is None
+    assert found.worst[0].window == 1007
+    assert numbers.normalized == pytest.approx(
+        max(item.normalized for item in numbers.outputs), rel=1e-5
+    )
+    assert [item.mean for item in numbers.outputs[:3]] == pytest.approx([0.1] * 3, rel=1e-3)
+    assert numbers.outputs[3].max == pytest.approx(8.1, rel=1e-3)
+    assert numbers.normalized_low < numbers.normalized < numbers.normalized_high
+    if task == "regression":
+        assert numbers.worst_output == "idle"
+        assert numbers.outputs[0].reference_rmse == pytest.approx(3)
+        assert numbers.outputs[0].model_rmse == pytest.approx(2.9, rel=1e-3)
+        assert numbers.cosine_min is None
+    else:
+        assert len({item.spread for item in numbers.outputs}) == 1
+        assert numbers.cosine_min < numbers.cosine_mean < 1
+    verdicts = [
+        judged_run(answers(outputs), found, 0, ErrorBudget(most, least)).verdict
+        for most, least in ((0.2, None), (0.01, None), (0.2, 0.9999 if task == "embedding" else None))
+    ]
+    assert verdicts == ["proven", "refuted", "refuted" if task == "embedding" else "proven"]

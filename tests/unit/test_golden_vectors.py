@@ -17,6 +17,7 @@ from edge_runtime.errors import InputError
 from edge_runtime.model_file.metadata import STEP
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.model_file.read_file import read_model_file
+from tests.support.branching_networks import branching_networks
 from tests.support.exported import STRICT, write_network
 from tests.support.networks import random_network, random_windows
 
@@ -28,19 +29,20 @@ CASES = [
     ("int8", "step", FLOATS),
     ("int16x8", "unrolled", FLOATS),
     ("float32", "step", PIXELS),
+    ("int8", "unrolled", Normalization.of_tokens(30)),
 ]
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{case[1]}-{case[2].dtype}")
 def vectors(request, tmp_path_factory):
     """The model file and the folder with its vectors."""
     precision, graph, normalization = request.param
     folder = tmp_path_factory.mktemp("vectors")
-    network = random_network()
+    network = branching_networks()["tokens"] if normalization.tokens else random_network()
     model = write_network(folder / "net.tflite", network, precision, graph, normalization)
-    raw = random_windows(network, 5) * np.float32(normalization.std[0]) + np.float32(
-        normalization.mean[0]
-    )
+    raw = random_windows(network, 5)
+    if not normalization.tokens:
+        raw = raw * np.float32(normalization.std[0]) + np.float32(normalization.mean[0])
     windows = np.clip(raw, 0, 255).astype(np.uint8) if normalization is PIXELS else raw
     write_model_vectors(folder / "golden", model, windows, [3, 7, 9, 11, 40])
     return model, folder / "golden"

@@ -655,8 +655,8 @@ NODES = {
     "constant": (_constant_beside, "(Concat) puts a constant beside values. Expected zeros."),
     "scores": (_scores_alone, "depends on node my_matmul, which gives scores that are no attention"),
     "written out": (_written_out, "depends on 6 nodes with the same matrix, such as my_matmul"),
-    "loop": (_loop, "my_loop (Loop) is a loop. A recurrence that is written out is not recognized."),
-    "scan": (_scan, "my_scan (Scan) is a loop"),
+    "loop": (_loop, "my_loop (Loop) runs a loop. A recurrence that is written out is not recognized."),
+    "scan": (_scan, "my_scan (Scan) runs a loop"),
     "positional encoding": (_positions, "(Add) has values of its own for every row"),
     "activation": (
         lambda g: g.node("Selu", _last(g)),

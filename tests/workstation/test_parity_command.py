@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from convert import convert_model
-from convert.evidence import prove_parity, read_evidence
+from convert.evidence import ParityOptions, prove_parity, read_evidence
 from convert.model_file.archive import embed
+from convert.readers.read_options import ReadOptions
 from edge_runtime.engines.engine import installed_engines, native_kernels
 from edge_runtime.errors import DataError, InputError
 from edge_runtime.model_file.read_file import read_model_file
@@ -124,6 +125,25 @@ def test_the_same_file_on_a_part_of_the_data(proven, tmp_path):
     assert "groups" in {item.what for item in evidence.models[0].not_proven}
 
 
+def test_a_regression_is_compared_by_its_numbers(proven, tmp_path):
+    x = np.load(proven.data)["x"][:400]
+    y = np.random.default_rng(0).normal(0, 1, (len(x), 4))
+    data = {"x": x, "y": y, "labels": np.array(["a", "b", "c", "d"])}
+    model = tmp_path / "numbers.tflite"
+    convert_model(proven.reference, data, model, precision="int8", task="regression")
+    read = ReadOptions(data=data, task="regression")
+    evidence = prove_parity(proven.reference, model, read=read, command="pytest")
+    (record,) = evidence.models
+    assert (evidence.verdict, evidence.reference.task, evidence.reference.classes) == (
+        *("proven", "regression", ()),
+    )
+    assert [item.name for item in record.results[0].numbers.outputs] == ["a", "b", "c", "d"]
+    assert record.results[0].numbers.outputs[0].reference_rmse > 0.5
+    assert record.budget.max_normalized_error == 0.1
+    with pytest.raises(InputError, match="--min-agreement: does not go with the task regression"):
+        prove_parity(proven.reference, model, read=read, options=ParityOptions(min_agreement=0.9))
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -154,3 +174,23 @@ def test_bad_input_is_one_sentence_and_writes_nothing(proven, tmp_path):
         assert sentence in result.stderr
         assert len(result.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_directory_on_the_users_own_windows(digits_run, digits_models, tmp_path):
+    """The data take the place of the run's test split; positions are those in the data."""
+    windows = digits_run.run.test_windows()
+    x, y = windows.x[:50], windows.y[:50]
+    y[7] = (y[7] + 1) % 10
+    np.savez(tmp_path / "own.npz", x=x, y=y, groups=np.arange(50) // 25)
+    written = ("--json", tmp_path / "a.json", "--data", tmp_path / "own.npz")
+    result = edge_rnn("parity", digits_run.path, digits_models["int8"], *written)
+    assert result.returncode == 0, result.stderr
+    evidence = read_evidence(tmp_path / "a.json")
+    reference = evidence.reference
+    assert (reference.count, reference.positions, reference.truth) == (50, (), tuple(y.tolist()))
+    assert reference.classes == tuple(digits_run.full_logits[:50].argmax(axis=1).tolist())
+    assert evidence.verdict == "not refuted"
+    assert evidence.models[0].drift is not None
+    for shown in evidence.windows:
+        assert shown.rows == tuple(map(tuple, x[shown.window].astype(float).tolist()))
+    assert [item.windows for item in evidence.models[0].results[0].groups] == [25, 25]

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import html
+import io
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from filelock import FileLock
+from PIL import Image
 
 from convert.evidence.page import write_page
 from convert.evidence.page.model_view import ModelView
+from convert.evidence.record_file import read_evidence
 from edge_runtime.errors import EngineError
 from scripts.headless_browser import chromium
+from tests.support.commands import ROOT
 from tests.support.parity_records import MATHEMATICS, QUOTES, RECORDS, SCRIPT, hostile, measured
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
@@ -84,6 +91,17 @@ def test_the_verdict_comes_first(opened):
     assert page.get_attribute("h1", "data-verdict") == evidence.verdict
     assert page.evaluate("document.body.innerText.indexOf(document.querySelector('h1').innerText)") < 100
     assert page.locator("h1").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "colour"),
+    [("unlabelled", "good"), ("measured", "warn"), ("several", "bad"), ("nothing_ran", "bad")],
+)
+def test_the_verdict_has_the_colour_of_its_exit_code(opened, name, colour):
+    page = opened(name)
+    edge = "getComputedStyle(document.querySelector('header')).borderLeftColor"
+    wanted = page.evaluate(COLOURS.replace("NAMES", json.dumps([colour])))[colour]
+    assert page.evaluate(edge) == f"rgb({', '.join(map(str, wanted))})"
 
 
 def test_figures_of_the_page_are_those_of_the_record(opened):
@@ -169,6 +187,20 @@ def test_nothing_is_wider_than_the_screen(opened, name, viewport):
             .map(item => item.textContent.slice(0, 40))"""
     )
     assert outside == []
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
+def test_pictures_of_both_screens_have_their_theme(opened, viewport):
+    brightness = {}
+    for scheme in ("light", "dark"):
+        page = opened("measured", viewport, color_scheme=scheme)
+        picture = Image.open(io.BytesIO(page.screenshot())).convert("L")
+        assert picture.size == (viewport["width"], viewport["height"])
+        brightness[scheme] = np.asarray(picture)
+    assert np.median(brightness["light"]) > 220
+    assert np.median(brightness["dark"]) < 40
+    for pixels in brightness.values():
+        assert np.mean(np.abs(pixels - np.median(pixels)) > 60) > 0.02  # something is written on it
 
 
 def luminance(color: list[int]) -> float:
@@ -292,7 +324,7 @@ def test_names_are_unique_and_what_is_named_exists(written, name):
 @pytest.mark.parametrize("name", RECORDS)
 def test_tables_and_pictures_have_descriptions(written, name):
     tags = Markup(written[name].read_text("utf-8")).tags
-    counted = {tag: sum(other == tag for other, _ in tags) for tag, _ in tags}
+    counted = Counter(tag for tag, _ in tags)
     assert counted["table"] == counted["caption"]
     pictures = [found for tag, found in tags if tag == "svg"]
     assert all(found["role"] == "img" and "aria-labelledby" in found for found in pictures)
@@ -311,7 +343,18 @@ def test_numbers_take_the_place_of_classes_in_a_regression(opened):
     page = opened("forecast")
     assert numbers(page, "m0-outputs-table", "spread") == [2.5, 2.5]
     assert page.locator("#m0-classes, #m0-flips").count() == 0
+    assert "The worst output is kWh" in page.inner_text("section:has(#m0-outputs)")
+    assert "0.51\N{NO-BREAK SPACE}% to 0.62\N{NO-BREAK SPACE}% at 95" in page.inner_text(
+        "section:has(#m0-outputs)"
+    )
     assert "7.25" in page.inner_text(".windows > li:first-child")
+
+
+def test_the_page_in_the_docs_shows_the_record_beside_it():
+    page = (ROOT / "docs" / "results" / "mnist-parity.html").read_text("utf-8")
+    record = read_evidence(ROOT / "docs" / "results" / "mnist-parity.json")
+    shown = {record.summary, record.identity.made, *(model.sha256 for model in record.models)}
+    assert {text for text in shown if html.escape(text) not in page} == set()
 
 
 def test_the_same_record_gives_the_same_page(written, tmp_path):

@@ -192,8 +192,8 @@ def test_states_tokens_and_static_inputs_through_the_command(exported, tmp_path)
         logits = reading.evaluate(file, windows.astype(np.float32))
         np.savez(data, x=windows, y=logits.argmax(axis=1))
         out = tmp_path / f"{name}.tflite"
-        options = ("--data", data, "--precision", precision, "--target", "litert-2.3", "--out", out)
-        printed = succeed(edge_rnn("convert", model, *options, "--min-agreement", "0.9"))
+        options = ("--data", data, "--precision", precision, "--min-agreement", "0.9", "--out", out)
+        printed = succeed(edge_rnn("convert", model, *options))
         said = "Initial states that are inputs of the model (h0, c0) are zero for every window."
         assert (said in printed) == (name == "states")
         with Classifier(out) as classifier:

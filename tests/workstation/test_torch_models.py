@@ -137,6 +137,42 @@ def test_other_state_dicts_are_refused(saved, tmp_path, change, sentence):
     assert "Traceback" not in result.stderr
 
 
+OTHER_FILES = """
+import sys, warnings
+import torch
+from torch import nn
+
+warnings.simplefilter("ignore")
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.LSTM(5, 12, batch_first=True), nn.Linear(12, 3)
+
+for name, kinds in (("lstm", {nn.LSTM, nn.Linear}), ("linear", {nn.Linear})):
+    quantized = torch.ao.quantization.quantize_dynamic(Model().eval(), kinds, dtype=torch.qint8)
+    torch.save(quantized.state_dict(), f"{sys.argv[1]}/{name}.pt")
+torch.save(Model(), f"{sys.argv[1]}/whole.pt")
+"""
+
+
+def test_quantized_and_whole_models_are_told_apart(saved, tmp_path):
+    command = [sys.executable, "-c", OTHER_FILES, str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    quantized = (
+        "is of a model that torch.ao has quantized. Convert the float model that it was made from"
+    )
+    for name, sentence in (
+        ("lstm", quantized),
+        ("linear", quantized),
+        ("whole", "of class __main__.Model"),
+    ):
+        result = edge_rnn("convert", tmp_path / f"{name}.pt", "--data", saved / "windows.npz")
+        assert result.returncode == 2
+        assert sentence in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+
+
 def test_broken_files_are_refused(saved, tmp_path):
     for name in ("broken.pt", "broken.onnx"):
         (tmp_path / name).write_bytes(b"nothing of the kind" * 10)

@@ -18,14 +18,13 @@ extern "C" {
 
 #define @NAME@_STEPS @steps@u       /* rows of a window */
 #define @NAME@_FEATURES @features@u /* values of a row */
-#define @NAME@_CLASSES @classes@u
+#define @NAME@_@COUNT@ @classes@u
 #define @NAME@_ARENA_BYTES @arena@u
 
 typedef @input_type@ @name@_value; /* what rows are made of: see @name@_from_@raw_name@ */
-typedef @output_type@ @name@_logit; /* see @name@_real */
+typedef @output_type@ @name@_@output@; /* see @name@_real */
 
-/* The names of the classes, UTF-8, in the order of the logits. */
-extern const char *const @name@_labels[@NAME@_CLASSES];
+@names@
 
 /* The memory of one model. Any number of them may be in use; each belongs to one thread at a time. */
 typedef struct {
@@ -41,22 +40,19 @@ typedef struct {
 /* What the functions with a status return besides 0. */
 enum { @statuses@ };
 
-/* A window has STEPS * FEATURES values, a row FEATURES, and CLASSES logits are written. */
+/* A window has STEPS * FEATURES values, a row FEATURES, and @COUNT@ @outputs@ are written. */
 
-/* The logits of a window. Returns 0@run_status@. */
-int @name@_run(@name@_model *model, const @name@_value *window, @name@_logit *logits);
+/* The @outputs@ of a window. Returns 0@run_status@. */
+int @name@_run(@name@_model *model, const @name@_value *window, @name@_@output@ *logits);
 
 @graph_comment@
 void @name@_start(@name@_stream *stream, uint32_t hop);
-int @name@_push(@name@_stream *stream, const @name@_value *row, @name@_logit *logits);
+int @name@_push(@name@_stream *stream, const @name@_value *row, @name@_@output@ *logits);
 
-/* The number of the largest logit. */
-uint32_t @name@_class(const @name@_logit *logits);
+@class_declared@@raw_functions@
 
-@raw_functions@
-
-/* The logit as a real number. */
-float @name@_real(@name@_logit logit);
+/* The @output@ as a real number. */
+float @name@_real(@name@_@output@ logit);
 
 #ifdef __cplusplus
 }

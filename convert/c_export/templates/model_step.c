@@ -12,10 +12,7 @@
 #include "@name@_plan.h"
 #include "edge_rnn/best_kernels.h"
 
-const char *const @name@_labels[@NAME@_CLASSES] = {
-@labels@};
-
-static const er_kernel kernels[ER_KERNEL_COUNT] = {
+@labels_defined@static const er_kernel kernels[ER_KERNEL_COUNT] = {
 @kernels@};
 
 static void run_calls(uint8_t *arena)
@@ -31,11 +28,11 @@ static void run_calls(uint8_t *arena)
     }
 }
 
-static int read_logits(const uint8_t *arena, @name@_logit *logits)
+static int read_logits(const uint8_t *arena, @name@_@output@ *logits)
 {
-    memcpy(logits, arena + @logits_offset@, @NAME@_CLASSES * sizeof *logits);
+    memcpy(logits, arena + @logits_offset@, @NAME@_@COUNT@ * sizeof *logits);
 #if @logits_are_float@
-    for (uint32_t k = 0; k < @NAME@_CLASSES; k++)
+    for (uint32_t k = 0; k < @NAME@_@COUNT@; k++)
         if (!(logits[k] - logits[k] == 0)) /* NaN or infinity */
             return @NAME@_NOT_FINITE;
 #endif
@@ -52,7 +49,7 @@ static void step(uint8_t *arena, const @name@_value *row)
     run_calls(arena);
 @passes@}
 
-int @name@_run(@name@_model *model, const @name@_value *window, @name@_logit *logits)
+int @name@_run(@name@_model *model, const @name@_value *window, @name@_@output@ *logits)
 {
     uint8_t *arena = (uint8_t *)model->arena;
     reset(arena);
@@ -68,7 +65,7 @@ void @name@_start(@name@_stream *stream, uint32_t hop)
     stream->rows = 0;
 }
 
-int @name@_push(@name@_stream *stream, const @name@_value *row, @name@_logit *logits)
+int @name@_push(@name@_stream *stream, const @name@_value *row, @name@_@output@ *logits)
 {
     uint8_t *arena = (uint8_t *)stream->model.arena;
     step(arena, row);
@@ -77,12 +74,4 @@ int @name@_push(@name@_stream *stream, const @name@_value *row, @name@_logit *lo
     stream->rows = 0;
     return read_logits(arena, logits) ? @NAME@_NOT_FINITE : 1;
 }
-
-uint32_t @name@_class(const @name@_logit *logits)
-{
-    uint32_t best = 0;
-    for (uint32_t k = 1; k < @NAME@_CLASSES; k++)
-        if (logits[k] > logits[best])
-            best = k;
-    return best;
-}
+@class_defined@

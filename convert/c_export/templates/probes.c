@@ -10,7 +10,7 @@
 static const @probe_type@ raw[PROBES][@NAME@_STEPS * @NAME@_FEATURES] = {
 @windows@};
 
-static const @bits_type@ expected[PROBES][@NAME@_CLASSES] = {
+static const @bits_type@ expected[PROBES][@NAME@_@COUNT@] = {
 @expected@};
 
 static @name@_value window[@NAME@_STEPS * @NAME@_FEATURES];
@@ -21,20 +21,20 @@ static union {
     @name@_stream stream;
 } memory;
 
-static int differs(const @name@_logit *logits, int probe)
+static int differs(const @name@_@output@ *logits, int probe)
 {
     return memcmp(logits, expected[probe], sizeof expected[probe]) != 0;
 }
 
 static int window_fails(int probe)
 {
-    @name@_logit logits[@NAME@_CLASSES];
+    @name@_@output@ logits[@NAME@_@COUNT@];
     return @name@_run(&memory.model, window, logits) || differs(logits, probe);
 }
 
 static int rows_fail(int probe)
 {
-    @name@_logit logits[@NAME@_CLASSES];
+    @name@_@output@ logits[@NAME@_@COUNT@];
     int found = 0;
     @name@_start(&memory.stream, @NAME@_STEPS);
     for (uint32_t row = 0; row < @NAME@_STEPS; row++)

@@ -30,4 +30,4 @@ void @name@_from_bytes(const uint8_t *raw, uint32_t rows, @name@_value *values)
     er_look_up_@input@(raw, (size_t)rows * @NAME@_FEATURES, of_byte, values);
 }
 
-float @name@_real(@name@_logit logit) { return @real@; }
+float @name@_real(@name@_@output@ logit) { return @real@; }

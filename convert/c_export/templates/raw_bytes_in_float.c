@@ -28,4 +28,4 @@ void @name@_from_bytes(const uint8_t *raw, uint32_t rows, @name@_value *values)
     er_fill_@input@_from_bytes(&window, raw, values);
 }
 
-float @name@_real(@name@_logit logit) { return @real@; }
+float @name@_real(@name@_@output@ logit) { return @real@; }

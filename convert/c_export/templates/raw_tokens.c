@@ -17,4 +17,4 @@ int @name@_from_tokens(const int32_t *raw, uint32_t rows, @name@_value *values)
     return 0;
 }
 
-float @name@_real(@name@_logit logit) { return @real@; }
+float @name@_real(@name@_@output@ logit) { return @real@; }

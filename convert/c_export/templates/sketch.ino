@@ -10,7 +10,7 @@ void loop() {
   if (probe == 0) {
     Serial.println("@name@: every bit is as expected");
   } else {
-    Serial.print("@name@: wrong logits for probe ");
+    Serial.print("@name@: wrong @outputs@ for probe ");
     Serial.println(probe);
   }
   delay(1000);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convert.evidence.figures import McNemar, Proportion
-from convert.evidence.statistics import SIGNIFICANT
+from convert.evidence.statistics import SIGNIFICANT_P
 from edge_runtime.model_file.binomial import NOT_REFUTED, PROVEN, REFUTED
 
 NONE = "\N{EN DASH}"
@@ -61,7 +61,7 @@ def p_value(test: McNemar | None) -> str:
 
 def is_significant(test: McNemar | None) -> bool:
     """Whether the test tells the two apart."""
-    return test is not None and test.p_value < SIGNIFICANT
+    return test is not None and test.p_value < SIGNIFICANT_P
 
 
 def sentence(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import Any
 
 from convert.evidence.figures import Calibration, Drift, LayerDrift, Margins, Proportion, Reliability
@@ -18,6 +17,7 @@ from convert.evidence.page.svg import (
     drawing,
     plain_text,
 )
+from convert.explain.loss_by_step import DIVERGED
 
 PLOT_WIDTH = 400
 """CSS pixels. On a phone the letters then keep nine tenths of their size."""
@@ -92,13 +92,12 @@ def drift_plots(name: str, drift: Drift) -> list[tuple[str, str]]:
 def _states_plot(name: str, layer: LayerDrift) -> str:
     with drawing(name, "Error of the states by time step", PLOT_WIDTH, 250) as drawn:
         axis = drawn.figure.subplots()
+        axis.axhline(100 * DIVERGED, color=MUTED_INK, linewidth=1, linestyle=":")
         for (state, errors), color, dashes in zip(layer.errors.items(), SERIES_INKS, LINES):
-            shares = [
-                100 * error / spread if spread else float("nan")
-                for error, spread in zip_longest(errors, layer.spread.get(state, ()), fillvalue=0.0)
-            ]
+            largest = max(layer.spread.get(state, ()), default=0.0) or 1.0
+            shares = [100 * error / largest for error in errors]
             _by_step(axis, shares, color=color, linestyle=dashes, label=plain_text(state))
-        axis.set(xlabel="time step", ylabel="error, % of the spread", ylim=(0, None))
+        axis.set(xlabel="time step", ylabel="error, % of the largest spread", ylim=(0, None))
         axis.legend()
     return drawn.svg
 

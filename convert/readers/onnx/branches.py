@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from convert.readers.onnx.choose import selected, taken_rows
-from convert.readers.onnx.file import Node
+from convert.readers.onnx.file import OnnxNode
 from convert.readers.onnx.layouts import (
     Sequence,
     as_sequence,
@@ -19,7 +19,7 @@ from convert.readers.onnx.layouts import (
 from convert.readers.onnx.tracing import (
     PADDING,
     Positions,
-    Tensor,
+    ShapedNode,
     Traced,
     Unsupported,
     Value,
@@ -29,7 +29,7 @@ from convert.readers.onnx.tracing import (
 from convert.source_model.network import Activation, Affine, Attention, WeightedSum
 
 KINDS = {"Add": "add", "Sum": "add", "Sub": "subtract", "Mul": "multiply", "Max": "maximum"}
-"""Node -> kind of Join."""
+"""OnnxNode -> kind of Join."""
 
 NO_ORDER = "joins elements of its inputs that are not in the same rows or columns"
 
@@ -45,7 +45,7 @@ class Scores:
     name: str
 
 
-def concatenation(node: Node, values: list[Value]) -> Traced:
+def concatenation(node: OnnxNode, values: list[Value]) -> Traced:
     """Concat of values, and of constants that are zero, which are padding."""
     shape = next(value.positions.shape for value in values if isinstance(value, Traced))
     parts = []
@@ -61,7 +61,7 @@ def concatenation(node: Node, values: list[Value]) -> Traced:
     return side_by_side(parts, node.attributes["axis"] % len(shape))
 
 
-def element_by_element(node: Node, a: Traced, b: Traced) -> Traced:
+def element_by_element(node: OnnxNode, a: Traced, b: Traced) -> Traced:
     """Two values joined element by element, with broadcasting."""
     if node.op not in KINDS:
         raise Unsupported("divides by a value that depends on the window, which no layer does")
@@ -84,7 +84,7 @@ def element_by_element(node: Node, a: Traced, b: Traced) -> Traced:
 class _Arranged:
     """A value whose elements are those of a whole tensor, each once."""
 
-    tensor: Tensor
+    tensor: ShapedNode
     positions: Positions
     """Position in the tensor of every element, in C order of the value."""
 
@@ -102,7 +102,7 @@ class _Arranged:
             tensor = taken_rows(tensor, rows.tolist())
         return cls(selected(tensor, columns), positions)
 
-    def beside(self, other: Traced) -> Tensor:
+    def beside(self, other: Traced) -> ShapedNode:
         """The elements of another value, each in the place of this one's; perhaps of width 1."""
         tensor = self.tensor
         shape = (tensor.batch, tensor.steps or 1, tensor.width)
@@ -114,7 +114,7 @@ class _Arranged:
         return unrepeated(as_sequence(other, places).exact)
 
 
-def product(node: Node, a: Traced, b: Traced) -> Traced:
+def product(node: OnnxNode, a: Traced, b: Traced) -> Traced:
     """A @ B of two values: scores of attention, or a sum of rows with weights. Heads one by one."""
     first, second = _leading(a.positions), _leading(b.positions)
     if first.shape[:2] != second.shape[:2]:
@@ -132,7 +132,7 @@ def product(node: Node, a: Traced, b: Traced) -> Traced:
     return result.moved(result.positions.reshape(shape))
 
 
-def einsum(node: Node, values: list[Value]) -> Traced:
+def einsum(node: OnnxNode, values: list[Value]) -> Traced:
     """Einsum of two values that is a product of matrices, one for each window and head."""
     equation = node.attributes["equation"].replace(" ", "")
     given, _, result = equation.partition("->")
@@ -190,7 +190,9 @@ def _product(name: str, a: Traced, b: Traced) -> Traced:
     return Traced((scores,), natural(batch, m, n))
 
 
-def _with_vector(name: str, vector: Tensor, rows: Traced, batch: int, shape: tuple[int, int]) -> Traced:
+def _with_vector(
+    name: str, vector: ShapedNode, rows: Traced, batch: int, shape: tuple[int, int]
+) -> Traced:
     """`rows` `[batch, m, k]` @ the vector `[k]`: a score of each row, or a sum of rows."""
     m = rows.positions.shape[1]
     try:
@@ -203,7 +205,7 @@ def _with_vector(name: str, vector: Tensor, rows: Traced, batch: int, shape: tup
     return Traced((result,), natural(batch, *shape))
 
 
-def _scored(value: Traced) -> Tensor | None:
+def _scored(value: Traced) -> ShapedNode | None:
     """The softmax of scores, if the value `[batch, m, k]` is one."""
     value = value.used()
     if len(value.tensors) > 1 or scores_of(value.tensor) is None:
@@ -212,14 +214,14 @@ def _scored(value: Traced) -> Tensor | None:
     return value.tensor if np.array_equal(value.positions, whole) else None
 
 
-def _attended(name: str, weights: Tensor, values: Sequence) -> Traced:
+def _attended(name: str, weights: ShapedNode, values: Sequence) -> Traced:
     tensor = attention(name, weights, values.exact)
     assert tensor is not None
     assert tensor.steps is not None
     return Traced((tensor,), natural(tensor.batch, tensor.steps, tensor.width))
 
 
-def attention(name: str, weights: Tensor, values: Tensor) -> Tensor | None:
+def attention(name: str, weights: ShapedNode, values: ShapedNode) -> ShapedNode | None:
     """Attention to `values`, if the weights are a softmax of scores."""
     found = scores_of(weights)
     if found is None:
@@ -230,7 +232,7 @@ def attention(name: str, weights: Tensor, values: Tensor) -> Tensor | None:
     return query.then(Attention(name, scale), query.steps, values.width, *others)
 
 
-def scores_of(weights: Tensor) -> tuple[Tensor, float] | None:
+def scores_of(weights: ShapedNode) -> tuple[ShapedNode, float] | None:
     """The scores that these weights are a softmax of, and the factor between both."""
     if not (isinstance(weights.layer, Activation) and weights.layer.function == "softmax"):
         return None

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.readers.onnx.tracing import Array, Positions, Tensor
+from convert.readers.onnx.tracing import Array, Positions, ShapedNode
 from convert.source_model.network import (
     RECURRENT_LAYERS,
     Activation,
@@ -21,14 +21,14 @@ from convert.source_model.network import (
     TakeRows,
 )
 
-ROW_LAYERS = (Activation, Affine, Dense, LayerNorm)
+_ROW_LAYERS = (Activation, Affine, Dense, LayerNorm)
 """Layers with one source that treat every row alike."""
 
 COLUMNS = "columns"
 """Name of a dense layer that only picks columns."""
 
 
-def selected(tensor: Tensor, columns: Positions) -> Tensor:
+def selected(tensor: ShapedNode, columns: Positions) -> ShapedNode:
     """The columns, in this order. Layers in front that can give just these columns do so."""
     layer, width = tensor.layer, len(columns)
     if np.array_equal(columns, np.arange(tensor.width)):
@@ -46,7 +46,7 @@ def selected(tensor: Tensor, columns: Positions) -> Tensor:
     return tensor.then(Dense(COLUMNS, kernel, np.zeros(width, np.float32)), tensor.steps, width)
 
 
-def taken_rows(tensor: Tensor, rows: list[int]) -> Tensor:
+def taken_rows(tensor: ShapedNode, rows: list[int]) -> ShapedNode:
     """The rows, in this order, as a sequence."""
     if rows == list(range(tensor.steps or 0)):
         return tensor
@@ -54,7 +54,7 @@ def taken_rows(tensor: Tensor, rows: list[int]) -> Tensor:
     return tensor.then(TakeRows(name, tuple(rows)), len(rows), tensor.width)
 
 
-def row_of(tensor: Tensor, row: int) -> Tensor:
+def row_of(tensor: ShapedNode, row: int) -> ShapedNode:
     """One row of a sequence as a vector.
 
     A recurrent layer then gives only its last output. Layers after it that treat every row alike read
@@ -65,14 +65,14 @@ def row_of(tensor: Tensor, row: int) -> Tensor:
     return vector
 
 
-def _row_of(tensor: Tensor, row: int) -> Tensor:
+def _row_of(tensor: ShapedNode, row: int) -> ShapedNode:
     layer, width = tensor.layer, tensor.width
     assert tensor.steps is not None
     if isinstance(layer, RECURRENT_LAYERS) and row == tensor.steps - 1:
         return tensor.sources[0].then(replace(layer, return_sequences=False), None, width)
     if isinstance(layer, Repeat):
         return tensor.sources[0]
-    if isinstance(layer, ROW_LAYERS):
+    if isinstance(layer, _ROW_LAYERS):
         return row_of(tensor.sources[0], row).then(layer, None, width)
     if isinstance(layer, Join) and layer.kind != "rows":
         first, *others = (
@@ -84,7 +84,7 @@ def _row_of(tensor: Tensor, row: int) -> Tensor:
     return taken_rows(tensor, [row]).then(Flatten("flatten"), None, width)
 
 
-def vector_of(tensor: Tensor, elements: Positions) -> tuple[Tensor, Positions]:
+def vector_of(tensor: ShapedNode, elements: Positions) -> tuple[ShapedNode, Positions]:
     """A vector with these elements of a window `[steps * width]`, and the column of each in it."""
     if tensor.steps is None:
         return tensor, elements

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from convert.readers.onnx.choose import absorb
-from convert.readers.onnx.file import Node
+from convert.readers.onnx.file import OnnxNode
 from convert.readers.onnx.layouts import Sequence, as_sequence
 from convert.readers.onnx.tracing import (
     PADDING,
@@ -44,7 +44,7 @@ class _Sliding:
         return room // self.stride + 1
 
 
-def convolution(node: Node, values: list[Value]) -> Traced:
+def convolution(node: OnnxNode, values: list[Value]) -> Traced:
     """Conv, also in groups: features of other groups have weights of zero."""
     x, weights, *bias = values
     x, kernel = as_traced(x), as_constant(weights, "W")
@@ -94,7 +94,7 @@ def _channels_first(
     return Traced((tensor,), np.expand_dims(positions, single))
 
 
-def pooling(node: Node, values: list[Value]) -> Traced:
+def pooling(node: OnnxNode, values: list[Value]) -> Traced:
     """MaxPool and AveragePool. Padding counts neither for the maximum nor for the average."""
     x, shape = as_traced(values[0]), tuple(node.attributes["kernel_shape"])
     axis = _long_axis(x.positions, shape)
@@ -127,7 +127,7 @@ def _missing(sliding: _Sliding, steps: int) -> int:
     return max(0, begin - left)
 
 
-def _sliding(node: Node, at: int, steps: int, width: int) -> _Sliding:
+def _sliding(node: OnnxNode, at: int, steps: int, width: int) -> _Sliding:
     stride, dilation = (node.attributes.get(k, [1, 1])[at] for k in ("strides", "dilations"))
     padding = _padding(node, at, steps, width, stride, dilation)
     return _Sliding(stride, dilation, padding, width)
@@ -142,7 +142,9 @@ def _long_axis(positions: Positions, kernel: tuple[int, ...]) -> int:
     return long[0] if long else 2
 
 
-def _padding(node: Node, at: int, steps: int, width: int, stride: int, dilation: int) -> tuple[int, int]:
+def _padding(
+    node: OnnxNode, at: int, steps: int, width: int, stride: int, dilation: int
+) -> tuple[int, int]:
     auto = node.attributes.get("auto_pad", "NOTSET")
     if auto in ("SAME_UPPER", "SAME_LOWER"):
         total = max(0, (-(-steps // stride) - 1) * stride + (width - 1) * dilation + 1 - steps)

@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Node:
+class OnnxNode:
     """One node. An input or output that is left out has the name ''."""
 
     op: str
@@ -39,7 +39,7 @@ class Node:
 class InnerGraph:
     """A branch of an If. It may use the names of the graph around it."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[OnnxNode, ...]
     constants: dict[str, Array]
     outputs: tuple[str, ...]
 
@@ -58,7 +58,7 @@ class OnnxFile:
     """A model that has been read; local functions are inlined."""
 
     path: str
-    nodes: tuple[Node, ...]
+    nodes: tuple[OnnxNode, ...]
     constants: dict[str, Array]
     inputs: tuple[GraphInput, ...]
     outputs: tuple[str, ...]
@@ -70,7 +70,7 @@ class OnnxFile:
         """Version of ONNX's own operators."""
         return next((item.version for item in self.proto.opset_import if item.domain == ""), 1)
 
-    def evaluate(self, node: Node, arrays: Sequence[Array | None]) -> list[Array]:
+    def evaluate(self, node: OnnxNode, arrays: Sequence[Array | None]) -> list[Array]:
         """One node's outputs for its inputs (None: left out), by ONNX's reference implementation."""
         helper = _onnx().helper
         to_type = helper.np_dtype_to_tensor_dtype
@@ -216,11 +216,11 @@ def _inner_graph(graph: Any) -> InnerGraph:
     )
 
 
-def _node(proto: Any) -> Node:
+def _node(proto: Any) -> OnnxNode:
     op = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
     name = proto.name or next((output for output in proto.output if output), proto.op_type)
     attributes = {item.name: _attribute(item) for item in proto.attribute}
-    return Node(op, name, tuple(proto.input), tuple(proto.output), attributes, proto)
+    return OnnxNode(op, name, tuple(proto.input), tuple(proto.output), attributes, proto)
 
 
 def _attribute(item: Any) -> Any:

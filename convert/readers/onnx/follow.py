@@ -14,7 +14,7 @@ import numpy as np
 
 from convert.readers.onnx import branches, convolution, functions, layers
 from convert.readers.onnx.choose import selected
-from convert.readers.onnx.file import InnerGraph, Node, OnnxFile
+from convert.readers.onnx.file import InnerGraph, OnnxFile, OnnxNode
 from convert.readers.onnx.layouts import Rows, as_vector, windows_of
 from convert.readers.onnx.moves import (
     MOVING_NODES,
@@ -28,7 +28,7 @@ from convert.readers.onnx.parts import with_batch
 from convert.readers.onnx.recurrent import RECURRENT_NODES, check_known, recurrent_node
 from convert.readers.onnx.to_network import STEP_BY_STEP
 from convert.readers.onnx.tokens import embedded, integers
-from convert.readers.onnx.tracing import Positions, Tensor, Traced, Unsupported, Value
+from convert.readers.onnx.tracing import Positions, ShapedNode, Traced, Unsupported, Value
 from convert.source_model.network import Activation, Flatten, Join, Layer
 from edge_runtime.errors import DataError
 
@@ -49,7 +49,7 @@ class Follower:
     before_head: dict[Layer, tuple[str, Traced]] = field(default_factory=dict)
     """Layer of a Softmax or Sigmoid -> the name and value of its input."""
 
-    def follow(self, nodes: tuple[Node, ...], values: dict[str, Value]) -> dict[str, Value]:
+    def follow(self, nodes: tuple[OnnxNode, ...], values: dict[str, Value]) -> dict[str, Value]:
         """The value of every tensor, given those of inputs and constants."""
         for node in nodes:
             given = [values.get(name) for name in node.inputs]
@@ -62,11 +62,11 @@ class Follower:
             self.done += 1
         return values
 
-    def _apply(self, node: Node, given: list[Value], values: dict[str, Value]) -> list[Value]:
+    def _apply(self, node: OnnxNode, given: list[Value], values: dict[str, Value]) -> list[Value]:
         if node.op == "If":
             return self._branch(node, given[0], values)
         if node.op in ("Loop", "Scan"):
-            raise Unsupported(f"is a loop. {STEP_BY_STEP}")
+            raise Unsupported(f"runs a loop. {STEP_BY_STEP}")
         check_known(node, given)
         if node.op in SHAPE_NODES or not any(isinstance(value, Traced) for value in given):
             return computed(self.file, node, given)
@@ -76,7 +76,7 @@ class Follower:
             return [embedded(node, given)]
         return moved(self.file, node, given) if node.op in MOVING_NODES else self._layer(node, given)
 
-    def _layer(self, node: Node, given: list[Value]) -> list[Value]:
+    def _layer(self, node: OnnxNode, given: list[Value]) -> list[Value]:
         if node.op in RECURRENT_NODES:
             return recurrent_node(node, given)
         if node.op in ("Softmax", "LogSoftmax"):
@@ -89,12 +89,12 @@ class Follower:
             return [self._possible_head(node, given[0], after)]
         return [after]
 
-    def _possible_head(self, node: Node, before: Traced, after: Traced) -> Traced:
+    def _possible_head(self, node: OnnxNode, before: Traced, after: Traced) -> Traced:
         if len(after.tensors) == 1 and isinstance(after.tensor.layer, Activation):
             self.before_head[after.tensor.layer] = (node.inputs[0], before)
         return after
 
-    def _branch(self, node: Node, condition: Value, values: dict[str, Value]) -> list[Value]:
+    def _branch(self, node: OnnxNode, condition: Value, values: dict[str, Value]) -> list[Value]:
         if not isinstance(condition, np.ndarray):
             raise Unsupported("chooses a branch by the window. Expected a model with one branch.")
         name = "then_branch" if condition.reshape(-1)[0] else "else_branch"
@@ -128,7 +128,7 @@ class Follower:
 class Logits:
     """Where a model computes its logits."""
 
-    tensor: Tensor
+    tensor: ShapedNode
     function: str
     """What the model applies to them: softmax, linear or sigmoid."""
     name: str
@@ -145,7 +145,7 @@ def _check_flat(rows: Rows, positions: Positions) -> None:
         )
 
 
-_LAYERS: dict[str, Callable[[Node, list[Value]], Traced]] = {
+_LAYERS: dict[str, Callable[[OnnxNode, list[Value]], Traced]] = {
     "Add": layers.arithmetic,
     "AveragePool": convolution.pooling,
     "BatchNormalization": layers.batch_normalization,

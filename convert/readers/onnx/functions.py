@@ -10,49 +10,49 @@ from typing import Callable
 
 import numpy as np
 
-from convert.readers.onnx.file import Node
-from convert.readers.onnx.tracing import Tensor, Traced, Unsupported, Value, as_constant, as_traced
+from convert.readers.onnx.file import OnnxNode
+from convert.readers.onnx.tracing import ShapedNode, Traced, Unsupported, Value, as_constant, as_traced
 from convert.source_model.network import HARD_SIGMOID, HARD_SIGMOID_02, Activation, Affine, Join
 
 
-def elementwise(function: str) -> Callable[[Node, list[Value]], Traced]:
+def elementwise(function: str) -> Callable[[OnnxNode, list[Value]], Traced]:
     """An activation function, element by element."""
 
-    def handle(node: Node, values: list[Value]) -> Traced:
+    def handle(node: OnnxNode, values: list[Value]) -> Traced:
         return _each(as_traced(values[0]), lambda tensor: _activated(tensor, node.name, function))
 
     return handle
 
 
-def _each(x: Traced, apply: Callable[[Tensor], Tensor]) -> Traced:
+def _each(x: Traced, apply: Callable[[ShapedNode], ShapedNode]) -> Traced:
     """What `apply` makes of every tensor, without moving elements."""
     x.check_padding()
     return Traced(tuple(map(apply, x.tensors)), x.positions)
 
 
-def _activated(tensor: Tensor, name: str, function: str) -> Tensor:
+def _activated(tensor: ShapedNode, name: str, function: str) -> ShapedNode:
     return tensor.then(Activation(name, function), tensor.steps, tensor.width)
 
 
-def _scaled(tensor: Tensor, name: str, scale: float, offset: float) -> Tensor:
+def _scaled(tensor: ShapedNode, name: str, scale: float, offset: float) -> ShapedNode:
     values = (np.full(tensor.width, value, np.float32) for value in (scale, offset))
     return tensor.then(Affine(name, *values), tensor.steps, tensor.width)
 
 
-def elu(node: Node, values: list[Value]) -> Traced:
+def elu(node: OnnxNode, values: list[Value]) -> Traced:
     """Elu with alpha 1."""
     if node.attributes.get("alpha", 1.0) != 1:
         raise Unsupported(f"has alpha={node.attributes['alpha']:g}. Expected 1.")
     return elementwise("elu")(node, values)
 
 
-def hard_sigmoid(node: Node, values: list[Value]) -> Traced:
+def hard_sigmoid(node: OnnxNode, values: list[Value]) -> Traced:
     """HardSigmoid with the slope of PyTorch and Keras 3, or that of Keras 2, which is ONNX's default."""
     alpha, beta = node.attributes.get("alpha", 0.2), node.attributes.get("beta", 0.5)
-    return elementwise(hard_sigmoid_of(alpha, beta))(node, values)
+    return elementwise(named_hard_sigmoid(alpha, beta))(node, values)
 
 
-def hard_sigmoid_of(alpha: float, beta: float) -> str:
+def named_hard_sigmoid(alpha: float, beta: float) -> str:
     """The name of clip(alpha x + beta, 0, 1); raises Unsupported if it has none."""
     for name, slope in ((HARD_SIGMOID_02, 0.2), (HARD_SIGMOID, 1 / 6)):
         if np.allclose((alpha, beta), (slope, 0.5), rtol=1e-5):
@@ -63,17 +63,17 @@ def hard_sigmoid_of(alpha: float, beta: float) -> str:
     )
 
 
-def hard_swish(node: Node, values: list[Value]) -> Traced:
+def hard_swish(node: OnnxNode, values: list[Value]) -> Traced:
     """x * relu6(x + 3) / 6."""
 
-    def apply(x: Tensor) -> Tensor:
+    def apply(x: ShapedNode) -> ShapedNode:
         factor = _activated(x, node.name, HARD_SIGMOID)
         return x.then(Join(node.name, "multiply"), x.steps, x.width, factor)
 
     return _each(as_traced(values[0]), apply)
 
 
-def leaky_relu(node: Node, values: list[Value]) -> Traced:
+def leaky_relu(node: OnnxNode, values: list[Value]) -> Traced:
     """max(x, alpha x); also PRelu with one slope."""
     slope = np.asarray(node.attributes.get("alpha", 0.01))
     if node.op == "PRelu":
@@ -82,7 +82,7 @@ def leaky_relu(node: Node, values: list[Value]) -> Traced:
         raise Unsupported("has several slopes, or one that is not between 0 and 1. Expected one slope.")
     alpha = float(slope.reshape(()))
 
-    def apply(x: Tensor) -> Tensor:
+    def apply(x: ShapedNode) -> ShapedNode:
         return x.then(
             Join(node.name, "maximum"), x.steps, x.width, _scaled(x, f"{node.name}_slope", alpha, 0)
         )
@@ -90,7 +90,7 @@ def leaky_relu(node: Node, values: list[Value]) -> Traced:
     return _each(as_traced(values[0]), apply)
 
 
-def clip(node: Node, values: list[Value]) -> Traced:
+def clip(node: OnnxNode, values: list[Value]) -> Traced:
     """Clip, from RELU: low + relu(x - low), and for the upper bound high - relu(high - x)."""
     x, *bounds = values
     low, high = node.attributes.get("min"), node.attributes.get("max")
@@ -99,7 +99,7 @@ def clip(node: Node, values: list[Value]) -> Traced:
         low, high = (bound, high) if k == 0 else (low, bound)
     largest = float(np.finfo(np.float32).max)
 
-    def apply(tensor: Tensor) -> Tensor:
+    def apply(tensor: ShapedNode) -> ShapedNode:
         if low is not None and low > -largest:
             tensor = _rectified(tensor, node.name, 1, low)
         if high is not None and high < largest:
@@ -109,7 +109,7 @@ def clip(node: Node, values: list[Value]) -> Traced:
     return _each(as_traced(x), apply)
 
 
-def _rectified(tensor: Tensor, name: str, sign: int, bound: float) -> Tensor:
+def _rectified(tensor: ShapedNode, name: str, sign: int, bound: float) -> ShapedNode:
     """bound + sign * relu(sign * (x - bound))"""
     if (sign, bound) == (1, 0):
         return _activated(tensor, name, "relu")

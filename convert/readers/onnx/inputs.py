@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from convert.readers.onnx.file import Array, GraphInput, OnnxFile
 from convert.readers.onnx.moves import MOVING_NODES, SHAPE_NODES, UNCHANGED_NODES
 from convert.readers.onnx.recurrent import INPUTS_OF_RECURRENT, RECURRENT_NODES
-from convert.readers.onnx.tracing import Positions, Tensor, Traced, Value, natural
+from convert.readers.onnx.tracing import Positions, ShapedNode, Traced, Value, natural
 from edge_runtime.errors import DataError
 
 _STATES = {"initial_h", "initial_c"}
@@ -165,14 +165,14 @@ def start_values(
 ) -> dict[str, Value]:
     """The value of every input; `features` are those of the window."""
     batch = arrangement.batch
-    window = Tensor(None, batch=batch, steps=steps, width=features)
+    window = ShapedNode(None, batch=batch, steps=steps, width=features)
     values: dict[str, Value] = {
         inputs.window.name: Traced((window,), arrangement.positions(steps, features)),
         **zero_states(inputs, batch),
     }
     if inputs.static is not None:
         width = inputs.static_width
-        static = Tensor(None, batch=batch, steps=None, width=width, static=True)
+        static = ShapedNode(None, batch=batch, steps=None, width=width, static=True)
         values[inputs.static.name] = Traced((static,), natural(batch, width))
     return values
 

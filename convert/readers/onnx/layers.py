@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from convert.readers.onnx.branches import element_by_element, product
 from convert.readers.onnx.choose import absorb, taken_rows
-from convert.readers.onnx.file import Node
+from convert.readers.onnx.file import OnnxNode
 from convert.readers.onnx.functions import clip
 from convert.readers.onnx.layouts import Rows, as_rows, as_single
 from convert.readers.onnx.tracing import (
     Array,
     Positions,
-    Tensor,
+    ShapedNode,
     Traced,
     Unsupported,
     Value,
@@ -41,7 +41,7 @@ NOT_THE_STEPS = (
 )
 
 
-def gemm(node: Node, values: list[Value]) -> Traced:
+def gemm(node: OnnxNode, values: list[Value]) -> Traced:
     """alpha * A @ B + beta * C."""
     a, b, *rest = values
     if node.attributes.get("transA", 0):
@@ -55,7 +55,7 @@ def gemm(node: Node, values: list[Value]) -> Traced:
     return _dense(node, as_traced(a), weights, bias.reshape(-1))
 
 
-def matmul(node: Node, values: list[Value]) -> Traced:
+def matmul(node: OnnxNode, values: list[Value]) -> Traced:
     """A @ B with a constant matrix B, or of two values."""
     a, b = values
     if isinstance(a, Traced) and isinstance(b, Traced):
@@ -68,18 +68,18 @@ def matmul(node: Node, values: list[Value]) -> Traced:
     return _dense(node, as_traced(a), weights.T, np.zeros(weights.shape[1], np.float32))
 
 
-def _dense(node: Node, x: Traced, weights: Array, bias: Array) -> Traced:
+def _dense(node: OnnxNode, x: Traced, weights: Array, bias: Array) -> Traced:
     rows = as_rows(x, x.positions)
     kernel = absorb(weights, rows.columns, rows.tensor.width)
     return _on_rows(rows, rows.tensor, Dense(node.name, kernel, bias.astype(np.float32)), len(kernel))
 
 
-def _on_rows(rows: Rows, tensor: Tensor, layer: Any, width: int) -> Traced:
+def _on_rows(rows: Rows, tensor: ShapedNode, layer: Any, width: int) -> Traced:
     """A layer that treats every row of `tensor` alike and gives `width` features."""
     return Traced((tensor.then(layer, tensor.steps, width),), rows.positions(np.arange(width), width))
 
 
-def softmax(node: Node, values: list[Value], opset: int) -> tuple[Traced, Traced]:
+def softmax(node: OnnxNode, values: list[Value], opset: int) -> tuple[Traced, Traced]:
     """Softmax or LogSoftmax along an axis; returns its input and its output."""
     x = as_traced(values[0])
     rank = x.positions.ndim
@@ -95,14 +95,14 @@ def _axis_back(value: Traced, axis: int) -> Traced:
     return value.moved(np.moveaxis(value.positions, -1, axis))
 
 
-def _softmax_of(node: Node, x: Traced) -> tuple[Traced, Traced]:
+def _softmax_of(node: OnnxNode, x: Traced) -> tuple[Traced, Traced]:
     rows = as_rows(x, x.positions)
     tensor = rows.exact
     after = _on_rows(rows, tensor, Activation(node.name, node.op.lower()), tensor.width)
     return Traced((tensor,), after.positions), after
 
 
-def _softmax_of_each(node: Node, x: Traced) -> tuple[Traced, Traced]:
+def _softmax_of_each(node: OnnxNode, x: Traced) -> tuple[Traced, Traced]:
     """Of several tensors, such as the scores of several heads, where no row mixes their elements."""
     owner = x.owners()
     if not (owner == owner[..., :1]).all():
@@ -122,7 +122,7 @@ def _softmax_of_each(node: Node, x: Traced) -> tuple[Traced, Traced]:
     )
 
 
-def arithmetic(node: Node, values: list[Value]) -> Traced:
+def arithmetic(node: OnnxNode, values: list[Value]) -> Traced:
     """Add, Sub, Mul, Div of a value and a constant; all but Div of two values, or of more with Sum."""
     a, b, *more = values
     if more:
@@ -146,12 +146,12 @@ def arithmetic(node: Node, values: list[Value]) -> Traced:
     return _affine(node, x, scale, np.zeros_like(constant))
 
 
-def negation(node: Node, values: list[Value]) -> Traced:
+def negation(node: OnnxNode, values: list[Value]) -> Traced:
     """Neg, which is a multiplication by -1."""
     return _affine(node, as_traced(values[0]), np.array(-1.0), np.array(0.0))
 
 
-def batch_normalization(node: Node, values: list[Value]) -> Traced:
+def batch_normalization(node: OnnxNode, values: list[Value]) -> Traced:
     """scale * (x - mean) / sqrt(variance + epsilon) + offset along axis 1, at inference."""
     if node.attributes.get("training_mode", 0):
         raise Unsupported("is in training mode. Export the model for inference, with model.eval().")
@@ -164,7 +164,7 @@ def batch_normalization(node: Node, values: list[Value]) -> Traced:
     return _affine(node, x, scale.reshape(shape), (beta - mean * scale).reshape(shape))
 
 
-def _affine(node: Node, x: Traced, scale: Array, offset: Array) -> Traced:
+def _affine(node: OnnxNode, x: Traced, scale: Array, offset: Array) -> Traced:
     """scale * x + offset, both broadcast against the value's shape."""
     shape = np.broadcast_shapes(x.positions.shape, scale.shape, offset.shape)
     if int(np.prod(shape)) != x.positions.size:
@@ -181,7 +181,7 @@ def _affine(node: Node, x: Traced, scale: Array, offset: Array) -> Traced:
     return Traced(tensors, x.positions)
 
 
-def _scaled_tensors(node: Node, x: Traced, wide: list[Array]) -> tuple[Tensor, ...] | None:
+def _scaled_tensors(node: OnnxNode, x: Traced, wide: list[Array]) -> tuple[ShapedNode, ...] | None:
     """Every tensor with its scale and offset; None if a tensor would need other ones for every row."""
     owner, result = x.owners(), []
     for number, tensor in enumerate(x.tensors):
@@ -208,7 +208,7 @@ def _as_plain_vector(x: Traced) -> Traced:
     return Traced((rows.tensor,), rows.positions(rows.columns, rows.tensor.width))
 
 
-def layer_normalization(node: Node, values: list[Value]) -> Traced:
+def layer_normalization(node: OnnxNode, values: list[Value]) -> Traced:
     """LayerNormalization along the features."""
     x, gamma, *beta = values
     x = as_traced(x)
@@ -224,13 +224,13 @@ def layer_normalization(node: Node, values: list[Value]) -> Traced:
     return _on_rows(rows, tensor, layer, tensor.width)
 
 
-def reduction(kind: str) -> Callable[[Node, list[Value]], Traced]:
+def reduction(kind: str) -> Callable[[OnnxNode, list[Value]], Traced]:
     """Mean, maximum or sum along the steps, for GlobalAveragePool, ReduceMean and similar nodes.
 
     A sum along the features is a dense layer of ones.
     """
 
-    def handle(node: Node, values: list[Value]) -> Traced:
+    def handle(node: OnnxNode, values: list[Value]) -> Traced:
         x = as_single(as_traced(values[0]))
         axes, keep = _reduced_axes(node, values, x.positions.ndim)
         kept = [axis for axis in range(x.positions.ndim) if axis not in axes]
@@ -248,7 +248,7 @@ def reduction(kind: str) -> Callable[[Node, list[Value]], Traced]:
     return handle
 
 
-def _reduced_axes(node: Node, values: list[Value], rank: int) -> tuple[list[int], bool]:
+def _reduced_axes(node: OnnxNode, values: list[Value], rank: int) -> tuple[list[int], bool]:
     if node.op.startswith("Global"):
         return list(range(2, rank)), True
     axes = node.attributes.get("axes")
@@ -259,7 +259,7 @@ def _reduced_axes(node: Node, values: list[Value], rank: int) -> tuple[list[int]
     return sorted(axis % rank for axis in axes), bool(node.attributes.get("keepdims", 1))
 
 
-def _over_steps(node: Node, x: Traced, groups: Positions, kind: str) -> Traced | None:
+def _over_steps(node: OnnxNode, x: Traced, groups: Positions, kind: str) -> Traced | None:
     """The reduction of every row of `groups` `[n, steps]`; None if that is not one over the steps."""
     tensor, columns = x.tensor, x.moved(groups).columns()
     if tensor.steps is None:

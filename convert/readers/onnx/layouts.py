@@ -8,15 +8,20 @@ import numpy as np
 
 from convert.readers.onnx.choose import selected, taken_rows, vector_of
 from convert.readers.onnx.parts import closed, with_batch
-from convert.readers.onnx.tracing import Positions, Tensor, Traced, Unsupported
+from convert.readers.onnx.tracing import Positions, ShapedNode, Traced, Unsupported
 from convert.source_model.network import Join, Repeat, Unflatten
+
+MIXED_ROWS = (
+    "reads different features in different rows, as attention with several heads does. Only attention "
+    "with one head is supported"
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Sequence:
     """A sequence `[batch, steps, width]`: the output of a tensor, or its reverse."""
 
-    tensor: Tensor
+    tensor: ShapedNode
     columns: Positions
     """The features that were taken, in their order."""
     reversed: bool = False
@@ -28,7 +33,7 @@ class Sequence:
         return self.tensor.steps
 
     @property
-    def exact(self) -> Tensor:
+    def exact(self) -> ShapedNode:
         """A tensor with just these features."""
         return selected(self.tensor, self.columns)
 
@@ -41,7 +46,7 @@ class Rows:
     or, if the tensor is a vector, over the vectors (`batch`).
     """
 
-    tensor: Tensor
+    tensor: ShapedNode
     columns: Positions
     order: Positions
     lead: tuple[int, ...]
@@ -57,7 +62,7 @@ class Rows:
         return np.array_equal(self.columns, np.arange(self.tensor.width))
 
     @property
-    def exact(self) -> Tensor:
+    def exact(self) -> ShapedNode:
         """A tensor with just these features."""
         return selected(self.tensor, self.columns)
 
@@ -74,7 +79,7 @@ def as_sequence(value: Traced, positions: Positions, *, either_way: bool = False
     if tensor.steps is None:
         return _sequence_of_vector(value)
     if not (columns == columns[0, 0]).all():
-        raise Unsupported("reads different features in different rows")
+        raise Unsupported(MIXED_ROWS)
     row = positions // tensor.width
     taken = row[0, :, 0]
     if not np.array_equal(row, np.broadcast_to(_rows_of_batch(tensor, taken), row.shape)):
@@ -84,7 +89,7 @@ def as_sequence(value: Traced, positions: Positions, *, either_way: bool = False
     return Sequence(tensor if backwards else taken_rows(tensor, order), columns[0, 0], backwards)
 
 
-def _rows_of_batch(tensor: Tensor, rows: Positions) -> Positions:
+def _rows_of_batch(tensor: ShapedNode, rows: Positions) -> Positions:
     """These rows of each window, as `[batch, rows, 1]` of all the batch's rows."""
     windows = np.arange(tensor.batch)[:, None, None]
     result: Positions = windows * (tensor.steps or 1) + rows[:, None]
@@ -148,12 +153,12 @@ def _one_below_another(value: Traced, owners: tuple[int, ...]) -> Sequence:
     return Sequence(taken_rows(rows, np.argsort(order).tolist()), np.arange(width))
 
 
-def unrepeated(tensor: Tensor) -> Tensor:
+def unrepeated(tensor: ShapedNode) -> ShapedNode:
     """The vector that a Repeat repeats, as a Join takes vectors beside sequences; else the tensor."""
     return tensor.sources[0] if isinstance(tensor.layer, Repeat) else tensor
 
 
-def joined(name: str, kind: str, sources: list[Tensor], steps: int | None, width: int) -> Tensor:
+def joined(name: str, kind: str, sources: list[ShapedNode], steps: int | None, width: int) -> ShapedNode:
     """A Join of the sources; a single one stays as it is."""
     first, *others = sources
     if not others and (first.steps, first.width) == (steps, width):
@@ -169,7 +174,7 @@ def as_rows(value: Traced, positions: Positions) -> Rows:
     if len(value.tensors) == 1 and _is_whole(value, len(lead)):
         columns = value.columns()
         if not (columns == columns[0]).all():
-            raise Unsupported("reads different features in different rows")
+            raise Unsupported(MIXED_ROWS)
         return Rows(value.tensor, columns[0], value.positions[:, 0] // value.tensor.width, lead)
     if value.tensors[0].batch > len(flat):
         value = closed(value)
@@ -220,7 +225,7 @@ def as_vector(value: Traced, batch: int) -> Rows:
     return Rows(tensor, columns, np.arange(batch), (batch,))
 
 
-def _vectors(value: Traced, flat: Positions) -> tuple[Tensor, Positions]:
+def _vectors(value: Traced, flat: Positions) -> tuple[ShapedNode, Positions]:
     """`flat` `[batch, n]` as one vector, and the column of each element in it.
 
     Each row has to hold the same elements of its window.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convert.readers.onnx.file import Node, OnnxFile
+from convert.readers.onnx.file import OnnxFile, OnnxNode
 from convert.readers.onnx.tracing import PADDING, Positions, Traced, Unsupported, Value, as_constant
 from edge_runtime.errors import reason
 
@@ -33,7 +33,7 @@ FLOATS = (1, 10, 11, 16)
 """float, float16, double and bfloat16 in onnx.TensorProto.DataType."""
 
 
-def computed(file: OnnxFile, node: Node, given: list[Value]) -> list[Value]:
+def computed(file: OnnxFile, node: OnnxNode, given: list[Value]) -> list[Value]:
     """A node's outputs for constants; a traced input is replaced by its positions."""
     arrays = [value.positions if isinstance(value, Traced) else value for value in given]
     try:
@@ -42,7 +42,7 @@ def computed(file: OnnxFile, node: Node, given: list[Value]) -> list[Value]:
         raise Unsupported(f"cannot be computed ({reason(error)})") from None
 
 
-def moved(file: OnnxFile, node: Node, given: list[Value]) -> list[Value]:
+def moved(file: OnnxFile, node: OnnxNode, given: list[Value]) -> list[Value]:
     """A node that only moves elements: the same node, applied to positions."""
     traced = given[0]
     if not isinstance(traced, Traced) or any(isinstance(value, Traced) for value in given[1:]):
@@ -52,7 +52,7 @@ def moved(file: OnnxFile, node: Node, given: list[Value]) -> list[Value]:
     return [traced.moved(np.asarray(result)) for result in computed(file, node, given)]
 
 
-def unchanged(node: Node, given: list[Value]) -> list[Value]:
+def unchanged(node: OnnxNode, given: list[Value]) -> list[Value]:
     """Identity, a cast between floating point types, or Dropout at inference (its mask has no value)."""
     training = given[2] if node.op == "Dropout" and len(given) > 2 else None
     if training is not None and as_constant(training, "training_mode").any():
@@ -62,7 +62,7 @@ def unchanged(node: Node, given: list[Value]) -> list[Value]:
     return [given[0], *[None] * (len(node.outputs) - 1)]
 
 
-def _padded(node: Node, positions: Positions, given: list[Value]) -> Positions:
+def _padded(node: OnnxNode, positions: Positions, given: list[Value]) -> Positions:
     """The positions with PADDING around them, for a Pad with zeros."""
     arrays = [None if value is None else np.asarray(value) for value in given]
     first, constant, axes = [*arrays, None, None, None][:3]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from convert.readers.onnx.choose import selected, vector_of
-from convert.readers.onnx.tracing import Tensor, Traced, Unsupported
+from convert.readers.onnx.tracing import ShapedNode, Traced, Unsupported
 from convert.source_model.network import Layer, TimeDistributed
 
 NOT_ALIKE = "cuts windows into parts that are not treated alike. Expected a chain of layers for each."
@@ -68,7 +68,7 @@ def closed(value: Traced) -> Traced:
     return Traced((rows,), positions // tensor.size * width + column)
 
 
-def _inside(tensor: Tensor) -> tuple[Tensor, tuple[Layer, ...]]:
+def _inside(tensor: ShapedNode) -> tuple[ShapedNode, tuple[Layer, ...]]:
     """The Cut in front of a tensor, and the layers after it."""
     layers: list[Layer] = []
     while not isinstance(tensor.layer, Cut):

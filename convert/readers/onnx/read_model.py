@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from convert.readers.classifier_head import logits_of, split_head
 from convert.readers.model_task import TaskHints
-from convert.readers.onnx.file import InnerGraph, Node, OnnxFile
+from convert.readers.onnx.file import InnerGraph, OnnxFile, OnnxNode
 from convert.readers.onnx.follow import Follower
 from convert.readers.onnx.inputs import (
     Arrangement,
@@ -189,7 +189,7 @@ def _read(
     )
 
 
-def _needed(nodes: tuple[Node, ...], output: str) -> tuple[Node, ...]:
+def _needed(nodes: tuple[OnnxNode, ...], output: str) -> tuple[OnnxNode, ...]:
     """The nodes that an output depends on."""
     needed, kept = {output}, []
     for node in reversed(nodes):
@@ -199,7 +199,7 @@ def _needed(nodes: tuple[Node, ...], output: str) -> tuple[Node, ...]:
     return tuple(reversed(kept))
 
 
-def _names_read(node: Node) -> set[str]:
+def _names_read(node: OnnxNode) -> set[str]:
     """The names that a node, or a graph inside of it, reads."""
     names = set(node.inputs)
     for value in node.attributes.values():

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.readers.onnx.choose import absorb
-from convert.readers.onnx.file import Node
-from convert.readers.onnx.functions import hard_sigmoid_of
+from convert.readers.onnx.file import OnnxNode
+from convert.readers.onnx.functions import named_hard_sigmoid
 from convert.readers.onnx.layouts import Sequence, as_sequence
 from convert.readers.onnx.parts import Cut
 from convert.readers.onnx.tracing import (
@@ -43,7 +43,7 @@ STATE_GIVEN = (
 )
 
 
-def recurrent_node(node: Node, values: list[Value]) -> list[Value]:
+def recurrent_node(node: OnnxNode, values: list[Value]) -> list[Value]:
     """The node's outputs Y and Y_h; Y_c, the cell state, is None.
 
     Raises Unsupported for what changes the layer's definition: clipping, coupled gates, peepholes,
@@ -73,7 +73,7 @@ def recurrent_node(node: Node, values: list[Value]) -> list[Value]:
     return _outputs(by_row, directions, layout)
 
 
-def check_known(node: Node, values: list[Value]) -> None:
+def check_known(node: OnnxNode, values: list[Value]) -> None:
     """Raises Unsupported for an input without a value, and an initial state that is no constant."""
     for number, (name, value) in enumerate(zip(node.inputs, values)):
         place = INPUTS_OF_RECURRENT[number] if node.op in RECURRENT_NODES else ""
@@ -87,12 +87,12 @@ def _constant(value: Value, name: str) -> Array | None:
     return None if value is None else as_constant(value, name)
 
 
-def _directions(node: Node) -> tuple[str, ...]:
+def _directions(node: OnnxNode) -> tuple[str, ...]:
     direction = node.attributes.get("direction", "forward")
     return ("forward", "reverse") if direction == "bidirectional" else (direction,)
 
 
-def _check(node: Node, weights: dict[str, Array | None]) -> None:
+def _check(node: OnnxNode, weights: dict[str, Array | None]) -> None:
     """Raises Unsupported for what the layers do not have."""
     attributes = node.attributes
     if attributes.get("clip"):
@@ -108,7 +108,7 @@ def _check(node: Node, weights: dict[str, Array | None]) -> None:
             raise Unsupported(f"starts from an {state} that is not zero. Expected zeros.")
 
 
-def _functions(node: Node, directions: int) -> list[tuple[str, ...]]:
+def _functions(node: OnnxNode, directions: int) -> list[tuple[str, ...]]:
     """The functions of each direction by the Network's names, as ONNX orders them."""
     default = _ACTIVATIONS[node.op]
     found = tuple(node.attributes.get("activations", default * directions))
@@ -135,7 +135,7 @@ def _functions(node: Node, directions: int) -> list[tuple[str, ...]]:
 
 def _function(function: str, alpha: float, beta: float) -> str:
     if function == "hardsigmoid":
-        return hard_sigmoid_of(alpha, beta)
+        return named_hard_sigmoid(alpha, beta)
     if function == "elu" and alpha == 1:
         return "elu"
     if function == "affine" and (alpha, beta) == (1, 0):
@@ -156,7 +156,7 @@ def _check_lengths(lengths: Array | None, steps: int) -> None:
 
 
 def _cell(
-    node: Node,
+    node: OnnxNode,
     weights: dict[str, Array | None],
     direction: int,
     reverse: bool,

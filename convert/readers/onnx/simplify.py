@@ -15,7 +15,7 @@ import numpy as np
 
 from convert.readers.onnx.branches import Scores, attention
 from convert.readers.onnx.choose import taken_rows
-from convert.readers.onnx.tracing import Tensor
+from convert.readers.onnx.tracing import ShapedNode
 from convert.readers.onnx.written_out import WrittenOut, steps_written_out
 from convert.source_model.network import (
     RECURRENT_LAYERS,
@@ -34,7 +34,7 @@ _MERGES = {"concat": "concat", "add": "sum", "multiply": "mul", "average": "ave"
 """Kind of Join -> merge of Bidirectional."""
 
 
-def simplified(output: Tensor) -> Tensor:
+def simplified(output: ShapedNode) -> ShapedNode:
     """The same output, computed by fewer layers."""
     for _ in range(2):  # what the first pass makes of a layer may be what another one needs
         output = _Simplifier(output).of(output)
@@ -42,30 +42,30 @@ def simplified(output: Tensor) -> Tensor:
 
 
 class _Simplifier:
-    def __init__(self, output: Tensor, *, last: bool = False) -> None:
+    def __init__(self, output: ShapedNode, *, last: bool = False) -> None:
         """`last`: whether scores that have not become attention by now are computed by themselves."""
         self._last = last
         self._reachable = set(_in_order(output, lambda tensor: tensor.sources))
-        self._recurrences: dict[Tensor, WrittenOut] = {}
-        self._done: dict[Tensor, Tensor] = {}
-        self._readers: Counter[Tensor] = Counter()
+        self._recurrences: dict[ShapedNode, WrittenOut] = {}
+        self._done: dict[ShapedNode, ShapedNode] = {}
+        self._readers: Counter[ShapedNode] = Counter()
         for tensor in self._reachable:
             self._readers.update(self._needed(tensor))
 
-    def of(self, tensor: Tensor) -> Tensor:
+    def of(self, tensor: ShapedNode) -> ShapedNode:
         """The tensor in its simplest form."""
         for needed in _in_order(tensor, self._needed):
             if needed not in self._done:
                 self._done[needed] = self._one(needed)
         return self._done[tensor]
 
-    def _needed(self, tensor: Tensor) -> tuple[Tensor, ...]:
+    def _needed(self, tensor: ShapedNode) -> tuple[ShapedNode, ...]:
         if tensor in self._done:
             return ()
         twin = self._twin(tensor)
         return tensor.sources if twin is None else (*tensor.sources, twin)
 
-    def _twin(self, tensor: Tensor) -> Tensor | None:
+    def _twin(self, tensor: ShapedNode) -> ShapedNode | None:
         """The sequence of a recurrent layer that gives only its last output, if it is needed too."""
         layer = tensor.layer
         if not isinstance(layer, RECURRENT_LAYERS) or layer.return_sequences:
@@ -73,7 +73,7 @@ class _Simplifier:
         twin = tensor.sources[0].found(replace(layer, return_sequences=True))
         return twin if twin in self._reachable else None
 
-    def _one(self, tensor: Tensor) -> Tensor:
+    def _one(self, tensor: ShapedNode) -> ShapedNode:
         found = steps_written_out(tensor, self._recurrences)
         if found is not None:
             self._recurrences[tensor] = found
@@ -92,7 +92,7 @@ class _Simplifier:
                 return both[0].then(both[1], tensor.steps, tensor.width)
         return self._recurrent(tensor) or _rewritten(tensor, sources)
 
-    def _recurrent(self, tensor: Tensor) -> Tensor | None:
+    def _recurrent(self, tensor: ShapedNode) -> ShapedNode | None:
         """The layer of a recurrence that is written out: its last state, or all states row by row."""
         sequence = isinstance(tensor.layer, Join) and tensor.layer.kind == "rows"
         states = tensor.sources if sequence else (tensor,)
@@ -109,9 +109,11 @@ class _Simplifier:
         return None
 
 
-def _in_order(output: Tensor, needed: Callable[[Tensor], tuple[Tensor, ...]]) -> list[Tensor]:
+def _in_order(
+    output: ShapedNode, needed: Callable[[ShapedNode], tuple[ShapedNode, ...]]
+) -> list[ShapedNode]:
     """Every tensor that the output needs, each after those that it needs itself."""
-    order: dict[Tensor, None] = {}
+    order: dict[ShapedNode, None] = {}
     pending = [(output, False)]
     while pending:
         tensor, visited = pending.pop()
@@ -123,7 +125,7 @@ def _in_order(output: Tensor, needed: Callable[[Tensor], tuple[Tensor, ...]]) ->
     return list(order)
 
 
-def _rewritten(tensor: Tensor, sources: list[Tensor]) -> Tensor:
+def _rewritten(tensor: ShapedNode, sources: list[ShapedNode]) -> ShapedNode:
     """The tensor with these sources, in its simplest form."""
     layer = tensor.layer
     if not sources:
@@ -140,7 +142,7 @@ def _rewritten(tensor: Tensor, sources: list[Tensor]) -> Tensor:
     return first.then(layer, tensor.steps, tensor.width, *others, batch=tensor.batch)
 
 
-def _both_directions(join: Join, sources: list[Tensor]) -> tuple[Tensor, Bidirectional] | None:
+def _both_directions(join: Join, sources: list[ShapedNode]) -> tuple[ShapedNode, Bidirectional] | None:
     """A forward and a backward layer over the same rows, joined in the order of the rows."""
     if join.kind not in _MERGES or len(sources) != 2:
         return None
@@ -163,7 +165,7 @@ def _both_directions(join: Join, sources: list[Tensor]) -> tuple[Tensor, Bidirec
     return before, Bidirectional(forward.name, forward, backward.layer, _MERGES[join.kind])
 
 
-def _in_reading_order(tensor: Tensor) -> Tensor | None:
+def _in_reading_order(tensor: ShapedNode) -> ShapedNode | None:
     """A vector itself, or the sequence that is reversed here; else None."""
     if tensor.steps is None:
         return tensor
@@ -172,12 +174,12 @@ def _in_reading_order(tensor: Tensor) -> Tensor | None:
     return tensor.sources[0] if isinstance(layer, TakeRows) and layer.rows == whole else None
 
 
-def _is_backward(tensor: Tensor) -> bool:
+def _is_backward(tensor: ShapedNode) -> bool:
     layer = tensor.layer
     return isinstance(layer, TakeRows) or (isinstance(layer, RECURRENT_LAYERS) and layer.go_backwards)
 
 
-def _weighted(layer: GlobalPooling, sources: list[Tensor]) -> tuple[Any, list[Tensor]]:
+def _weighted(layer: GlobalPooling, sources: list[ShapedNode]) -> tuple[Any, list[ShapedNode]]:
     """The sum over the steps of a sequence times a weight for each row, as a WeightedSum."""
     product = sources[0]
     if isinstance(product.layer, Join) and product.layer.kind == "multiply":
@@ -187,7 +189,7 @@ def _weighted(layer: GlobalPooling, sources: list[Tensor]) -> tuple[Any, list[Te
     return layer, sources
 
 
-def _as_products(scores: Scores, query: Tensor, key: Tensor) -> Tensor:
+def _as_products(scores: Scores, query: ShapedNode, key: ShapedNode) -> ShapedNode:
     """The scores of a vector, where nothing turns them into attention."""
     ones = Dense(f"{scores.name}_sum", np.ones((1, key.width), np.float32), np.zeros(1, np.float32))
     products = key.then(Join(scores.name, "multiply"), key.steps, key.width, query)
@@ -195,7 +197,7 @@ def _as_products(scores: Scores, query: Tensor, key: Tensor) -> Tensor:
     return products.then(ones, key.steps, 1).then(Flatten("flatten"), None, key.steps)
 
 
-def _separable(layer: Conv1d, sources: list[Tensor]) -> tuple[Conv1d, list[Tensor]]:
+def _separable(layer: Conv1d, sources: list[ShapedNode]) -> tuple[Conv1d, list[ShapedNode]]:
     """A convolution of each feature by itself and one of width 1 after it, as one convolution."""
     first = sources[0].layer
     if not (

@@ -7,7 +7,7 @@ from typing import Any
 
 from convert.readers.onnx.choose import COLUMNS
 from convert.readers.onnx.parts import Cut
-from convert.readers.onnx.tracing import Tensor, Unsupported
+from convert.readers.onnx.tracing import ShapedNode, Unsupported
 from convert.source_model.fold import fold
 from convert.source_model.network import (
     ACTIVATIONS,
@@ -28,7 +28,7 @@ USES_OF_A_MATRIX = 4
 """How often a model may use one matrix. A recurrence that is written out uses it in every step."""
 
 
-def last_layer(tensor: Tensor) -> list[Layer]:
+def last_layer(tensor: ShapedNode) -> list[Layer]:
     """The layer that gives a tensor. Raises Unsupported for an input of the model."""
     if tensor.layer is None:
         raise Unsupported("is an input of the model. Expected the output of layers.")
@@ -36,7 +36,7 @@ def last_layer(tensor: Tensor) -> list[Layer]:
 
 
 def network_ending_in(
-    tensor: Tensor, layers: list[Layer], steps: int, features: int, static: int
+    tensor: ShapedNode, layers: list[Layer], steps: int, features: int, static: int
 ) -> Network:
     """The Network with `layers` in the place of the one that gives the tensor.
 

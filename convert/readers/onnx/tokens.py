@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convert.readers.onnx.file import Node
+from convert.readers.onnx.file import OnnxNode
 from convert.readers.onnx.layouts import as_rows
 from convert.readers.onnx.tracing import Traced, Unsupported, Value, as_constant, as_traced
 from convert.source_model.network import Embedding
@@ -13,7 +13,7 @@ INTEGERS = (6, 7)
 """int32 and int64 in onnx.TensorProto.DataType."""
 
 
-def integers(node: Node, values: list[Value]) -> bool:
+def integers(node: OnnxNode, values: list[Value]) -> bool:
     """Whether a Cast turns a window of one column, which may be tokens, into integers."""
     value = values[0]
     if node.op != "Cast" or not isinstance(value, Traced) or node.attributes["to"] not in INTEGERS:
@@ -21,7 +21,7 @@ def integers(node: Node, values: list[Value]) -> bool:
     return all(tensor.layer is None and tensor.width == 1 for tensor in value.tensors)
 
 
-def embedded(node: Node, values: list[Value]) -> Traced:
+def embedded(node: OnnxNode, values: list[Value]) -> Traced:
     """Gather of rows of a constant table by the window's tokens."""
     table, tokens = as_constant(values[0], "data"), as_traced(values[1])
     if table.ndim != 2 or node.attributes.get("axis", 0) != 0 or table.dtype.kind != "f":

@@ -34,18 +34,18 @@ class Unsupported(ValueError):  # noqa: N818 - a refusal; the caller names the n
     """A node that Network layers cannot express. The message is the end of a sentence about the node."""
 
 
-class Tensor(Node):
+class ShapedNode(Node):
     """A node of the network that knows its shape `[batch, steps, width]`, or `[batch, width]`.
 
     A recurrent layer gives sequences until a row is selected.
     """
 
-    sources: tuple[Tensor, ...]
+    sources: tuple[ShapedNode, ...]
 
     def __init__(
         self,
         layer: Any,
-        *sources: Tensor,
+        *sources: ShapedNode,
         batch: int,
         steps: int | None,
         width: int,
@@ -54,9 +54,9 @@ class Tensor(Node):
         """`layer` None: an input of the model. `steps` None: a vector."""
         super().__init__(layer, *sources, static=static)
         self.batch, self.steps, self.width = batch, steps, width
-        self.readers: dict[Hashable, Tensor] = {}
+        self.readers: dict[Hashable, ShapedNode] = {}
         """The tensors that have been computed from this one as their first source."""
-        self.row: tuple[Tensor, int] | None = None
+        self.row: tuple[ShapedNode, int] | None = None
         """The sequence and the number of its row that this vector was taken as, if it was."""
 
     @property
@@ -69,21 +69,21 @@ class Tensor(Node):
         layer: Any,
         steps: int | None,
         width: int,
-        *others: Tensor,
+        *others: ShapedNode,
         batch: int | None = None,
-    ) -> Tensor:
+    ) -> ShapedNode:
         """The output of a layer that reads this tensor, and `others` after it.
 
         The same layer of the same sources is one tensor, however often it is asked for.
         """
         key = (_key(layer), *map(id, others))
         if key not in self.readers:
-            self.readers[key] = Tensor(
+            self.readers[key] = ShapedNode(
                 layer, self, *others, batch=batch or self.batch, steps=steps, width=width
             )
         return self.readers[key]
 
-    def found(self, layer: Any) -> Tensor | None:
+    def found(self, layer: Any) -> ShapedNode | None:
         """What `then` gave for a layer with this tensor as its only source; None if it was not asked."""
         return self.readers.get((_key(layer),))
 
@@ -105,11 +105,11 @@ class Traced:
     A position counts the elements of all tensors, one tensor after another, each in C order.
     """
 
-    tensors: tuple[Tensor, ...]
+    tensors: tuple[ShapedNode, ...]
     positions: Positions
 
     @property
-    def tensor(self) -> Tensor:
+    def tensor(self) -> ShapedNode:
         """The only tensor."""
         (tensor,) = self.tensors
         return tensor
@@ -153,15 +153,15 @@ Value = Union[Traced, Array, None]
 """The value of a name in the model: elements of layers, a constant, or None if it is not known."""
 
 
-def _ends(tensors: Iterable[Tensor]) -> Positions:
+def _ends(tensors: Iterable[ShapedNode]) -> Positions:
     return np.cumsum([tensor.batch * tensor.size for tensor in tensors], dtype=np.int64)
 
 
-def _starts(tensors: tuple[Tensor, ...]) -> Positions:
+def _starts(tensors: tuple[ShapedNode, ...]) -> Positions:
     return np.concatenate([[0], _ends(tensors)[:-1]]).astype(np.int64)
 
 
-def _rebased(value: Traced, tensors: tuple[Tensor, ...]) -> Positions:
+def _rebased(value: Traced, tensors: tuple[ShapedNode, ...]) -> Positions:
     """The positions of the same elements, counted over `tensors`."""
     starts = dict(zip(tensors, _starts(tensors)))
     moves = [

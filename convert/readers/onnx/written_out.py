@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.readers.onnx.tracing import Tensor
+from convert.readers.onnx.tracing import ShapedNode
 from convert.source_model.network import Activation, Affine, Dense, Join, SimpleRnn, Weights
 
 
@@ -18,9 +18,9 @@ from convert.source_model.network import Activation, Affine, Dense, Join, Simple
 class WrittenOut:
     """A state h of a recurrence, and the steps up to it."""
 
-    states: tuple[Tensor, ...]
+    states: tuple[ShapedNode, ...]
     """h of every step, in the order of reading."""
-    inputs: Tensor
+    inputs: ShapedNode
     """The sequence that is added, of which each step has read a row."""
     rows: tuple[int, ...]
     recurrent_kernel: Weights
@@ -33,7 +33,7 @@ class WrittenOut:
         every = tuple(range(self.inputs.steps or 0))
         return self.rows in (every, every[::-1])
 
-    def layer(self, *, return_sequences: bool) -> tuple[Tensor, SimpleRnn] | None:
+    def layer(self, *, return_sequences: bool) -> tuple[ShapedNode, SimpleRnn] | None:
         """The layer, and the sequence that it reads; None if the inputs are not a dense layer's."""
         dense, offset = _without_offset(self.inputs)
         if not isinstance(dense.layer, Dense):
@@ -51,7 +51,7 @@ class WrittenOut:
         return dense.sources[0], layer
 
 
-def steps_written_out(tensor: Tensor, known: dict[Tensor, WrittenOut]) -> WrittenOut | None:
+def steps_written_out(tensor: ShapedNode, known: dict[ShapedNode, WrittenOut]) -> WrittenOut | None:
     """The recurrence that a vector is a state of, given those of the states before it."""
     layer = tensor.layer
     if not isinstance(layer, Activation) or layer.function not in ("tanh", "relu"):
@@ -84,7 +84,7 @@ def steps_written_out(tensor: Tensor, known: dict[Tensor, WrittenOut]) -> Writte
     return None
 
 
-def _first(state: Tensor, inputs: Tensor, kernel: Weights, bias: Weights) -> WrittenOut | None:
+def _first(state: ShapedNode, inputs: ShapedNode, kernel: Weights, bias: Weights) -> WrittenOut | None:
     """The first step, which starts from zeros: the state is the function of a row and the bias."""
     layer = state.layer
     if not isinstance(layer, Activation) or len(kernel) != state.width:
@@ -100,7 +100,7 @@ def _first(state: Tensor, inputs: Tensor, kernel: Weights, bias: Weights) -> Wri
     return WrittenOut((state,), inputs, (tensor.row[1],), kernel, bias, layer.function)
 
 
-def _without_offset(tensor: Tensor) -> tuple[Tensor, Weights]:
+def _without_offset(tensor: ShapedNode) -> tuple[ShapedNode, Weights]:
     """The tensor before the Affines that only add, and what they add."""
     offset = np.zeros(tensor.width, np.float32)
     while isinstance(tensor.layer, Affine) and (tensor.layer.scale == 1).all():

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.readers.tensorflow.keras2.files import load_keras2, stored_config
-from convert.readers.tensorflow.keras2.saved_model import load_saved_model, saved_model_config
-from edge_runtime.errors import DataError, MissingExtraError, reason
+from convert.readers.tensorflow.before_loading import StoredModel, stored_model
+from convert.readers.tensorflow.keras2.files import load_keras2
+from convert.readers.tensorflow.keras2.saved_model import load_saved_model
+from edge_runtime.errors import DataError, reason
 from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.host.quiet import quiet_stderr
 
@@ -24,36 +25,25 @@ def load_full_model(path: str | Path) -> Any:
 
     Raises DataError when the file does not exist or Keras cannot read it.
     """
-    folder = is_saved_model(path)
-    if not folder and not Path(path).is_file():
-        raise DataError(f"{path}: no such file")
+    stored = stored_model(path)
+    keras = _keras()
     try:
-        version, config = ("", saved_model_config(Path(path))) if folder else stored_config(Path(path))
-        keras = _keras()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the style of the model, which is given
-            if _is_keras3(version):
-                return keras.models.load_model(path, compile=False)
-            if folder:
-                arrays = read_checkpoint(Path(path, "variables", "variables"))
-                return load_saved_model(keras, config, arrays)
-            return load_keras2(keras, Path(path), config)
+            return _loaded(keras, stored)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    except MissingExtraError:
-        raise
     except Exception as error:  # Keras raises many kinds
         raise DataError(f"{path}: Keras cannot load the model ({reason(error)})") from error
 
 
-def is_saved_model(path: str | Path) -> bool:
-    """Whether `path` is the folder of a SavedModel."""
-    return Path(path, "saved_model.pb").is_file()
-
-
-def _is_keras3(version: str) -> bool:
-    major = version.split(".")[0]
-    return major.isdigit() and int(major) >= 3
+def _loaded(keras: Any, stored: StoredModel) -> Any:
+    if stored.is_keras3:
+        return keras.models.load_model(stored.path, compile=False)
+    if stored.is_folder:
+        arrays = read_checkpoint(stored.path / "variables" / "variables")
+        return load_saved_model(keras, stored.config, arrays)
+    return load_keras2(keras, stored.path, stored.config)
 
 
 def tensorflow_version() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,13 @@ from edge_runtime.host.optional_packages import needs_extra
 BATCH = 1000  # windows per call
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys of the model's state dict in checkpoints that also hold an optimizer's."""
+_EXPECTED = "Expected a state dict, as torch.save(model.state_dict(), path) writes it."
+_QUANTIZED = (
+    "is of a model that torch.ao has quantized. Convert the float model that it was made from, and "
+    "choose the precision with --precision int8."
+)
+_OBJECT = re.compile(r"GLOBAL (\S+)")
+"""In PyTorch's message: the class of an object that is no tensor."""
 
 
 def load_state(path: str | Path) -> dict[str, NDArray[Any]]:
@@ -25,23 +34,41 @@ def load_state(path: str | Path) -> dict[str, NDArray[Any]]:
     without PyTorch.
     """
     torch = _torch()
-    expected = "Expected a state dict, as torch.save(model.state_dict(), path) writes it."
-    if not Path(path).is_file():
-        raise DataError(f"{path}: no such file")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # PyTorch and pickle raise many kinds
-        first = reason(error).split(". ")[0]
-        raise DataError(f"{path}: PyTorch cannot load it ({first}). {expected}") from None
+    state = _loaded(torch, path)
     for key in WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
     if not isinstance(state, Mapping) or not state:
-        raise DataError(f"{path}: the file holds a {type(state).__name__}. {expected}")
+        raise DataError(f"{path}: the file holds a {type(state).__name__}. {_EXPECTED}")
     for key, value in state.items():
+        if "_packed_params" in str(key) or getattr(value, "is_quantized", False):
+            raise DataError(f"{path}: {_QUANTIZED}")
         if not isinstance(value, torch.Tensor):
-            raise DataError(f"{path}: {key} is a {type(value).__name__}, not a tensor. {expected}")
+            raise DataError(f"{path}: {key} is a {type(value).__name__}, not a tensor. {_EXPECTED}")
     return {str(key): _array(value) for key, value in state.items()}
+
+
+def _loaded(torch: Any, path: str | Path) -> Any:
+    if not Path(path).is_file():
+        raise DataError(f"{path}: no such file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of parts that PyTorch will remove
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # PyTorch and pickle raise many kinds
+        raise DataError(f"{path}: {_why_not_loaded(str(error))}") from None
+
+
+def _why_not_loaded(message: str) -> str:
+    """A sentence for PyTorch's message."""
+    found = _OBJECT.search(message)
+    if found is None:
+        first = " ".join(message.split()).split(". ")[0]
+        return f"PyTorch cannot load it ({first}). {_EXPECTED}"
+    name = found[1]
+    if name.startswith(("torch.ScriptObject", "torch.ao.", "torch.quantization.")):
+        return _QUANTIZED
+    return f"the file holds an object of class {name}, and not only tensors. {_EXPECTED}"
 
 
 def torch_logits(
