@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.readers.keras.values import Shape, Value
+from convert.readers.keras.values import KerasValue, Shape
 from convert.source_model.nodes import Node
 from edge_runtime.errors import DataError
 
@@ -51,12 +51,12 @@ class WindowColumns:
         """`[steps, features]` of the whole window."""
         return self.rows[0], self.rows[1] + self.static
 
-    def values(self) -> list[Value]:
+    def values(self) -> list[KerasValue]:
         """The values of the model's inputs."""
         return [
-            Value(Node(), self.rows, shape)
+            KerasValue(Node(), self.rows, shape)
             if k == self.sequence
-            else Value(Node(static=True), shape, shape)
+            else KerasValue(Node(static=True), shape, shape)
             for k, shape in enumerate(self.shapes)
         ]
 
@@ -72,7 +72,7 @@ class WindowColumns:
         return found[0] if len(found) == 1 else found
 
 
-def inputs_of(model: Any) -> WindowColumns:
+def window_columns(model: Any) -> WindowColumns:
     """The inputs of a built model. Raises DataError for inputs that no window can give."""
     if not hasattr(model, "layers"):
         raise DataError(f"expected a Keras model, found {type(model).__name__}")
