@@ -379,10 +379,11 @@ def windows(content=None):
 
 def predictions(models):
     """Name -> (windows, the model's own predictions)."""
-    from convert.readers.keras.inputs import inputs_of
+    from convert.readers.keras.inputs import window_columns
 
     return {
-        name: (x, np.asarray(model(inputs_of(model).arrays(x)))) for name, (model, x) in models.items()
+        name: (x, np.asarray(model(window_columns(model).arrays(x))))
+        for name, (model, x) in models.items()
     }
 
 

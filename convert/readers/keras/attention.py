@@ -12,13 +12,13 @@ import numpy as np
 
 from convert.readers.keras.calls import KerasCall
 from convert.readers.keras.layer_config import float32, named
-from convert.readers.keras.values import Value
+from convert.readers.keras.values import KerasValue
 from convert.source_model.network import Activation, Affine, Attention, Dense, Join, WeightedSum, Weights
 from convert.source_model.nodes import Node
 from edge_runtime.errors import DataError
 
 
-def read_attention(call: KerasCall) -> list[Value]:
+def read_attention(call: KerasCall) -> list[KerasValue]:
     """An Attention: by the dot product, or by score_mode="concat" for a query of one row."""
     query, value, key = _inputs(call)
     scale = getattr(call.layer, "scale", None)
@@ -36,14 +36,14 @@ def read_attention(call: KerasCall) -> list[Value]:
         sources.append(value.mask)
     width = value.shape[1]
     if query.shape[0] == 1:
-        result = Value(Node(layer, query.vector(call.name), *sources), (width,), (1, width))
+        result = KerasValue(Node(layer, query.vector(call.name), *sources), (width,), (1, width))
     else:
         stored = (query.shape[0], width)
-        result = Value(Node(layer, query.rows(call.name), *sources), stored, stored)
+        result = KerasValue(Node(layer, query.rows(call.name), *sources), stored, stored)
     return [_query_masked(call, result, query)]
 
 
-def read_additive_attention(call: KerasCall) -> list[Value]:
+def read_additive_attention(call: KerasCall) -> list[KerasValue]:
     """An AdditiveAttention whose query is one row."""
     query, value, key = _inputs(call)
     width = query.shape[-1]
@@ -53,7 +53,7 @@ def read_additive_attention(call: KerasCall) -> list[Value]:
     return [_additive(call, query, value, key, 1.0, weight)]
 
 
-def _inputs(call: KerasCall) -> tuple[Value, Value, Value]:
+def _inputs(call: KerasCall) -> tuple[KerasValue, KerasValue, KerasValue]:
     """Query, value and key, after checks."""
     call.require_nothing_else(("mask",))
     values = call.sources
@@ -68,8 +68,8 @@ def _inputs(call: KerasCall) -> tuple[Value, Value, Value]:
 
 
 def _additive(
-    call: KerasCall, query: Value, value: Value, key: Value, scale: float, weight: Weights
-) -> Value:
+    call: KerasCall, query: KerasValue, value: KerasValue, key: KerasValue, scale: float, weight: Weights
+) -> KerasValue:
     """softmax(weight @ tanh(scale * (query + key))) times the rows of `value`."""
     if query.shape[0] != 1 or value.mask is not None:
         reason = "masked rows" if query.shape[0] == 1 else f"a query of {query.shape[0]} rows"
@@ -86,13 +86,13 @@ def _additive(
     node = Node(Activation(f"{name}_tanh", "tanh"), node)
     node = Node(Dense(f"{name}_scores", weight, np.zeros(1, np.float32)), node)
     steps, width = value.shape
-    scores = Value(node, (steps, 1), (steps,)).vector(f"{name}_scores")
+    scores = KerasValue(node, (steps, 1), (steps,)).vector(f"{name}_scores")
     weights = Node(Activation(f"{name}_softmax", "softmax"), scores)
-    result = Value(Node(WeightedSum(name), weights, value.rows(name)), (width,), (1, width))
+    result = KerasValue(Node(WeightedSum(name), weights, value.rows(name)), (width,), (1, width))
     return _query_masked(call, result, query)
 
 
-def _query_masked(call: KerasCall, result: Value, query: Value) -> Value:
+def _query_masked(call: KerasCall, result: KerasValue, query: KerasValue) -> KerasValue:
     """Keras gives zeros for the rows of the query that its mask leaves out."""
     if query.mask is None:
         return result

@@ -7,11 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from convert.readers.keras.layer_config import named
-from convert.readers.keras.values import Value
+from convert.readers.keras.values import KerasValue
 from edge_runtime.errors import DataError
-
-WITHOUT_EFFECT = (None, False)
-"""Values of a call's further arguments that change nothing."""
 
 MASKS = ("mask", "query_mask", "value_mask", "key_mask")
 
@@ -26,7 +23,7 @@ class KerasCall:
     named: dict[str, Any] = field(default_factory=dict)
     used: tuple[bool, ...] = (True,)
     """Whether the model reads each of the call's outputs."""
-    apply: Callable[[Any, Value], Value] = field(default=lambda layer, value: value)
+    apply: Callable[[Any, KerasValue], KerasValue] = field(default=lambda layer, value: value)
     """Reads another layer, applied to a value."""
 
     @property
@@ -40,17 +37,17 @@ class KerasCall:
         return str(self.layer.name)
 
     @property
-    def sources(self) -> list[Value]:
+    def sources(self) -> list[KerasValue]:
         """The values that the layer is applied to. Raises DataError for numbers among them."""
         first = self.arguments[0] if self.arguments else next(iter(self.named.values()), None)
         found = list(first) if isinstance(first, (list, tuple)) else [first]
-        values = [value for value in found if isinstance(value, Value)]
+        values = [value for value in found if isinstance(value, KerasValue)]
         if len(values) < len(found) or not found:
             raise DataError(f"{named(self.layer)} is applied to numbers. Expected tensors of the model.")
         return values
 
     @property
-    def source(self) -> Value:
+    def source(self) -> KerasValue:
         """The only value that the layer is applied to."""
         found = self.sources
         if len(found) != 1:
@@ -64,7 +61,7 @@ class KerasCall:
         for setting, value in rest.items():
             if setting in but or setting == "name" or _nothing(value):
                 continue
-            if isinstance(value, Value):
+            if isinstance(value, KerasValue):
                 value = "..."
             raise DataError(
                 f"layer {self.name!r} is called with {setting}={value}. Leave out this argument."

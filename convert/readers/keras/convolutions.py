@@ -83,7 +83,7 @@ def _padding(padding: str, steps: int, stride: int, span: int) -> tuple[int, int
     return 0, 0
 
 
-def pooling(layer: Any, shape: Shape) -> list[Layer]:
+def steps_pooling(layer: Any, shape: Shape) -> list[Layer]:
     """A MaxPooling1D or AveragePooling1D."""
     check_sequence(layer, shape)
     require(layer, {"data_format": ("channels_last",)})

@@ -12,7 +12,7 @@ from typing import Any
 from convert.readers.keras.calls import KerasCall
 from convert.readers.keras.layer_config import named
 from convert.readers.keras.masks import passed_mask
-from convert.readers.keras.values import Value
+from convert.readers.keras.values import KerasValue
 from convert.source_model.network import (
     Activation,
     Affine,
@@ -29,7 +29,7 @@ LAYERS_OF_ROWS = (Dense, Activation, Affine, LayerNorm)
 """Layers that treat every row of a sequence alike."""
 
 
-def read_time_distributed(call: KerasCall) -> list[Value]:
+def read_time_distributed(call: KerasCall) -> list[KerasValue]:
     """A TimeDistributed of a layer, a Sequential or a functional model."""
     call.require_nothing_else(("mask",))
     value = call.source
@@ -40,22 +40,22 @@ def read_time_distributed(call: KerasCall) -> list[Value]:
     return [on_parts(call, inner, value)]
 
 
-def _on_rows(call: KerasCall, inner: Any, value: Value) -> Value:
+def _on_rows(call: KerasCall, inner: Any, value: KerasValue) -> KerasValue:
     steps, width = value.shape
     row = Node()
-    result = call.apply(inner, Value(row, (width,), (width,)))
+    result = call.apply(inner, KerasValue(row, (width,), (width,)))
     chain = _chain(call, row, result.vector(call.name) if len(result.shape) == 1 else result.node)
     if len(result.shape) == 1 and all(isinstance(layer, LAYERS_OF_ROWS) for layer in chain):
         node = value.rows(call.name)
         for layer in chain:
             node = Node(layer, node)
-        return Value(node, (steps, *result.shape), (steps, *result.shape))
+        return KerasValue(node, (steps, *result.shape), (steps, *result.shape))
     one_row = replace(value.settled(call.name), shape=(steps, 1, width))
-    part = Value(row, (1, width), (width,))
+    part = KerasValue(row, (1, width), (width,))
     return _distributed(call, one_row, row, call.apply(inner, part))
 
 
-def on_parts(call: KerasCall, inner: Any, value: Value) -> Value:
+def on_parts(call: KerasCall, inner: Any, value: KerasValue) -> KerasValue:
     """The layer `inner` for each part of `[parts, steps, features]`."""
     if len(value.shape) != 3:
         raise DataError(
@@ -63,21 +63,21 @@ def on_parts(call: KerasCall, inner: Any, value: Value) -> Value:
             "steps, features]."
         )
     rows = Node()
-    part = Value(rows, value.shape[1:], value.shape[1:])
+    part = KerasValue(rows, value.shape[1:], value.shape[1:])
     return _distributed(call, value, rows, call.apply(inner, part))
 
 
-def _distributed(call: KerasCall, value: Value, part: Node, result: Value) -> Value:
+def _distributed(call: KerasCall, value: KerasValue, part: Node, result: KerasValue) -> KerasValue:
     parts = value.shape[0]
     if value.pending is None:
-        value = Value(value.rows(call.name), (), value.shape, pending=())
+        value = KerasValue(value.rows(call.name), (), value.shape, pending=())
     before = value.pending or ()
     if len(result.shape) == 1:
         chain = (*before, *_chain(call, part, result.vector(call.name)))
         node = Node(TimeDistributed(call.name, parts, chain), value.node)
-        return Value(node, (parts, *result.shape), (parts, *result.shape))
+        return KerasValue(node, (parts, *result.shape), (parts, *result.shape))
     chain = (*before, *_chain(call, part, result.rows(call.name)))
-    return Value(value.node, (), (parts, *result.shape), pending=chain)
+    return KerasValue(value.node, (), (parts, *result.shape), pending=chain)
 
 
 def _chain(call: KerasCall, start: Node, end: Node) -> list[Layer]:

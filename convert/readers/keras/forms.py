@@ -10,13 +10,13 @@ import numpy as np
 from convert.readers.keras.calls import KerasCall
 from convert.readers.keras.layer_config import named, require
 from convert.readers.keras.masks import passed_mask
-from convert.readers.keras.values import Shape, Value
+from convert.readers.keras.values import KerasValue, Shape
 from convert.source_model.network import Dense, TakeRows
 from convert.source_model.nodes import Node
 from edge_runtime.errors import DataError
 
 
-def read_reshape(call: KerasCall) -> list[Value]:
+def read_reshape(call: KerasCall) -> list[KerasValue]:
     """A Flatten or Reshape, which both keep the order of the numbers."""
     value = call.source
     call.require_nothing_else()
@@ -26,7 +26,7 @@ def read_reshape(call: KerasCall) -> list[Value]:
     return [replace(result, mask=passed_mask(call.layer, value))]
 
 
-def read_repeat(call: KerasCall) -> list[Value]:
+def read_repeat(call: KerasCall) -> list[KerasValue]:
     """A RepeatVector."""
     call.require_nothing_else()
     value = call.source
@@ -36,16 +36,16 @@ def read_repeat(call: KerasCall) -> list[Value]:
     if count == 1:
         return [value.reshaped((1, *value.shape), call.name)]
     vector = value.vector(call.name)
-    return [Value(vector, value.shape, (count, *value.shape), copies=count)]
+    return [KerasValue(vector, value.shape, (count, *value.shape), copies=count)]
 
 
-def read_permute(call: KerasCall) -> list[Value]:
+def read_permute(call: KerasCall) -> list[KerasValue]:
     """A Permute."""
     call.require_nothing_else()
     return [permuted(call, call.source, tuple(call.layer.dims))]
 
 
-def permuted(call: KerasCall, value: Value, dims: Shape) -> Value:
+def permuted(call: KerasCall, value: KerasValue, dims: Shape) -> KerasValue:
     """The axes in another order, `dims` in Keras's way of counting, which begins at 1.
 
     Raises DataError where numbers would change their places.
@@ -55,10 +55,10 @@ def permuted(call: KerasCall, value: Value, dims: Shape) -> Value:
     if dims == (2, 1):
         rows, width = value.shape
         if value.copies > 1:
-            return Value(value.node, value.stored, (width, rows), columns=rows)
+            return KerasValue(value.node, value.stored, (width, rows), columns=rows)
         if value.columns > 1:
             vector = replace(value, shape=(rows,), columns=1).vector(call.name)
-            return Value(vector, (rows,), (width, rows), copies=width)
+            return KerasValue(vector, (rows,), (width, rows), copies=width)
         if 1 in value.shape:
             return value.reshaped((width, rows), call.name)
     raise DataError(
@@ -67,7 +67,7 @@ def permuted(call: KerasCall, value: Value, dims: Shape) -> Value:
     )
 
 
-def indexed(call: KerasCall, value: Value, key: Any) -> Value:
+def indexed(call: KerasCall, value: KerasValue, key: Any) -> KerasValue:
     """value[key], where the key counts the batch: whole numbers and slices.
 
     Raises DataError for another key.
@@ -84,7 +84,7 @@ def indexed(call: KerasCall, value: Value, key: Any) -> Value:
     return replace(result, shape=tuple(shape), mask=None, weighted=None)
 
 
-def _rows_taken(call: KerasCall, value: Value, taken: list[Any]) -> Value:
+def _rows_taken(call: KerasCall, value: KerasValue, taken: list[Any]) -> KerasValue:
     name = call.name
     result = replace(value.settled(name), shape=value.shape)
     if len(taken) == 3:

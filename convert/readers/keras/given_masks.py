@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.readers.keras.values import Value
+from convert.readers.keras.values import KerasValue
 from convert.source_model.network import Mask, Weights
 from convert.source_model.nodes import Node
 
@@ -29,10 +29,10 @@ KERAS_MAKES = (
 """Operations of the masks that Keras makes itself (compute_mask of its layers)."""
 
 
-def with_given_mask(value: Value, mask: Any, lookup: Callable[[Any], Any]) -> Value | None:
+def with_given_mask(value: KerasValue, mask: Any, lookup: Callable[[Any], Any]) -> KerasValue | None:
     """The value with the mask that a call names, or None if the mask cannot be read.
 
-    `mask`: a tensor of the model. `lookup`: a tensor -> its Value.
+    `mask`: a tensor of the model. `lookup`: a tensor -> its KerasValue.
     """
     operations = list(_operations(mask))
     if any(type(operation).__name__ not in KERAS_MAKES for operation in operations):
@@ -42,7 +42,7 @@ def with_given_mask(value: Value, mask: Any, lookup: Callable[[Any], Any]) -> Va
         return value if value.mask is not None else None
     tensor, number = compared
     source = lookup(tensor)
-    if not isinstance(source, Value):
+    if not isinstance(source, KerasValue):
         return None
     rows = source if len(source.shape) == 2 else replace(source, shape=(*source.shape, 1))
     width = rows.shape[-1]

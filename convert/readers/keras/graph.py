@@ -15,7 +15,7 @@ from convert.readers.keras.calls import MASKS, KerasCall, is_model, is_operation
 from convert.readers.keras.distributed import on_parts, read_time_distributed
 from convert.readers.keras.forms import read_permute, read_repeat, read_reshape
 from convert.readers.keras.given_masks import tensors_in, with_given_mask
-from convert.readers.keras.joins import KINDS, read_concatenate, read_dot, read_merge
+from convert.readers.keras.joins import KIND_OF_JOIN, read_concatenate, read_dot, read_merge
 from convert.readers.keras.layers import LAYER_READERS, NO_EFFECT, ROW_BY_ROW, read_layer
 from convert.readers.keras.masks import passed_mask
 from convert.readers.keras.operations import read_operation
@@ -25,7 +25,7 @@ from convert.readers.keras.recurrent import (
     read_bidirectional,
     read_recurrent,
 )
-from convert.readers.keras.refusals import check_layer
+from convert.readers.keras.refusals import check_readable
 from convert.readers.keras.tokens import (
     read_embedding,
     read_global_average,
@@ -34,7 +34,7 @@ from convert.readers.keras.tokens import (
     read_softmax,
 )
 from convert.readers.keras.unit_length import read_unit_normalization
-from convert.readers.keras.values import Value
+from convert.readers.keras.values import KerasValue
 from convert.source_model.network import GlobalPooling
 from convert.source_model.nodes import Node
 from edge_runtime.errors import DataError
@@ -43,7 +43,7 @@ CALL_READERS: dict[str, Callable[[KerasCall], Any]] = {
     **dict.fromkeys(("LSTM", "GRU", "SimpleRNN", "RNN"), read_recurrent),
     "Bidirectional": read_bidirectional,
     "TimeDistributed": read_time_distributed,
-    **dict.fromkeys(KINDS, read_merge),
+    **dict.fromkeys(KIND_OF_JOIN, read_merge),
     "Concatenate": read_concatenate,
     "Dot": read_dot,
     "Attention": read_attention,
@@ -64,7 +64,7 @@ CALL_READERS: dict[str, Callable[[KerasCall], Any]] = {
 READABLE_LAYERS = {*CALL_READERS, *LAYER_READERS}
 """Every class of a layer that can be read."""
 
-Tensors = dict[int, "Value | DataError"]
+ValueOfTensor = dict[int, "KerasValue | DataError"]
 """Id of a tensor of the model -> its value, or why it has none."""
 
 
@@ -74,7 +74,7 @@ class GraphReader:
     def __init__(self) -> None:
         self._made_by: dict[int, tuple[Node, Any]] = {}
 
-    def read(self, model: Any, inputs: list[Value]) -> Outputs:
+    def read(self, model: Any, inputs: list[KerasValue]) -> Outputs:
         """The outputs of a model that is applied to `inputs`.
 
         Raises DataError for a model that is neither Sequential nor functional.
@@ -85,7 +85,7 @@ class GraphReader:
                 "model."
             )
         functional = getattr(model, "_functional", None) or model
-        found: Tensors = {id(tensor): value for tensor, value in zip(functional.inputs, inputs)}
+        found: ValueOfTensor = {id(tensor): value for tensor, value in zip(functional.inputs, inputs)}
         nodes = list(_calls_of(functional))
         read = {id(tensor) for node in nodes for tensor in tensors_in([_arguments(node)])}
         read |= {id(tensor) for tensor in functional.outputs}
@@ -98,7 +98,7 @@ class GraphReader:
             found.update({id(tensor): result for tensor, result in zip(tensors, results)})
         return [found[id(tensor)] for tensor in functional.outputs]
 
-    def apply(self, layer: Any, value: Value) -> Value:
+    def apply(self, layer: Any, value: KerasValue) -> KerasValue:
         """The output of one layer, or of a model, applied to one value."""
         return one_output(layer, self._read_call(KerasCall(layer, (value,), apply=self.apply)))
 
@@ -106,7 +106,7 @@ class GraphReader:
         """The layer of Keras whose call made a node, or None."""
         return self._made_by.get(id(node), (node, None))[1]
 
-    def _call(self, node: Any, found: Tensors, used: tuple[bool, ...]) -> Outputs:
+    def _call(self, node: Any, found: ValueOfTensor, used: tuple[bool, ...]) -> Outputs:
         arguments, named = _arguments(node)
         layer = _layer_of(node)
         given = {name: named.pop(name) for name in MASKS if named.get(name) is not None}
@@ -125,16 +125,16 @@ class GraphReader:
         if is_operation(layer):
             outputs: Outputs = list(read_operation(call))
         else:
-            check_layer(layer, READABLE_LAYERS)
+            check_readable(layer, READABLE_LAYERS)
             reader = CALL_READERS.get(call.kind, _read_chain)
             outputs = list(reader(call))
         for output in outputs:
-            if isinstance(output, Value):
+            if isinstance(output, KerasValue):
                 self._made_by.setdefault(id(output.node), (output.node, layer))
         return outputs
 
 
-def one_output(layer: Any, outputs: Outputs) -> Value:
+def one_output(layer: Any, outputs: Outputs) -> KerasValue:
     """The only output. Raises DataError for another number of them, and for one that cannot be read."""
     if len(outputs) != 1:
         raise DataError(
@@ -147,7 +147,7 @@ def one_output(layer: Any, outputs: Outputs) -> Value:
     return output
 
 
-def _read_chain(call: KerasCall) -> list[Value]:
+def _read_chain(call: KerasCall) -> list[KerasValue]:
     """A layer with one input that is a chain of layers in the network."""
     call.require_nothing_else(("mask",))
     value = call.source
@@ -159,7 +159,7 @@ def _read_chain(call: KerasCall) -> list[Value]:
     return [_chained(call.layer, value)]
 
 
-def _chained(layer: Any, value: Value) -> Value:
+def _chained(layer: Any, value: KerasValue) -> KerasValue:
     layers = read_layer(layer, value.shape)
     if not layers:
         return replace(value, mask=passed_mask(layer, value))
@@ -168,7 +168,7 @@ def _chained(layer: Any, value: Value) -> Value:
         node = Node(read, node)
     shape = tuple(layer.compute_output_shape((None, *value.shape)))[1:]
     stored = shape[-1:] if isinstance(layers[-1], GlobalPooling) else shape
-    return Value(node, stored, shape, passed_mask(layer, value))
+    return KerasValue(node, stored, shape, passed_mask(layer, value))
 
 
 def _calls_of(functional: Any) -> Iterator[Any]:
@@ -194,8 +194,8 @@ def _outputs(node: Any) -> list[Any]:
     return list(tensors_in(node.outputs))
 
 
-def _lookup(found: Tensors) -> Callable[[Any], Value]:
-    def value(tensor: Any) -> Value:
+def _lookup(found: ValueOfTensor) -> Callable[[Any], KerasValue]:
+    def value(tensor: Any) -> KerasValue:
         result = found.get(id(tensor))
         if isinstance(result, DataError):
             raise result
@@ -206,7 +206,7 @@ def _lookup(found: Tensors) -> Callable[[Any], Value]:
     return value
 
 
-def _read(argument: Any, lookup: Callable[[Any], Value]) -> Any:
+def _read(argument: Any, lookup: Callable[[Any], KerasValue]) -> Any:
     """An argument with Values in place of the model's tensors."""
     if hasattr(argument, "_keras_history"):
         return lookup(argument)

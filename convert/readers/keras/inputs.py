@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.readers.keras.values import Shape, Value
+from convert.readers.keras.values import KerasValue, Shape
 from convert.source_model.nodes import Node
 from edge_runtime.errors import DataError
 
@@ -27,7 +27,7 @@ EXPECTED = (
 
 
 @dataclass(frozen=True)
-class Inputs:
+class WindowColumns:
     """Which columns of the window each input of the model gets."""
 
     shapes: tuple[Shape, ...]
@@ -51,12 +51,12 @@ class Inputs:
         """`[steps, features]` of the whole window."""
         return self.rows[0], self.rows[1] + self.static
 
-    def values(self) -> list[Value]:
+    def values(self) -> list[KerasValue]:
         """The values of the model's inputs."""
         return [
-            Value(Node(), self.rows, shape)
+            KerasValue(Node(), self.rows, shape)
             if k == self.sequence
-            else Value(Node(static=True), shape, shape)
+            else KerasValue(Node(static=True), shape, shape)
             for k, shape in enumerate(self.shapes)
         ]
 
@@ -72,7 +72,7 @@ class Inputs:
         return found[0] if len(found) == 1 else found
 
 
-def inputs_of(model: Any) -> Inputs:
+def window_columns(model: Any) -> WindowColumns:
     """The inputs of a built model. Raises DataError for inputs that no window can give."""
     if not hasattr(model, "layers"):
         raise DataError(f"expected a Keras model, found {type(model).__name__}")
@@ -84,7 +84,7 @@ def inputs_of(model: Any) -> Inputs:
         )
     shapes = tuple(_shape(tensor) for tensor in tensors)
     if len(shapes) == 1:
-        return Inputs(shapes, 0)
+        return WindowColumns(shapes, 0)
     static = [k for k, shape in enumerate(shapes) if len(shape) == 1]
     if len(shapes) != 2 or len(static) != 1:
         found = " and ".join(str([None, *shape]) for shape in shapes)
@@ -93,7 +93,7 @@ def inputs_of(model: Any) -> Inputs:
             "[None, steps, features] and one static input [None, k]; put several sequences side by side "
             "in one."
         )
-    return Inputs(shapes, 1 - static[0])
+    return WindowColumns(shapes, 1 - static[0])
 
 
 def _shape(tensor: Any) -> Shape:

@@ -10,12 +10,12 @@ import numpy as np
 from convert.readers.keras.calls import KerasCall
 from convert.readers.keras.layer_config import named, require
 from convert.readers.keras.masks import added_mask, rows_mask
-from convert.readers.keras.values import Shape, Value, placed
+from convert.readers.keras.values import KerasValue, Shape, placed
 from convert.source_model.network import Affine, Dense, Join, WeightedSum
 from convert.source_model.nodes import Node
 from edge_runtime.errors import DataError
 
-KINDS = {
+KIND_OF_JOIN = {
     "Add": "add",
     "Subtract": "subtract",
     "Multiply": "multiply",
@@ -25,21 +25,21 @@ KINDS = {
 """Keras's layer -> kind of Join."""
 
 
-def read_merge(call: KerasCall) -> list[Value]:
+def read_merge(call: KerasCall) -> list[KerasValue]:
     """An Add, Subtract, Multiply, Average or Maximum."""
     call.require_nothing_else(("mask",))
     values = call.sources
-    result = joined(call, KINDS[call.kind], values)
+    result = joined_values(call, KIND_OF_JOIN[call.kind], values)
     return [replace(result, mask=added_mask(call.layer, values))]
 
 
-def read_concatenate(call: KerasCall) -> list[Value]:
+def read_concatenate(call: KerasCall) -> list[KerasValue]:
     """A Concatenate along the features or the steps."""
     call.require_nothing_else(("mask",))
     return [concatenated(call, call.sources, call.layer.axis)]
 
 
-def joined(call: KerasCall, kind: str, values: list[Value]) -> Value:
+def joined_values(call: KerasCall, kind: str, values: list[KerasValue]) -> KerasValue:
     """The values element by element, with numpy's rules of broadcasting and those of Keras's layers.
 
     Raises DataError for shapes that the network cannot join.
@@ -49,13 +49,13 @@ def joined(call: KerasCall, kind: str, values: list[Value]) -> Value:
     shape = _common_shape(call, values)
     if len(shape) == 3:
         flat = [value.reshaped((shape[0] * shape[1], shape[2]), call.name) for value in values]
-        return joined(call, kind, flat).reshaped(shape, call.name)
+        return joined_values(call, kind, flat).reshaped(shape, call.name)
     nodes = [_spread(call, value, values, shape, kind) for value in values]
     result = placed(Node(Join(call.name, kind), *nodes), shape)
     return replace(result, weighted=_weights(kind, values, shape))
 
 
-def concatenated(call: KerasCall, values: list[Value], axis: int) -> Value:
+def concatenated(call: KerasCall, values: list[KerasValue], axis: int) -> KerasValue:
     """The values side by side along an axis of Keras's, which counts the batch."""
     rank = len(values[0].shape)
     along = axis % (rank + 1)
@@ -76,7 +76,7 @@ def concatenated(call: KerasCall, values: list[Value], axis: int) -> Value:
     )
 
 
-def read_dot(call: KerasCall) -> list[Value]:
+def read_dot(call: KerasCall) -> list[KerasValue]:
     """A Dot: weights times rows, or rows times a vector."""
     call.require_nothing_else()
     require(call.layer, {"normalize": (False,)})
@@ -86,14 +86,14 @@ def read_dot(call: KerasCall) -> list[Value]:
     first, second = (
         _operand(call, value, axis % (len(value.shape) + 1)) for value, axis in zip(values, pair)
     )
-    return [product(call, first, second)]
+    return [dot_product(call, first, second)]
 
 
-Operand = tuple[Value, bool]
+Operand = tuple[KerasValue, bool]
 """A value, and whether its rows are summed instead of its features."""
 
 
-def product(call: KerasCall, first: Operand, second: Operand) -> Value:
+def dot_product(call: KerasCall, first: Operand, second: Operand) -> KerasValue:
     """The sum of the products along one axis of each; one of the values has to be a single vector."""
     (a, a_rows), (b, b_rows) = first, second
     shape = tuple(
@@ -112,16 +112,16 @@ def product(call: KerasCall, first: Operand, second: Operand) -> Value:
         )
     if b_rows and len(b.shape) == 2:
         node = Node(WeightedSum(call.name), vector.vector(call.name), b.rows(call.name))
-        return Value(node, (b.shape[1],), shape)
+        return KerasValue(node, (b.shape[1],), shape)
     width = b.shape[-1]
     times = Join(f"{call.name}_products", "multiply")
     rows = b.rows(call.name) if len(b.shape) == 2 else b.vector(call.name)
     ones = Dense(call.name, np.ones((1, width), np.float32), np.zeros(1, np.float32))
     node = Node(ones, Node(times, rows, vector.vector(call.name)))
-    return Value(node, (b.shape[0], 1) if len(b.shape) == 2 else (1,), shape or (1,))
+    return KerasValue(node, (b.shape[0], 1) if len(b.shape) == 2 else (1,), shape or (1,))
 
 
-def scaled(call: KerasCall, value: Value, scale: Any, offset: Any) -> Value:
+def affine_value(call: KerasCall, value: KerasValue, scale: Any, offset: Any) -> KerasValue:
     """scale * value + offset, each one number or one for each feature."""
     width = value.shape[-1]
     numbers = []
@@ -137,22 +137,22 @@ def scaled(call: KerasCall, value: Value, scale: Any, offset: Any) -> Value:
     if len(value.shape) == 1:
         return placed(Node(layer, value.vector(call.name)), value.shape)
     node = Node(layer, value.rows(call.name))
-    return Value(node, (int(np.prod(value.shape[:-1])), width), value.shape)
+    return KerasValue(node, (int(np.prod(value.shape[:-1])), width), value.shape)
 
 
-def _operand(call: KerasCall, value: Value, axis: int) -> Operand:
+def _operand(call: KerasCall, value: KerasValue, axis: int) -> Operand:
     if len(value.shape) > 2:
         raise DataError(f"{named(call.layer)} gets {list(value.shape)}. Expected [steps, features].")
     return value, axis == 1 and len(value.shape) == 2
 
 
-def _single(value: Value, over_rows: bool) -> Value | None:
+def _single(value: KerasValue, over_rows: bool) -> KerasValue | None:
     """The value if it is one vector along the axis that is summed."""
     other = value.shape[1:] if over_rows else value.shape[:-1]
     return value if other in ((), (1,)) else None
 
 
-def _common_shape(call: KerasCall, values: list[Value]) -> Shape:
+def _common_shape(call: KerasCall, values: list[KerasValue]) -> Shape:
     try:
         shape = np.broadcast_shapes(*(_raised(value.shape, values) for value in values))
     except ValueError:
@@ -163,13 +163,15 @@ def _common_shape(call: KerasCall, values: list[Value]) -> Shape:
     return tuple(shape)
 
 
-def _raised(shape: Shape, values: list[Value]) -> Shape:
+def _raised(shape: Shape, values: list[KerasValue]) -> Shape:
     """Keras's merging layers take a vector beside sequences for a single row."""
     rank = max(len(value.shape) for value in values)
     return (1,) * (rank - len(shape)) + shape
 
 
-def _spread(call: KerasCall, value: Value, values: list[Value], shape: Shape, kind: str) -> Node:
+def _spread(
+    call: KerasCall, value: KerasValue, values: list[KerasValue], shape: Shape, kind: str
+) -> Node:
     """The value for a Join whose result has `shape`."""
     narrow = kind in ("add", "multiply")
     if narrow and value.columns > 1:
@@ -184,7 +186,7 @@ def _spread(call: KerasCall, value: Value, values: list[Value], shape: Shape, ki
     return _beside(call, wide, values)
 
 
-def _beside(call: KerasCall, value: Value, values: list[Value]) -> Node:
+def _beside(call: KerasCall, value: KerasValue, values: list[KerasValue]) -> Node:
     """The value as a source of a Join: a vector stands for equal rows, if there are others."""
     if len(value.shape) == 1:
         return value.vector(call.name)
@@ -193,7 +195,7 @@ def _beside(call: KerasCall, value: Value, values: list[Value]) -> Node:
     return value.rows(call.name)
 
 
-def _weights(kind: str, values: list[Value], shape: Shape) -> tuple[Value, Value] | None:
+def _weights(kind: str, values: list[KerasValue], shape: Shape) -> tuple[KerasValue, KerasValue] | None:
     """Weights and rows, if the product is one of these."""
     if kind != "multiply" or len(shape) != 2 or len(values) != 2 or shape[0] < 2:
         return None

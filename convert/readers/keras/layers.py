@@ -16,8 +16,8 @@ from convert.readers.keras.convolutions import (
     cropping,
     depthwise_conv1d,
     global_pooling,
-    pooling,
     separable_conv1d,
+    steps_pooling,
     zero_padding,
 )
 from convert.readers.keras.functions import function_of
@@ -151,8 +151,8 @@ LAYER_READERS: dict[str, Reader] = {
     "Conv1D": conv1d,
     "SeparableConv1D": separable_conv1d,
     "DepthwiseConv1D": depthwise_conv1d,
-    "MaxPooling1D": pooling,
-    "AveragePooling1D": pooling,
+    "MaxPooling1D": steps_pooling,
+    "AveragePooling1D": steps_pooling,
     "GlobalMaxPooling1D": global_pooling,
     "GlobalAveragePooling1D": global_pooling,
     "ZeroPadding1D": zero_padding,

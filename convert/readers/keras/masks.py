@@ -9,20 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 from convert.readers.keras.layer_config import named
-from convert.readers.keras.values import Value
+from convert.readers.keras.values import KerasValue
 from convert.source_model.network import Join
 from convert.source_model.nodes import Node
 from edge_runtime.errors import DataError
 
 
-def passed_mask(layer: Any, value: Value) -> Node | None:
+def passed_mask(layer: Any, value: KerasValue) -> Node | None:
     """The mask of the output of a layer that hands its input's mask on, if it supports masks."""
     if not getattr(layer, "supports_masking", False):
         return None
     return value.mask
 
 
-def added_mask(layer: Any, values: list[Value]) -> Node | None:
+def added_mask(layer: Any, values: list[KerasValue]) -> Node | None:
     """The mask of the output of Add, Multiply and the like, and of Concatenate along the features.
 
     Keras 3: a row counts if it counts in any input, and without one of the masks there is none. Keras 2:
@@ -36,7 +36,7 @@ def added_mask(layer: Any, values: list[Value]) -> Node | None:
     return None if any(value.mask is None for value in values) else _joined(layer, masks, "maximum")
 
 
-def rows_mask(layer: Any, values: list[Value]) -> Node | None:
+def rows_mask(layer: Any, values: list[KerasValue]) -> Node | None:
     """The mask of the output of Concatenate along the steps: the masks one after another.
 
     Raises DataError if only some inputs have one.
@@ -59,7 +59,7 @@ def is_keras2(layer: Any) -> bool:
     return type(layer).__module__.split(".")[0] != "keras" or replaced.startswith("convert.")
 
 
-def _different(values: list[Value]) -> list[Node]:
+def _different(values: list[KerasValue]) -> list[Node]:
     found: list[Node] = []
     for value in values:
         if value.mask is not None and value.mask not in found:

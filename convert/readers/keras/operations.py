@@ -12,8 +12,8 @@ import numpy as np
 
 from convert.readers.keras.calls import KerasCall
 from convert.readers.keras.forms import indexed, permuted
-from convert.readers.keras.joins import concatenated, joined, scaled
-from convert.readers.keras.values import Value, placed
+from convert.readers.keras.joins import affine_value, concatenated, joined_values
+from convert.readers.keras.values import KerasValue, placed
 from convert.source_model.network import (
     HARD_SIGMOID,
     Activation,
@@ -87,7 +87,7 @@ def operation_kind(layer: Any) -> str:
     return OF_TENSORFLOW.get(symbol, str(symbol)) if symbol else type(layer).__name__
 
 
-def read_operation(call: KerasCall) -> list[Value]:
+def read_operation(call: KerasCall) -> list[KerasValue]:
     """The value of an operation. Raises DataError that says which operations can be read."""
     kind = operation_kind(call.layer)
     if kind not in OPERATION_READERS:
@@ -113,20 +113,20 @@ def _operands(call: KerasCall) -> list[Any]:
     return [*call.arguments, *(v for k, v in call.named.items() if k != "name")][:2]
 
 
-def _arithmetic(call: KerasCall) -> Value:
+def _arithmetic(call: KerasCall) -> KerasValue:
     kind = operation_kind(call.layer)
     a, b = _operands(call)
-    if isinstance(a, Value) and isinstance(b, Value) and kind in ARITHMETIC:
+    if isinstance(a, KerasValue) and isinstance(b, KerasValue) and kind in ARITHMETIC:
         if len(a.shape) != len(b.shape):
             raise DataError(
                 f"operation {call.name!r} ({kind}) joins {list(a.shape)} and {list(b.shape)}. Expected "
                 "the same number of axes, or the layer of Keras in place of the operator."
             )
-        return joined(call, ARITHMETIC[kind], [a, b])
-    if isinstance(a, Value) and not isinstance(b, Value):
+        return joined_values(call, ARITHMETIC[kind], [a, b])
+    if isinstance(a, KerasValue) and not isinstance(b, KerasValue):
         found = _with_constant(kind, np.asarray(b, np.float64), swapped=False)
         value = a
-    elif isinstance(b, Value) and not isinstance(a, Value):
+    elif isinstance(b, KerasValue) and not isinstance(a, KerasValue):
         found, value = _with_constant(kind, np.asarray(a, np.float64), swapped=True), b
     else:
         found = None
@@ -135,7 +135,7 @@ def _arithmetic(call: KerasCall) -> Value:
             f"operation {call.name!r} ({kind}) is not supported for these values. Expected "
             f"{', '.join(ARITHMETIC)} of two tensors, or + - * / with a number."
         )
-    return scaled(call, value, *found)
+    return affine_value(call, value, *found)
 
 
 def _with_constant(kind: str, constant: Any, swapped: bool) -> tuple[Any, Any] | None:
@@ -151,40 +151,40 @@ def _with_constant(kind: str, constant: Any, swapped: bool) -> tuple[Any, Any] |
     return None
 
 
-def _negative(call: KerasCall) -> Value:
-    return scaled(call, call.source, -1, 0)
+def _negative(call: KerasCall) -> KerasValue:
+    return affine_value(call, call.source, -1, 0)
 
 
-def _getitem(call: KerasCall) -> Value:
+def _getitem(call: KerasCall) -> KerasValue:
     key = call.arguments[1] if len(call.arguments) > 1 else call.named.get("slice_spec")
     return indexed(call, call.arguments[0], key)
 
 
-def _concatenate(call: KerasCall) -> Value:
+def _concatenate(call: KerasCall) -> KerasValue:
     return concatenated(call, call.sources, int(_setting(call, "axis", 1)))
 
 
-def _function(call: KerasCall) -> Value:
+def _function(call: KerasCall) -> KerasValue:
     function = FUNCTION_OF_OPERATION[operation_kind(call.layer)]
     if function == "elu" and float(getattr(call.layer, "alpha", 1.0)) != 1:
         raise DataError(f"operation {call.name!r} (Elu) has alpha={call.layer.alpha}. Expected 1.")
     return applied(call, call.source, function)
 
 
-def applied(call: KerasCall, value: Value, function: str) -> Value:
+def applied(call: KerasCall, value: KerasValue, function: str) -> KerasValue:
     """A function, element by element, or softmax along the last axis."""
     layer = Activation(call.name, function)
     if len(value.shape) == 1:
         return placed(Node(layer, value.vector(call.name)), value.shape)
     node = Node(layer, value.rows(call.name))
-    return Value(node, (int(np.prod(value.shape[:-1])), value.shape[-1]), value.shape)
+    return KerasValue(node, (int(np.prod(value.shape[:-1])), value.shape[-1]), value.shape)
 
 
-def _softmax(call: KerasCall) -> Value:
-    return softmax(call, call.source, _setting(call, "axis", 1, -1))
+def _softmax(call: KerasCall) -> KerasValue:
+    return softmax_value(call, call.source, _setting(call, "axis", 1, -1))
 
 
-def softmax(call: KerasCall, value: Value, axis: Any) -> Value:
+def softmax_value(call: KerasCall, value: KerasValue, axis: Any) -> KerasValue:
     """Softmax along an axis of Keras's: the features, or the steps of a single column."""
     number = int(axis[0] if isinstance(axis, (list, tuple)) else axis)
     along = number % (len(value.shape) + 1)
@@ -200,7 +200,7 @@ def softmax(call: KerasCall, value: Value, axis: Any) -> Value:
     )
 
 
-def _pooled(call: KerasCall) -> Value:
+def _pooled(call: KerasCall) -> KerasValue:
     kind = operation_kind(call.layer)
     value = call.source
     axis = _setting(call, "axis", 1)
@@ -220,15 +220,15 @@ def _pooled(call: KerasCall) -> Value:
             node = Node(WeightedSum(name), weights.vector(name), rows.rows(name))
         else:
             node = Node(GlobalPooling(name, POOLING[kind]), value.rows(name))
-        return Value(node, (width,), (1, width) if keep else (width,))
+        return KerasValue(node, (width,), (1, width) if keep else (width,))
     if kind == "Max":
         raise DataError(f"operation {name!r} (Max) reduces the features. Expected axis 1, the steps.")
     factor = 1.0 if kind == "Sum" else 1 / width
     layer = Dense(name, np.full((1, width), factor, np.float32), np.zeros(1, np.float32))
-    return Value(Node(layer, value.rows(name)), (steps, 1), (steps, 1) if keep else (steps,))
+    return KerasValue(Node(layer, value.rows(name)), (steps, 1), (steps, 1) if keep else (steps,))
 
 
-def _reshaped(call: KerasCall) -> Value:
+def _reshaped(call: KerasCall) -> KerasValue:
     value = call.source
     target = [int(size) for size in list(_setting(call, "newshape", 1))[1:]]
     count = int(np.prod(value.shape))
@@ -242,7 +242,7 @@ def _reshaped(call: KerasCall) -> Value:
     return value.reshaped(tuple(target), call.name)
 
 
-def _expanded(call: KerasCall) -> Value:
+def _expanded(call: KerasCall) -> KerasValue:
     value = call.source
     axis = int(_setting(call, "axis", 1)) % (len(value.shape) + 2)
     shape = list(value.shape)
@@ -250,7 +250,7 @@ def _expanded(call: KerasCall) -> Value:
     return value.reshaped(tuple(shape), call.name)
 
 
-def _squeezed(call: KerasCall) -> Value:
+def _squeezed(call: KerasCall) -> KerasValue:
     value = call.source
     axis = _setting(call, "axis", 1)
     if axis is None:
@@ -261,12 +261,12 @@ def _squeezed(call: KerasCall) -> Value:
     return value.reshaped(kept, call.name)
 
 
-def _transposed(call: KerasCall) -> Value:
+def _transposed(call: KerasCall) -> KerasValue:
     axes = tuple(_setting(call, "axes", 1) or ())
     return permuted(call, call.source, axes[1:])
 
 
-def _flipped(call: KerasCall) -> Value:
+def _flipped(call: KerasCall) -> KerasValue:
     value = call.source
     axis = _setting(call, "axis", 1)
     if axis not in (1, [1], (1,)) or len(value.shape) != 2:
@@ -275,7 +275,7 @@ def _flipped(call: KerasCall) -> Value:
     return placed(Node(TakeRows(call.name, rows), value.rows(call.name)), value.shape)
 
 
-OPERATION_READERS: dict[str, Callable[[KerasCall], Value]] = {
+OPERATION_READERS: dict[str, Callable[[KerasCall], KerasValue]] = {
     **dict.fromkeys(("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum"), _arithmetic),
     "Negative": _negative,
     **dict.fromkeys(POOLING, _pooled),

@@ -13,9 +13,9 @@ from convert.readers.classifier_head import logits_of, output_of
 from convert.readers.keras.calls import is_model, is_operation
 from convert.readers.keras.graph import READABLE_LAYERS, GraphReader, one_output
 from convert.readers.keras.head import LogitsRecorder, recorder, split_output
-from convert.readers.keras.inputs import Inputs, inputs_of
-from convert.readers.keras.refusals import check_layer, layers_inside
-from convert.readers.keras.simplify import simplified
+from convert.readers.keras.inputs import WindowColumns, window_columns
+from convert.readers.keras.refusals import check_readable, layers_inside
+from convert.readers.keras.simplify import with_last_rows
 from convert.readers.keras.unit_length import without_unit_length
 from convert.readers.model_task import TaskHints
 from convert.source_model.network import Network
@@ -37,7 +37,7 @@ class KerasReading:
 
     network: Network
     model: Any
-    inputs: Inputs
+    inputs: WindowColumns
     function: str
     """What the model applies to its logits and the network leaves out: see classifier_head."""
     task: str
@@ -95,7 +95,7 @@ def read_keras(model: Any, hints: TaskHints | None = None) -> KerasReading:
     """
     for layer in layers_inside(model):  # so that a picture model is told about its layers, not its shape
         _check(layer)
-    inputs = inputs_of(model)
+    inputs = window_columns(model)
     reader = GraphReader()
     output = one_output(model, reader.read(model, inputs.values()))
     if len(output.shape) != 1:
@@ -109,7 +109,7 @@ def read_keras(model: Any, hints: TaskHints | None = None) -> KerasReading:
     node, function, task = split_output(head, output.shape[0], hints)
     steps, features = inputs.window
     return KerasReading(
-        network=network_of(simplified(node), steps=steps, features=features, static=inputs.static),
+        network=network_of(with_last_rows(node), steps=steps, features=features, static=inputs.static),
         model=model,
         inputs=inputs,
         function=function,
@@ -123,4 +123,4 @@ def _check(layer: Any) -> None:
     """Raise DataError for a layer that is refused whatever it reads."""
     if type(layer).__name__ == "InputLayer" or is_model(layer) or is_operation(layer):
         return
-    check_layer(layer, READABLE_LAYERS)
+    check_readable(layer, READABLE_LAYERS)

@@ -12,12 +12,12 @@ from typing import Any
 from convert.readers.keras.calls import KerasCall
 from convert.readers.keras.cells import recurrent
 from convert.readers.keras.layer_config import named, require
-from convert.readers.keras.values import Value, placed
+from convert.readers.keras.values import KerasValue, placed
 from convert.source_model.network import MERGES, Bidirectional, Join, Lstm, Recurrent, TakeRows
 from convert.source_model.nodes import Node
 from edge_runtime.errors import DataError
 
-Outputs = list["Value | DataError"]
+Outputs = list["KerasValue | DataError"]
 """The outputs of a call; the error is raised when the model reads that output."""
 
 JOINED = {"concat": "concat", "sum": "add", "mul": "multiply", "ave": "average"}
@@ -27,7 +27,7 @@ JOINED = {"concat": "concat", "sum": "add", "mul": "multiply", "ave": "average"}
 class RecurrentNode(Node):
     """What one recurrent layer gives."""
 
-    def __init__(self, layer: Recurrent, value: Value) -> None:
+    def __init__(self, layer: Recurrent, value: KerasValue) -> None:
         """`value`: the rows that the layer reads, with their mask."""
         masks = () if value.mask is None else (value.mask,)
         super().__init__(layer, value.rows(layer.name), *masks)
@@ -68,9 +68,9 @@ def read_bidirectional(call: KerasCall) -> Outputs:
     return [_zeroed(output, call.name), *[output] * (len(call.used) - 1)]
 
 
-def _two_layers(call: KerasCall, forward: Recurrent, backward: Recurrent, value: Value) -> Outputs:
+def _two_layers(call: KerasCall, forward: Recurrent, backward: Recurrent, value: KerasValue) -> Outputs:
     steps = value.shape[0]
-    ends: list[Value] = []
+    ends: list[KerasValue] = []
     states: Outputs = []
     for layer in (forward, backward):
         node: Node = RecurrentNode(layer, value)
@@ -101,7 +101,7 @@ def check_initial_state(layer: Any, arguments: Any, options: dict[str, Any]) -> 
         )
 
 
-def _sequence(call: KerasCall) -> Value:
+def _sequence(call: KerasCall) -> KerasValue:
     """The rows that the layer reads, after checks of the call."""
     call.require_nothing_else(("initial_state", "mask"))
     value = call.source
@@ -116,7 +116,7 @@ def _given(state: Any) -> bool:
     return state is not None
 
 
-def _output(name: str, keras_layer: Any, layer: Recurrent, node: Node, value: Value) -> Value:
+def _output(name: str, keras_layer: Any, layer: Recurrent, node: Node, value: KerasValue) -> KerasValue:
     if layer.return_sequences:
         output = placed(node, (value.shape[0], layer.units), value.mask)
     else:
@@ -126,13 +126,15 @@ def _output(name: str, keras_layer: Any, layer: Recurrent, node: Node, value: Va
     steps = tuple(range(value.shape[0]))
     kept = value.mask
     if not layer.return_sequences:
-        kept = Value(_row(kept, steps[0 if layer.go_backwards else -1], name), (1, 1), (1,)).vector(name)
+        kept = KerasValue(_row(kept, steps[0 if layer.go_backwards else -1], name), (1, 1), (1,)).vector(
+            name
+        )
     elif layer.go_backwards:
         kept = Node(TakeRows(f"{name}_mask_in_order", steps[::-1]), kept)
     return replace(output, node=Node(Join(f"{name}_masked", "multiply"), output.node, kept))
 
 
-def _zeroed(output: Value, name: str) -> Value:
+def _zeroed(output: KerasValue, name: str) -> KerasValue:
     """Bidirectional's sequence with zeros in the rows that are left out."""
     if output.mask is None:
         return output
@@ -142,7 +144,7 @@ def _zeroed(output: Value, name: str) -> Value:
 def _states(call: KerasCall, layer: Recurrent, node: Node, steps: int) -> Outputs:
     """The last h, and for an LSTM the last c, which has no value in the network."""
     if layer.return_sequences:
-        h = Value(_row(node, steps - 1, layer.name), (1, layer.units), (layer.units,))
+        h = KerasValue(_row(node, steps - 1, layer.name), (1, layer.units), (layer.units,))
     else:
         h = placed(node, (layer.units,))
     if not isinstance(layer, Lstm):

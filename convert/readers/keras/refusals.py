@@ -25,13 +25,13 @@ REFUSED = {
 """Class of a layer -> the end of the sentence."""
 
 
-def check_layer(layer: Any, known: set[str]) -> None:
+def check_readable(layer: Any, known: set[str]) -> None:
     """Raise DataError for a layer that is not one of the classes `known`, and for half precision."""
     kind = type(layer).__name__
     if type(layer).__module__.split(".")[0] not in ("keras", "tf_keras"):
         raise DataError(f"{named(layer)} is a class of your own. Use the layers of Keras.")
     if kind not in known:
-        raise DataError(f"{named(layer)} is not supported{refusal(kind, known)}")
+        raise DataError(f"{named(layer)} is not supported{end_of_refusal(kind, known)}")
     policy = str(layer.compute_dtype)
     if policy not in ("float32", "float64") or getattr(layer, "quantization_mode", None):
         raise DataError(
@@ -40,7 +40,7 @@ def check_layer(layer: Any, known: set[str]) -> None:
         )
 
 
-def refusal(kind: str, known: set[str]) -> str:
+def end_of_refusal(kind: str, known: set[str]) -> str:
     """The end of the sentence `layer ... is not supported`."""
     return REFUSED.get(kind, f". Expected {', '.join(sorted(known))}.")
 

@@ -10,7 +10,7 @@ from convert.source_model.network import Flatten, TakeRows
 from convert.source_model.nodes import Node
 
 
-def simplified(output: Node) -> Node:
+def with_last_rows(output: Node) -> Node:
     """The same nodes; a recurrent layer of which only the last row is used gives that row alone."""
     nodes = _all(output)
     uses: dict[int, int] = {}

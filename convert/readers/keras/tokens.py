@@ -9,14 +9,14 @@ import numpy as np
 from convert.readers.keras.calls import KerasCall
 from convert.readers.keras.layer_config import float32, named
 from convert.readers.keras.masks import passed_mask
-from convert.readers.keras.operations import softmax
-from convert.readers.keras.values import Value
+from convert.readers.keras.operations import softmax_value
+from convert.readers.keras.values import KerasValue
 from convert.source_model.network import Affine, Embedding, GlobalPooling, Join, Mask
 from convert.source_model.nodes import Node
 from edge_runtime.errors import DataError
 
 
-def read_masking(call: KerasCall) -> list[Value]:
+def read_masking(call: KerasCall) -> list[KerasValue]:
     """A Masking: the rows that differ from its value count, and the others become zeros."""
     call.require_nothing_else()
     value = call.source
@@ -32,10 +32,10 @@ def read_masking(call: KerasCall) -> list[Value]:
     numbers = np.broadcast_to(number.reshape(-1), (width,)).astype(np.float32)
     mask = Node(Mask(f"{call.name}_mask", numbers), rows)
     node = Node(Join(call.name, "multiply"), rows, mask)
-    return [Value(node, value.shape, value.shape, mask)]
+    return [KerasValue(node, value.shape, value.shape, mask)]
 
 
-def read_embedding(call: KerasCall) -> list[Value]:
+def read_embedding(call: KerasCall) -> list[KerasValue]:
     """An Embedding of the tokens; with mask_zero token 0 does not count."""
     call.require_nothing_else()
     value = call.source
@@ -52,10 +52,10 @@ def read_embedding(call: KerasCall) -> list[Value]:
         mask = Node(Mask(f"{call.name}_mask", np.zeros(1, np.float32)), tokens)
     width = table.shape[1]
     node = Node(Embedding(call.name, table), tokens)
-    return [Value(node, (count, width), (*value.shape, width), mask)]
+    return [KerasValue(node, (count, width), (*value.shape, width), mask)]
 
 
-def read_global_average(call: KerasCall) -> list[Value]:
+def read_global_average(call: KerasCall) -> list[KerasValue]:
     """A GlobalAveragePooling1D, over the rows that count."""
     call.require_nothing_else(("mask",))
     value = call.source
@@ -64,10 +64,10 @@ def read_global_average(call: KerasCall) -> list[Value]:
     masks = () if value.mask is None else (value.mask,)
     node = Node(GlobalPooling(call.name, "average"), value.rows(call.name), *masks)
     width = value.shape[1]
-    return [Value(node, (width,), (1, width) if call.layer.keepdims else (width,))]
+    return [KerasValue(node, (width,), (1, width) if call.layer.keepdims else (width,))]
 
 
-def read_softmax(call: KerasCall) -> list[Value]:
+def read_softmax(call: KerasCall) -> list[KerasValue]:
     """A Softmax along the features, or the steps of a single column."""
     call.require_nothing_else()
     value = call.source
@@ -76,10 +76,10 @@ def read_softmax(call: KerasCall) -> list[Value]:
             f"{named(call.layer)} gets masked rows, which it would leave out. Use "
             "Activation('softmax'), or the layer Attention, whose mask can be converted."
         )
-    return [softmax(call, value, call.layer.axis)]
+    return [softmax_value(call, value, call.layer.axis)]
 
 
-def read_leaky_relu(call: KerasCall) -> list[Value]:
+def read_leaky_relu(call: KerasCall) -> list[KerasValue]:
     """A LeakyReLU: the larger of x and slope * x, for a slope from 0 to 1."""
     call.require_nothing_else()
     value, config = call.source, call.layer.get_config()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from convert.readers.keras.calls import KerasCall
 from convert.readers.keras.layer_config import named
-from convert.readers.keras.values import Value, placed
+from convert.readers.keras.values import KerasValue, placed
 from convert.source_model.network import Activation
 from convert.source_model.nodes import Node
 from edge_runtime.errors import DataError
@@ -17,7 +17,7 @@ UNIT_LENGTH = "unit_length"
 """The function of an Activation that stands for the layer until the end of the model is known."""
 
 
-def read_unit_normalization(call: KerasCall) -> list[Value]:
+def read_unit_normalization(call: KerasCall) -> list[KerasValue]:
     """A UnitNormalization of a vector."""
     call.require_nothing_else()
     value, axis = call.source, call.layer.axis

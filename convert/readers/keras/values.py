@@ -1,7 +1,7 @@
 """What a tensor of a Keras model is in the network, with the shape that Keras gives it.
 
-Reshape, Flatten and the like move no number, so a Value only notes the new shape. A layer is made where
-another one needs the value in a form that it does not have.
+Reshape, Flatten and the like move no number, so a KerasValue only notes the new shape. A layer is made
+where another one needs the value in a form that it does not have.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Value:
+class KerasValue:
     """One tensor: the node that gives its numbers, and their shapes."""
 
     node: Node
@@ -36,10 +36,10 @@ class Value:
     """Each of the node's numbers stands for so many equal columns (a RepeatVector, transposed)."""
     pending: tuple[Layer, ...] | None = None
     """Layers that are still to be applied to each of the parts `shape[0]` that the node's rows form."""
-    weighted: tuple[Value, Value] | None = None
+    weighted: tuple[KerasValue, KerasValue] | None = None
     """Weights `[steps]` and rows, where this is their product."""
 
-    def reshaped(self, shape: Shape, name: str) -> Value:
+    def reshaped(self, shape: Shape, name: str) -> KerasValue:
         """The same numbers in another shape; Keras drops the mask. `name`: who asks for it."""
         plain = self.settled(name)
         return replace(plain, shape=shape, mask=None, weighted=None)
@@ -59,7 +59,7 @@ class Value:
             return plain.node
         return Node(Unflatten(f"{name}_rows", expected[0]), plain.vector(name))
 
-    def settled(self, name: str) -> Value:
+    def settled(self, name: str) -> KerasValue:
         """The same value, with everything done that was put off."""
         if self.copies > 1:
             node = Node(Repeat(f"{name}_copies", self.copies), self.node)
@@ -83,15 +83,15 @@ class Value:
         return Node(Unflatten(f"{name}_rows", self.stored[0]), self.node)
 
 
-def values_in(argument: object) -> list[Value]:
+def values_in(argument: object) -> list[KerasValue]:
     """Every value in an argument of a call, in order."""
-    if isinstance(argument, Value):
+    if isinstance(argument, KerasValue):
         return [argument]
     if isinstance(argument, Sequence) and not isinstance(argument, str):
         return [value for item in argument for value in values_in(item)]
     return []
 
 
-def placed(node: Node, shape: Shape, mask: Node | None = None) -> Value:
+def placed(node: Node, shape: Shape, mask: Node | None = None) -> KerasValue:
     """The value of a node that gives just what Keras has."""
-    return Value(node, shape, shape, mask)
+    return KerasValue(node, shape, shape, mask)
