@@ -17,7 +17,7 @@ from filelock import FileLock
 from PIL import Image
 
 from convert.evidence.page import write_page
-from convert.evidence.page.model_view import ModelView
+from convert.evidence.page.model_view import MOST_LISTED, ModelView
 from convert.evidence.record_file import read_evidence
 from edge_runtime.errors import EngineError
 from scripts.headless_browser import chromium
@@ -337,6 +337,16 @@ def test_several_models_have_an_overview(opened):
     assert numbers(page, "models", "bytes") == [model.sizes.file_bytes for model in evidence.models]
     assert numbers(page, "models", "agreement")[-1] is None
     assert "It has an operator too many." in page.inner_text("#m2-runs")
+
+
+def test_a_page_of_a_very_different_model_stays_small(opened, written):
+    page = opened("very_different")
+    assert page.locator("#m0-discordant tbody tr").count() == MOST_LISTED
+    assert "The 300 clearest of all windows with different classes" in page.inner_text(
+        "#m0-flips ~ details"
+    )
+    margins = numbers(page, "m0-discordant", "margin")
+    assert min(margins) > 700
 
 
 def test_numbers_take_the_place_of_classes_in_a_regression(opened):
