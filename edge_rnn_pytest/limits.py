@@ -51,6 +51,7 @@ def assert_parity(
     Raises AssertionError that names each limit, the engine and the windows. A limit on something that
     the record does not hold, such as groups, is broken.
     """
+    __tracebackhide__ = True  # pytest then shows the line of the test
     limits = Limits(
         min_agreement,
         max_accuracy_loss,

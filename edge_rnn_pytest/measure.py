@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,19 +13,15 @@ if TYPE_CHECKING:
     from convert.evidence.record import Evidence
 
 
-def measured_evidence(
-    reference: Path, model: Path, record: Path, options: dict[str, str | None]
-) -> Evidence:
+def measured_evidence(reference: Path, model: Path, record: Path, options: Sequence[str]) -> Evidence:
     """The evidence, which is also written to the new file `record`. A refuted model is evidence, too.
 
-    `options`: further options of the command; those that are None are left out. A test that asks for
-    it fails with the command's message if the command does.
+    `options`: further options of the command. A test that asks for the evidence fails with the
+    command's message if the command does.
     """
     from edge_runtime.host.child_process import run_module
 
-    words = ["parity", str(reference), str(model), "--json", str(record)]
-    for name, value in options.items():
-        words += [] if value is None else [name, value]
+    words = ["parity", str(reference), str(model), "--json", str(record), *options]
     ending = run_module("edge_runtime", *words)
     if not record.is_file():
         pytest.fail(f"edge-rnn {' '.join(words)}\n{ending}", pytrace=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ HANDED_ON = {"--edge-rnn-data": "--data", "--edge-rnn-baseline": "--baseline"}
 """Option of pytest -> the option of `edge-rnn parity` that it becomes, for files that are read."""
 
 REPORT_OPTION, JSON_OPTION = "--edge-rnn-report", "--edge-rnn-json"
+MORE_OPTION = "--edge-rnn-options"
 VERDICT_LINE = pytest.StashKey[str]()
 """The verdict line, once it is known."""
 
@@ -33,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--edge-rnn-baseline": ("JSON", "An older record, to which the difference is shown."),
         REPORT_OPTION: ("HTML", "Write the page of the record."),
         JSON_OPTION: ("JSON", "Write the record, the next baseline."),
+        MORE_OPTION: ("TEXT", "More options of edge-rnn parity, such as '--task regression'."),
     }
     for name, (kind, text) in texts.items():
         group.addoption(name, metavar=kind, default=None, help=text)
@@ -76,8 +79,10 @@ def edge_rnn_evidence(
     """
     from edge_rnn_pytest.measure import measured_evidence
 
-    options = {name: pytestconfig.getoption(option) for option, name in HANDED_ON.items()}
-    options["--report"] = pytestconfig.getoption(REPORT_OPTION)
+    given = {name: pytestconfig.getoption(option) for option, name in HANDED_ON.items()}
+    given["--report"] = pytestconfig.getoption(REPORT_OPTION)
+    options = [word for name, value in given.items() if value for word in (name, value)]
+    options += shlex.split(pytestconfig.getoption(MORE_OPTION) or "")
     record = tmp_path_factory.mktemp("edge-rnn") / "record.json"
     evidence = measured_evidence(edge_rnn_reference, edge_rnn_model, record, options)
     if pytestconfig.getoption(JSON_OPTION):  # which may be the baseline

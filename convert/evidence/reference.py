@@ -85,28 +85,28 @@ def _run_reference(path: Path, read: ReadOptions) -> Compared:
             f"{data.name}: the windows have shape {list(data.window_shape)}. The run's model takes "
             f"{list(expected)} (steps, features)."
         )
-    source = _with_data(path, open_source(path, replace(read, data=None)), data)
+    _, windows = data.split(read.calibration_samples, read.calibration_seed, read.parity_windows)
+    source = _with_data(path, open_source(path, replace(read, data=None)), data, windows)
     return _compared(path.resolve().name, source, read, data)
 
 
-def _with_data(path: Path, source: SourceModel, data: UserData) -> SourceModel:
-    """A run's model with the user's windows in place of the run's test split."""
+def _with_data(path: Path, source: SourceModel, data: UserData, windows: LabelledWindows) -> SourceModel:
+    """A run's model with the user's `windows`, of `data`, in place of the run's test split."""
     from convert.readers.tensorflow.full_models import full_logits, load_full_model
 
     if source.finetuned is not None:
         raise InputError(
             f"{path}: a fine-tuned run has answers for its own test split only. Leave out --data."
         )
-    assert data.test is not None  # _for_proof
-    if data.labelled and data.test.y.max() >= len(source.labels):
+    if data.labelled and windows.y.max() >= len(source.labels):
         raise DataError(
-            f"{data.name}: the classes go up to {data.test.y.max()}. Expected 0 to "
+            f"{data.name}: the classes go up to {windows.y.max()}. Expected 0 to "
             f"{len(source.labels) - 1}, as the run has {len(source.labels)} classes."
         )
-    logits = full_logits(load_full_model(Run.open(path).model), source.normalization.apply(data.test.x))
-    held_out = data.test
+    logits = full_logits(load_full_model(Run.open(path).model), source.normalization.apply(windows.x))
+    held_out = windows
     if not data.labelled:
-        held_out = LabelledWindows(held_out.x, logits.argmax(axis=1).astype(np.int64))
+        held_out = LabelledWindows(windows.x, logits.argmax(axis=1).astype(np.int64))
     return replace(
         source,
         held_out=held_out,

@@ -33,7 +33,7 @@ static unsigned char *bytes_of(const char *path, size_t *size)
 
 static size_t bytes_in(const er_end *end)
 {
-    return end->count * (end->type == ER_F32 ? 4u : end->type == ER_S16 ? 2u : 1u);
+    return end->count * (end->type == ER_S8 ? 1u : end->type == ER_S16 ? 2u : 4u);
 }
 
 int main(int count, char **words)

@@ -23,6 +23,7 @@ NAMES = (
     "folder",
     "tf23folder",
     "tf213.keras",
+    "windows.keras",
 )
 
 
@@ -57,6 +58,7 @@ def models(keras):
         "branches.keras": branches(),
         "folder": nested(),
         "tf23folder": branches(),
+        "windows.keras": stack(layers.Bidirectional(layers.GRU(4)), layers.Dense(3)),
         "tf213.keras": stack(
             *[layers.LSTM(4, return_sequences=True) for _ in range(3)], layers.GRU(4), layers.Dense(3)
         ),
@@ -129,18 +131,43 @@ def keras22(path: Path) -> None:
 
 def tf213(path: Path) -> None:
     """The group's name up to Keras 2.13, which also counted each layer with weights twice."""
-    import h5py
 
-    with zipfile.ZipFile(path) as archive:
-        content = {name: archive.read(name) for name in archive.namelist()}
-    buffer = io.BytesIO(content["model.weights.h5"])
-    with h5py.File(buffer, "r+") as file:
+    def edit(file):
         file.move("layers", "_layer_checkpoint_dependencies")
         for number in (2, 1):
             file.move(
                 f"_layer_checkpoint_dependencies/lstm_{number}",
                 f"_layer_checkpoint_dependencies/lstm_{2 * number}",
             )
+
+    _edit_archive(path, edit)
+
+
+def windows(path: Path) -> None:
+    """Paths as the first releases with archives joined them on Windows."""
+
+    def edit(file):
+        arrays = {}
+        file["layers"].visititems(
+            lambda name, item: arrays.update({name: np.asarray(item)} if hasattr(item, "shape") else {})
+        )
+        del file["layers"]
+        for name, value in arrays.items():
+            layer, number = name.split("/vars/")
+            group = "_layer_checkpoint_dependencies\\" + layer.replace("/", "\\")
+            file[f"{group}/vars/{number}"] = value
+
+    _edit_archive(path, edit)
+
+
+def _edit_archive(path, edit):
+    import h5py
+
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    buffer = io.BytesIO(content["model.weights.h5"])
+    with h5py.File(buffer, "r+") as file:
+        edit(file)
     content["model.weights.h5"] = buffer.getvalue()
     content["metadata.json"] = b'{"keras_version": "2.13.1"}'
     with zipfile.ZipFile(path, "w") as archive:

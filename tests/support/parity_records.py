@@ -114,6 +114,20 @@ def unlabelled() -> Evidence:
     )
 
 
+def very_different() -> Evidence:
+    """A thousand windows with other classes, the later the clearer, and as many broken ones."""
+    evidence = with_few_windows()
+    (model,) = evidence.models
+    (example, *_) = model.results[0].disagreements
+    different = tuple(replace(example, window=n, reference_margin=float(n)) for n in range(1001))
+    (change, *_) = model.baseline.differences
+    broken = tuple(replace(change.broken[0], window=n) for n in range(1000))
+    baseline = replace(model.baseline, differences=(replace(change, broken=broken),))
+    result = replace(model.results[0], disagreements=different)
+    bad = replace(model, runs=model.runs[:3], results=(result,), baseline=baseline, verdict=REFUTED)
+    return replace(evidence, models=(bad,), verdict=REFUTED, summary="refuted: other classes everywhere")
+
+
 def nothing_ran() -> Evidence:
     """No engine gave an answer."""
     evidence = with_few_windows()
@@ -173,6 +187,6 @@ def forecast() -> Evidence:
 
 RECORDS = {
     function.__name__: function
-    for function in (measured, hostile, several, unlabelled, nothing_ran, forecast)
+    for function in (measured, hostile, several, unlabelled, very_different, nothing_ran, forecast)
 }
 """Name -> record."""

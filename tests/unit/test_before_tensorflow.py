@@ -49,6 +49,13 @@ def weights_only(folder):
     return path
 
 
+def keras1(folder):
+    path = edited(folder, lambda layers: None)
+    with h5py.File(path, "r+") as file:
+        file.attrs["keras_version"] = "1.2.2"
+    return path
+
+
 def with_lambda(folder):
     def change(layers):
         layers.insert(-1, {"class_name": "Lambda", "config": {"name": "double"}})
@@ -104,6 +111,7 @@ CASES = {
     "labels": (unchanged, {"labels": ("a", "b")}, "--labels: expected 4 labels"),
     "shape": (unchanged, {"data": short}, "have shape [29, 6]. The model takes [30, 6]"),
     "weights only": (weights_only, {}, "holds weights only, or no model of Keras"),
+    "keras 1": (keras1, {}, "was saved by Keras 1.2.2. Load it in Keras 2 and save it again"),
     "lambda": (with_lambda, {}, "layer 'double' (Lambda) is not supported"),
     "own class": (own_class, {}, "(Twice) is a class of your own"),
     "text": (text, {}, "text.h5: cannot be read as an HDF5 file"),
@@ -121,6 +129,27 @@ def test_error_is_told_without_tensorflow(tmp_path, case):
     with pytest.raises((DataError, InputError)) as error:
         open_source(make(tmp_path), ReadOptions(**options))
     assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        [],
+        {},
+        {"class_name": "Sequential"},
+        {"class_name": "Sequential", "config": 3},
+        {"class_name": "Sequential", "config": {"layers": 3}},
+        {"class_name": "Sequential", "config": {"layers": [3, {"class_name": "Dense"}]}},
+        {"class_name": "Model", "config": {"layers": [], "output_layers": [[3, 0]], "input_layers": 0}},
+    ],
+)
+def test_damaged_config(tmp_path, config):
+    """It is refused at once, or nothing is known about it before TensorFlow is loaded."""
+    path = tmp_path / "damaged.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises((DataError, MissingExtraError)):
+        open_source(path, ReadOptions(data=str(WINDOWS)))
 
 
 def test_tensorflow_is_asked_for_only_then(tmp_path):

@@ -191,4 +191,6 @@ def test_a_run_directory_on_the_users_own_windows(digits_run, digits_models, tmp
     assert reference.classes == tuple(digits_run.full_logits[:50].argmax(axis=1).tolist())
     assert evidence.verdict == "not refuted"
     assert evidence.models[0].drift is not None
+    for shown in evidence.windows:
+        assert shown.rows == tuple(map(tuple, x[shown.window].astype(float).tolist()))
     assert [item.windows for item in evidence.models[0].results[0].groups] == [25, 25]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import io
 import json
 import re
 from collections import Counter
@@ -9,13 +11,17 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from filelock import FileLock
+from PIL import Image
 
 from convert.evidence.page import write_page
-from convert.evidence.page.model_view import ModelView
+from convert.evidence.page.model_view import MOST_LISTED, ModelView
+from convert.evidence.record_file import read_evidence
 from edge_runtime.errors import EngineError
 from scripts.headless_browser import chromium
+from tests.support.commands import ROOT
 from tests.support.parity_records import MATHEMATICS, QUOTES, RECORDS, SCRIPT, hostile, measured
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
@@ -183,6 +189,20 @@ def test_nothing_is_wider_than_the_screen(opened, name, viewport):
     assert outside == []
 
 
+@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
+def test_pictures_of_both_screens_have_their_theme(opened, viewport):
+    brightness = {}
+    for scheme in ("light", "dark"):
+        page = opened("measured", viewport, color_scheme=scheme)
+        picture = Image.open(io.BytesIO(page.screenshot())).convert("L")
+        assert picture.size == (viewport["width"], viewport["height"])
+        brightness[scheme] = np.asarray(picture)
+    assert np.median(brightness["light"]) > 220
+    assert np.median(brightness["dark"]) < 40
+    for pixels in brightness.values():
+        assert np.mean(np.abs(pixels - np.median(pixels)) > 60) > 0.02  # something is written on it
+
+
 def luminance(color: list[int]) -> float:
     """Relative luminance, as WCAG 2.2 defines it."""
     parts = [part / 255 for part in color]
@@ -319,6 +339,16 @@ def test_several_models_have_an_overview(opened):
     assert "It has an operator too many." in page.inner_text("#m2-runs")
 
 
+def test_a_page_of_a_very_different_model_stays_small(opened, written):
+    page = opened("very_different")
+    assert page.locator("#m0-discordant tbody tr").count() == MOST_LISTED
+    assert "The 300 clearest of all windows with different classes" in page.inner_text(
+        "#m0-flips ~ details"
+    )
+    margins = numbers(page, "m0-discordant", "margin")
+    assert min(margins) > 700
+
+
 def test_numbers_take_the_place_of_classes_in_a_regression(opened):
     page = opened("forecast")
     assert numbers(page, "m0-outputs-table", "spread") == [2.5, 2.5]
@@ -328,6 +358,13 @@ def test_numbers_take_the_place_of_classes_in_a_regression(opened):
         "section:has(#m0-outputs)"
     )
     assert "7.25" in page.inner_text(".windows > li:first-child")
+
+
+def test_the_page_in_the_docs_shows_the_record_beside_it():
+    page = (ROOT / "docs" / "results" / "mnist-parity.html").read_text("utf-8")
+    record = read_evidence(ROOT / "docs" / "results" / "mnist-parity.json")
+    shown = {record.summary, record.identity.made, *(model.sha256 for model in record.models)}
+    assert {text for text in shown if html.escape(text) not in page} == set()
 
 
 def test_the_same_record_gives_the_same_page(written, tmp_path):

@@ -125,6 +125,7 @@ def test_pytest_loads_nothing_of_ours_with_it():
     assert not {"convert", "edge_runtime", "train", "numpy", "click", "tensorflow"} & loaded
 
 
+MISSING_FILES = ["--edge-rnn-model", "m.tflite", "--edge-rnn-reference", "nowhere"]
 USES_IT = """
 from edge_rnn_pytest import assert_parity
 
@@ -138,7 +139,8 @@ def test_model(edge_rnn_evidence):
     ("arguments", "sentence"),
     [
         ([], "--edge-rnn-model: is missing. Give the file on pytest's command line."),
-        (["--edge-rnn-model", "m.tflite", "--edge-rnn-reference", "nowhere"], "m.tflite: "),
+        (MISSING_FILES, "m.tflite: "),
+        ([*MISSING_FILES, "--edge-rnn-options", "--task poetry"], "'poetry'"),
     ],
 )
 def test_a_test_that_cannot_measure_fails_with_a_sentence(tmp_path, arguments, sentence):

@@ -13,6 +13,9 @@ from functools import cached_property
 from convert.evidence.figures import Disagreement, Proportion
 from convert.evidence.record import EngineRun, ModelRecord, ReferenceRecord, ResultRecord
 
+MOST_LISTED = 300
+"""Windows in one list. The record has all of them."""
+
 
 @dataclass(frozen=True)
 class Discordant:
@@ -79,6 +82,12 @@ class ModelView:
                 runs[item.window, item.model].append(run_name(run))
                 found[item.window, item.model] = item
         return tuple(Discordant(found[key], tuple(runs[key])) for key in sorted(found))
+
+    @property
+    def listed(self) -> tuple[Discordant, ...]:
+        """Those of `discordant` that the page lists: where the reference is surest, by position."""
+        surest = sorted(self.discordant, key=lambda item: -item.found.reference_margin)[:MOST_LISTED]
+        return tuple(sorted(surest, key=lambda item: item.found.window))
 
     @cached_property
     def pairs(self) -> tuple[tuple[str, tuple[int, ...]], ...]:

@@ -11,6 +11,11 @@ from convert.readers.onnx.parts import closed, with_batch
 from convert.readers.onnx.tracing import Positions, ShapedNode, Traced, Unsupported
 from convert.source_model.network import Join, Repeat, Unflatten
 
+MIXED_ROWS = (
+    "reads different features in different rows, as attention with several heads does. Only attention "
+    "with one head is supported"
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Sequence:
@@ -74,7 +79,7 @@ def as_sequence(value: Traced, positions: Positions, *, either_way: bool = False
     if tensor.steps is None:
         return _sequence_of_vector(value)
     if not (columns == columns[0, 0]).all():
-        raise Unsupported("reads different features in different rows")
+        raise Unsupported(MIXED_ROWS)
     row = positions // tensor.width
     taken = row[0, :, 0]
     if not np.array_equal(row, np.broadcast_to(_rows_of_batch(tensor, taken), row.shape)):
@@ -169,7 +174,7 @@ def as_rows(value: Traced, positions: Positions) -> Rows:
     if len(value.tensors) == 1 and _is_whole(value, len(lead)):
         columns = value.columns()
         if not (columns == columns[0]).all():
-            raise Unsupported("reads different features in different rows")
+            raise Unsupported(MIXED_ROWS)
         return Rows(value.tensor, columns[0], value.positions[:, 0] // value.tensor.width, lead)
     if value.tensors[0].batch > len(flat):
         value = closed(value)

@@ -45,10 +45,10 @@ class StoredModel:
         """The number of outputs, where the last layer is a Dense layer with several; else None."""
         entry: dict[str, Any] | None = self.config
         while entry is not None and entry.get("class_name") in MODELS:
-            entry = _last(entry["config"])
+            entry = _last(entry.get("config"))
         if entry is None or entry.get("class_name") != "Dense":
             return None
-        units = entry["config"].get("units")
+        units = _settings(entry).get("units")
         return units if isinstance(units, int) and units > 1 else None
 
     @property
@@ -63,9 +63,8 @@ class StoredModel:
 
     def _only_input(self) -> dict[str, Any]:
         """The config of the model's only InputLayer, or an empty one."""
-        config = self.config.get("config")
-        layers = config.get("layers", []) if isinstance(config, dict) else []
-        inputs = [entry["config"] for entry in layers if entry.get("class_name") == "InputLayer"]
+        layers = _dictionaries(_settings(self.config).get("layers"))
+        inputs = [_settings(entry) for entry in layers if entry.get("class_name") == "InputLayer"]
         return inputs[0] if len(inputs) == 1 else {}
 
 
@@ -80,6 +79,10 @@ def stored_model(path: str | Path) -> StoredModel:
         raise DataError(f"{path}: no such file")
     try:
         version, config = ("2", saved_model_config(place)) if folder else stored_config(place)
+        if version.startswith("1."):
+            raise DataError(f"was saved by Keras {version}. Load it in Keras 2 and save it again.")
+        if not isinstance(config, dict):
+            raise DataError("holds no model of Keras. Expected what model.save writes.")
         for entry in _entries(config):
             _check_class(entry)
     except DataError as error:
@@ -93,7 +96,7 @@ def is_saved_model(path: str | Path) -> bool:
 
 
 def _check_class(entry: dict[str, Any]) -> None:
-    described = f"layer {entry['config'].get('name', '')!r} ({entry['class_name']})"
+    described = f"layer {_settings(entry).get('name', '')!r} ({entry['class_name']})"
     if entry["class_name"] == "Lambda":
         raise DataError(f"{described} is not supported. Write it with layers of Keras.")
     # Up to TensorFlow 2.12 files do not have the module; a class of one's own has none to name.
@@ -116,7 +119,7 @@ def _entries(value: Any) -> Iterator[dict[str, Any]]:
 
 def _last(config: Any) -> dict[str, Any] | None:
     """The entry of a model's last layer, if that can be told, before activations."""
-    layers = config if isinstance(config, list) else config.get("layers", [])
+    layers = _dictionaries(config.get("layers") if isinstance(config, dict) else config)
     if isinstance(config, dict) and "output_layers" in config:
         found = config["output_layers"]
         while isinstance(found, list) and len(found) == 1:
@@ -124,5 +127,16 @@ def _last(config: Any) -> dict[str, Any] | None:
         if not (isinstance(found, list) and found and isinstance(found[0], str)):
             return None
         layers = [entry for entry in layers if entry.get("name") == found[0]]
-    remaining = [entry for entry in layers if entry["class_name"] not in AFTER_OUTPUT]
+    remaining = [entry for entry in layers if entry.get("class_name") not in AFTER_OUTPUT]
     return remaining[-1] if remaining else None
+
+
+def _settings(entry: dict[str, Any]) -> dict[str, Any]:
+    """The settings of an entry, whatever a file may hold in their place."""
+    config = entry.get("config")
+    return config if isinstance(config, dict) else {}
+
+
+def _dictionaries(values: Any) -> list[dict[str, Any]]:
+    """The dictionaries in what should be a list of them."""
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []

@@ -78,7 +78,7 @@ def load_keras2(keras: Any, path: Path, config: dict[str, Any]) -> Any:
             assign_lists(built, _hdf5_weights(file))
         return built.model
     with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read(WEIGHTS)), "r") as file:
-        assign_tree(built, _Group(file))
+        assign_tree(built, _Group(_nested(file)))
     return built.model
 
 
@@ -107,38 +107,52 @@ def _names(group: Any, attribute: str) -> list[str]:
     return names
 
 
-class _Group:
-    """A layer in an archive: a group of model.weights.h5."""
+def _nested(file: Any) -> dict[str, Any]:
+    """Groups and arrays as dictionaries in dictionaries.
 
-    def __init__(self, group: Any) -> None:
+    On Windows some releases write `layers\\lstm` as the name of one group.
+    """
+    root: dict[str, Any] = {}
+
+    def add(path: str, item: Any) -> None:
+        if hasattr(item, "shape"):
+            *groups, name = re.split(r"[\\/]", path)
+            group = root
+            for part in groups:
+                group = group.setdefault(part, {})
+            group[name] = np.asarray(item)
+
+    file.visititems(add)
+    return root
+
+
+class _Group:
+    """A layer in an archive: a group of model.weights.h5. Groups without arrays are missing."""
+
+    def __init__(self, group: dict[str, Any]) -> None:
         self._group = group
 
     def own(self, names: Sequence[str]) -> list[Array]:
         """The arrays in `vars`, which has them by number."""
         stored = self._group.get("vars", {})
-        return [np.asarray(stored[str(number)]) for number in range(len(stored))]
+        return [stored[str(number)] for number in range(len(stored))]
 
     def inner(self, attribute: str) -> _Group | None:
         return _Group(self._group[attribute]) if attribute in self._group else None
 
     def layers(self, kinds: Sequence[str]) -> list[_Group]:
         """By class and number: lstm, lstm_1, ... Releases skip numbers, and keep the order."""
-        (container,) = [self._group[name] for name in LAYERS if name in self._group][:1] or [{}]
+        container: dict[str, Any] = next(
+            (self._group[name] for name in LAYERS if name in self._group), {}
+        )
         free: dict[str, list[str]] = {}
         for kind in set(kinds):
             stem = _snake(kind)
             found = [name for name in container if re.fullmatch(rf"{stem}(_\d+)?", name)]
-            found = [name for name in found if _has_weights(container[name])]
             free[kind] = sorted(found, key=lambda name: int(name[len(stem) + 1 :] or 0))
         if any(len(free[kind]) != kinds.count(kind) for kind in free):
             return []
         return [_Group(container[free[kind].pop(0)]) for kind in kinds]
-
-
-def _has_weights(group: Any) -> bool:
-    found: list[str] = []
-    group.visititems(lambda name, item: found.append(name) if hasattr(item, "shape") else None)
-    return bool(found)
 
 
 def _snake(kind: str) -> str:
