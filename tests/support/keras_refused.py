@@ -263,7 +263,7 @@ CASES = {
             lstm(),
             dense(),
         ),
-        "layer 'unit' (UnitNormalization) is not supported. Expected Activation",
+        "layer 'unit' (UnitNormalization) is not the last layer. Expected it only at the end",
     ),
     "two sequences": (
         two_inputs,
@@ -290,7 +290,7 @@ CASES = {
     ),
     "unit normalization": (
         sequential(lstm(), lambda layers: layers.UnitNormalization(name="unit"), dense()),
-        "layer 'unit' (UnitNormalization) is not supported. Expected Activation,",
+        "layer 'unit' (UnitNormalization) is not the last layer. Expected it only at the end",
     ),
     "bidirectional turned": (
         sequential(

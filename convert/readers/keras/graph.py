@@ -33,6 +33,7 @@ from convert.readers.keras.tokens import (
     read_masking,
     read_softmax,
 )
+from convert.readers.keras.unit_length import read_unit_normalization
 from convert.readers.keras.values import KerasValue
 from convert.source_model.network import GlobalPooling
 from convert.source_model.nodes import Node
@@ -56,6 +57,7 @@ CALL_READERS: dict[str, Callable[[KerasCall], Any]] = {
     "GlobalAveragePooling1D": read_global_average,
     "Softmax": read_softmax,
     "LeakyReLU": read_leaky_relu,
+    "UnitNormalization": read_unit_normalization,
 }
 """Class of a layer -> what reads a call of it. Those of layers.LAYER_READERS are chains of layers."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,12 @@ from convert.readers.keras.head import LogitsRecorder, recorder, split_output
 from convert.readers.keras.inputs import WindowColumns, window_columns
 from convert.readers.keras.refusals import check_readable, layers_inside
 from convert.readers.keras.simplify import with_last_rows
+from convert.readers.keras.unit_length import without_unit_length
 from convert.readers.model_task import TaskHints
 from convert.source_model.network import Network
 from convert.source_model.nodes import network_of
 from edge_runtime.errors import DataError
+from edge_runtime.model_file.metadata import EMBEDDING
 
 BATCH = 1000
 """Windows per call."""
@@ -38,9 +40,11 @@ class KerasReading:
     inputs: WindowColumns
     function: str
     """What the model applies to its logits and the network leaves out: see classifier_head."""
-    recorder: LogitsRecorder
     task: str
     """classification, regression or embedding."""
+    unit_length: bool
+    """Whether the model scales its output to length 1, which the network leaves out."""
+    recorder: LogitsRecorder
 
     def logits(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The model's logits `[N, classes]` of float32 windows `[N, steps, features]`, by Keras.
@@ -99,7 +103,9 @@ def read_keras(model: Any, hints: TaskHints | None = None) -> KerasReading:
             f"the model gives {list(output.shape)} for a window. Expected [classes]. If the last "
             "recurrent layer gives a sequence, set return_sequences=False."
         )
-    head = output.vector("logits")
+    head, unit_length = without_unit_length(output.vector("logits"))
+    if unit_length and hints is not None and hints.asked is None:
+        hints = replace(hints, asked=EMBEDDING)
     node, function, task = split_output(head, output.shape[0], hints)
     steps, features = inputs.window
     return KerasReading(
@@ -107,8 +113,9 @@ def read_keras(model: Any, hints: TaskHints | None = None) -> KerasReading:
         model=model,
         inputs=inputs,
         function=function,
-        recorder=recorder(reader.maker(head), head, function),
         task=task,
+        unit_length=unit_length,
+        recorder=recorder(reader.maker(head), head, function),
     )
 
 
