@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError
-
-Arrays = dict[str, NDArray[Any]]
+from edge_runtime.runs.npz_windows import Arrays
 
 
 def as_windows(arrays: Mapping[str, NDArray[Any]], name: str) -> Arrays:
