@@ -66,7 +66,7 @@ def chromium_files() -> ChromiumFiles:
         )
     except EngineError as error:
         raise EngineError(
-            f"looking at looking at a page needs Chromium, which cannot be unpacked: {error}"
+            f"looking at a page needs Chromium, which cannot be unpacked: {error}"
         ) from None
     libraries = [*folder.glob("usr/lib/*-linux-gnu"), *folder.glob("usr/lib/*-linux-gnu/pulseaudio")]
     libraries += folder.glob("lib/*-linux-gnu")

@@ -99,8 +99,7 @@ def prove_parity(
         check_vectors_folder(chosen.vectors, paths)
     how = read or ReadOptions(data=data)
     _check_data(how, files)
-    digests = {file.metadata.source.get("dataset_digest", "") for file in files.values()}
-    compared = open_reference(reference, how, digests)
+    compared = open_reference(reference, how, [file.metadata for file in files.values()])
     _check_fits(files, compared)
     records = tuple(model_record(path, file, compared, chosen.limits) for path, file in files.items())
     evidence = _evidence(records, compared, command, strict=chosen.strict)

@@ -1,8 +1,9 @@
 """A file's graph with the converter's names of its tensors, which tell the gates and the steps.
 
 Files have no such names, as these would take many bytes. But a file keeps the order of its tensors, and
-the converter makes the same graph from the same network, whatever its scales. So the graph is made
-again, on a few windows, and gives its names to the file's tensors, if it is the same one.
+the converter makes the same graph from the same network, mostly whatever its scales. So the graph is
+made again, on a few windows or else on all of them, and gives its names to the file's tensors, if it is
+the same one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,14 @@ def named_graph(graph: Graph, metadata: Metadata, source: SourceModel) -> Graph 
     None if this edge-rnn makes another graph from `source`: it is another model, or was converted with a
     recipe or by another version.
     """
-    made = _made_again(metadata, source)
+    for windows in (source.calibration[:FEW_CALIBRATION_WINDOWS], source.calibration):
+        found = _named_like(graph, _made_again(metadata, replace(source, calibration=windows)))
+        if found is not None:
+            return found
+    return None
+
+
+def _named_like(graph: Graph, made: Graph) -> Graph | None:
     if len(made.tensors) != len(graph.tensors):
         return None
     names = dict(zip(graph.tensors, made.tensors))
@@ -51,7 +59,7 @@ def _made_again(metadata: Metadata, source: SourceModel) -> Graph:
         return graph_of(finetuned.graph)
     return lower(
         source.network,
-        source.calibration[:FEW_CALIBRATION_WINDOWS],
+        source.calibration,
         precision=metadata.precision,
         target=target_named(metadata.target),
         graph=metadata.graph,

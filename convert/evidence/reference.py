@@ -11,7 +11,7 @@ Which windows are compared:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from convert.readers.read_options import ReadOptions
 from convert.readers.user_data import UserData
 from convert.source_model.source_model import SourceModel
 from edge_runtime.errors import DataError, InputError
-from edge_runtime.model_file.metadata import REGRESSION
+from edge_runtime.model_file.metadata import REGRESSION, Metadata
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from edge_runtime.runs.npz_windows import read_npz
 from edge_runtime.runs.run_directory import RECORD, Run
@@ -35,15 +35,16 @@ GROUP_ARRAYS = ("group", "groups", "test_group", "test_groups")
 Those with test_ go with a test_x."""
 
 
-def open_reference(path: Any, read: ReadOptions, converted_with: Collection[str] = ()) -> Compared:
+def open_reference(path: Any, read: ReadOptions, files: Sequence[Metadata]) -> Compared:
     """The reference at `path` with its windows, groups and answers.
 
-    `converted_with`: digests of the data with which the compared files were converted. Raises DataError
-    for data that does not fit, and what `open_source` raises.
+    `files`: the records of the compared files. They tell the task and the labels where nothing else
+    does, and the data that they were converted with. Raises DataError for data that does not fit, and
+    what `open_source` raises.
     """
     if _is_run(path):
         return _in_order(_run_reference(Path(path), read))
-    return _in_order(_own_reference(path, read, converted_with))
+    return _in_order(_own_reference(path, read, files))
 
 
 def _in_order(compared: Compared) -> Compared:
@@ -86,7 +87,7 @@ def _run_reference(path: Path, read: ReadOptions) -> Compared:
             f"{list(expected)} (steps, features)."
         )
     _, windows = data.split(read.calibration_samples, read.calibration_seed, read.parity_windows)
-    source = _with_data(path, open_source(path, replace(read, data=None)), data, windows)
+    source = _with_data(path, open_source(path, replace(read, data=None, task=None)), data, windows)
     return _compared(path.resolve().name, source, read, data)
 
 
@@ -116,13 +117,15 @@ def _with_data(path: Path, source: SourceModel, data: UserData, windows: Labelle
     )
 
 
-def _own_reference(path: Any, read: ReadOptions, converted_with: Collection[str]) -> Compared:
+def _own_reference(path: Any, read: ReadOptions, files: Sequence[Metadata]) -> Compared:
     if read.data is None:
         open_source(path, read)  # says what is missing
     data = read.windows()
-    if data.digest not in converted_with:
+    if data.digest not in [file.source.get("dataset_digest") for file in files]:
         data = _for_proof(data)
-    source = open_source(path, replace(read, data=data))
+    source = open_source(path, replace(read, data=data, task=read.task or files[0].task))
+    if not (read.labels or data.labels) and len(source.labels) == len(files[0].labels):
+        source = replace(source, labels=files[0].labels)
     if data.windows is None and data.calibration is data.test:
         source = replace(source, split=f"all windows of {Path(data.name).name}")
     name = Path(path).name if isinstance(path, (str, Path)) else type(path).__name__

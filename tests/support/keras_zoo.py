@@ -1,8 +1,9 @@
-"""Builds models of every supported layer: `keras_zoo.py FOLDER [tf_keras|keras SUFFIX SUFFIX]`.
+"""Builds models of every supported layer: `main`, FOLDER [tf_keras|keras daily|nightly SUFFIX SUFFIX].
 
 Runs in a process of its own. Writes FOLDER/zoo.pkl: name -> (network as it was read, windows, the
-model's own predictions, the function that they apply to the logits). With tf_keras, Keras 2 builds and
-saves the models, and another process with Keras 3 reads them.
+model's own predictions, the function that they apply to the logits, the logits). With tf_keras, Keras 2
+builds and saves the models and FOLDER/objects.pkl, which holds the same of its objects, and another
+process with Keras 3 reads the files.
 """
 
 from __future__ import annotations
@@ -10,10 +11,102 @@ from __future__ import annotations
 import pickle
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
+from tests.support.keras_branches import Branching, branching
+
 STEPS, FEATURES = 6, 3
+
+NIGHTLY_OF_KERAS2 = (
+    "lstm without bias",
+    "lstm unroll flag",
+    "lstm dropout",
+    "lstm alone",
+    "gru without bias",
+    "gru stacked",
+    "dense activations",
+    "softmax layer",
+    "softmax twice",
+    "sigmoid layer",
+    "bidirectional sum",
+    "bidirectional mul",
+    "conv1d valid",
+    "conv1d valid dilated",
+    "conv1d causal",
+    "max pooling of steps valid",
+    "separable conv1d valid",
+    "average pooling of steps same",
+    "depthwise conv1d same",
+    "depthwise conv1d dilated",
+    "separable conv1d dilated",
+    "pooling of steps by default",
+    "padded and cropped",
+    "gru relu",
+    "lstm elu",
+    "gru elu",
+    "simple rnn elu",
+    "lstm linear",
+    "gru linear",
+    "simple rnn linear",
+    "lstm sigmoid",
+    "gru sigmoid",
+    "simple rnn sigmoid",
+    "lstm hard sigmoid",
+    "gru hard sigmoid",
+    "masking value",
+    "masking gru",
+    "masking simple rnn",
+    "masking hard sigmoid",
+    "masking unrolled",
+    "masking stacked",
+    "masking sequences",
+    "masking backwards",
+    "masking bidirectional",
+    "masking bidirectional sum",
+    "masking average",
+    "masking maximum",
+    "masking convolution",
+    "masking time distributed",
+    "masking nested",
+    "masking attention",
+    "embedding",
+    "embedding average",
+    "embedding convolution",
+    "vector as steps",
+    "parts by reshape",
+    "parts pooled",
+    "parts in a row",
+    "parts joined",
+    "joined by subtract",
+    "joined by multiply",
+    "joined by average",
+    "joined by maximum",
+    "joined side by side",
+    "joined with a vector",
+    "last row of both directions",
+    "layer used on two halves",
+    "state unused",
+    "state used",
+    "state and rows",
+    "bidirectional unmerged",
+    "repeat vector",
+    "vector as rows",
+    "reshape of rows",
+    "permuted column",
+    "attention",
+    "attention with a key",
+    "attention by a vector",
+    "attention by a repeated vector",
+    "attention concat",
+    "attention additive",
+    "attention by pooling",
+    "attention by broadcasting",
+    "attention of the last row",
+    "static input",
+)
+"""Models that Keras 2 builds at night only; Keras 3 builds all of them every day."""
 
 
 def zoo(keras):
@@ -125,7 +218,7 @@ def zoo(keras):
             layers.Dropout(0.5),
         ],
         "reshape to a vector": [lstm(return_sequences=True), layers.Reshape((-1,)), dense(3)],
-        "rescaling": [layers.Rescaling(1 / 255, offset=-0.5), lstm(), dense(3)],
+        "rescaling": [layers.Rescaling(0.3, offset=-0.5), lstm(), dense(3)],
         "normalization": [
             layers.Normalization(mean=[0.1, 0.2, -0.5], variance=[1.0, 4.0, 0.25]),
             lstm(),
@@ -156,58 +249,177 @@ def zoo(keras):
             layers.GRU(4),
             dense(3),
         ]
+    return models | shortening(keras) | gates(keras) | branching(keras, operations_of(keras))
+
+
+def shortening(keras):
+    """Layers that read several rows at a time."""
+    layers, models = keras.layers, {}
+    for padding in ("valid", "same"):
+        models[f"max pooling of steps {padding}"] = [
+            layers.MaxPooling1D(3, strides=2, padding=padding),
+            layers.LSTM(4),
+            layers.Dense(3),
+        ]
+        models[f"average pooling of steps {padding}"] = [
+            layers.AveragePooling1D(3, strides=2, padding=padding),
+            layers.GRU(4),
+            layers.Dense(3),
+        ]
+        models[f"depthwise conv1d {padding}"] = [
+            layers.DepthwiseConv1D(3, padding=padding, depth_multiplier=2, activation="relu"),
+            layers.DepthwiseConv1D(2, strides=2, padding=padding, use_bias=False),
+            layers.LSTM(4),
+            layers.Dense(3),
+        ]
+        models[f"separable conv1d {padding}"] = [
+            layers.SeparableConv1D(4, 3, padding=padding, depth_multiplier=2, activation="elu"),
+            layers.SeparableConv1D(5, 2, strides=2, padding=padding, use_bias=False),
+            layers.LSTM(4),
+            layers.Dense(3),
+        ]
+    models["depthwise conv1d dilated"] = [
+        layers.DepthwiseConv1D(3, dilation_rate=2),
+        layers.LSTM(4),
+        layers.Dense(3),
+    ]
+    models["separable conv1d dilated"] = [
+        layers.SeparableConv1D(4, 3, dilation_rate=2),
+        layers.LSTM(4),
+        layers.Dense(3),
+    ]
+    models["pooling of steps by default"] = [
+        layers.Conv1D(4, 2, padding="same"),
+        layers.MaxPooling1D(),
+        layers.LSTM(4),
+        layers.Dense(3),
+    ]
+    models["padded and cropped"] = [
+        layers.ZeroPadding1D((2, 1)),
+        layers.Conv1D(4, 3),
+        layers.Cropping1D((1, 0)),
+        layers.LSTM(4),
+        layers.Dense(3),
+    ]
     return models
 
 
+def gates(keras):
+    """Recurrent layers with other functions."""
+    layers, models = keras.layers, {}
+    for function in ("relu", "elu", "linear", "sigmoid", "hard_sigmoid"):
+        name = function.replace("_", " ")
+        models[f"lstm {name}"] = [layers.LSTM(4, activation=function), layers.Dense(3)]
+        models[f"gru {name}"] = [layers.GRU(4, activation=function), layers.Dense(3)]
+        models[f"simple rnn {name}"] = [layers.SimpleRNN(4, activation=function), layers.Dense(3)]
+    models["lstm hard gates"] = [layers.LSTM(4, recurrent_activation="hard_sigmoid"), layers.Dense(3)]
+    models["gru hard gates"] = [
+        layers.GRU(4, recurrent_activation="hard_sigmoid", reset_after=False, return_sequences=True),
+        layers.GRU(3, recurrent_activation="hard_sigmoid"),
+        layers.Dense(3),
+    ]
+    return models
+
+
+def operations_of(keras):
+    """sum, mean, max, softmax and concatenate on a model's tensors."""
+    if getattr(keras, "__name__", "") != "tf_keras":
+        return keras.ops
+    import tensorflow as tf
+
+    return SimpleNamespace(
+        sum=tf.reduce_sum,
+        mean=tf.reduce_mean,
+        max=tf.reduce_max,
+        softmax=tf.nn.softmax,
+        concatenate=tf.concat,
+    )
+
+
 def build(keras, content):
+    if isinstance(content, Branching):
+        return content.build(keras)
     if callable(content):
         source = keras.Input((STEPS, FEATURES))
         return keras.Model(source, content(source))
     return keras.Sequential([keras.Input((STEPS, FEATURES)), *content])
 
 
-def built(keras):
-    """Name -> model with random weights, of which variances and the like are positive."""
-    rng = np.random.default_rng(0)
-    models = {name: build(keras, content) for name, content in zoo(keras).items()}
-    for name, model in models.items():
+def built(keras, names=None):
+    """Name -> (model with random weights, of which variances and the like are positive; windows)."""
+    models = {}
+    for number, (name, content) in enumerate(zoo(keras).items()):
+        if names is not None and name not in names:
+            continue
+        rng = np.random.default_rng(number)
+        model = build(keras, content)
+        models[name] = model, windows(content)
+        scale = 0.4 if name in UNBOUNDED else 0.7
         if name != "normalization":
             model.set_weights(
                 [
                     np.abs(rng.normal(0, 0.7, w.shape)) + 0.1
                     if "var" in v.name
-                    else rng.normal(0, 0.7, w.shape)
+                    else rng.normal(0, scale, w.shape)
                     for v, w in zip(model.weights, model.get_weights())
                 ]
             )
     return models
 
 
-def windows():
+UNBOUNDED = ("lstm relu", "lstm elu", "lstm linear", "gru relu", "gru linear", "simple rnn linear")
+"""Models whose states would grow large with larger weights."""
+
+
+def windows(content=None):
+    if isinstance(content, Branching):
+        return content.windows()
     return np.random.default_rng(1).normal(0, 1, (20, STEPS, FEATURES)).astype(np.float32)
 
 
 def predictions(models):
-    return {name: np.asarray(model(windows())) for name, model in models.items()}
+    """Name -> (windows, the model's own predictions)."""
+    from convert.readers.keras.inputs import window_columns
+
+    return {
+        name: (x, np.asarray(model(window_columns(model).arrays(x))))
+        for name, (model, x) in models.items()
+    }
 
 
-def main(folder: Path, keras2: bool) -> None:
+def read(models, expected):
+    """Name -> what zoo.pkl holds."""
     from convert.readers.keras.read_model import read_keras
+
+    result = {}
+    for name, model in models.items():
+        reading = read_keras(model)
+        x, predicted = expected[name]
+        result[name] = reading.network, x, predicted, reading.function, reading.logits(x)
+    return result
+
+
+def main() -> None:
     from convert.readers.tensorflow.full_models import load_full_model
 
-    suffixes = sys.argv[3:]
-    if keras2:
+    folder, library, suffixes = Path(sys.argv[1]), sys.argv[2:3], sys.argv[4:]
+    if library == ["tf_keras"]:
         import tf_keras
 
-        models = built(tf_keras)
-        for number, model in enumerate(models.values()):
+        names = zoo(tf_keras)
+        chosen = [name for name in names if (name in NIGHTLY_OF_KERAS2) == (sys.argv[3] == "nightly")]
+        models = built(tf_keras, chosen)
+        for number, (model, _) in enumerate(models.values()):
             model.save(folder / f"{number}{suffixes[number % 2]}")
-        with open(folder / "predictions.pkl", "wb") as file:
-            pickle.dump(predictions(models), file)
+        expected = predictions(models)
+        save(folder / "predictions.pkl", expected)
+        save(
+            folder / "objects.pkl", read({name: model for name, (model, _) in models.items()}, expected)
+        )
         return
     if (folder / "predictions.pkl").exists():
         expected = pickle.loads((folder / "predictions.pkl").read_bytes())
-        models = {
+        loaded = {
             name: load_full_model(folder / f"{number}{suffixes[number % 2]}")
             for number, name in enumerate(expected)
         }
@@ -216,19 +428,10 @@ def main(folder: Path, keras2: bool) -> None:
 
         models = built(keras)
         expected = predictions(models)
-    result = {}
-    for name, model in models.items():
-        reading = read_keras(model)
-        result[name] = (
-            reading.network,
-            windows(),
-            expected[name],
-            reading.function,
-            reading.logits(windows()),
-        )
-    with open(folder / "zoo.pkl", "wb") as file:
-        pickle.dump(result, file)
+        loaded = {name: model for name, (model, _) in models.items()}
+    save(folder / "zoo.pkl", read(loaded, expected))
 
 
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), keras2=sys.argv[2:3] == ["tf_keras"])
+def save(path, content):
+    with open(path, "wb") as file:
+        pickle.dump(content, file)

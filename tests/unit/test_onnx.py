@@ -8,6 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from convert.compiler.float_graph.unroll import unroll
+from convert.readers.model_task import TaskHints
 from convert.readers.onnx.file import OnnxFile, file_from_model
 from convert.readers.onnx.read_model import OnnxNetwork, network_from_onnx
 from convert.source_model.network import Bidirectional, Dense, Lstm
@@ -355,6 +356,25 @@ def windows(count=5):
 
 def read(file: OnnxFile) -> OnnxNetwork:
     return network_from_onnx(file, STEPS, FEATURES)
+
+
+@pytest.mark.parametrize("function", [None, "Sigmoid", "Softmax"])
+def test_the_end_of_numbers_is_a_part_of_the_network(function):
+    g = Graph()
+    last = g.dense(_last(g), outputs=3)
+    file = g.file(last if function is None else g.node(function, last))
+    reading = network_from_onnx(file, STEPS, FEATURES, hints=TaskHints("regression"))
+    assert (reading.task, reading.function) == ("regression", "linear")
+    expected = reading.evaluate(file, windows())
+    np.testing.assert_allclose(run(unroll(reading.network), windows()), expected, atol=1e-5)
+    assert (0 < expected.min() < expected.max() < 1) == (function is not None)
+
+
+def test_linear_outputs_need_a_task():
+    g = Graph()
+    file = g.file(g.dense(_last(g), outputs=3))
+    with pytest.raises(InputError, match="--task: is missing"):
+        network_from_onnx(file, STEPS, FEATURES, hints=TaskHints())
 
 
 @pytest.mark.parametrize("build", MODELS, ids=lambda build: build.__name__)

@@ -15,10 +15,10 @@ import pytest
 from convert.compiler.compile import compile_network
 from convert.compiler.float_graph.unroll import unroll
 from edge_runtime.numpy_engine.interpret import run
-from tests.support.command_server import run_script
-from tests.support.commands import ENGINES, ROOT, succeed
+from tests.support.command_server import run_python
+from tests.support.commands import ENGINES, succeed
 from tests.support.engines import invoke
-from tests.support.keras_zoo import zoo
+from tests.support.keras_zoo import NIGHTLY_OF_KERAS2, zoo
 
 TOLERANCE = 1e-4  # float32 in another order of summation
 
@@ -35,13 +35,20 @@ class Names:
 
 NAMES = list(zoo(Names()))
 
+NAMES_OF_KERAS2 = [
+    pytest.param("nightly", name, marks=pytest.mark.nightly, id=name)
+    if name in NIGHTLY_OF_KERAS2
+    else pytest.param("daily", name, id=name)
+    for name in NAMES
+]
+
 
 def _child(*arguments):
-    succeed(run_script(ROOT / "tests" / "support" / "keras_zoo.py", *arguments))
+    succeed(run_python("from tests.support.keras_zoo import main; main()", *arguments))
 
 
-def _load(folder):
-    return pickle.loads((folder / "zoo.pkl").read_bytes())
+def _load(folder, file="zoo.pkl"):
+    return pickle.loads((folder / file).read_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +58,25 @@ def keras3(tmp_path_factory):
     return _load(folder)
 
 
-@pytest.fixture(scope="module")
-def keras2(tmp_path_factory):
+def _keras2(tmp_path_factory, part):
+    """What was read from the files of Keras 2, and from its objects."""
     if find_spec("tf_keras") is None:
         pytest.skip("tf_keras is not installed")
     folder = tmp_path_factory.mktemp("keras2")
     suffixes = (".keras", ".h5")  # in turn
-    _child(folder, "tf_keras", *suffixes)
-    _child(folder, "keras", *suffixes)
-    return _load(folder)
+    _child(folder, "tf_keras", part, *suffixes)
+    _child(folder, "keras", part, *suffixes)
+    return _load(folder), _load(folder, "objects.pkl")
+
+
+@pytest.fixture(scope="module")
+def keras2_daily(tmp_path_factory):
+    return _keras2(tmp_path_factory, "daily")
+
+
+@pytest.fixture(scope="module")
+def keras2_nightly(tmp_path_factory):
+    return _keras2(tmp_path_factory, "nightly")
 
 
 def _predicted(logits, function):
@@ -73,16 +90,24 @@ def _predicted(logits, function):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_keras3_model_and_network_agree(keras3, name):
-    network, windows, predictions, function, logits = keras3[name]
-    assert np.ptp(predictions, axis=0).max() > 0.01  # the windows make a difference
-    graph_logits = run(unroll(network), windows)
-    np.testing.assert_allclose(_predicted(graph_logits, function), predictions, atol=TOLERANCE)
-    np.testing.assert_allclose(graph_logits, logits, atol=TOLERANCE)
+    assert np.ptp(keras3[name][2], axis=0).max() > 0.01  # the windows make a difference
+    check_predictions(keras3[name])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_files_of_keras2_give_its_own_predictions(keras2, name):
-    network, windows, predictions, function, logits = keras2[name]
+@pytest.mark.parametrize(("part", "name"), NAMES_OF_KERAS2)
+def test_files_of_keras2_give_its_own_predictions(request, part, name):
+    files, _ = request.getfixturevalue(f"keras2_{part}")
+    check_predictions(files[name])
+
+
+@pytest.mark.parametrize(("part", "name"), NAMES_OF_KERAS2)
+def test_objects_of_keras2_give_their_own_predictions(request, part, name):
+    _, objects = request.getfixturevalue(f"keras2_{part}")
+    check_predictions(objects[name])
+
+
+def check_predictions(case):
+    network, windows, predictions, function, logits = case
     graph_logits = run(unroll(network), windows)
     np.testing.assert_allclose(_predicted(graph_logits, function), predictions, atol=TOLERANCE)
     np.testing.assert_allclose(graph_logits, logits, atol=TOLERANCE)

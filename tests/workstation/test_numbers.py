@@ -32,6 +32,7 @@ save("forecast.keras", "mae", layers.Dense(15))
 scale = layers.Rescaling(40.0, offset=1013.0)
 save("pressure.h5", keras.losses.MeanSquaredError(), layers.Dense(1), scale)
 save("vector.keras", None, layers.Dense(8))
+save("unit.keras", None, layers.Dense(8), layers.UnitNormalization())
 np.savez(f"{folder}/x.npz", x=x)
 np.save(f"{folder}/x.npy", x)
 """
@@ -77,6 +78,17 @@ def test_a_scale_at_the_end_is_a_part_of_the_network(saved):
     record = json.loads(succeed(edge_rnn("predict", file, saved / "x.npy", "--index", 0, "--json")))
     assert list(record["outputs"]) == ["pressure"]
     assert 900 < record["outputs"]["pressure"] < 1100
+
+
+def test_an_embedding_that_its_model_scales_has_length_1(saved):
+    text, file = converted(saved, "unit.keras")
+    assert "least cosine" in text
+    with Regressor(file, verify=True) as regressor:
+        found = regressor.outputs(np.load(saved / "x.npy"))
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-6)
+    assert (found * np.load(saved / "unit.keras.npy")).sum(axis=1).min() > 0.95
+    assert read_model(file)[1].unit_length
+    assert "embedding: output_0, output_1" in succeed(edge_rnn("inspect", file))
 
 
 def test_the_task_is_asked_for_and_a_budget_refuses(saved):

@@ -13,7 +13,6 @@ import pytest
 from convert import convert_model
 from convert.evidence import ParityOptions, prove_parity, read_evidence
 from convert.model_file.archive import embed
-from convert.readers.read_options import ReadOptions
 from edge_runtime.engines.engine import installed_engines, native_kernels
 from edge_runtime.errors import DataError, InputError
 from edge_runtime.model_file.read_file import read_model_file
@@ -131,8 +130,7 @@ def test_a_regression_is_compared_by_its_numbers(proven, tmp_path):
     data = {"x": x, "y": y, "labels": np.array(["a", "b", "c", "d"])}
     model = tmp_path / "numbers.tflite"
     convert_model(proven.reference, data, model, precision="int8", task="regression")
-    read = ReadOptions(data=data, task="regression")
-    evidence = prove_parity(proven.reference, model, read=read, command="pytest")
+    evidence = prove_parity(proven.reference, model, data, command="pytest")  # the file tells the task
     (record,) = evidence.models
     assert (evidence.verdict, evidence.reference.task, evidence.reference.classes) == (
         *("proven", "regression", ()),
@@ -141,7 +139,7 @@ def test_a_regression_is_compared_by_its_numbers(proven, tmp_path):
     assert record.results[0].numbers.outputs[0].reference_rmse > 0.5
     assert record.budget.max_normalized_error == 0.1
     with pytest.raises(InputError, match="--min-agreement: does not go with the task regression"):
-        prove_parity(proven.reference, model, read=read, options=ParityOptions(min_agreement=0.9))
+        prove_parity(proven.reference, model, data, options=ParityOptions(min_agreement=0.9))
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,10 @@ def recurrent(layer: Any) -> Recurrent:
     if layer.stateful:
         raise DataError(
             f"{named(layer)} has stateful=True, but a converted model starts every window from a state "
-            "of zero. Build the model with stateful=False and set its weights."
+            "of zero. Build the model with stateful=False and set its weights; --graph step then makes "
+            "a file that carries the state from row to row."
         )
-    require(layer, {"return_state": (False,), "time_major": (False,)})
+    require(layer, {"time_major": (False,)})
     read: Recurrent = _CELLS[kind](layer, cell)
     return read
 

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.readers.classifier_head import logits_of, output_of, split_head
-from convert.readers.keras.chain import layers_in_order
-from convert.readers.keras.layers import Shape, read_layer
-from convert.readers.model_task import SIGMOID, SOFTMAX, TaskHints
-from convert.source_model.network import Activation, Layer, Network
+from convert.readers.classifier_head import logits_of, output_of
+from convert.readers.keras.calls import is_model, is_operation
+from convert.readers.keras.graph import READABLE_LAYERS, GraphReader, one_output
+from convert.readers.keras.head import LogitsRecorder, recorder, split_output
+from convert.readers.keras.inputs import WindowColumns, window_columns
+from convert.readers.keras.refusals import check_readable, layers_inside
+from convert.readers.keras.simplify import with_last_rows
+from convert.readers.keras.unit_length import without_unit_length
+from convert.readers.model_task import TaskHints
+from convert.source_model.network import Network
+from convert.source_model.nodes import network_of
 from edge_runtime.errors import DataError
+from edge_runtime.model_file.metadata import EMBEDDING
 
 BATCH = 1000
 """Windows per call."""
 
-CHECKED_WINDOWS = 64
-"""Windows on which the layers in turn are compared with the model as a whole."""
-
 TOLERANCE = 1e-3
-"""Largest difference in that comparison, relative to the largest output; both run in float32."""
+"""Largest difference between the model's output and that of its logits, relative to the largest output;
+both are computed in float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,44 +37,42 @@ class KerasReading:
 
     network: Network
     model: Any
-    chain: tuple[Any, ...]
-    """The model's layers up to its logits, in order."""
+    inputs: WindowColumns
     function: str
     """What the model applies to its logits and the network leaves out: see classifier_head."""
-    fused: bool
-    """Whether that function is the activation of the chain's last layer."""
     task: str
     """classification, regression or embedding."""
+    unit_length: bool
+    """Whether the model scales its output to length 1, which the network leaves out."""
+    recorder: LogitsRecorder
 
     def logits(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The model's logits `[N, classes]` of float32 windows `[N, steps, features]`, by Keras.
 
-        Raises DataError when the layers in turn do not compute what the model as a whole computes.
+        Raises DataError for a model that does something else with the logits than its last layer says.
         """
-        batches = [windows[k : k + BATCH] for k in range(0, len(windows), BATCH)]
-        with _without_activation(self.chain[-1]) if self.fused else nullcontext():
-            values = np.concatenate([self._run(batch) for batch in batches])
-        self._check(windows[:CHECKED_WINDOWS], values[:CHECKED_WINDOWS])
-        return logits_of(values, self.function)
+        fixed = self.model.inputs[0].shape[0]
+        size = BATCH if fixed is None else fixed
+        found = [self._run(windows[k : k + size], size) for k in range(0, len(windows), size)]
+        return logits_of(np.concatenate(found), self.function)
 
-    def _run(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        value: Any = windows
-        for layer in self.chain:
-            value = layer(value)
-        return np.asarray(value, np.float32)
-
-    def _check(self, windows: NDArray[np.float32], values: NDArray[np.float32]) -> None:
-        batch = self.model.inputs[0].shape[0] or len(windows)
-        with warnings.catch_warnings():
+    def _run(self, windows: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+        """Before the function at the end; `size`: of the batches, of which the last one may be short."""
+        count = len(windows)
+        if self.model.inputs[0].shape[0] is not None:
+            windows = np.resize(windows, (size, *windows.shape[1:]))
+        with warnings.catch_warnings(), self.recorder.recording() as seen:
             warnings.simplefilter("ignore")  # of Keras 3, when a Keras 2 model has its input in a list
-            whole = np.asarray(self.model(np.resize(windows, (batch, *windows.shape[1:]))), np.float32)
-        expected = output_of(values, self.function)[:batch]
-        difference = float(np.abs(whole[: len(expected)] - expected).max())
+            whole = np.asarray(self.model(self.inputs.arrays(windows), training=False), np.float32)
+        values: NDArray[np.float32] = seen[-1] if self.recorder.layer is not None else whole
+        expected = output_of(values, self.function)
+        difference = float(np.abs(whole - expected).max())
         if difference > TOLERANCE * max(1.0, float(np.abs(expected).max())):
             raise DataError(
-                f"the model's own output differs by up to {difference:.2g} from that of its layers "
-                "applied one after the other. Expected a model that does nothing else."
+                f"the model's own output differs by up to {difference:.2g} from the {self.function} of "
+                "its logits. Expected a model that does nothing else with them."
             )
+        return values[:count]
 
 
 def network_from_keras(model: Any) -> Network:
@@ -92,66 +93,34 @@ def read_keras(model: Any, hints: TaskHints | None = None) -> KerasReading:
 
     `hints` tell the task of a model with linear outputs, and raise what `model_task.task_of` raises.
     """
-    steps, features = shape = _input_shape(model)
-    read: list[tuple[Any, list[Layer]]] = []
-    for layer in layers_in_order(model):
-        read.append((layer, read_layer(layer, shape)))
-        shape = _output_shape(layer, shape)
-    if len(shape) != 1:
+    for layer in layers_inside(model):  # so that a picture model is told about its layers, not its shape
+        _check(layer)
+    inputs = window_columns(model)
+    reader = GraphReader()
+    output = one_output(model, reader.read(model, inputs.values()))
+    if len(output.shape) != 1:
         raise DataError(
-            f"the model gives {list(shape)} for a window. Expected [classes]. If the last recurrent "
-            "layer gives a sequence, set return_sequences=False."
+            f"the model gives {list(output.shape)} for a window. Expected [classes]. If the last "
+            "recurrent layer gives a sequence, set return_sequences=False."
         )
-    while read and not read[-1][1]:  # no effect, so that a softmax before it is the end
-        read.pop()
-    flat = [layer for _, layers in read for layer in layers]
-    layers, function, task = split_head(flat, shape[0], hints)
-    chain, left_out = [layer for layer, _ in read], function in (SOFTMAX, SIGMOID)
-    alone = left_out and isinstance(flat[-1], Activation)
+    head, unit_length = without_unit_length(output.vector("logits"))
+    if unit_length and hints is not None and hints.asked is None:
+        hints = replace(hints, asked=EMBEDDING)
+    node, function, task = split_output(head, output.shape[0], hints)
+    steps, features = inputs.window
     return KerasReading(
-        network=Network(steps, features, tuple(layers)),
+        network=network_of(with_last_rows(node), steps=steps, features=features, static=inputs.static),
         model=model,
-        chain=tuple(chain[:-1] if alone else chain),
+        inputs=inputs,
         function=function,
-        fused=left_out and not alone,
         task=task,
+        unit_length=unit_length,
+        recorder=recorder(reader.maker(head), head, function),
     )
 
 
-def _input_shape(model: Any) -> Shape:
-    inputs = getattr(model, "inputs", None)
-    if not hasattr(model, "layers"):
-        raise DataError(f"expected a Keras model, found {type(model).__name__}")
-    if not inputs:
-        raise DataError(
-            f"the model {model.name!r} has no fixed input. Expected a Sequential or functional model "
-            "with keras.Input((steps, features))."
-        )
-    shape = tuple(inputs[0].shape)
-    if len(shape) != 3:
-        raise DataError(f"the model's input shape is {list(shape)}. Expected [None, steps, features].")
-    if None in shape[1:]:
-        raise DataError(
-            f"the model's input shape is {list(shape)}. Expected a fixed number of steps and features. "
-            "Build it with keras.Input((steps, features)) and set its weights."
-        )
-    return shape[1:]
-
-
-def _output_shape(layer: Any, shape: Shape) -> Shape:
-    return tuple(layer.compute_output_shape((None, *shape)))[1:]
-
-
-@contextmanager
-def _without_activation(layer: Any) -> Iterator[None]:
-    """Inside this context the layer does not apply its activation."""
-    activation = layer.activation
-    layer.activation = _identity
-    try:
-        yield
-    finally:
-        layer.activation = activation
-
-
-def _identity(values: Any) -> Any:
-    return values
+def _check(layer: Any) -> None:
+    """Raise DataError for a layer that is refused whatever it reads."""
+    if type(layer).__name__ == "InputLayer" or is_model(layer) or is_operation(layer):
+        return
+    check_readable(layer, READABLE_LAYERS)

@@ -76,6 +76,7 @@ def _source(
         windows,
         options,
         task=reading.task,
+        unit_length=reading.unit_length,
         origin=origin,
         tools=tools,
     )

@@ -15,6 +15,9 @@ from convert.readers.tensorflow.keras2.layer_objects import (
 from convert.readers.tensorflow.keras2.operations import OPERATIONS, operation
 from edge_runtime.errors import DataError
 
+CONSTANT_OPERAND = "_CONSTANT_VALUE"
+"""In the place of a layer's name: the third element is a number (tf_keras/src/engine/node.py)."""
+
 LayerCall = tuple[str, int]
 """A layer's name and which call of it."""
 
@@ -154,7 +157,7 @@ class _Graph:
 
     def _arguments(self, node: Any) -> tuple[Any, dict[str, Any]]:
         """What a layer is called with: its input or a list of inputs, and the other arguments."""
-        if self._is_reference(node):
+        if self._is_reference(node) or node[:1] == [CONSTANT_OPERAND]:
             node = [node]
         settings: dict[str, Any] = {}
         for reference in node:
@@ -166,7 +169,9 @@ class _Graph:
         return tensors[0] if len(tensors) == 1 else tensors, settings
 
     def tensors(self, value: Any) -> Any:
-        """The tensors in the place of the references in `value`."""
+        """The tensors in the place of the references in `value`, and numbers in that of constants."""
+        if isinstance(value, list) and value[:1] == [CONSTANT_OPERAND]:
+            return value[2]
         if self._is_reference(value):
             return self.known[value[0], value[1]][value[2]]
         if isinstance(value, dict):
