@@ -147,6 +147,11 @@ def both_summed(m, x):
     return m.fc((out[..., :6] + out[..., 6:]).mean(1))
 
 
+def ends_summed(m, x):
+    _, h = m.gru(x)
+    return m.fc(h.view(1, 2, -1, 6)[-1].sum(0))
+
+
 def both_residual(m, x):
     out, _ = m.gru(x)
     return m.fc12((out + torch.tanh(out)).max(1)[0])
@@ -255,6 +260,7 @@ BRANCHING = (
     residual_last,
     mean_and_max,
     both_summed,
+    ends_summed,
     both_residual,
     reversed_by_hand,
     skip,

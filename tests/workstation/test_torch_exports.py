@@ -43,6 +43,7 @@ BRANCHING = (
     "residual_last",
     "mean_and_max",
     "both_summed",
+    "ends_summed",
     "both_residual",
     "reversed_by_hand",
     "skip",
@@ -154,6 +155,13 @@ def test_stacks_are_chains_of_whole_layers(exported):
         kinds = [type(layer) for layer in reading.network.layers]
         assert kinds[:2] == [Bidirectional, Bidirectional]
         assert len(kinds) == 3
+
+
+def test_sums_of_both_directions_are_one_layer(exported):
+    for name in ("both_summed", "ends_summed"):
+        _, reading, _ = _read(exported("script", "daily", f"{name} open"), name)
+        assert isinstance(reading.network.layers[0], Bidirectional)
+        assert reading.network.layers[0].merge == "sum"
 
 
 def test_each_recurrent_layer_is_computed_once(exported):

@@ -58,6 +58,10 @@ def saved(request, tmp_path_factory):
     return folder
 
 
+first_model = pytest.mark.parametrize("saved", MODELS[:1], indirect=True, ids=["LSTM"])
+"""For tests to which it makes no difference which model it is."""
+
+
 @pytest.mark.parametrize("name", ["model.pt", "model.onnx"])
 def test_file_computes_what_pytorch_computes(saved, name):
     if name.endswith(".onnx"):
@@ -118,6 +122,7 @@ def test_normalization_in_front_and_behind(tmp_path):
             np.testing.assert_allclose(classifier.logits(x), expected, atol=1e-5)
 
 
+@first_model
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -156,6 +161,7 @@ torch.save(Model(), f"{sys.argv[1]}/whole.pt")
 """
 
 
+@first_model
 def test_quantized_and_whole_models_are_told_apart(saved, tmp_path):
     command = [sys.executable, "-c", OTHER_FILES, str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True)
@@ -173,6 +179,7 @@ def test_quantized_and_whole_models_are_told_apart(saved, tmp_path):
         assert len(result.stderr.splitlines()) == 1
 
 
+@first_model
 def test_broken_files_are_refused(saved, tmp_path):
     for name in ("broken.pt", "broken.onnx"):
         (tmp_path / name).write_bytes(b"nothing of the kind" * 10)

@@ -32,6 +32,8 @@ from convert.source_model.network import (
 
 _MERGES = {"concat": "concat", "add": "sum", "multiply": "mul", "average": "ave"}
 """Kind of Join -> merge of Bidirectional."""
+_POOLED = {"sum": "add", "average": "average", "max": "maximum"}
+"""Kind of GlobalPooling -> kind of Join."""
 
 
 def simplified(output: ShapedNode) -> ShapedNode:
@@ -130,6 +132,8 @@ def _rewritten(tensor: ShapedNode, sources: list[ShapedNode]) -> ShapedNode:
     layer = tensor.layer
     if not sources:
         return tensor
+    if isinstance(layer, GlobalPooling) and _are_vectors(sources[0]):
+        layer, sources = Join(layer.name, _POOLED[layer.kind]), list(sources[0].sources)
     if isinstance(layer, GlobalPooling) and layer.kind == "sum":
         layer, sources = _weighted(layer, sources)
     if isinstance(layer, WeightedSum):
@@ -177,6 +181,12 @@ def _in_reading_order(tensor: ShapedNode) -> ShapedNode | None:
 def _is_backward(tensor: ShapedNode) -> bool:
     layer = tensor.layer
     return isinstance(layer, TakeRows) or (isinstance(layer, RECURRENT_LAYERS) and layer.go_backwards)
+
+
+def _are_vectors(tensor: ShapedNode) -> bool:
+    """Whether the rows of a sequence are vectors that were put one below another."""
+    rows = isinstance(tensor.layer, Join) and tensor.layer.kind == "rows"
+    return rows and all(source.steps is None for source in tensor.sources)
 
 
 def _weighted(layer: GlobalPooling, sources: list[ShapedNode]) -> tuple[Any, list[ShapedNode]]:
