@@ -126,9 +126,9 @@ def agreement(model: Any, precision: str) -> list[str]:
         except EdgeRnnError:
             cells.append("does not load it")
             continue
-        error = np.abs(found - expected).max() / np.ptp(expected)
+        largest = np.abs(found - expected).max() / np.ptp(expected)
         same = np.mean(found.argmax(axis=1) == expected.argmax(axis=1))
-        cells.append(f"{100 * error:.2g} %, {100 * same:.1f} %")
+        cells.append(f"{100 * largest:.2g} %, {100 * same:.1f} %")
     return cells
 
 
