@@ -41,7 +41,7 @@ def as_windows(arrays: Mapping[str, NDArray[Any]], name: str) -> Arrays:
 def _with_three_axes(x: NDArray[Any]) -> NDArray[Any]:
     if x.ndim == 2 and x.dtype.kind in "iu":
         return x[:, :, np.newaxis]
-    if x.ndim == 4:
+    if x.ndim >= 4:
         return x.reshape(len(x), -1, x.shape[-1])
     return x
 

@@ -323,7 +323,7 @@ CASES = {
     ),
     "sequence of classes": (
         sequential(lstm(return_sequences=True), dense()),
-        "gives [6, 3] for a window. Expected [classes]. If the last recurrent layer",
+        "gives [6, 3] for a window. Expected [outputs], as a model that gives a sequence, such as an",
     ),
     "half precision": (half_precision, "layer 'cell' (LSTM) computes in float16. Expected float32"),
     "dropout at inference": (

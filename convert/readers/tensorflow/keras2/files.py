@@ -35,7 +35,7 @@ def stored_config(path: Path) -> tuple[str, dict[str, Any]]:
     read = _archive_config if zipfile.is_zipfile(path) else _hdf5_config
     try:
         version, config = read(path)
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, LookupError, RuntimeError, zipfile.BadZipFile) as error:
         kind = "a .keras archive" if zipfile.is_zipfile(path) else "an HDF5 file"
         raise DataError(f"cannot be read as {kind} ({error})") from None
     return version, config

@@ -39,7 +39,7 @@ def saved_model_config(folder: Path) -> dict[str, Any]:
     """
     try:
         config = _metadata(folder)
-    except (OSError, ValueError, IndexError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
         raise DataError(f"cannot be read as a SavedModel ({error})") from None
     if not config or not isinstance(config.get("config"), dict) or "layers" not in config["config"]:
         raise DataError(WITHOUT_LAYERS)
@@ -149,10 +149,11 @@ def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:
     """A number, 7 bits in each byte and the lowest first, and where the next field starts."""
-    value = shift = 0
-    while True:
+    value = 0
+    for shift in range(0, 70, 7):
         byte = message[at]
         value |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
+        at += 1
         if byte < 128:
             return value, at
+    raise ValueError("a number of more than 64 bits")
