@@ -28,18 +28,24 @@ class Branching:
         sources = [keras.Input(shape) for shape in self.shapes]
         return keras.Model(sources[0] if len(sources) == 1 else sources, self.function(*sources))
 
-    def windows(self):
-        """20 windows in which some rows do not count, if there is a mask; none is empty."""
-        rng = np.random.default_rng(1)
+    def windows(self, count=20, seed=1):
+        """Windows in which some rows do not count, if there is a mask; none is empty."""
+        rng = np.random.default_rng(seed)
         sequence = self.shapes[0]
         rows = (sequence[0], 1) if len(sequence) == 1 else (int(np.prod(sequence[:-1])), sequence[-1])
         static = sum(shape[0] for shape in self.shapes[1:])
-        x = rng.normal(0, 1, (20, *rows)).astype(np.float32)
+        x = rng.normal(0, 1, (count, *rows)).astype(np.float32)
         if self.tokens is not None:
             x = rng.integers(1, self.tokens, x.shape, dtype=np.int32)
         if self.masked is not None:
-            x[0:5, 4:] = x[5:10, :2] = x[10:15, 2:4] = x[15:17, ::2] = self.masked
-        aside = np.repeat(rng.normal(0, 1, (20, 1, static)), rows[0], axis=1).astype(np.float32)
+            for first, part in (
+                (0, slice(4, None)),
+                (1, slice(2)),
+                (2, slice(2, 4)),
+                (3, slice(0, None, 2)),
+            ):
+                x[first::5, part] = self.masked
+        aside = np.repeat(rng.normal(0, 1, (count, 1, static)), rows[0], axis=1).astype(np.float32)
         return np.concatenate([x, aside], axis=2) if static else x
 
 

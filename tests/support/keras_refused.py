@@ -263,7 +263,7 @@ CASES = {
             lstm(),
             dense(),
         ),
-        "layer 'unit' (UnitNormalization) is not the last layer. Expected it only at the end",
+        "layer 'rows' (UnitNormalization) is not the last layer. Expected it only at the end",
     ),
     "two sequences": (
         two_inputs,

@@ -371,10 +371,10 @@ UNBOUNDED = ("lstm relu", "lstm elu", "lstm linear", "gru relu", "gru linear", "
 """Models whose states would grow large with larger weights."""
 
 
-def windows(content=None):
+def windows(content=None, count=20, seed=1):
     if isinstance(content, Branching):
-        return content.windows()
-    return np.random.default_rng(1).normal(0, 1, (20, STEPS, FEATURES)).astype(np.float32)
+        return content.windows(count, seed)
+    return np.random.default_rng(seed).normal(0, 1, (count, STEPS, FEATURES)).astype(np.float32)
 
 
 def predictions(models):

@@ -92,6 +92,39 @@ def test_a_sigmoid_becomes_two_classes(windows, tmp_path):
     np.testing.assert_allclose(probabilities, predictions[:50, 0], atol=1e-5)
 
 
+STATIC = """
+import sys
+import keras
+import numpy as np
+layers = keras.layers
+keras.utils.set_random_seed(0)
+parts, static = keras.Input((3, 4, 2)), keras.Input((2,))
+x = parts
+for layer in (layers.Conv1D(4, 3, padding="same"), layers.MaxPooling1D(2), layers.Flatten()):
+    x = layers.TimeDistributed(layer)(x)
+x = layers.Concatenate()([layers.LSTM(8)(x), static])
+model = keras.Model([parts, static], layers.Dense(3, activation="softmax")(x))
+rng = np.random.default_rng(0)
+x, aside = rng.normal(0, 1, (60, 3, 4, 2)), rng.normal(0, 1, (60, 2))
+model.save(sys.argv[1] + "/aside.keras")
+np.savez(sys.argv[1] + "/aside.npz", x=x.astype(np.float32), static=aside.astype(np.float32))
+np.save(sys.argv[1] + "/aside.npy", np.asarray(model([x, aside])))
+"""
+
+
+def test_windows_of_parts_with_a_static_input_in_arrays_of_their_own(tmp_path):
+    succeed(run_python(STATIC, tmp_path))
+    file = tmp_path / "aside.tflite"
+    arguments = ("--data", tmp_path / "aside.npz", "--precision", "float32", "--out", file)
+    succeed(edge_rnn("convert", tmp_path / "aside.keras", *arguments))
+    data, expected = np.load(tmp_path / "aside.npz"), np.load(tmp_path / "aside.npy")
+    aside = np.repeat(data["static"][:, np.newaxis], 12, axis=1)
+    windows = np.concatenate([data["x"].reshape(60, 12, 2), aside], axis=2)
+    with Classifier(file) as classifier:
+        found = [prediction.probabilities for prediction in classifier.predict(windows)]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_convert_model_takes_a_model_object(windows, tmp_path):
     script = f"""
 import keras

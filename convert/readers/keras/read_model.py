@@ -100,9 +100,9 @@ def read_keras(model: Any, hints: TaskHints | None = None) -> KerasReading:
     output = one_output(model, reader.read(model, inputs.values()))
     if len(output.shape) != 1:
         raise DataError(
-            f"the model gives {list(output.shape)} for a window. Expected [outputs], as a model that gives "
-            "a sequence, such as an autoencoder, cannot be converted. If the last recurrent layer need not "
-            "give one, set return_sequences=False."
+            f"the model gives {list(output.shape)} for a window. Expected [outputs], as a model that "
+            "gives a sequence, such as an autoencoder, cannot be converted. If the last recurrent layer "
+            "need not give one, set return_sequences=False."
         )
     head, unit_length = without_unit_length(output.vector("logits"))
     if unit_length and hints is not None and hints.asked is None:

@@ -98,7 +98,10 @@ def is_saved_model(path: str | Path) -> bool:
 def _check_class(entry: dict[str, Any]) -> None:
     described = f"layer {_settings(entry).get('name', '')!r} ({entry['class_name']})"
     if entry["class_name"] == "Lambda":
-        raise DataError(f"{described} is not supported. Write it with layers of Keras.")
+        raise DataError(
+            f"{described} is not supported, because its Python code does not show what it computes. "
+            "Write it with layers of Keras or keras.ops: x[:, -1], a + b, keras.ops.sum(x, axis=1)."
+        )
     # Up to TensorFlow 2.12 files do not have the module; a class of one's own has none to name.
     own = "module" in entry and str(entry["module"]).split(".")[0] not in LIBRARIES
     if own and entry["class_name"] not in MODELS:

@@ -90,7 +90,10 @@ def check_layer(keras: Any, entry: dict[str, Any]) -> None:
     kind, config = str(entry["class_name"]), entry["config"]
     described = f"layer {config.get('name', kind)!r} ({kind})"
     if kind == "Lambda":
-        raise DataError(f"{described} is not supported. Write it with layers of Keras.")
+        raise DataError(
+            f"{described} is not supported, because its Python code does not show what it computes. "
+            "Write it with layers of Keras or keras.ops: x[:, -1], a + b, keras.ops.sum(x, axis=1)."
+        )
     # Up to TensorFlow 2.12 files do not name the module.
     library = str(entry.get("module") or "keras").split(".")[0]
     if library not in ("keras", "tf_keras", "tensorflow"):
