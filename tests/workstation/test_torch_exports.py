@@ -114,7 +114,7 @@ def exported(shared_folder):
     return file
 
 
-def _windows(name, count=5):
+def model_windows(name, count=5):
     rng = np.random.default_rng(1)
     if name.startswith("tokens"):
         return rng.integers(0, TOKENS, (count, STEPS, 1)).astype(np.int32)
@@ -126,7 +126,7 @@ def _windows(name, count=5):
 
 
 def _read(file, name):
-    windows = _windows(name)
+    windows = model_windows(name)
     model = read_onnx(file)
     return model, network_from_onnx(model, *windows.shape[1:]), windows
 
@@ -195,7 +195,7 @@ def test_other_recurrences_are_refused(exported, name, sentence):
 def test_states_tokens_and_static_inputs_through_the_command(exported, tmp_path):
     for name, precision in (("states", "float32"), ("tokens", "int8"), ("static", "mixed")):
         model, data = exported("script", "daily", f"{name} open"), tmp_path / f"{name}.npz"
-        windows = _windows(name, 1200)
+        windows = model_windows(name, 1200)
         file, reading, _ = _read(model, name)
         logits = reading.evaluate(file, windows.astype(np.float32))
         np.savez(data, x=windows, y=logits.argmax(axis=1))
