@@ -74,6 +74,12 @@ def side_by_side(keras, x):
     )
 
 
+def one_branch(keras, x):
+    h = sequences(keras)(keras.layers.Masking()(x))
+    rows = keras.layers.Add()([h, keras.layers.Dense(FEATURES)(x)])
+    return keras.layers.Dense(3)(keras.layers.LSTM(4)(rows))
+
+
 def nested(keras, x):
     inner = keras.Input((STEPS, FEATURES))
     model = keras.Model(inner, sequences(keras, 4)(inner))
@@ -153,6 +159,7 @@ def masked(keras):
     models |= {
         "masking residual": partial(residual, keras),
         "masking side by side": partial(side_by_side, keras),
+        "masking one branch": partial(one_branch, keras),
         "masking nested": partial(nested, keras),
         "masking attention": partial(self_attention, keras),
         "masking attention by state": partial(asked_by_the_state, keras),

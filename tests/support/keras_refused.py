@@ -208,7 +208,7 @@ CASES = {
         "layer 'film' (ConvLSTM2D) is not supported. Use TimeDistributed(Conv1D) and then LSTM",
     ),
     "convolved pictures": (convolved_picture, "layer 'picture' (Conv2D) is not supported. Use Conv1D"),
-    "autoencoder": (functional(autoencoder), "the model gives [6, 3] for a window. Expected [outputs], as"),
+    "autoencoder": (functional(autoencoder), "the model gives [6, 3] for a window. Expected [outputs]"),
     "cell state": (functional(cell_state), "layer 'cell' (LSTM): its cell state c is used. A converted"),
     "initial state": (functional(initial_state), "layer 'cell' (LSTM) is given an initial state, but a"),
     "several heads": (
