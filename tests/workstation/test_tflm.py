@@ -190,8 +190,10 @@ def test_the_table_says_what_tflm_does_now(tflm_python):
     record = next(
         row for row in json.loads(TABLE.read_text("utf-8"))["engines"] if row["name"] == "tflm"
     )
+    probed = {name.split()[0] for test in tests for name in test.operators}
+    versions = {op: version for op, version in record["op_versions"].items() if op in probed}
     found = probe(tflm_python, DISTRIBUTION, tests)
-    assert differing(record, found) == []
+    assert differing({**record, "op_versions": versions}, found) == []
     assert found.operators["int16x8"].keys() == {"REDUCE_MAX version 3"}
 
 
