@@ -114,8 +114,9 @@ def convert_model(
       model (`.onnx`), a PyTorch state dict (`.pt`, `.pth`) or a TensorFlow 1 checkpoint; or a Keras
       model object.
     - `data`: the path of an `.npz` file, or its arrays by name, with the windows as the model takes
-      them. `x` is `[N, steps, features]`, uint8 or a type that becomes float32. `y` `[N]`, the class
-      indices, and `labels` may be missing. `calibration_x` and `test_x`, with `calibration_y` and
+      them. `x` is `[N, steps, features]`, uint8 or a type that becomes float32; tokens are integers
+      `[N, steps]`. `static` `[N, k]` is a second, static input. `y` `[N]`, the class indices, and
+      `labels` may be missing. `calibration_x` and `test_x`, with `calibration_y` and
       `test_y`, take the place of `x` and `y` where you have split the windows yourself.
     - `out`: the file to write. An older file is replaced.
     - `kind`: "keras", "onnx", "torch" or "tf1-basic-lstm". Default: told by the suffix of `model`.

@@ -225,12 +225,10 @@ def _gru_constants(builder: GraphBuilder, gru: Gru, prefix: str) -> None:
     )
     if gru.reset_after:
         new, new_bias = scaled(gru.activation, gru.kernel[candidate], gru.bias[candidate])
-        # The sum's offset is in new_bias, and r multiplies the other matmul.
-        old, _ = scaled(gru.activation, gru.recurrent_kernel[candidate], gru.bias[candidate])
-        slope = np.float32(SLOPES.get(gru.activation, 1.0))
+        slope = np.float32(SLOPES.get(gru.activation, 1.0))  # the sum's offset is in new_bias
         builder.constant(f"{prefix}new_kernel", new)
         builder.constant(f"{prefix}new_bias", new_bias)
-        builder.constant(f"{prefix}old_kernel", old)
+        builder.constant(f"{prefix}old_kernel", gru.recurrent_kernel[candidate] * slope)
         builder.constant(f"{prefix}old_bias", gru.recurrent_bias[candidate] * slope)
     else:
         parts = (gru.kernel[candidate], gru.recurrent_kernel[candidate], both[candidate])

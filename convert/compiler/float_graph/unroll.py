@@ -74,8 +74,6 @@ def _window(builder: GraphBuilder, network: Network, tokens: int) -> GraphValue 
     """The rows of the window; the reader of its tokens where an Embedding reads it."""
     if tokens:
         return TokenReader(builder, INPUT, tokens)
-    if network.steps == 0:
-        raise ValueError("the window has no rows")
     rows = [f"x{t}" for t in range(1, network.steps + 1)]
     return builder.fan_out(Op.UNPACK, [INPUT], rows, (1, network.features), axis=1)
 

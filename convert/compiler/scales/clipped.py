@@ -52,8 +52,8 @@ def without_masked_rows(
     values = [value for row, value in _masks(graph).values() if row in {*rows, graph.input}]
     if not values:
         return ranges
-    masked = graph.tensors[values[0]].values / np.float32(MAGNIFIED)
-    counted = windows[np.any(~np.isclose(windows, masked.reshape(-1), rtol=1e-6, atol=1e-12), axis=-1)]
+    magnified = graph.tensors[values[0]].values.reshape(-1)
+    counted = windows[np.any(windows * np.float32(MAGNIFIED) != magnified, axis=-1)]
     if not len(counted):
         return ranges
     found = Range.of(counted, central=True)

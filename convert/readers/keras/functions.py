@@ -35,13 +35,16 @@ def function_of(layer: Any, setting: str, allowed: Sequence[str], owner: Any = N
     elif isinstance(value, dict):
         raise DataError(
             f"{named(owner or layer)} has {setting}={name!r}, which is no function of Keras. Expected "
-            f"{', '.join(allowed)}."
+            f"{_names(allowed)}."
         )
     if name not in allowed:
-        raise DataError(
-            f"{named(owner or layer)} has {setting}={name!r}. Expected {', '.join(allowed)}."
-        )
+        raise DataError(f"{named(owner or layer)} has {setting}={name!r}. Expected {_names(allowed)}.")
     return str(name)
+
+
+def _names(allowed: Sequence[str]) -> str:
+    """By Keras's names: both hard sigmoids have the same one."""
+    return ", ".join(name for name in allowed if name != HARD_SIGMOID_02)
 
 
 def _is_keras2(function: Any) -> bool:

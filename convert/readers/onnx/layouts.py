@@ -12,8 +12,8 @@ from convert.readers.onnx.tracing import Positions, ShapedNode, Traced, Unsuppor
 from convert.source_model.network import Join, Repeat, Unflatten
 
 MIXED_ROWS = (
-    "reads different features in different rows, as attention with several heads does. Only attention "
-    "with one head is supported"
+    "reads different features in different rows, as the heads of nn.MultiheadAttention do. Use "
+    "attention with one head"
 )
 
 
