@@ -150,9 +150,7 @@ def _train_into(
     normalize = normalization.apply
     held_back = (normalize(validation.x), validation.y)
     _, steps, features = train.x.shape
-    model = build_model(
-        keras, steps=steps, features=features, units=chosen.units, classes=len(dataset.labels)
-    )
+    model = build_model(keras, chosen, steps=steps, features=features, classes=len(dataset.labels))
     batches = _batches(tensorflow, normalize(train.x), train.y, chosen)
     history = _fit(keras, model, batches, held_back, chosen, quiet)
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):

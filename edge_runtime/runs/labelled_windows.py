@@ -16,13 +16,16 @@ class LabelledWindows:
 
     x: NDArray[Any]
     y: NDArray[np.int64]
+    groups: NDArray[np.str_] | None = None
+    """`[N]`: the person, device or site that each window comes from; None where nobody said."""
 
     def __len__(self) -> int:
         return len(self.x)
 
     def take(self, indices: NDArray[np.int64]) -> LabelledWindows:
         """The windows at these positions."""
-        return LabelledWindows(self.x[indices], self.y[indices])
+        groups = None if self.groups is None else self.groups[indices]
+        return LabelledWindows(self.x[indices], self.y[indices], groups)
 
     def stratified_sample(self, count: int, seed: int) -> LabelledWindows:
         """`count` windows, chosen by `seed`, with the classes in the same proportions as in all windows.

@@ -91,16 +91,13 @@ def write_windows(
     validation: LabelledWindows,
     test: LabelledWindows,
 ) -> None:
-    """Write windows.npz."""
-    np.savez_compressed(
-        folder / WINDOWS,
-        calibration_x=calibration.x,
-        calibration_y=calibration.y,
-        validation_x=validation.x,
-        validation_y=validation.y,
-        test_x=test.x,
-        test_y=test.y,
-    )
+    """Write windows.npz. A split whose windows have groups also gets the array SPLIT_groups."""
+    arrays = {}
+    for split, windows in (("calibration", calibration), ("validation", validation), ("test", test)):
+        arrays[f"{split}_x"], arrays[f"{split}_y"] = windows.x, windows.y
+        if windows.groups is not None:
+            arrays[f"{split}_groups"] = windows.groups
+    np.savez_compressed(folder / WINDOWS, **arrays)
 
 
 def file_sha256(path: Path) -> str:
@@ -179,4 +176,6 @@ class Run:
 
     def _windows(self, split: str) -> LabelledWindows:
         with np.load(self.path / WINDOWS, allow_pickle=False) as archive:
-            return LabelledWindows(archive[f"{split}_x"], archive[f"{split}_y"])
+            name = f"{split}_groups"
+            groups = archive[name] if name in archive else None
+            return LabelledWindows(archive[f"{split}_x"], archive[f"{split}_y"], groups)
