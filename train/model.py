@@ -13,8 +13,8 @@ def build_model(
     """An untrained Sequential model, `[N, steps, features]` float32 to logits `[N, classes]`.
 
     All layers are Keras's own, named by their cell (lstm; lstm_1 and lstm_2 where there are several),
-    dropout_1 and so on, and logits. Forget bias 1 (Jozefowicz et al. 2015), as the notebook this project starts
-    from has it.
+    dropout_1 and so on, and logits. Forget bias 1 (Jozefowicz et al. 2015), as the notebook this project
+    starts from has it.
     """
     layers = [keras.Input((steps, features))]
     count = len(hyperparameters.units)

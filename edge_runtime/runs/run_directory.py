@@ -177,5 +177,5 @@ class Run:
     def _windows(self, split: str) -> LabelledWindows:
         with np.load(self.path / WINDOWS, allow_pickle=False) as archive:
             name = f"{split}_groups"
-            groups = archive[name] if name in archive else None
+            groups = archive.get(name)
             return LabelledWindows(archive[f"{split}_x"], archive[f"{split}_y"], groups)

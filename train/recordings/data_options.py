@@ -1,4 +1,4 @@
-"""How a data set is to be understood: what the data options of `edge-rnn train` and `edge-rnn data` say."""
+"""How a data set is to be understood: the data options of `edge-rnn train` and `edge-rnn data`."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Recording:
     times: NDArray[np.float64] | None = None
     """`[rows]` seconds, ascending; None where the data set gives neither times nor a rate."""
     lines: NDArray[np.int64] | None = None
-    """`[rows]`: the line of the file that each row stands on, counted from 1; None where a file has none."""
+    """`[rows]`: the line of the file that each row stands on, from 1; None where a file has no lines."""
 
 
 @dataclass(frozen=True, eq=False)
