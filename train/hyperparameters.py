@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from edge_runtime.errors import InputError
+from train.augmentation import parse_augmentations
 
 CELLS = ("lstm", "gru", "rnn")
 SCHEDULES = ("cosine", "constant", "linear", "exponential", "step")
@@ -58,7 +59,8 @@ class Hyperparameters:
     def __post_init__(self) -> None:
         units = (self.units,) if isinstance(self.units, int) else tuple(self.units)
         object.__setattr__(self, "units", units)
-        object.__setattr__(self, "augment", tuple(self.augment))
+        augment = tuple(str(each) for each in parse_augmentations(tuple(self.augment)))
+        object.__setattr__(self, "augment", augment)
         check_optimization(self.iterations, self.batch_size, self.learning_rate, self.seed)
         self._check_choices()
         self._check_network()
@@ -106,6 +108,21 @@ def check_optimization(iterations: int, batch_size: int, learning_rate: float, s
         raise InputError(f"--learning-rate: expected a number above 0, found {learning_rate}.")
     if not 0 <= seed < 2**32:
         raise InputError(f"--seed: expected 0 to {2**32 - 1}, found {seed}.")
+
+
+def layered_units(units: int | tuple[int, ...], layers: int | None) -> tuple[int, ...]:
+    """The units of each layer. With `layers`, a single number of units is that of every layer.
+
+    Raises InputError where both are given and do not agree.
+    """
+    given = (units,) if isinstance(units, int) else tuple(units)
+    if layers is None:
+        return given
+    if not 1 <= layers <= LARGEST_LAYERS:
+        raise InputError(f"--layers: expected 1 to {LARGEST_LAYERS}, found {layers}.")
+    if len(given) not in (1, layers):
+        raise InputError(f"--layers: is {layers}, and --units names {len(given)}. Leave one out.")
+    return given * layers if len(given) == 1 else given
 
 
 # Seconds instead of minutes, for the 700 training windows of `digits`.
