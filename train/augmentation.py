@@ -4,6 +4,8 @@ Sensors: jitter, scaling, rotation, time warping and shifts (Um et al. 2017, arX
 strengths are the defaults). Pictures: each is moved by a few pixels. Everything is drawn without a
 state: the same seed and iteration give the same windows, whatever came before, so that a resumed
 training and each of several workers draw what an uninterrupted one draws.
+
+Importable without numpy: the command line checks `--augment` before anything is loaded.
 """
 
 from __future__ import annotations
@@ -11,12 +13,12 @@ from __future__ import annotations
 import math
 import zlib
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from edge_runtime.errors import InputError
-from edge_runtime.model_file.normalization import Normalization
+
+if TYPE_CHECKING:
+    from edge_runtime.model_file.normalization import Normalization
 
 GENERATOR = "philox"
 """The same random numbers on every device. TensorFlow would otherwise choose by device."""
@@ -175,6 +177,8 @@ def _rotated(tf: Any, windows: Any, strength: float, normalization: Normalizatio
     Raw values are turned, R v of v = std * normalized + mean, because the axes have other means and
     standard deviations: gravity turns with the rest, and lengths stay. R v by Rodrigues' formula.
     """
+    import numpy as np
+
     count, (_, steps, features) = tf.shape(windows)[0], windows.shape
     mean = np.broadcast_to(np.asarray(normalization.mean, np.float32), features)
     std = np.broadcast_to(np.asarray(normalization.std, np.float32), features)
@@ -212,6 +216,7 @@ def _warped(tf: Any, windows: Any, strength: float, seed: Any) -> Any:
 
 def _spline(points: int) -> Any:
     """`[points, WARP_KNOTS]` float32: this @ values of the knots = the cubic spline through them."""
+    import numpy as np
     from scipy.interpolate import CubicSpline
 
     at = np.linspace(0, WARP_KNOTS - 1, points)
