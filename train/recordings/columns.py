@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,9 @@ TELLING_NAMES = {
     "split": ("split", "fold", "set", "partition"),
 }
 """Names of columns that are hardly ever a feature. Taken as one they would give the class away."""
+
+UNIT_IN_NAME = re.compile(r"[\s_\-.(\[/]+(s|ms|us|µs|μs|ns)[)\]]?$", re.IGNORECASE)
+"""The unit of a time at the end of a name, after `_`, a space or a bracket."""
 
 MOST_COLUMNS_LISTED = 20
 """Columns that a message lists."""
@@ -114,12 +118,17 @@ def _check_features(path: Path, features: tuple[str, ...], unnamed: tuple[str, .
                 f"{path}: {column.strip('()')} has no name. Name the features with --feature-columns, "
                 "without it if it counts the rows."
             )
-        role = next((role for role, known in TELLING_NAMES.items() if column.lower() in known), None)
+        role = next((role for role, known in TELLING_NAMES.items() if _bare(column) in known), None)
         if role is not None:
             raise DataError(
                 f"{path}: column '{column}' does not look like a feature. Pass --{role}-column "
                 f"{column}, or name the features with --feature-columns."
             )
+
+
+def _bare(column: str) -> str:
+    """A name in lower case without its unit."""
+    return UNIT_IN_NAME.sub("", column.lower()).strip()
 
 
 def _check_same(path: Path, features: tuple[str, ...], expected: tuple[str, ...]) -> None:

@@ -39,9 +39,13 @@ def read_recordings(path: str | Path, options: DataOptions) -> Recordings:
         raise DataError(f"{path}: no such file or folder.")
     kind = _kind(file)
     if kind == TS_SUFFIX:
-        raise DataError(f"{path}: .ts files cannot be read yet.")
+        from train.recordings.ts_file import read_ts
+
+        return read_ts(file)
     if kind == JSON_SUFFIX:
-        raise DataError(f"{path}: .json files cannot be read yet.")
+        from train.recordings.edge_impulse import read_edge_impulse
+
+        return read_edge_impulse(file, options)
     from train.recordings.tables import read_tables
 
     return read_tables(file, options)

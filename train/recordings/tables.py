@@ -35,7 +35,7 @@ def read_tables(path: Path, options: DataOptions) -> Recordings:
     for source in sources:
         table = read_table(source.path, options, features)
         features = table.columns.features
-        for draft in _drafts(table, source, options, alone=path == source.path):
+        for draft in _drafts(table, source, alone=path == source.path):
             drafts += fill_draft(draft, features, options.fill)
     recordings, classes = finish(drafts)
     return Recordings(path.resolve().name, recordings, classes, features or ())
@@ -54,9 +54,7 @@ def _sources(path: Path, options: DataOptions) -> tuple[SourceFile, ...]:
     return sources
 
 
-def _drafts(
-    table: DataTable, source: SourceFile, options: DataOptions, *, alone: bool
-) -> Iterator[Draft]:
+def _drafts(table: DataTable, source: SourceFile, *, alone: bool) -> Iterator[Draft]:
     """The recordings in a file, in the order of their first rows."""
     names, codes = _labels(table, source)
     values = table.numbers()

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError, reason
+from train.recordings.columns import UNIT_IN_NAME
 from train.recordings.table import LONGEST_SHOWN, DataTable
 
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}
-"""The unit at the end of a column's name, after `_`, a space or a bracket -> seconds."""
-
-UNIT_IN_NAME = re.compile(r"[\s_\-.(\[/](s|ms|us|µs|μs|ns)[)\]]?$", re.IGNORECASE)
+"""The unit at the end of a column's name -> seconds."""
 
 LATEST_SECOND = 1e11
 """Larger numbers without a unit are no seconds: the year 5138, or milliseconds since 1970."""
@@ -56,8 +54,8 @@ def _numbers(table: DataTable, column: str, values: Any) -> NDArray[np.float64]:
         return np.full(len(values), np.nan)
     if unit is None and abs(float(first)) > LATEST_SECOND:
         raise DataError(
-            f"{table.path}: times such as {first} in column '{column}' are too late for seconds. End its "
-            "name with the unit: _ms, _us or _ns."
+            f"{table.path}: times such as {first} in column '{column}' are too late for seconds. End "
+            "its name with the unit: _ms, _us or _ns."
         )
     # Integers are subtracted as integers: nanoseconds since 1970 have more digits than a float64.
     steps = (values - first).to_numpy(dtype=np.float64, na_value=np.nan)
