@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Finding:
+class Places:
     """How often something is found in the rows, and where first."""
 
     count: int = 0
@@ -132,11 +132,11 @@ class RecordingFacts:
     seconds: float | None
     rate: RateFacts | None
     gaps: GapFacts
-    not_ascending: Finding
+    not_ascending: Places
     """Rows whose time is not later than that of the row before, or is missing."""
-    missing: Finding
+    missing: Places
     """Rows with a missing value."""
-    unlabelled: Finding
+    unlabelled: Places
     """Rows without a class."""
 
 

@@ -1,4 +1,4 @@
-"""Ranges of the features of a data set, measured part by part: a copy of all rows may not fit in memory."""
+"""Ranges of the features of a data set, measured part by part, as a copy may not fit in memory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ class FeatureRanges:
         self._squares += squares + (mean - self._mean) ** 2 * self._count * count / both
         self._mean += (mean - self._mean) * count / both
         self._count += count
-        self._lowest, self._highest = np.minimum(self._lowest, lowest), np.maximum(self._highest, highest)
+        self._lowest, self._highest = (
+            np.minimum(self._lowest, lowest),
+            np.maximum(self._highest, highest),
+        )
         self._missing += len(values) - count
         self._without += count == 0
         self._constant += (lowest == highest) & (count > 1)
@@ -46,16 +49,17 @@ class FeatureRanges:
     def facts(self) -> tuple[FeatureFacts, ...]:
         """One for each feature, in their order."""
         std = np.sqrt(self._squares / np.maximum(self._count, 1))
-        return tuple(
-            FeatureFacts(
-                name,
-                *(
-                    float(array[index]) if self._count[index] else None
-                    for array in (self._lowest, self._highest, self._mean, std)
-                ),
-                int(self._missing[index]),
-                int(self._without[index]),
-                int(self._constant[index]),
-            )
-            for index, name in enumerate(self._names)
+        return tuple(self._fact(index, float(std[index])) for index in range(len(self._names)))
+
+    def _fact(self, index: int, std: float) -> FeatureFacts:
+        known = bool(self._count[index])
+        return FeatureFacts(
+            self._names[index],
+            float(self._lowest[index]) if known else None,
+            float(self._highest[index]) if known else None,
+            float(self._mean[index]) if known else None,
+            std if known else None,
+            int(self._missing[index]),
+            int(self._without[index]),
+            int(self._constant[index]),
         )

@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from train.data_overview.facts import ClassFacts, Finding, GapFacts, GroupFacts, RateFacts, RecordingFacts
+from train.data_overview.facts import (
+    ClassFacts,
+    Places,
+    GapFacts,
+    GroupFacts,
+    RateFacts,
+    RecordingFacts,
+)
 from train.data_overview.feature_range import FeatureRanges
 from train.recordings.fill import GAP
 from train.recordings.recording import UNLABELLED, Recording, Recordings
@@ -125,18 +132,19 @@ def rows_of_classes(found: Recordings) -> NDArray[np.int64]:
 
 
 def _total(seconds: list[float | None]) -> float | None:
+    """The sum; a recording of a single row has no duration. None where none has one."""
     known = [value for value in seconds if value is not None]
-    return sum(known) if len(known) == len(seconds) else None
+    return sum(known) if known else None
 
 
-def _find(places: Iterable[tuple[Recording, NDArray[np.int64]]]) -> Finding:
+def _find(places: Iterable[tuple[Recording, NDArray[np.int64]]]) -> Places:
     """`places`: recordings, each with the rows in question."""
     count, first = 0, None
     for recording, rows in places:
         count += len(rows)
         if len(rows):
             first = first or place(recording.path, recording.lines, int(rows[0]))
-    return Finding(count, first)
+    return Places(count, first)
 
 
 def _rate(steps: list[RecordingSteps]) -> RateFacts | None:
