@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_runtime.errors import DataError
+import numpy as np
+
+from edge_runtime.errors import DataError, reason
 from edge_runtime.inputs.read_windows import looks_like_idx
 from train.recordings.data_options import DataOptions
+from train.recordings.fill import fill_recordings
 from train.recordings.folders import TABLE_SUFFIXES, visible
-from train.recordings.recording import Recordings
+from train.recordings.recording import UNLABELLED, Recordings
+from train.recordings.table import place_of_row
 
 TS_SUFFIX = ".ts"
 
@@ -29,11 +33,19 @@ def looks_like_recordings(path: str | Path) -> bool:
 
 
 def read_recordings(path: str | Path, options: DataOptions) -> Recordings:
-    """The recordings in a file or a folder, without missing values where `--fill` says so.
+    """The recordings in a file or a folder, for training: without missing values and gaps.
 
     Raises DataError, with the file and, where it has lines, the line; InputError, which names the
     option; MissingExtraError where a package that reads this kind of file is not installed.
     """
+    found = fill_recordings(read_as_recorded(path, options), options.fill)
+    _check_classes(found)
+    return found
+
+
+def read_as_recorded(path: str | Path, options: DataOptions) -> Recordings:
+    """The recordings as the files have them, for a look at the data: missing values are NaN, and times
+    may have gaps, stand still and go back. Raises the same errors for all else."""
     file = Path(path)
     if not file.exists():
         raise DataError(f"{path}: no such file or folder.")
@@ -49,6 +61,23 @@ def read_recordings(path: str | Path, options: DataOptions) -> Recordings:
     from train.recordings.tables import read_tables
 
     return read_tables(file, options)
+
+
+def _check_classes(found: Recordings) -> None:
+    """Where the data set has a split: a class that is only tested cannot be learned."""
+    parts = [item.labels for item in found.recordings if item.split == "train"]
+    if not parts:
+        return
+    trained = np.unique(np.concatenate([*parts, [UNLABELLED]]))
+    for item in found.recordings:
+        unknown = ~np.isin(item.labels, trained)
+        if unknown.any():
+            row = int(unknown.argmax())
+            name = reason(found.labels[item.labels[row]])
+            raise DataError(
+                f"{place_of_row(item.path, item.lines, row)}: class '{name}' in the {item.split} split "
+                "has no rows in the train split. Add some, or remove the class."
+            )
 
 
 def _kind(path: Path) -> str:
