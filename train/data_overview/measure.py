@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from train.data_overview.facts import (
     ClassFacts,
-    Places,
     GapFacts,
     GroupFacts,
+    Places,
     RateFacts,
     RecordingFacts,
 )
 from train.data_overview.feature_range import FeatureRanges
 from train.recordings.fill import GAP
 from train.recordings.recording import UNLABELLED, Recording, Recordings
-from train.recordings.table import place
+from train.recordings.table import place_of_row
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +143,7 @@ def _find(places: Iterable[tuple[Recording, NDArray[np.int64]]]) -> Places:
     for recording, rows in places:
         count += len(rows)
         if len(rows):
-            first = first or place(recording.path, recording.lines, int(rows[0]))
+            first = first or place_of_row(recording.path, recording.lines, int(rows[0]))
     return Places(count, first)
 
 
@@ -165,5 +165,5 @@ def _gaps(recordings: tuple[Recording, ...], steps: list[RecordingSteps | None])
         if len(gaps):
             count += len(gaps)
             longest = max(longest, float(found.seconds[gaps].max()))
-            first = first or place(recording.path, recording.lines, int(found.rows[gaps[0]]))
+            first = first or place_of_row(recording.path, recording.lines, int(found.rows[gaps[0]]))
     return GapFacts(count, longest, first)
