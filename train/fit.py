@@ -22,10 +22,10 @@ from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.host.quiet import quiet_stderr
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs import run_directory
-from edge_runtime.runs.labelled_windows import LabelledWindows
 from edge_runtime.runs.run_directory import Run, RunRecord
 from train.checkpoint import DivergedError
-from train.datasets import Dataset, load_dataset
+from train.dataset import Dataset
+from train.datasets import load_dataset
 from train.hyperparameters import Hyperparameters
 from train.loop import Training, fit_model, logits_function, loss_and_accuracy
 from train.model import build_model
@@ -37,6 +37,7 @@ from train.settings import (
     read_config,
     settings_keys,
 )
+from train.splits import hold_back_validation
 from train.training_step import CLIP_NORM
 from train.working_folder import training_folder, working_folder
 
@@ -64,7 +65,7 @@ def train_named(
     """
     check_out(Path(out).resolve(), overwrite)
     require_tensorflow("edge-rnn train")
-    dataset = load_dataset(settings.data, settings.data_dir)
+    dataset = load_dataset(settings.data, settings.data_dir, settings.options)
     return train_run(
         dataset,
         out,
@@ -210,7 +211,8 @@ def _train_into(written: Path, tensorflow: Any, job: _Job) -> RunRecord:
     dataset, chosen = job.dataset, job.chosen
     tensorflow.keras.utils.set_random_seed(chosen.seed)
     tensorflow.config.experimental.enable_op_determinism()
-    train, validation = _validation_split(dataset.train, chosen)
+    held_back = hold_back_validation(dataset, chosen.validation_fraction, chosen.seed)
+    train, validation = held_back.train, held_back.validation
     normalization = dataset.normalization()
     _, steps, features = train.x.shape
     model = build_model(
@@ -237,8 +239,14 @@ def _train_into(written: Path, tensorflow: Any, job: _Job) -> RunRecord:
     for split, windows in measured.items():
         loss, accuracy = loss_and_accuracy(logits(normalization.apply(windows.x)), windows.y)
         metrics |= {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
-    sizes = {"train": len(train), "validation": len(validation), "test": len(dataset.test)}
-    record = _record(written, dataset, normalization, chosen, sizes, metrics)
+    described = {
+        "train": len(train),
+        "validation": len(validation),
+        "test": len(dataset.test),
+        **dataset.about,
+        **held_back.about,
+    }
+    record = _record(written, dataset, normalization, chosen, described, metrics)
     run_directory.write_record(written, record)
     return record
 
@@ -248,7 +256,7 @@ def _record(
     dataset: Dataset,
     normalization: Normalization,
     chosen: Hyperparameters,
-    sizes: dict[str, int],
+    described: dict[str, Any],
     metrics: dict[str, float],
 ) -> RunRecord:
     _, steps, features = dataset.train.x.shape
@@ -256,7 +264,7 @@ def _record(
     seed = settings.pop("seed")
     fixed = {"optimizer": "adam", "clip_norm": CLIP_NORM}
     return RunRecord(
-        dataset={"name": dataset.name, "digest": dataset.digest, **sizes},
+        dataset={"name": dataset.name, "digest": dataset.digest, **described},
         steps=steps,
         features=features,
         labels=dataset.labels,
@@ -268,21 +276,6 @@ def _record(
         model_sha256=run_directory.file_sha256(folder / run_directory.MODEL),
         windows_sha256=run_directory.file_sha256(folder / run_directory.WINDOWS),
     )
-
-
-def _validation_split(
-    windows: LabelledWindows, chosen: Hyperparameters
-) -> tuple[LabelledWindows, LabelledWindows]:
-    """Training and validation windows, stratified."""
-    shuffled = windows.stratified_sample(len(windows), chosen.seed)
-    count = max(1, round(chosen.validation_fraction * len(windows)))
-    if count >= len(windows):
-        raise DataError(
-            f"--validation-fraction: {chosen.validation_fraction} of {len(windows)} windows leaves no "
-            "training window. Choose a smaller fraction."
-        )
-    held_back = np.arange(count)
-    return shuffled.take(np.arange(count, len(windows))), shuffled.take(held_back)
 
 
 def _write_history(folder: Path, history: dict[str, list[float]]) -> None:
