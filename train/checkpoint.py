@@ -20,7 +20,7 @@ from edge_runtime.host.atomic_file import replacing
 
 CHECKPOINT = "checkpoint.npz"
 
-Arrays = list[NDArray[Any]]
+_Arrays = list[NDArray[Any]]
 
 
 class DivergedError(DataError):
@@ -33,10 +33,10 @@ class TrainingState:
 
     iteration: int = 0
     """Optimizer steps done."""
-    model: Arrays = field(default_factory=list)
-    optimizer: Arrays = field(default_factory=list)
+    model: _Arrays = field(default_factory=list)
+    optimizer: _Arrays = field(default_factory=list)
     """The values of all variables, in their order; empty before the first checkpoint."""
-    best: Arrays = field(default_factory=list)
+    best: _Arrays = field(default_factory=list)
     """The model's variables at the report with the lowest validation loss; only with early stopping."""
     best_loss: float = float("inf")
     reports_since_best: int = 0
@@ -46,8 +46,8 @@ class TrainingState:
     """Sums since the last report: losses of the batches, and windows whose class was predicted."""
 
 
-def save_state(folder: Path, state: TrainingState, what: dict[str, Any]) -> None:
-    """Write the checkpoint of `folder`. By `what`, `load_state` knows that it is the same training."""
+def save_training_state(folder: Path, state: TrainingState, what: dict[str, Any]) -> None:
+    """Write the checkpoint of `folder`. By `what` it is known later to be of the same training."""
     arrays = {
         f"{part}/{number}": value
         for part in ("model", "optimizer", "best")
@@ -69,7 +69,7 @@ def save_state(folder: Path, state: TrainingState, what: dict[str, Any]) -> None
         os.fsync(file.fileno())
 
 
-def load_state(folder: Path, what: dict[str, Any]) -> TrainingState | None:
+def load_training_state(folder: Path, what: dict[str, Any]) -> TrainingState | None:
     """The checkpoint of `folder`; None where there is none.
 
     Raises DataError for a file that is not one, and for one of a training with other data or settings,
@@ -81,7 +81,7 @@ def load_state(folder: Path, what: dict[str, Any]) -> TrainingState | None:
     try:
         with np.load(path, allow_pickle=False) as archive:
             content = json.loads(str(archive["state"]))
-            parts: dict[str, Arrays] = {"model": [], "optimizer": [], "best": []}
+            parts: dict[str, _Arrays] = {"model": [], "optimizer": [], "best": []}
             for name in archive.files:  # in the order of writing
                 part, slash, _ = name.partition("/")
                 if slash:

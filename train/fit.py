@@ -91,7 +91,7 @@ def resume_run(
     `train_named` raises.
     """
     target = Path(out).resolve()
-    config = training_folder(target) / run_directory.CONFIG
+    config = training_folder(target) / run_directory.SETTINGS_FILE
     if config.is_file():
         settings = TrainingSettings.from_config(read_config(config, settings_keys()))
         return train_named(
@@ -145,7 +145,7 @@ def train_run(
     chosen = _resolved(hyperparameters or Hyperparameters(), dataset)
     with working_folder(target, overwrite=overwrite, resume=resume) as folder:
         tensorflow = load_tensorflow("edge-rnn train")
-        (folder / run_directory.CONFIG).write_text(
+        (folder / run_directory.SETTINGS_FILE).write_text(
             config_text({**(config or {}), **hyperparameters_config(chosen)}), "utf-8"
         )
         written = folder / "run"
@@ -226,7 +226,7 @@ def _train_into(written: Path, tensorflow: Any, job: _Job) -> RunRecord:
         raise DivergedError("training diverged, as the weights are not finite. Lower --learning-rate.")
     model.save(written / run_directory.MODEL)
     _write_history(written, history)
-    shutil.copyfile(job.folder / run_directory.CONFIG, written / run_directory.CONFIG)
+    shutil.copyfile(job.folder / run_directory.SETTINGS_FILE, written / run_directory.SETTINGS_FILE)
     run_directory.write_windows(
         written,
         calibration=train.stratified_sample(WINDOWS_KEPT, chosen.seed),

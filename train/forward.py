@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from train.recurrent import recurrent
+from train.recurrent import recurrent_layer
 
 _CELLS = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "rnn"}
 
@@ -54,7 +54,7 @@ def _recurrent(tf: Any, layer: Any, x: Any, *, backwards: bool) -> Any:
         tf.cast(tf.convert_to_tensor(weight.value), x.dtype)
         for weight in (cell.kernel, cell.recurrent_kernel, cell.bias)
     ]
-    return recurrent(
+    return recurrent_layer(
         tf,
         _CELLS[type(layer).__name__],
         x,

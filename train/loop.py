@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from train.batches import batch_positions
-from train.checkpoint import DivergedError, TrainingState, load_state, save_state
+from train.checkpoint import DivergedError, TrainingState, load_training_state, save_training_state
 from train.forward import forward
 from train.hyperparameters import Hyperparameters
-from train.progress import Progress, TensorBoard
+from train.progress import TensorBoard, TrainingProgress
 from train.schedules import learning_rate
 from train.training_step import CLIP_NORM, training_step
 
@@ -90,7 +90,7 @@ def fit_model(
     optimizer.build(training.model.trainable_variables)
     loop = _Loop(tf, training, optimizer)
     state = loop.restored()
-    progress, board = Progress(tf.keras, iterations, quiet=quiet), TensorBoard(tf, tensorboard)
+    progress, board = TrainingProgress(tf.keras, iterations, quiet=quiet), TensorBoard(tf, tensorboard)
     for last in [report for report in plan if report > state.iteration]:
         if loop.finished_early():
             break
@@ -126,13 +126,13 @@ class _Loop:
 
     def restored(self) -> TrainingState:
         """The state of the checkpoint, whose values the variables get; a new one where there is none."""
-        found = load_state(self._training.folder, self._training.what)
+        found = load_training_state(self._training.folder, self._training.what)
         if found is not None:
             self._state = found
             self._assign(found.model, found.optimizer)
         return self._state
 
-    def train_until(self, last: int, progress: Progress) -> None:
+    def train_until(self, last: int, progress: TrainingProgress) -> None:
         """Take the optimizer's steps up to iteration `last`."""
         state, chosen = self._state, self._training.chosen
         began = state.history["iteration"][-1] if state.history else 0
@@ -211,7 +211,7 @@ class _Loop:
             return
         self._state.model = [np.asarray(value) for value in self._training.model.get_weights()]
         self._state.optimizer = [np.asarray(value) for value in self._optimizer.variables]
-        save_state(self._training.folder, self._state, self._training.what)
+        save_training_state(self._training.folder, self._state, self._training.what)
 
     def _assign(self, model: list[Any], optimizer: list[Any]) -> None:
         self._training.model.set_weights(model)

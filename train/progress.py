@@ -17,7 +17,7 @@ METRICS = {
 """Names in the history -> as they are printed."""
 
 
-class Progress:
+class TrainingProgress:
     """Prints to standard output: a bar on a terminal unless `quiet`, else a line for each report."""
 
     def __init__(self, keras: Any, iterations: int, *, quiet: bool) -> None:

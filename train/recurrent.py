@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def recurrent(
+def recurrent_layer(
     tf: Any,
     cell: str,
     inputs: Any,

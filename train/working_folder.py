@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_runtime.errors import DataError, EdgeRnnError
-from edge_runtime.runs.run_directory import CONFIG
+from edge_runtime.runs.run_directory import SETTINGS_FILE
 from train.checkpoint import CHECKPOINT, DivergedError
 
 LOCK = "lock"
@@ -49,7 +49,7 @@ def working_folder(target: Path, *, overwrite: bool, resume: bool) -> Iterator[P
 
 def _check_left(folder: Path, target: Path, *, overwrite: bool, resume: bool) -> None:
     if not (folder / CHECKPOINT).exists():
-        if {path.name for path in folder.iterdir()} <= {LOCK, CONFIG, "run"}:
+        if {path.name for path in folder.iterdir()} <= {LOCK, SETTINGS_FILE, "run"}:
             return
         raise DataError(f"{folder}: exists and is no folder of a training. Choose another --out.")
     if not overwrite and not resume:

@@ -30,7 +30,7 @@ from edge_runtime.runs.labelled_windows import LabelledWindows
 
 MODEL = "model.keras"
 RECORD = "run.json"
-CONFIG = "config.toml"
+SETTINGS_FILE = "config.toml"
 HISTORY = "history.csv"
 CURVES = "training.png"
 WINDOWS = "windows.npz"
