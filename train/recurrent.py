@@ -1,7 +1,7 @@
 """A recurrent layer of Keras as a function of its inputs and weights, for the training step.
 
-The weights, their gate orders and the meaning are Keras's: LSTM with the gates i, f, c, o; GRU with z, r, h,
-`reset_after=True` and a bias of two rows; SimpleRNN with tanh. Keras's own layers run a loop that costs
+The weights, their gate orders and the meaning are Keras's: LSTM with the gates i, f, c, o; GRU with
+z, r, h, `reset_after=True` and a bias of two rows; SimpleRNN with tanh. Keras's own layers run a loop that costs
 more than the multiplications; here the input projection of all steps is one multiplication, and the
 steps are unrolled.
 """
@@ -22,15 +22,15 @@ def recurrent(
     sequences: bool,
     backwards: bool,
 ) -> Any:
-    """The layer's outputs `[N, units]`, or with `sequences` `[N, steps, units]`, in the dtype of `inputs`.
+    """The layer's outputs `[N, units]`, or with `sequences` `[N, steps, units]`, in `inputs`' dtype.
 
     - `tf`: the module tensorflow.
     - `cell`: `lstm`, `gru` or `rnn`.
     - `inputs`: `[N, steps, features]`, with known steps and features.
     - `kernel`, `recurrent_kernel`, `bias`: the layer's weights as Keras has them. They are cast to the
       dtype of `inputs`.
-    - `backwards`: read the windows from the last step to the first. The outputs of `sequences` are in the
-      order of the window nevertheless, so the last one that is computed comes first.
+    - `backwards`: read the windows from the last step to the first. The outputs of `sequences` are in
+      the order of the window nevertheless, so the last one that is computed comes first.
     """
     units, steps = recurrent_kernel.shape[0], inputs.shape[1]
     kernel, recurrent_kernel, bias = (tf.cast(w, inputs.dtype) for w in (kernel, recurrent_kernel, bias))
