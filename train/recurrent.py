@@ -1,8 +1,8 @@
 """A recurrent layer of Keras as a function of its inputs and weights, for the training step.
 
 The weights, their gate orders and the meaning are Keras's: LSTM with the gates i, f, c, o; GRU with
-z, r, h, `reset_after=True` and a bias of two rows; SimpleRNN with tanh. Keras's own layers run a loop that costs
-more than the multiplications; here the input projection of all steps is one multiplication, and the
+z, r, h, `reset_after=True` and a bias of two rows; SimpleRNN with tanh. Keras runs a loop that costs
+more than the multiplications. Here the input projection of all steps is one multiplication, and the
 steps are unrolled.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def recurrent(
+def recurrent_layer(
     tf: Any,
     cell: str,
     inputs: Any,

@@ -36,7 +36,7 @@ def case_name(cell, sequences, backwards, shape):
 def main():
     import tensorflow as tf
 
-    from train.recurrent import recurrent
+    from train.recurrent import recurrent_layer
 
     tf.config.experimental.enable_op_determinism()
     tf.keras.utils.set_random_seed(1)
@@ -54,7 +54,7 @@ def main():
 
         def ours(inputs, *weights, options=(cell, sequences, backwards)):
             cell, sequences, backwards = options
-            return recurrent(tf, cell, inputs, *weights, sequences=sequences, backwards=backwards)
+            return recurrent_layer(tf, cell, inputs, *weights, sequences=sequences, backwards=backwards)
 
         weights = [variable.value for variable in layer.weights]
         factors = random.normal(size=keras_layer(inputs).shape)
