@@ -89,6 +89,6 @@ def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str
     return _run(["-c", *map(str, arguments)], {"code": code}, cwd=ROOT)
 
 
-def run_script(path: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+def run_script(path: Path, *arguments: object, input: str = "") -> subprocess.CompletedProcess[str]:
     """`python PATH ARGUMENTS`."""
-    return _run([str(path), *map(str, arguments)], {"file": str(path)}, cwd=ROOT)
+    return _run([str(path), *map(str, arguments)], {"file": str(path)}, cwd=ROOT, input=input)

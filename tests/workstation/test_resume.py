@@ -21,7 +21,7 @@ from tests.support.commands import succeed
 
 # Everything that a training draws at random: order, dropout, augmentation.
 SETTINGS = (
-    *("--data", "DATA", "--iterations", 400, "--units", "5,4", "--batch-size", 16, "--quiet"),
+    *("--data", "DATA", "--iterations", 600, "--units", "5,4", "--batch-size", 16, "--quiet"),
     *("--dropout", 0.2, "--augment", "jitter,timewarp,shift", "--early-stopping", 40, "--seed", 3),
 )
 
@@ -50,24 +50,34 @@ def weights(run: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(data, tmp_path_factory) -> tuple[Path, float]:
-    """A run that nobody killed, and how many seconds it took."""
+def uninterrupted(data, tmp_path_factory) -> Path:
+    """A run that nobody killed."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    started = time.monotonic()
     succeed(edge_rnn("train", "--out", out, *settings(data)))
-    return out, time.monotonic() - started
+    return out
 
 
-def killed(seconds: float, *arguments: object) -> bool:
-    """Run the command, and kill it after that time; whether it was still running."""
+def killed(arguments: tuple[object, ...], checkpoint: Path, changes: int, seconds: float) -> bool:
+    """Run the command, and kill it `seconds` after so many changes of the checkpoint.
+
+    Returns whether it was still running.
+    """
     thread = threading.Thread(target=edge_rnn, args=arguments)
+    last = stamp(checkpoint)
     thread.start()
+    while thread.is_alive() and changes:
+        time.sleep(0.001)
+        changes, last = changes - (stamp(checkpoint) != last), stamp(checkpoint)
     thread.join(seconds)
-    children = server_children() if thread.is_alive() else []
-    for child in children:
+    running = thread.is_alive()
+    for child in server_children():
         os.kill(child, signal.SIGKILL)
     thread.join()
-    return bool(children)
+    return running
+
+
+def stamp(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 @pytest.mark.parametrize(
@@ -75,21 +85,22 @@ def killed(seconds: float, *arguments: object) -> bool:
 )
 def test_killed_at_random_moments(uninterrupted, data, tmp_path, seed, kills):
     """The moments lie anywhere from the start to the writing of the run."""
-    whole, seconds = uninterrupted
     out, moments = tmp_path / "run", random.Random(seed)
+    checkpoint = tmp_path / "run.training" / "checkpoint.npz"
     command = ("train", "--out", out, *settings(data), "--resume")
     died = 0
     while died < kills:
-        if not killed(moments.uniform(0.2, 1.1) * seconds, *command):
-            break
-        died += 1
-        assert not out.exists()
-        assert {path.name for path in tmp_path.iterdir()} <= {"run.training"}
+        changes = moments.randint(0, 2)
+        seconds = moments.uniform(0, 0.05 if changes or stamp(checkpoint) else 2)
+        died += killed(command, checkpoint, changes, seconds)
+        assert {path.name for path in tmp_path.iterdir()} <= {"run.training", "run"}
+        if (out / "run.json").exists():  # the training was faster
+            assert weights(out) == weights(uninterrupted)
+            shutil.rmtree(out)
     succeed(edge_rnn(*command))
     print(f"{died} kills")
-    assert died
-    assert weights(out) == weights(whole)
-    assert (out / "history.csv").read_text() == (whole / "history.csv").read_text()
+    assert weights(out) == weights(uninterrupted)
+    assert (out / "history.csv").read_text() == (uninterrupted / "history.csv").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
@@ -159,7 +170,7 @@ def test_a_checkpoint_that_cannot_be_read_is_named(left, content):
 
 def test_overwrite_begins_anew(left, data, uninterrupted):
     succeed(edge_rnn("train", "--out", left / "run", *settings(data), "--overwrite"))
-    assert weights(left / "run") == weights(uninterrupted[0])
+    assert weights(left / "run") == weights(uninterrupted)
 
 
 def test_nothing_to_resume(tmp_path):
