@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from convert.compiler.compile import lower
-from convert.finetune_record import graph_of, record_of
+from convert.finetune_record import record_of
 from convert.model_file.flatbuffer import serialize
 from edge_runtime import Classifier
 from edge_runtime.errors import DataError
 from edge_runtime.model_file.read_file import read_model
 from edge_runtime.numpy_engine.interpret import run as run_graph
 from edge_runtime.runs.graph_record import GraphRecord
+from edge_runtime.runs.recorded_graph import graph_of
 from edge_runtime.runs.run_directory import Run
 from tests.support import commands
 from tests.support.command_server import edge_rnn, run_script
