@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from edge_runtime.errors import DataError, reason
+from edge_runtime.errors import DataError, InputError, reason
 from edge_runtime.inputs.read_windows import looks_like_idx
 from train.recordings.data_options import DataOptions
 from train.recordings.fill import fill_recordings
@@ -16,7 +17,17 @@ from train.recordings.table import place_of_row
 
 TS_SUFFIX = ".ts"
 
-JSON_SUFFIX = ".json"
+JSON_SUFFIXES = (".json", ".cbor")
+"""The second one is read only to say what to do."""
+
+COLUMN_OPTIONS = (
+    *("label_column", "recording_column", "group_column", "time_column", "split_column"),
+    "feature_columns",
+)
+"""The settings that name columns of a table."""
+
+SENSOR_OPTIONS = ("group_column", "feature_columns")
+"""Those of them that name metadata and sensors of Edge Impulse."""
 
 DEEPEST = 3
 """Folders below each other in which a file is looked for: SPLIT/CLASS/GROUP."""
@@ -27,7 +38,7 @@ def looks_like_recordings(path: str | Path) -> bool:
     anything in it but IDX files."""
     file = Path(path)
     if not file.is_dir():
-        return file.suffix.lower() in (*TABLE_SUFFIXES, TS_SUFFIX, JSON_SUFFIX)
+        return file.suffix.lower() in (*TABLE_SUFFIXES, TS_SUFFIX, *JSON_SUFFIXES)
     entries = visible(file)
     return bool(entries) and not any(looks_like_idx(entry) for entry in entries)
 
@@ -53,14 +64,23 @@ def read_as_recorded(path: str | Path, options: DataOptions) -> Recordings:
     if kind == TS_SUFFIX:
         from train.recordings.ts_file import read_ts
 
+        _refuse_columns(file, options, COLUMN_OPTIONS)
         return read_ts(file)
-    if kind == JSON_SUFFIX:
+    if kind in JSON_SUFFIXES:
         from train.recordings.edge_impulse import read_edge_impulse
 
+        _refuse_columns(file, options, [name for name in COLUMN_OPTIONS if name not in SENSOR_OPTIONS])
         return read_edge_impulse(file, options)
     from train.recordings.tables import read_tables
 
     return read_tables(file, options)
+
+
+def _refuse_columns(path: Path, options: DataOptions, names: Sequence[str]) -> None:
+    """Raises InputError for an option that names a column of a table."""
+    for name in names:
+        if getattr(options, name):
+            raise InputError(f"--{name.replace('_', '-')}: {path} is no table. Leave the option out.")
 
 
 def _check_classes(found: Recordings) -> None:
@@ -90,7 +110,7 @@ def _kind(path: Path) -> str:
 
 def _first_suffix(folder: Path, deep: int) -> str | None:
     entries = visible(folder)
-    known = (*TABLE_SUFFIXES, TS_SUFFIX, JSON_SUFFIX)
+    known = (*TABLE_SUFFIXES, TS_SUFFIX, *JSON_SUFFIXES)
     for entry in entries:
         if not entry.is_dir() and entry.suffix.lower() in known:
             return entry.suffix.lower()
