@@ -7,6 +7,7 @@ import importlib.util
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -160,6 +161,8 @@ def train_run(
     target = Path(out).resolve()
     check_out(target, overwrite)
     chosen = _resolved(hyperparameters or Hyperparameters(), dataset)
+    for note in dataset.notes:
+        print(f"Note: {note}", file=sys.stderr, flush=True)
     with working_folder(target, overwrite=overwrite, resume=resume) as folder:
         tensorflow = load_tensorflow("edge-rnn train")
         (folder / run_directory.SETTINGS_FILE).write_text(
@@ -262,6 +265,7 @@ def _train_into(written: Path, tensorflow: Any, job: _Job) -> RunRecord:
         "test": len(dataset.test),
         **dataset.about,
         **held_back.about,
+        **({"notes": list(dataset.notes)} if dataset.notes else {}),
     }
     record = _record(written, dataset, normalization, chosen, described, metrics)
     run_directory.write_record(written, record)
