@@ -29,13 +29,17 @@ EXAMPLE_PICTURE = "example.png"
 EXAMPLE_WINDOW = "example.npy"
 
 EVALUATION_VERSION = 1
-"""`schema` of evaluation.json and folds.json. It rises when a field disappears or changes its meaning."""
+"""`schema` of evaluation.json. It rises when a field disappears or changes its meaning."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """The result on a whole split, and of one window of it."""
 
+    dataset: str
+    """The name of the run's data set."""
+    model_sha256: str
+    """SHA-256 of the run's model.keras, hexadecimal."""
     split: str
     """test or validation."""
     metrics: Metrics
@@ -77,6 +81,22 @@ class Evaluation:
             ]
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """The content of evaluation.json, a JSON object (docs/guides/evaluation.md)."""
+        return {
+            "schema": EVALUATION_VERSION,
+            "dataset": self.dataset,
+            "model_sha256": self.model_sha256,
+            "split": self.split,
+            **self.metrics.to_json(),
+            "example": {
+                "index": self.index,
+                "expected": self.actual,
+                "predicted": self.predicted,
+                "logits": [float(value) for value in self.logits],
+            },
+        }
+
 
 def evaluate_run(run_directory: str | Path, index: int = 0, split: str = "test") -> Evaluation:
     """Evaluate a run's model on one of its splits. Writes figures and pictures into the run directory.
@@ -108,6 +128,8 @@ def evaluate_run(run_directory: str | Path, index: int = 0, split: str = "test")
     metrics = measure_logits(logits, windows.y, labels, windows.groups)
     actual, predicted = labels[windows.y[index]], labels[logits[index].argmax()]
     evaluation = Evaluation(
+        dataset=str(run.record.dataset["name"]),
+        model_sha256=run.record.model_sha256,
         split=split,
         metrics=metrics,
         index=index,
@@ -126,23 +148,6 @@ def evaluate_run(run_directory: str | Path, index: int = 0, split: str = "test")
     return evaluation
 
 
-def evaluation_json(evaluation: Evaluation, run: Run) -> dict[str, Any]:
-    """The content of evaluation.json (docs/guides/evaluation.md)."""
-    return {
-        "schema": EVALUATION_VERSION,
-        "dataset": run.record.dataset["name"],
-        "model_sha256": run.record.model_sha256,
-        "split": evaluation.split,
-        **evaluation.metrics.to_json(),
-        "example": {
-            "index": evaluation.index,
-            "expected": evaluation.actual,
-            "predicted": evaluation.predicted,
-            "logits": [float(value) for value in evaluation.logits],
-        },
-    }
-
-
 def _windows(run: Run, split: str) -> LabelledWindows:
     if split not in SPLITS:
         raise InputError(f"--split: cannot be {split!r}. Choose {', '.join(SPLITS)}.")
@@ -157,15 +162,11 @@ def _of_split(name: str, split: str) -> str:
     return name if split == "test" else f"{path.stem}-{split}{path.suffix}"
 
 
-def _write(
-    evaluation: Evaluation, run: Run, raw: NDArray[Any], normalized: NDArray[np.float32]
-) -> None:
+def _write(evaluation: Evaluation, run: Run, raw: NDArray[Any], normalized: NDArray[np.float32]) -> None:
     """Write the five files."""
     record, picture, confusion, example, window = evaluation.files
     metrics = evaluation.metrics
-    with replacing(record) as temporary:
-        text = json.dumps(evaluation_json(evaluation, run), indent=2) + "\n"
-        temporary.write_text(text, "utf-8")
+    write_json(evaluation.to_json(), record)
     title = (
         f"{run.path.resolve().name}: {evaluation.split} accuracy {100 * evaluation.accuracy:.2f} % "
         f"of {metrics.accuracy.windows:,} windows"
@@ -176,6 +177,15 @@ def _write(
     pixels = run.record.normalization.dtype == "uint8"
     plot_window(normalized, title, example, pixels=pixels)
     np.save(window, raw)
+
+
+def write_json(content: dict[str, Any], path: str | Path) -> None:
+    """Write a JSON object, whole or not at all. Raises DataError where nothing can be written."""
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    except OSError as error:
+        raise DataError(f"{path}: cannot write the file ({error.strerror}).") from None
 
 
 def _load(path: Path) -> Any:

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from train.metrics import CalibrationMetrics, ClassMetrics, GroupMetrics, GroupSpread, Metrics, Share
-from train.metrics_text import short_name
-from train.pictures import DPI, new_figure
+from train.pictures import DPI, new_figure, picture_name, picture_text
 
 BLUE, ORANGE, GREY = "#4477aa", "#cc6633", "#888888"
 
@@ -16,6 +15,9 @@ MOST_BARS = 40
 
 ROW = 0.24
 """Inches for a class or a group."""
+
+LEGEND_GAP = 0.35
+"""Inches between a panel and its legend, for the numbers of the axis."""
 
 
 def plot_metrics(metrics: Metrics, title: str, path: Path) -> None:
@@ -28,7 +30,7 @@ def plot_metrics(metrics: Metrics, title: str, path: Path) -> None:
     _draw_calibration(axes[1], metrics.calibration)
     if metrics.spread is not None:
         draw_groups(axes[2], metrics.groups, metrics.spread, metrics.accuracy)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(picture_text(title), fontsize=11)
     figure.savefig(path, dpi=DPI)
 
 
@@ -44,7 +46,7 @@ def _draw_classes(axis: Any, classes: tuple[ClassMetrics, ...]) -> None:
         known = [(getattr(item, name), place) for place, item in zip(places, shown)]
         points = [point for point in known if point[0] is not None]
         axis.plot(*zip(*points), mark, color="black", markersize=6, label=name)
-    _named_rows(axis, [short_name(item.label) for item in shown])
+    _named_rows(axis, [picture_name(item.label) for item in shown])
     axis.set(xlim=(0, 1.02), title=title)
     legend_below(axis)
 
@@ -85,7 +87,7 @@ def draw_groups(
     shown, title = groups[:MOST_BARS], "accuracy by group, 95 % intervals"
     if len(groups) > MOST_BARS:
         title = f"the {MOST_BARS} worst groups of {len(groups)}"
-    draw_shares(axis, [short_name(item.group) for item in shown], [item.share for item in shown])
+    draw_shares(axis, [picture_name(item.group) for item in shown], [item.share for item in shown])
     axis.axvspan(accuracy.low, accuracy.high, color=BLUE, alpha=0.2, label="all windows, 95 %")
     axis.axvline(spread.mean, color=ORANGE, linewidth=1.2, label="mean of the groups")
     axis.set_title(title)
@@ -107,7 +109,8 @@ def draw_shares(axis: Any, names: list[str], shares: list[Share]) -> None:
 
 def legend_below(axis: Any) -> None:
     """The legend under the panel, where it hides nothing."""
-    axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -25 / 72 / axis.figure.get_size_inches()[1]), ncols=3, frameon=False)
+    below = -LEGEND_GAP / axis.figure.get_size_inches()[1]
+    axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, below), ncols=3, frameon=False)
 
 
 def _named_rows(axis: Any, names: list[str]) -> None:

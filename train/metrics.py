@@ -46,8 +46,8 @@ class Share:
         """The same as a JSON object, with its `accuracy`."""
         return {
             "accuracy": self.value,
-            "low": self.low,
-            "high": self.high,
+            "accuracy_low": self.low,
+            "accuracy_high": self.high,
             "correct": self.correct,
             "windows": self.windows,
         }
@@ -138,7 +138,7 @@ class Metrics:
     def to_json(self) -> dict[str, Any]:
         """A JSON object (docs/guides/evaluation.md); undefined figures are null."""
         return {
-            "accuracy": self.accuracy.to_json(),
+            **self.accuracy.to_json(),
             "balanced_accuracy": self.balanced_accuracy,
             "macro_f1": self.macro_f1,
             "classes": [vars(item) for item in self.classes],
@@ -210,9 +210,7 @@ def _classes(
     )
 
 
-def _confusion(
-    y: NDArray[np.int64], predicted: NDArray[np.int64], classes: int
-) -> NDArray[np.int64]:
+def _confusion(y: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
     with _needed("scikit-learn"):
         from sklearn.metrics import confusion_matrix
     matrix: NDArray[np.int64] = confusion_matrix(y, predicted, labels=np.arange(classes))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from edge_runtime.errors import printable
 from train.metrics import CalibrationMetrics, ClassMetrics, GroupMetrics, GroupSpread, Metrics, Share
 
 WIDTH = 105
@@ -139,7 +140,7 @@ def _confused_pairs(metrics: Metrics, rest: str) -> list[str]:
 
 def calibration_lines(calibration: CalibrationMetrics, accuracy: Share) -> list[str]:
     """The expected calibration error and the bins that hold windows."""
-    over = calibration.probability > accuracy.value
+    tendency = "overconfident" if calibration.probability > accuracy.value else "underconfident"
     rows = [
         (
             f"{item.low:.2f} to {item.high:.2f}",
@@ -151,15 +152,15 @@ def calibration_lines(calibration: CalibrationMetrics, accuracy: Share) -> list[
         if item.windows
     ]
     return [
-        f"expected calibration error: {score_text(calibration.expected_error)} "
-        f"({'over' if over else 'under'}confident: mean probability {score_text(calibration.probability)}, "
+        f"expected calibration error: {score_text(calibration.expected_error)} ({tendency}: "
+        f"mean probability {score_text(calibration.probability)}, "
         f"accuracy {score_text(accuracy.value)})",
         *table_lines(("probabilities", "mean", "accuracy", "windows"), rows),
     ]
 
 
 def table_lines(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> list[str]:
-    """Columns under their heads: the first `left` ones begin at the left, the others end at the right."""
+    """Columns under their heads: the first `left` ones to the left, all others to the right."""
     lines = [tuple(heads), *map(tuple, rows)]
     widths = [max(len(line[k]) for line in lines) for k in range(len(heads))]
     return [
@@ -172,7 +173,8 @@ def table_lines(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int =
 
 
 def short_name(name: str) -> str:
-    """The name; one that is longer than MOST_LETTERS loses its middle."""
+    """The name, printable; one that is longer than MOST_LETTERS loses its middle."""
+    name = printable(name)
     if len(name) <= MOST_LETTERS:
         return name
     end = (MOST_LETTERS - 3) // 2

@@ -50,14 +50,15 @@ def plot_confusion(matrix: NDArray[np.int64], labels: tuple[str, ...], path: Pat
 
     A cell is as dark as its share of the row: right ones in blue, mistakes in orange.
     """
-    names = [short_name(label) for label in labels]
+    names = [picture_name(label) for label in labels]
     size = min(max(5.0, 0.55 * len(names) + 1), LARGEST_MATRIX)
     room = LETTER * max(map(len, names))  # for the names beside and below
     figure, axis = new_figure(1, 1, (size + room, size + room))
-    share = np.sqrt(matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1))  # a single mistake is seen
+    rows = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    share = np.sqrt(matrix / rows)  # the root makes a single mistake visible
     diagonal = np.eye(len(names), dtype=bool)
     for cells, colors in ((diagonal, "Blues"), (~diagonal, "Oranges")):
-        shown = np.ma.masked_where(~cells | (matrix == 0), share)
+        shown = np.where(cells & (matrix > 0), share, np.nan)
         axis.imshow(shown, cmap=colors, vmin=0, vmax=1)
     letters = 8 if len(names) <= MANY_CLASSES else 5
     for (row, column), count in np.ndenumerate(matrix):
@@ -86,8 +87,18 @@ def plot_window(window: NDArray[np.float32], title: str, path: Path, *, pixels: 
         axis.set_ylabel("normalized value")
         if window.shape[1] <= LEGEND_FEATURES:
             axis.legend(fontsize=7)
-    axis.set_title(title)
+    axis.set_title(picture_text(title))
     figure.savefig(path, dpi=DPI)
+
+
+def picture_name(name: str) -> str:
+    """A name as a picture shows it, short."""
+    return picture_text(short_name(name))
+
+
+def picture_text(text: str) -> str:
+    """A text that matplotlib shows as it is. Between two dollar signs it would see a formula."""
+    return text.replace("$", r"\$")
 
 
 def new_figure(rows: int, columns: int, size: tuple[float, float], **grid: Any) -> tuple[Any, Any]:
