@@ -192,11 +192,12 @@ def _finetune(context: click.Context, run: str, out: str) -> None:
     help="Also write the figures to FILE, as JSON. '-': print them as JSON in place of the tables.",
 )
 def evaluate(run: str, index: int, split: str, json_path: str | None) -> None:
-    """Print how good a run is: accuracy, classes, groups, confusion matrix, calibration.
+    """Measure a run on windows that it was not trained with.
 
-    RUN is a run directory of 'edge-rnn train'. The command writes the same figures into RUN as
-    evaluation.json, and pictures of them. It also shows the prediction for one window, as a picture and
-    as example.npy, the raw window.
+    RUN is a run directory of 'edge-rnn train'. The command prints accuracy, precision and recall of the
+    classes, accuracy by group, the confusion matrix and the calibration. It writes them into RUN as
+    evaluation.json, with pictures. It also shows the prediction for one window, as a picture and as
+    example.npy, the raw window.
     """
     from train.evaluate import evaluate_run, write_json
 

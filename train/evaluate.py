@@ -20,7 +20,7 @@ from train.metrics import Metrics, measure_logits
 from train.metrics_text import metrics_lines
 from train.pictures import plot_confusion, plot_window
 
-SPLITS = ("test", "validation")
+MEASURED_SPLITS = ("test", "validation")
 
 EVALUATION = "evaluation.json"
 EVALUATION_PICTURE = "evaluation.png"
@@ -149,8 +149,8 @@ def evaluate_run(run_directory: str | Path, index: int = 0, split: str = "test")
 
 
 def _windows(run: Run, split: str) -> LabelledWindows:
-    if split not in SPLITS:
-        raise InputError(f"--split: cannot be {split!r}. Choose {', '.join(SPLITS)}.")
+    if split not in MEASURED_SPLITS:
+        raise InputError(f"--split: cannot be {split!r}. Choose {', '.join(MEASURED_SPLITS)}.")
     windows = run.test_windows() if split == "test" else run.validation_windows()
     if windows is None:
         raise DataError(f"{run.path}: keeps no validation windows. Train again, or use --split test.")

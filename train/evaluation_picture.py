@@ -13,10 +13,10 @@ BLUE, ORANGE, GREY = "#4477aa", "#cc6633", "#888888"
 MOST_BARS = 40
 """Classes or groups that are drawn; the worst ones of more."""
 
-ROW = 0.24
+ROW_INCHES = 0.24
 """Inches for a class or a group."""
 
-LEGEND_GAP = 0.35
+LEGEND_INCHES = 0.35
 """Inches between a panel and its legend, for the numbers of the axis."""
 
 
@@ -24,7 +24,7 @@ def plot_metrics(metrics: Metrics, title: str, path: Path) -> None:
     """Write a PNG with two panels, and a third one where the windows have groups."""
     rows = min(max(len(metrics.classes), len(metrics.groups)), MOST_BARS)
     panels = 3 if metrics.groups else 2
-    size = (4.6 * panels, max(4.2, ROW * rows + 1.4))
+    size = (4.6 * panels, max(4.2, ROW_INCHES * rows + 1.4))
     figure, axes = new_figure(1, panels, size)
     _draw_classes(axes[0], metrics.classes)
     _draw_calibration(axes[1], metrics.calibration)
@@ -109,7 +109,7 @@ def draw_shares(axis: Any, names: list[str], shares: list[Share]) -> None:
 
 def legend_below(axis: Any) -> None:
     """The legend under the panel, where it hides nothing."""
-    below = -LEGEND_GAP / axis.figure.get_size_inches()[1]
+    below = -LEGEND_INCHES / axis.figure.get_size_inches()[1]
     axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, below), ncols=3, frameon=False)
 
 

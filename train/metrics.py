@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.host.optional_packages import needs_extra
 
-CONFIDENCE = 0.95
+INTERVAL_LEVEL = 0.95
 """The level of every interval, two-sided."""
 
 CALIBRATION_BINS = 15
@@ -192,7 +192,7 @@ def share_of(right: NDArray[np.bool_]) -> Share:
     with _needed("scipy"):
         from scipy.stats import binomtest
     correct, windows = int(right.sum()), len(right)
-    found = binomtest(correct, windows).proportion_ci(CONFIDENCE, method="wilson")
+    found = binomtest(correct, windows).proportion_ci(INTERVAL_LEVEL, method="wilson")
     return Share(correct, windows, float(found.low), float(found.high))
 
 

@@ -9,13 +9,13 @@ import numpy as np
 from edge_runtime.errors import printable
 from train.metrics import CalibrationMetrics, ClassMetrics, GroupMetrics, GroupSpread, Metrics, Share
 
-WIDTH = 105
+TABLE_WIDTH = 105
 MOST_ROWS = 20
 """Of groups, of confusions, and of classes where there are more than MOST_CLASSES."""
 MOST_CLASSES = 40
 MOST_LETTERS = 32
 """Longer names are cut."""
-NONE = "-"
+UNDEFINED = "-"
 
 SPREAD_LINES = (
     "Windows of one group are alike, so the interval over all windows is too narrow for a new group.",
@@ -85,10 +85,10 @@ def group_lines(groups: Sequence[GroupMetrics], spread: GroupSpread | None, rest
 def spread_text(spread: GroupSpread) -> str:
     """The groups in one line."""
     deviation = spread.standard_deviation
+    shown = UNDEFINED if deviation is None else percent_text(deviation)
     return (
-        f"mean of {spread.groups} groups: {percent_text(spread.mean)} %, standard deviation "
-        f"{NONE if deviation is None else percent_text(deviation)}, worst {percent_text(spread.worst)}, "
-        f"best {percent_text(spread.best)}"
+        f"mean of {spread.groups} groups: {percent_text(spread.mean)} %, standard deviation {shown}, "
+        f"worst {percent_text(spread.worst)}, best {percent_text(spread.best)}"
     )
 
 
@@ -98,12 +98,12 @@ def confusion_lines(metrics: Metrics, rest: str) -> list[str]:
     cell = max(len(f"{metrics.confusion.max():,}"), 2) + 2
     first = max(map(len, labels))
     heads = labels
-    if first + max(cell, first + 2) * len(labels) > WIDTH:
+    if first + max(cell, first + 2) * len(labels) > TABLE_WIDTH:
         heads = [str(k) for k in range(1, len(labels) + 1)]
         labels = [f"{head} {label}" for head, label in zip(heads, labels)]
         first = max(map(len, labels))
     cell = max(cell, max(map(len, heads)) + 2)
-    if first + cell * len(labels) > WIDTH:
+    if first + cell * len(labels) > TABLE_WIDTH:
         return _confused_pairs(metrics, rest)
     return [
         "confusion matrix (rows: actual, columns: predicted)",
@@ -183,7 +183,7 @@ def short_name(name: str) -> str:
 
 def score_text(value: float | None) -> str:
     """0 to 1 with three decimals."""
-    return NONE if value is None else f"{value:.3f}"
+    return UNDEFINED if value is None else f"{value:.3f}"
 
 
 def percent_text(value: float) -> str:

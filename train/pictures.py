@@ -22,7 +22,7 @@ MANY_CLASSES = 24
 MOST_FIGURES = 80
 """With more classes, a cell is too small for its figure."""
 
-LETTER = 0.08
+NAME_INCHES = 0.08
 """Inches of a letter in a name."""
 
 DARK = 0.7
@@ -52,7 +52,7 @@ def plot_confusion(matrix: NDArray[np.int64], labels: tuple[str, ...], path: Pat
     """
     names = [picture_name(label) for label in labels]
     size = min(max(5.0, 0.55 * len(names) + 1), LARGEST_MATRIX)
-    room = LETTER * max(map(len, names))  # for the names beside and below
+    room = NAME_INCHES * max(map(len, names))  # for the names beside and below
     figure, axis = new_figure(1, 1, (size + room, size + room))
     rows = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     share = np.sqrt(matrix / rows)  # the root makes a single mistake visible
@@ -66,7 +66,7 @@ def plot_confusion(matrix: NDArray[np.int64], labels: tuple[str, ...], path: Pat
             color = "white" if share[row, column] > DARK else "black"
             text = f"{count}" if count < 10_000 else f"{count / 1000:.0f}k"
             axis.text(column, row, text, ha="center", va="center", color=color, fontsize=letters)
-    across = {"rotation": 90} if max(map(len, names)) * LETTER > size / len(names) else {}
+    across = {"rotation": 90} if max(map(len, names)) * NAME_INCHES > size / len(names) else {}
     axis.set_xticks(range(len(names)), names, fontsize=max(letters, 6), **across)
     axis.set_yticks(range(len(names)), names, fontsize=max(letters, 6))
     axis.set_xlabel("predicted")

@@ -15,7 +15,7 @@ from sklearn import metrics as sk
 
 from train.evaluation_picture import plot_metrics
 from train.metrics import CALIBRATION_BINS, measure_logits, share_of
-from train.metrics_text import MOST_ROWS, SPREAD_LINES, WIDTH, metrics_lines, short_name
+from train.metrics_text import MOST_ROWS, SPREAD_LINES, TABLE_WIDTH, metrics_lines, short_name
 from train.pictures import plot_confusion
 
 
@@ -188,7 +188,7 @@ def test_tables_have_every_row_or_say_how_many_they_leave_out(case):
     logits, y, labels, groups = CASES[case]
     found = measure_logits(logits, y, labels, groups)
     lines = metrics_lines(found, "test", "evaluation.json")
-    assert max(map(len, lines)) <= WIDTH
+    assert max(map(len, lines)) <= TABLE_WIDTH
     text = "\n".join(lines)
     assert f"test accuracy: {100 * found.accuracy.value:.2f} % of {len(y)} windows (95 %" in text
     if groups is None:
