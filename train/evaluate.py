@@ -15,7 +15,8 @@ from edge_runtime.host.atomic_file import replacing
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from edge_runtime.runs.run_directory import Run
 from train.evaluation_picture import plot_metrics
-from train.fit import EVALUATION_BATCH, load_tensorflow
+from train.fit import load_tensorflow
+from train.loop import EVALUATION_BATCH
 from train.metrics import Metrics, measure_logits
 from train.metrics_text import metrics_lines
 from train.pictures import plot_confusion, plot_window
