@@ -10,7 +10,7 @@ from edge_runtime.errors import printable
 from train.metrics import CalibrationMetrics, ClassMetrics, GroupMetrics, GroupSpread, Metrics, Share
 
 TABLE_WIDTH = 105
-MOST_ROWS = 20
+MOST_TABLE_ROWS = 20
 """Of groups, of confusions, and of classes where there are more than MOST_CLASSES."""
 MOST_CLASSES = 40
 MOST_LETTERS = 32
@@ -46,7 +46,7 @@ def class_lines(classes: Sequence[ClassMetrics], rest: str) -> list[str]:
     shown, title = list(classes), "classes"
     if len(classes) > MOST_CLASSES:
         known = [item for item in classes if item.f1 is not None]
-        shown = sorted(known, key=lambda item: item.f1 or 0.0)[:MOST_ROWS]
+        shown = sorted(known, key=lambda item: item.f1 or 0.0)[:MOST_TABLE_ROWS]
         title = "classes with the lowest F1"
     rows = [
         (
@@ -71,7 +71,7 @@ def group_lines(groups: Sequence[GroupMetrics], spread: GroupSpread | None, rest
             interval_text(item.share),
             f"{item.share.windows:,}",
         )
-        for item in groups[:MOST_ROWS]
+        for item in groups[:MOST_TABLE_ROWS]
     ]
     table = table_lines(("groups, worst first", "accuracy %", "95 % interval", "windows"), rows)
     return [
@@ -127,7 +127,7 @@ def _confused_pairs(metrics: Metrics, rest: str) -> list[str]:
             f"{wrong[actual, predicted]:,}",
             f"{metrics.classes[actual].windows:,}",
         )
-        for actual, predicted in pairs[:MOST_ROWS]
+        for actual, predicted in pairs[:MOST_TABLE_ROWS]
     ]
     heads = ("most frequent confusions: actual", "predicted", "windows", "of the class")
     if not rows:

@@ -15,7 +15,7 @@ from sklearn import metrics as sk
 
 from train.evaluation_picture import plot_metrics
 from train.metrics import CALIBRATION_BINS, measure_logits, share_of
-from train.metrics_text import MOST_ROWS, SPREAD_LINES, TABLE_WIDTH, metrics_lines, short_name
+from train.metrics_text import MOST_TABLE_ROWS, SPREAD_LINES, TABLE_WIDTH, metrics_lines, short_name
 from train.pictures import plot_confusion
 
 
@@ -199,8 +199,8 @@ def test_tables_have_every_row_or_say_how_many_they_leave_out(case):
         heads = next(k for k, line in enumerate(lines) if line.startswith("groups, worst first"))
         assert lines[heads + 1].startswith(found.groups[0].group)
     if case == "fifty":
-        assert f"... and {50 - MOST_ROWS} more classes, in evaluation.json" in lines
-        assert f"... and {60 - MOST_ROWS} more groups, in evaluation.json" in lines
+        assert f"... and {50 - MOST_TABLE_ROWS} more classes, in evaluation.json" in lines
+        assert f"... and {60 - MOST_TABLE_ROWS} more groups, in evaluation.json" in lines
         assert "most frequent confusions" in text
         return
     head = lines.index("confusion matrix (rows: actual, columns: predicted)")
