@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from sklearn import metrics as sk
@@ -42,6 +42,7 @@ def wilson_by_the_formula(correct: int, windows: int) -> tuple[float, float]:
     return (middle - reach) / (1 + z * z / windows), (middle + reach) / (1 + z * z / windows)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_the_interval_is_that_of_wilsons_formula(counts):
     correct, windows = counts
@@ -70,6 +71,7 @@ def answers(draw):
     return classes, *map(np.array, zip(*pairs))
 
 
+@settings(deadline=None)
 @given(answers())
 def test_classes_are_those_of_scikit_learn(case):
     classes, y, predicted = case
@@ -138,6 +140,7 @@ def test_calibration_by_hand():
     assert found.probability == pytest.approx((5 * 0.8 + 4 * 0.6) / 9)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000))
 def test_calibration_is_that_of_another_way_to_write_it(seed):
     logits, y, labels, _ = made(200, 4, seed=seed)
