@@ -53,7 +53,8 @@ def training_step(
     variables = [variable.value for variable in model.trainable_variables]
     dtype = tf.dtypes.as_dtype(_DTYPES[chosen.mixed_precision])
 
-    def replica_step(positions: Any, iteration: Any) -> tuple[Any, Any]:
+    def replica_step(positions: Any, iteration: Any) -> list[Any]:
+        """Sums over all replicas: the gradients, the loss, and how many windows are right."""
         replica = tf.distribute.get_replica_context()
         begin = replica.replica_id_in_sync_group * part
         x, y, weights = data.batch(tf, positions, iteration)
@@ -65,20 +66,19 @@ def training_step(
             loss = tf.reduce_sum(losses * weights[mine]) / chosen.batch_size
             scaled = optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, variables)
-        if replicas > 1:
-            gradients = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
         predicted = tf.argmax(logits, axis=1, output_type=y.dtype)
-        return loss, tf.reduce_sum(tf.cast(predicted == y[mine], tf.float32))
+        right = tf.reduce_sum(tf.cast(predicted == y[mine], tf.float32))
+        found = [*gradients, loss, right]
+        return replica.all_reduce(tf.distribute.ReduceOp.SUM, found) if replicas > 1 else found
 
     def run(positions: Any, first: Any) -> tuple[Any, Any]:
         count = tf.shape(positions)[0]
         losses, correct = (tf.TensorArray(tf.float32, count) for _ in range(2))
         for number in tf.range(count):
             found = strategy.run(replica_step, (positions[number], first + number))
-            loss, right = (
-                strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None) for part in found
-            )
+            *gradients, loss, right = [strategy.experimental_local_results(each)[0] for each in found]
+            # Outside of strategy.run, where Keras would add the gradients of the replicas once more.
+            optimizer.apply(gradients, model.trainable_variables)
             losses, correct = losses.write(number, loss), correct.write(number, right)
         return losses.stack(), correct.stack()
 

@@ -17,7 +17,8 @@ from edge_runtime.errors import DataError, InputError, WorkerError
 from tests.support.commands import ROOT
 from train.workers.cluster import Cluster, cluster_of
 from train.workers.connection import LONGEST_MESSAGE
-from train.workers.meeting import met, waiting_seconds
+from train.workers.handshake import waiting_seconds
+from train.workers.meeting import met
 
 WORKERS = {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}
 WHAT = {"data": "abc", "iterations": 30, "units": [4]}

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from edge_runtime.errors import InputError, WorkerError, reason
+from train.hyperparameters import Hyperparameters
 from train.workers.cluster import VARIABLE, Cluster
-from train.workers.meeting import CONTINUE, Meeting
+from train.workers.handshake import CONTINUE
+from train.workers.meeting import Meeting
 
 HEARD_SECONDS = 5.0
 """TensorFlow's error may come before the other workers have said which of them ended, by so much."""
@@ -18,12 +20,12 @@ _TASK = re.compile(r"/job:(\w+)/(?:replica:\d+/)?task:(\d+)")
 
 
 @contextlib.contextmanager
-def worker_strategy(tf: Any, meeting: Meeting | None, batch_size: int) -> Iterator[Any]:
+def worker_strategy(tf: Any, meeting: Meeting | None, chosen: Hyperparameters) -> Iterator[Any]:
     """The strategy of tf.distribute for a training, in its scope for the time of the block.
 
     Without other workers (None): the current strategy. With them: a MultiWorkerMirroredStrategy, which
     has to be made before TensorFlow computes anything. Raises InputError for a batch that cannot be
-    divided among the replicas, and WorkerError when another worker has ended.
+    divided among the replicas and for float16, and WorkerError when another worker has ended.
     """
     if meeting is None:
         yield tf.distribute.get_strategy()
@@ -31,7 +33,7 @@ def worker_strategy(tf: Any, meeting: Meeting | None, batch_size: int) -> Iterat
     with _told_by_sentence(tf, meeting):
         tf.get_logger().setLevel("ERROR")
         strategy = tf.distribute.MultiWorkerMirroredStrategy(_resolver(tf, meeting.cluster))
-        _check_batch(batch_size, strategy.num_replicas_in_sync)
+        _check_replicas(chosen, strategy.num_replicas_in_sync)
         with strategy.scope():
             yield strategy
 
@@ -63,12 +65,14 @@ def _resolver(tf: Any, cluster: Cluster) -> Any:
     )
 
 
-def _check_batch(batch_size: int, replicas: int) -> None:
-    if batch_size % replicas:
+def _check_replicas(chosen: Hyperparameters, replicas: int) -> None:
+    if chosen.batch_size % replicas:
         raise InputError(
-            f"--batch-size: {batch_size} windows cannot be divided among {replicas} replicas. Choose a "
-            f"multiple of {replicas}."
+            f"--batch-size: {chosen.batch_size} windows cannot be divided among {replicas} replicas. "
+            f"Choose a multiple of {replicas}."
         )
+    if chosen.mixed_precision == "float16":  # Keras refuses to scale a loss between replicas
+        raise InputError("--mixed-precision: float16 trains on one replica only. Choose bfloat16.")
 
 
 @contextlib.contextmanager
