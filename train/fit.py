@@ -8,6 +8,7 @@ import importlib.util
 import os
 import platform
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -167,6 +168,8 @@ def train_run(
     """
     chosen = _resolved(hyperparameters or Hyperparameters(), dataset)
     what = {**asdict(chosen), "data": dataset.digest, "edge-rnn": edge_runtime.__version__}
+    for note in dataset.notes if _writes_run() else ():
+        print(f"Note: {note}", file=sys.stderr, flush=True)
     with contextlib.ExitStack() as stack:
         target = Path(out).resolve() if _writes_run() else _scratch(stack) / "run"
         check_out(target, overwrite)
@@ -283,6 +286,7 @@ def _train_into(written: Path, tensorflow: Any, job: _Job) -> RunRecord:
         "test": len(dataset.test),
         **dataset.about,
         **held_back.about,
+        **({"notes": list(dataset.notes)} if dataset.notes else {}),
     }
     record = _record(written, dataset, normalization, chosen, described, metrics)
     run_directory.write_record(written, record)
