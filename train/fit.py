@@ -255,12 +255,21 @@ def _train_into(written: Path, tensorflow: Any, job: _Job) -> RunRecord:
     train, validation = held_back.train, held_back.validation
     normalization = dataset.normalization()
     _, steps, features = train.x.shape
-    with worker_strategy(tensorflow, job.meeting, chosen):
-        model = build_model(
-            tensorflow.keras, chosen, steps=steps, features=features, classes=len(dataset.labels)
-        )
+    with worker_strategy(tensorflow, job.meeting, chosen) as strategy:
+        with strategy.scope():
+            model = build_model(
+                tensorflow.keras, chosen, steps=steps, features=features, classes=len(dataset.labels)
+            )
         training = Training(
-            model, train, validation, normalization, chosen, job.folder, job.what, _writes_run()
+            model,
+            train,
+            validation,
+            normalization,
+            chosen,
+            job.folder,
+            job.what,
+            _writes_run(),
+            strategy,
         )
         history = fit_model(tensorflow, training, quiet=job.quiet, tensorboard=job.tensorboard)
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):

@@ -39,7 +39,7 @@ class Training:
     """What a training works with, and where it keeps its state."""
 
     model: Any
-    """The Keras model, in the scope of the current strategy of tf.distribute."""
+    """The Keras model, made in the scope of `strategy`."""
     train: LabelledWindows
     """Raw."""
     validation: LabelledWindows
@@ -51,6 +51,8 @@ class Training:
     """By which a checkpoint is known to be of this training."""
     writes: bool = True
     """Whether this process writes checkpoints and reports. Of several workers only one does."""
+    strategy: Any = None
+    """The strategy of tf.distribute; None for a training on one replica."""
 
 
 def report_plan(chosen: Hyperparameters, windows: int) -> tuple[int, list[int]]:
@@ -87,8 +89,10 @@ def fit_model(
     training, and DivergedError.
     """
     iterations, plan = report_plan(training.chosen, len(training.train))
-    optimizer = make_optimizer(tf.keras, training.chosen, iterations)
-    optimizer.build(training.model.trainable_variables)
+    strategy = training.strategy or tf.distribute.get_strategy()
+    with strategy.scope():
+        optimizer = make_optimizer(tf.keras, training.chosen, iterations)
+        optimizer.build(training.model.trainable_variables)
     loop = _Loop(tf, training, optimizer)
     state = loop.restored()
     progress = TrainingProgress(tf.keras, iterations, quiet=quiet, silent=not training.writes)
@@ -112,8 +116,10 @@ class _Loop:
 
     def __init__(self, tf: Any, training: Training, optimizer: Any) -> None:
         self._tf, self._training, self._optimizer = tf, training, optimizer
+        self._strategy = training.strategy or tf.distribute.get_strategy()
         self._step = training_step(
             tf,
+            self._strategy,
             training.model,
             optimizer,
             training.train,
@@ -147,7 +153,9 @@ class _Loop:
             losses, correct = self._step.run(positions, state.iteration)
             loss, right = state.sums
             state.sums = (loss + float(np.sum(losses, dtype=np.float64)), right + float(np.sum(correct)))
-            self._choose_calls(count, *mean_of_replicas(self._tf, [time.monotonic() - started]))
+            self._choose_calls(
+                count, *mean_of_replicas(self._tf, self._strategy, [time.monotonic() - started])
+            )
             state.iteration += count
             self._check_finite()
             done = state.iteration - began
@@ -175,7 +183,7 @@ class _Loop:
         began = state.history["iteration"][-1] if state.history else 0
         done = state.iteration - began
         measured = loss_and_accuracy(self._logits(self._held_back), training.validation.y)
-        loss, accuracy = mean_of_replicas(self._tf, [*measured])
+        loss, accuracy = mean_of_replicas(self._tf, self._strategy, [*measured])
         metrics = {
             "iteration": state.iteration,
             "loss": state.sums[0] / done,

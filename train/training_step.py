@@ -36,17 +36,18 @@ class TrainingStep:
 
 def training_step(
     tf: Any,
+    strategy: Any,
     model: Any,
     optimizer: Any,
     windows: LabelledWindows,
     normalization: Normalization,
     chosen: Hyperparameters,
 ) -> TrainingStep:
-    """The step for a model and its windows, in the strategy of tf.distribute that is current.
+    """The step for a model and its windows.
 
-    `windows`: raw, all of the training split; they are normalized batch by batch.
+    - `strategy`: of tf.distribute, in whose scope the model and the optimizer were made.
+    - `windows`: raw, all of the training split; they are normalized batch by batch.
     """
-    strategy = tf.distribute.get_strategy()
     replicas = strategy.num_replicas_in_sync
     part = chosen.batch_size // replicas
     data = _Data.of(tf, windows, normalization, chosen, model.layers[-1].units)
@@ -77,7 +78,7 @@ def training_step(
         for number in tf.range(count):
             found = strategy.run(replica_step, (positions[number], first + number))
             *gradients, loss, right = [strategy.experimental_local_results(each)[0] for each in found]
-            # Outside of strategy.run, where Keras would add the gradients of the replicas once more.
+            # Outside of strategy.run, in which Keras would add up the replicas' gradients once more.
             optimizer.apply(gradients, model.trainable_variables)
             losses, correct = losses.write(number, loss), correct.write(number, right)
         return losses.stack(), correct.stack()

@@ -21,9 +21,9 @@ _TASK = re.compile(r"/job:(\w+)/(?:replica:\d+/)?task:(\d+)")
 
 @contextlib.contextmanager
 def worker_strategy(tf: Any, meeting: Meeting | None, chosen: Hyperparameters) -> Iterator[Any]:
-    """The strategy of tf.distribute for a training, in its scope for the time of the block.
+    """The strategy of tf.distribute for a training, for the time of the block.
 
-    Without other workers (None): the current strategy. With them: a MultiWorkerMirroredStrategy, which
+    Without other workers (None): the default strategy. With them: a MultiWorkerMirroredStrategy, which
     has to be made before TensorFlow computes anything. Raises InputError for a batch that cannot be
     divided among the replicas and for float16, and WorkerError when another worker has ended.
     """
@@ -34,16 +34,14 @@ def worker_strategy(tf: Any, meeting: Meeting | None, chosen: Hyperparameters) -
         tf.get_logger().setLevel("ERROR")
         strategy = tf.distribute.MultiWorkerMirroredStrategy(_resolver(tf, meeting.cluster))
         _check_replicas(chosen, strategy.num_replicas_in_sync)
-        with strategy.scope():
-            yield strategy
+        yield strategy
 
 
-def mean_of_replicas(tf: Any, values: list[float]) -> list[float]:
+def mean_of_replicas(tf: Any, strategy: Any, values: list[float]) -> list[float]:
     """The mean over all replicas of numbers that each has measured, so that all decide alike.
 
-    float64, in the current strategy of tf.distribute; every worker has to call this.
+    float64; every worker has to call this.
     """
-    strategy = tf.distribute.get_strategy()
     if strategy.num_replicas_in_sync == 1:
         return values
 
