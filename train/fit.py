@@ -167,7 +167,11 @@ def train_run(
     has ended.
     """
     chosen = _resolved(hyperparameters or Hyperparameters(), dataset)
-    what = {**asdict(chosen), "data": dataset.digest, "edge-rnn": edge_runtime.__version__}
+    what = {
+        "data with SHA-256": dataset.digest,
+        **asdict(chosen),
+        "edge-rnn": edge_runtime.__version__,
+    }
     for note in dataset.notes if _writes_run() else ():
         print(f"Note: {note}", file=sys.stderr, flush=True)
     with contextlib.ExitStack() as stack:
