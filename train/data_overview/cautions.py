@@ -34,15 +34,16 @@ def _recordings(facts: DataFacts) -> Iterator[str]:
     found = facts.recordings
     if found is None:
         return
+    remedy = "Pass --fill." if facts.fill is None else f"--fill {facts.fill} takes care of them."
     if found.missing.count:
         yield (
             f"Missing values in {_count(found.missing.count, 'row')}, the first at "
-            f"{found.missing.first}. Pass --fill."
+            f"{found.missing.first}. {remedy}"
         )
     if found.gaps.count:
         yield (
             f"{_count(found.gaps.count, 'gap')} in time, the longest of "
-            f"{found.gaps.longest_seconds:.4g} s, the first before {found.gaps.first}. Pass --fill."
+            f"{found.gaps.longest_seconds:.4g} s, the first before {found.gaps.first}. {remedy}"
         )
     if found.not_ascending.count:
         yield (

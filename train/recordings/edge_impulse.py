@@ -123,8 +123,8 @@ def _values(rows: Any, sensors: int, path: Path) -> NDArray[np.float32]:
 
 def _check_row(row: Any, sensors: int, where: str) -> None:
     if not isinstance(row, list) or len(row) != sensors:
-        found = len(row) if isinstance(row, list) else "no list of"
-        raise DataError(f"{where} has {found} numbers. Expected {sensors}, one for each sensor.")
+        found = f"has {len(row)} values" if isinstance(row, list) else "is not a list of numbers"
+        raise DataError(f"{where} {found}. Expected {sensors}, one for each sensor.")
     for value in row:
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
             raise DataError(f"{where} holds {reason(json.dumps(value))}. Expected a number or null.")
