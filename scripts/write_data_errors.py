@@ -18,7 +18,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "data-errors.md"
 START = """# Errors of data sets
 
 Written by `make docs` from the tests. Each line is a broken data set in the folder DATA, and what
-`edge-rnn train` says about it. The exit code is 2. [Recordings](../guides/data.md) tells what is expected.
+`edge-rnn train` says about it. The exit code is 2. [Recordings](../guides/data.md) tells what is
+expected.
 """
 
 
