@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from random import Random
 
 import numpy as np
 import pytest
 
-from edge_runtime.errors import DataError, InputError
+from edge_runtime.errors import DataError, EdgeRnnError, InputError
+from tests.fuzz.json_mutations import mutated_json
 from tests.support.broken_recordings import JSON_CASES, ROWS, SENSORS, document
 from train.recordings.data_options import DataOptions
 from train.recordings.edge_impulse import read_edge_impulse
@@ -132,6 +134,28 @@ def test_broken_data_is_refused_with_one_sentence(case, tmp_path, monkeypatch):
     with pytest.raises(DataError) as caught:
         read_recordings(case.data, DataOptions())
     assert str(caught.value) == case.sentence
+
+
+def test_mutated_files_end_in_a_sentence_or_in_recordings(tmp_path):
+    parts = [{"label": name, "startIndex": 2 * k, "endIndex": 2 * k + 1} for k, name in enumerate("ab")]
+    label = {"label": {"type": "multi-label", "labels": parts}, "metadata": {"site": "x"}}
+    texts = {"training/x.1.json": json.dumps(document())}
+    texts["info.labels"] = json.dumps({"version": 1, "files": [{"path": "training/x.1.json", **label}]})
+    refused = 0
+    for index in range(300):
+        rng = Random(index)
+        changed = rng.choice(list(texts))
+        for name, text in texts.items():
+            write(tmp_path / name, mutated_json(rng, text) if name == changed else text)
+        try:
+            found = read_recordings(tmp_path, DataOptions(fill="zero"))
+        except EdgeRnnError as error:
+            refused += 1
+            assert str(error).isprintable()
+            assert len(str(error)) < 1000
+        else:
+            assert all(len(r.labels) == len(r.values) > 0 for r in found.recordings)
+    assert 100 < refused < 300
 
 
 def test_files_that_do_not_belong_together_are_refused(tmp_path):
