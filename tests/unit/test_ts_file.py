@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.errors import DataError, InputError, MissingExtraError
+from scripts.sample_recordings import samples, write_ts
 from tests.support.broken_recordings import EQUAL, GOOD, TS_CASES, UNEQUAL
 from train.recordings.data_options import DataOptions
 from train.recordings.read_recordings import read_as_recorded, read_recordings
@@ -45,6 +46,14 @@ def test_basic_motions_is_read_with_its_split():
     assert text.startswith("0.079106,0.079106,-0.903497")
     folder = read_ts(DATA / "BasicMotions")
     assert [r.name for r in folder.recordings] == [r.name for r in found.recordings]
+
+
+@needs_aeon
+def test_the_sample_of_the_guide_is_read(tmp_path):
+    write_ts(tmp_path, list(samples()))
+    found = read_ts(tmp_path)
+    assert found.labels == ("running", "sitting", "walking")
+    assert [recording.split for recording in found.recordings] == ["train"] * 9 + ["test"] * 3
 
 
 @needs_aeon

@@ -161,7 +161,9 @@ def _recording_lines(found: RecordingFacts) -> Iterator[str]:
 def _window_lines(windows: WindowFacts) -> Iterator[str]:
     shape = f"{windows.steps:,} x {windows.features:,} ({windows.dtype})"
     yield f"Windows: {windows.count:,} of {shape}"
-    method = f", by {windows.method}" if windows.method else ""
+    method = "" if windows.method is None else f", by {windows.method}"
+    if windows.method == "given":
+        method = ", as given"
     counts = ", ".join(f"{split.name} {split.windows:,}" for split in windows.splits)
     yield f"Split{method}: {counts}"
     for note in windows.notes:
