@@ -10,6 +10,7 @@ import pytest
 from edge_runtime.errors import DataError, InputError
 from train.recordings.data_options import DataOptions
 from train.recordings.edge_impulse import read_edge_impulse
+from train.recordings.read_recordings import read_recordings
 from train.recordings.recording import UNLABELLED
 
 SENSORS = [{"name": "accX", "units": "m/s2"}, {"name": "accY", "units": "m/s2"}]
@@ -130,6 +131,16 @@ def test_segments_count_rows_or_milliseconds(tmp_path, first, last):
     label = {"label": {"type": "multi-label", "labels": parts}}
     found = read(exported(tmp_path, label, label))
     assert [found.labels[i] for i in found.recordings[0].labels] == ["up", "up", "down", "down"]
+
+
+def test_null_is_an_error_or_filled(tmp_path):
+    write(tmp_path / "training" / "a.1.json", document(values=[[1, 2], [None, 3], [3, 4]]))
+    with pytest.raises(DataError, match=r"a.1.json, row 2: column 'accX' has no value\. Pass --fill"):
+        read_recordings(tmp_path, DataOptions())
+    (filled,) = read_recordings(tmp_path, DataOptions(fill="previous")).recordings
+    np.testing.assert_array_equal(filled.values[:, 0], [1, 1, 3])
+    with pytest.raises(InputError, match=r"--label-column: .* is no table"):
+        read_recordings(tmp_path, DataOptions(label_column="label"))
 
 
 BROKEN = {

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_runtime.errors import DataError, MissingExtraError
+from edge_runtime.errors import DataError, InputError, MissingExtraError
+from train.recordings.data_options import DataOptions
+from train.recordings.read_recordings import read_as_recorded, read_recordings
 from train.recordings.ts_file import read_ts
 
 spec = importlib.util.find_spec("aeon")
@@ -114,6 +116,20 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path):
         read_ts(tmp_path)
     with pytest.raises(DataError, match=r"absent.ts: cannot be read"):
         read_ts(tmp_path / "absent.ts")
+
+
+@needs_aeon
+def test_missing_values_are_an_error_or_filled(tmp_path):
+    path = written(tmp_path, "demo.ts", EQUAL + GOOD)
+    with pytest.raises(
+        DataError, match=r"demo.ts, line 10: column 'channel_1' has no value\. Pass --fill"
+    ):
+        read_recordings(path, DataOptions())
+    assert np.isnan(read_as_recorded(path, DataOptions()).recordings[1].values).any()
+    filled = read_recordings(path, DataOptions(fill="linear"))
+    np.testing.assert_array_equal(filled.recordings[1].values[:, 0], [7, 8, 9])
+    with pytest.raises(InputError, match=r"--feature-columns: .*demo.ts is no table"):
+        read_recordings(path, DataOptions(feature_columns=("channel_1",)))
 
 
 def test_without_aeon_the_sentence_names_the_extra(tmp_path, monkeypatch):

@@ -7,159 +7,170 @@ A gap is a step in time of more than GAP times the recording's median step. `pre
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError, reason
-from train.recordings.draft import Draft
+from train.recordings.recording import Recording, Recordings
+from train.recordings.table import place_of_row
+from train.recordings.unified import with_unique_names
 
 GAP = 1.5
 """Steps of more than this many median steps are gaps: at least one row is missing there."""
 
 
-def fill_draft(draft: Draft, features: tuple[str, ...], fill: str | None) -> list[Draft]:
-    """The recording without missing values and gaps: one, or several with `split`.
+def fill_recordings(found: Recordings, fill: str | None) -> Recordings:
+    """The data set without missing values and gaps.
 
-    Raises DataError with the line for the first missing value or gap if `fill` is None, for a time that
-    does not ascend (`split` ends the recording there), and for what cannot be filled.
+    Raises DataError with the line of the first one if `fill` is None, for a time that does not ascend
+    (`split` ends the recording there), and for what cannot be filled.
     """
-    if fill == "split":
-        return _split(draft)
-    _check_ascending(draft)
-    if fill is None:
-        _check_complete(draft, features)
-        return [draft]
-    return [_without_missing(_without_gaps(draft), features, fill)]
+    parts = [_filled(recording, found.features, fill) for recording in found.recordings]
+    flat = [recording for recordings in parts for recording in recordings]
+    return replace(found, recordings=with_unique_names(flat))
 
 
-def _steps(times: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """The steps in time `[rows - 1]`, and the median of those forward."""
+def median_step(times: NDArray[np.float64]) -> float:
+    """The median of the steps forward in `times` `[rows]`, in seconds; 0 if there are none."""
     steps = np.diff(times)
     forward = steps[steps > 0]
-    return steps, float(np.median(forward)) if len(forward) else 0.0
+    return float(np.median(forward)) if len(forward) else 0.0
 
 
-def _gaps(times: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The rows after which there is a gap."""
-    steps, median = _steps(times)
-    return np.flatnonzero(steps > GAP * median) if len(times) > 2 else np.empty(0, np.int64)
+def gaps_in(times: NDArray[np.float64] | None) -> NDArray[np.int64]:
+    """The rows after which there is a gap; none in fewer than three rows, whose step nobody knows."""
+    if times is None or len(times) < 3:
+        return np.empty(0, np.int64)
+    return np.flatnonzero(np.diff(times) > GAP * median_step(times))
 
 
-def _check_ascending(draft: Draft) -> None:
-    if draft.times is None:
+def _filled(recording: Recording, features: Sequence[str], fill: str | None) -> list[Recording]:
+    if fill == "split":
+        return _split(recording)
+    _check_ascending(recording)
+    if fill is None:
+        _check_complete(recording, features)
+        return [recording]
+    return [_without_missing(_without_gaps(recording), features, fill)]
+
+
+def _place(recording: Recording, row: int) -> str:
+    return place_of_row(recording.path, recording.lines, row)
+
+
+def _check_ascending(recording: Recording) -> None:
+    times = recording.times
+    if times is None:
         return
-    missing = np.isnan(draft.times)
+    missing = np.isnan(times)
     if missing.any():
         raise DataError(
-            f"{draft.place(int(missing.argmax()))}: has no time. Complete the time column, or remove "
+            f"{_place(recording, int(missing.argmax()))}: no time. Complete the time column, or remove "
             "the line."
         )
-    back = np.diff(draft.times) <= 0
+    back = np.diff(times) <= 0
     if back.any():
         row = int(back.argmax()) + 1
-        verb = "repeats the time of" if draft.times[row] == draft.times[row - 1] else "is earlier than"
+        wrong = "the same time as" if times[row] == times[row - 1] else "an earlier time than"
         raise DataError(
-            f"{draft.place(row)}: {verb} the row before. Sort the rows by time, pass --recording-column "
-            "or pass --fill split to begin a new recording there."
+            f"{_place(recording, row)}: {wrong} in the row before. Sort the rows by time, pass "
+            "--recording-column if they belong to several recordings, or pass --fill split."
         )
 
 
-def _check_complete(draft: Draft, features: tuple[str, ...]) -> None:
-    missing = np.isnan(draft.values)
+def _check_complete(recording: Recording, features: Sequence[str]) -> None:
+    missing = np.isnan(recording.values)
     if missing.any():
         row, column = (int(index) for index in np.argwhere(missing)[0])
         raise DataError(
-            f"{draft.place(row)}: column '{reason(features[column])}' has no value. Pass --fill "
+            f"{_place(recording, row)}: column '{reason(features[column])}' has no value. Pass --fill "
             "previous, linear, zero or split."
         )
-    if draft.times is None:
-        return
-    gaps = _gaps(draft.times)
-    if len(gaps):
-        steps, median = _steps(draft.times)
+    gaps = gaps_in(recording.times)
+    if recording.times is not None and len(gaps):
         row = int(gaps[0])
+        step = recording.times[row + 1] - recording.times[row]
         raise DataError(
-            f"{draft.place(row + 1)}: {steps[row]:.4g} s after the row before, where the median step is "
-            f"{median:.4g} s. Pass --fill previous, linear, zero or split."
+            f"{_place(recording, row + 1)}: {step:.4g} s after the row before, where the median step is "
+            f"{median_step(recording.times):.4g} s. Pass --fill previous, linear, zero or split."
         )
 
 
-def _without_gaps(draft: Draft) -> Draft:
+def _without_gaps(recording: Recording) -> Recording:
     """With rows of missing values in its gaps, evenly spaced; their label is that of the row before."""
-    if draft.times is None or not len(_gaps(draft.times)):
-        return draft
-    steps, median = _steps(draft.times)
-    counts = np.ones(len(draft.times), np.int64)
-    gaps = _gaps(draft.times)
-    wanted = np.rint(steps[gaps] / median)
-    if wanted.sum() > len(draft.times):
-        row = int(gaps[wanted.argmax()])
+    times, gaps = recording.times, gaps_in(recording.times)
+    if times is None or not len(gaps):
+        return recording
+    steps = np.diff(times, append=times[-1])
+    counts = np.ones(len(times))
+    counts[gaps] = np.rint(steps[gaps] / median_step(times))
+    if counts.sum() > 2 * len(times):
+        row = int(counts.argmax())
         raise DataError(
-            f"{draft.place(row + 1)}: {steps[row]:.4g} s after the row before, too long a gap: the "
-            "recording would consist of filled rows for the most part. Pass --fill split."
+            f"{_place(recording, row + 1)}: {steps[row]:.4g} s after the row before. With such gaps "
+            "more rows would be filled in than were recorded. Pass --fill split."
         )
-    counts[gaps] = wanted.astype(np.int64)
-    source = np.repeat(np.arange(len(counts)), counts)
-    position = np.arange(len(source)) - np.repeat(np.cumsum(counts) - counts, counts)
-    values = draft.values[source]
+    whole = counts.astype(np.int64)
+    source = np.repeat(np.arange(len(times)), whole)
+    position = np.arange(len(source)) - np.repeat(np.cumsum(whole) - whole, whole)
+    values = recording.values[source].astype(np.float32)
     values[position > 0] = np.nan
-    widths = np.append(steps, 0.0)[source]
     return replace(
-        draft,
+        _rows(recording, source),
         values=values,
-        codes=draft.codes[source],
-        times=draft.times[source] + widths * position / counts[source],
-        lines=None if draft.lines is None else draft.lines[source],
+        times=times[source] + steps[source] * position / whole[source],
     )
 
 
-def _without_missing(draft: Draft, features: tuple[str, ...], fill: str) -> Draft:
-    missing = np.isnan(draft.values)
+def _without_missing(recording: Recording, features: Sequence[str], fill: str) -> Recording:
+    missing = np.isnan(recording.values)
     if not missing.any():
-        return draft
-    values = draft.values.copy()
+        return recording
     if fill == "zero":
-        values[missing] = 0.0
-        return replace(draft, values=values)
-    at = np.arange(len(values), dtype=np.float64) if draft.times is None else draft.times
+        return replace(recording, values=np.where(missing, np.float32(0), recording.values))
+    times = recording.times
+    at = np.arange(len(missing), dtype=np.float64) if times is None else times
+    values = recording.values.copy()
     for column in np.flatnonzero(missing.any(axis=0)):
         known = np.flatnonzero(~missing[:, column])
         if not len(known):
             raise DataError(
-                f"{draft.place(0)}: no value in column '{reason(features[column])}' of the whole "
-                f"recording, so --fill {fill} has none to fill with. Remove it, or pass --fill zero."
+                f"{_place(recording, 0)}: no value of '{reason(features[column])}' in the whole "
+                f"recording, so --fill {fill} has none to go by. Remove the recording, or pass "
+                "--fill zero."
             )
         if fill == "linear":
-            values[:, column] = np.interp(at, at[known], draft.values[known, column])
+            values[:, column] = np.interp(at, at[known], recording.values[known, column])
         else:  # before the first value there is none to repeat; the first one stands in
-            last = np.maximum(np.searchsorted(known, np.arange(len(values)), side="right") - 1, 0)
-            values[:, column] = draft.values[known[last], column]
-    return replace(draft, values=values)
+            last = np.maximum(np.searchsorted(known, np.arange(len(at)), side="right") - 1, 0)
+            values[:, column] = recording.values[known[last], column]
+    return replace(recording, values=values)
 
 
-def _split(draft: Draft) -> list[Draft]:
+def _split(recording: Recording) -> list[Recording]:
     """The parts between rows with missing values, gaps, and times that do not ascend."""
-    whole = ~np.isnan(draft.values).any(axis=1)
-    ends = np.zeros(len(whole), bool)  # whether a part ends after the row
-    if draft.times is not None:
-        whole &= ~np.isnan(draft.times)
-        steps, median = _steps(draft.times[whole])
-        kept = np.flatnonzero(whole)[:-1] if len(steps) else np.empty(0, np.int64)
-        ends[kept] = (steps <= 0) | ((steps > GAP * median) & (len(steps) > 1))
-    part = np.cumsum(~whole) + np.append(0, np.cumsum(ends)[:-1])
-    numbers = np.unique(part[whole])
-    if not len(numbers):
-        raise DataError(f"{draft.place(0)}: --fill split leaves nothing, as no row is complete.")
-    return [_rows(draft, np.flatnonzero(whole & (part == number))) for number in numbers]
+    times = recording.times
+    whole = ~np.isnan(recording.values).any(axis=1)
+    if times is not None:
+        whole &= ~np.isnan(times)
+    kept = np.flatnonzero(whole)
+    if not len(kept):
+        raise DataError(f"{_place(recording, 0)}: --fill split leaves nothing, as no row is complete.")
+    ends = np.diff(kept) > 1
+    if times is not None:
+        ends |= np.diff(times[kept]) <= 0
+        ends[gaps_in(times[kept])] = True
+    return [_rows(recording, rows) for rows in np.split(kept, np.flatnonzero(ends) + 1)]
 
 
-def _rows(draft: Draft, rows: NDArray[np.int64]) -> Draft:
+def _rows(recording: Recording, rows: NDArray[np.int64]) -> Recording:
     return replace(
-        draft,
-        values=draft.values[rows],
-        codes=draft.codes[rows],
-        times=None if draft.times is None else draft.times[rows],
-        lines=None if draft.lines is None else draft.lines[rows],
+        recording,
+        values=recording.values[rows],
+        labels=recording.labels[rows],
+        times=None if recording.times is None else recording.times[rows],
+        lines=None if recording.lines is None else recording.lines[rows],
     )

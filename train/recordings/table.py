@@ -32,7 +32,7 @@ class DataTable:
 
     def place(self, row: int) -> str:
         """Where a row stands, as a message begins: the file and its line, or its row from 1."""
-        return place(self.path, self.lines, row)
+        return place_of_row(self.path, self.lines, row)
 
     def text(self, column: str) -> NDArray[np.object_]:
         """`[rows]` of a column with names: str without spaces around, or None where there is none."""
@@ -96,6 +96,6 @@ class DataTable:
         )
 
 
-def place(path: Path, lines: NDArray[np.int64] | None, row: int) -> str:
+def place_of_row(path: Path, lines: NDArray[np.int64] | None, row: int) -> str:
     """Where a row stands, as a message begins: the file and its line, or its row from 1."""
     return f"{path}, row {row + 1}" if lines is None else f"{path}, line {lines[row]}"

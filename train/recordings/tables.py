@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError, InputError, reason
 from train.recordings.data_options import DataOptions
-from train.recordings.draft import Draft, finish
-from train.recordings.fill import fill_draft
 from train.recordings.folders import SPLIT_NAMES, SourceFile, find_files, split_called
-from train.recordings.recording import UNLABELLED, Recordings
+from train.recordings.recording import UNLABELLED, Recording, Recordings
 from train.recordings.table import DataTable
 from train.recordings.table_files import read_table
 from train.recordings.times import times_in
+from train.recordings.unified import FileRecording, unify
 
 Texts = NDArray[np.object_]
 
 
 def read_tables(path: Path, options: DataOptions) -> Recordings:
-    """The recordings in a table, a folder of tables, or folders of them (train.recordings.folders).
+    """The recordings in a table, a folder of tables, or folders of them (train.recordings.folders),
+    with NaN where a value is missing.
 
     A recording is what has one value of the recording column, within a file and, if there is a group
     column, within a group. Without a recording column it is the file, and a new one begins where the
@@ -30,14 +30,13 @@ def read_tables(path: Path, options: DataOptions) -> Recordings:
     DataError, with file and line, or InputError, which names the option.
     """
     sources = _sources(path, options)
-    drafts: list[Draft] = []
+    found: list[FileRecording] = []
     features: tuple[str, ...] | None = None
     for source in sources:
         table = read_table(source.path, options, features)
         features = table.columns.features
-        for draft in _drafts(table, source, alone=path == source.path):
-            drafts += fill_draft(draft, features, options.fill)
-    recordings, classes = finish(drafts)
+        found += _in_file(table, source, alone=path == source.path)
+    recordings, classes = unify(found)
     return Recordings(path.resolve().name, recordings, classes, features or ())
 
 
@@ -54,9 +53,9 @@ def _sources(path: Path, options: DataOptions) -> tuple[SourceFile, ...]:
     return sources
 
 
-def _drafts(table: DataTable, source: SourceFile, *, alone: bool) -> Iterator[Draft]:
+def _in_file(table: DataTable, source: SourceFile, *, alone: bool) -> Iterator[FileRecording]:
     """The recordings in a file, in the order of their first rows."""
-    names, codes = _labels(table, source)
+    classes, codes = _labels(table, source)
     values = table.numbers()
     columns = {role: _complete(table, role) for role in ("recording", "group", "split")}
     splits = _splits(table, columns["split"])
@@ -66,17 +65,17 @@ def _drafts(table: DataTable, source: SourceFile, *, alone: bool) -> Iterator[Dr
         first = rows[0]
         own = {role: texts[first] for role, texts in columns.items() if texts is not None}
         part = own.get("recording", own.get("group"))
-        yield Draft(
+        recording = Recording(
             _name(source, part, alone),
             source.path,
             values[rows],
             codes[rows],
-            names,
             own.get("group", source.group),
             source.split if splits is None else splits[first],
             None if times is None else times[rows],
             None if table.lines is None else table.lines[rows],
         )
+        yield FileRecording(recording, classes)
 
 
 def _name(source: SourceFile, part: str | None, alone: bool) -> str:
