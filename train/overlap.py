@@ -3,23 +3,27 @@
 A single equal row proves nothing. Rows of an idle sensor are all alike, and coarse values meet by chance.
 So a stretch counts as shared where it is too improbable to occur twice by chance:
 
-1. Each row gets its surprise in bits: how improbable it is after the row before it, as counted in all
-   recordings. With c the number of places of a pair of rows, n that of its first row and p the frequency
-   of its second one, one place left out and the frequency mixed in with weight PRIOR (Cleary and Witten
-   1984), it is -log2((c - 1 + PRIOR p) / (n - 1 + PRIOR)), and at most log2(PRIOR). A row that always
-   follows the row before has 0 bits, so constant stretches never count, however long they are. A row that
-   occurs once counts no more than log2(PRIOR) bits, since little is known about it.
-2. From each row on, the shortest stretch is taken that has log2(N^2) + MARGIN bits, N being the number of
+1. Each row gets its surprise in bits: how improbable it is after the rows before it, as counted in all
+   recordings. With c the number of places where the row follows its context, n that of the context and p
+   the frequency of the row, one place left out and the frequency mixed in with weight PRIOR (as in Cleary
+   and Witten 1984), it is -log2((c - 1 + PRIOR p) / (n - 1 + PRIOR)), between 0 and log2(PRIOR). There are
+   two contexts: the row before, and the run of equal rows before with the row before that run, which
+   knows how long coarse values last and whether they rise. The smaller surprise counts. So constant
+   stretches have 0 bits, however long they are, and no row has more than log2(PRIOR).
+2. Places where the GRAM rows up to here are the same in several recordings count as those of one
+   recording: copies must not make themselves look common.
+3. From each row on, the shortest stretch is taken that has log2(N^2) + MARGIN bits, N being the number of
    rows: N^2 pairs of places could agree by chance. Such stretches are compared by a hash.
-3. A stretch that occurs twice in its own recording is a pattern of the signal, such as the period of a
+4. A stretch that occurs twice in its own recording is a pattern of the signal, such as the period of a
    machine without noise, and does not count.
 
 In a hundred thousand rows of sensors with noise that is a stretch of 14 equal rows; in ten million, 17.
+What it cannot tell apart is a signal without noise in coarse steps: two such recordings can be equal by
+chance for longer than this model of them says, and fewer rows with little in them can be a true copy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +35,13 @@ PRIOR = 16.0
 
 MARGIN = 20.0
 """Bits beyond those that exclude a chance: one false alarm in a million data sets."""
+
+GRAM = 24
+"""Rows that make a place, at most: two places with the same rows are copies of each other, or chance. In
+short recordings, a quarter of their length."""
+
+THINNEST = 8
+"""Most rows of a stretch for each bit that it needs. In a longer one hardly anything happens."""
 
 SCALE = 256
 """Surprise is added up in whole numbers of 1 / SCALE bits, so that equal stretches have equal sums."""
@@ -74,17 +85,19 @@ class SharedRows:
         return numbers
 
 
-def shared_rows(recordings: Sequence[NDArray[Any]], sides: NDArray[np.int64]) -> SharedRows:
-    """The pairs of `recordings`, each `[rows, features]`, that share a stretch of rows.
+def shared_rows(
+    hashes: NDArray[np.uint64], lengths: NDArray[np.int64], sides: NDArray[np.int64]
+) -> SharedRows:
+    """The pairs of recordings that share a stretch of rows.
 
+    `hashes`: `row_hashes` of all recordings, one after the other; `lengths` `[recordings]`: their rows;
     `sides` `[recordings]`: the split of each. Where recordings of two sides share a stretch, a pair with
     one recording of each side is among the pairs.
     """
-    lengths = np.array([len(values) for values in recordings], np.int64)
-    owners = np.repeat(np.arange(len(recordings)), lengths)
+    owners = np.repeat(np.arange(len(lengths)), lengths)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    ids = row_ids(recordings)
-    starts, keys = _stretches(ids, owners, offsets)
+    rows = _Rows(_numbered(hashes), owners, offsets[:-1], offsets[1:])
+    starts, keys = _stretches(rows)
     kept = _in_two_recordings(keys, owners[starts])
     starts, keys = starts[kept], keys[kept]
     held = owners[starts]
@@ -92,9 +105,9 @@ def shared_rows(recordings: Sequence[NDArray[Any]], sides: NDArray[np.int64]) ->
     starts, keys, held = starts[order], keys[order], held[order]
     meets = np.flatnonzero((keys[1:] == keys[:-1]) & (held[1:] != held[:-1]))
     pairs = np.stack([held[meets], held[meets + 1]], axis=1)
-    rows = np.stack([starts[meets], starts[meets + 1]], axis=1) - offsets[pairs]
-    _, first = np.unique(pairs[:, 0] * len(recordings) + pairs[:, 1], return_index=True)
-    return SharedRows(pairs[first], rows[first])
+    places = np.stack([starts[meets], starts[meets + 1]], axis=1) - offsets[pairs]
+    _, first = np.unique(pairs[:, 0] * len(lengths) + pairs[:, 1], return_index=True)
+    return SharedRows(pairs[first], places[first])
 
 
 def overlap_at(first: NDArray[Any], second: NDArray[Any], rows: NDArray[np.int64]) -> tuple[int, int, int]:
@@ -114,15 +127,9 @@ def _equal_rows(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
     return equal
 
 
-def row_ids(recordings: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
-    """`[rows of all recordings]`: equal numbers for equal rows, from 0 without a gap. By a hash of 64 bits:
-    in ten million rows two different ones get one number with a probability of 3e-6."""
-    hashes = np.concatenate([_row_hashes(values) for values in recordings])
-    return _numbered(hashes)
-
-
-def _row_hashes(values: NDArray[Any]) -> NDArray[np.uint64]:
-    """A hash of each row of `[rows, features]`."""
+def row_hashes(values: NDArray[Any]) -> NDArray[np.uint64]:
+    """A hash of 64 bits for each row of `[rows, features]`. In ten million rows two different ones have the
+    same with a probability of 3e-6."""
     if values.dtype == np.float32:
         bits = np.ascontiguousarray(values + np.float32(0)).view(np.uint32)  # -0 becomes 0
     else:
@@ -151,17 +158,86 @@ def _numbered(values: NDArray[np.uint64]) -> NDArray[np.int64]:
     return numbers
 
 
-def _surprise(ids: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """The rows of all recordings, one after the other."""
+
+    ids: NDArray[np.int64]
+    """Equal numbers for equal rows, from 0 without a gap."""
+    owners: NDArray[np.int64]
+    """The recording of each row."""
+    firsts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    """`[recordings]`: the first row, and the row behind the last."""
+
+
+def _stretches(rows: _Rows) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """The first rows of the shortest stretches with enough surprise, and a hash of each stretch.
+
+    The sum leaves out the first row of a stretch, since the row before it is not part of the stretch.
+    """
+    count = len(rows.ids)
+    needed = int(SCALE * (2 * np.log2(max(2, count)) + MARGIN))
+    stretch_hashes = _StretchHashes(rows.ids)
+    sums = np.cumsum(_surprise(rows, stretch_hashes))
+    ends = np.searchsorted(sums, sums + needed) + 1  # behind the last row
+    starts = np.flatnonzero(ends <= rows.ends[rows.owners])
+    starts = starts[ends[starts] - starts <= THINNEST * needed // SCALE]
+    ends = ends[starts]
+    return starts, _mixed(stretch_hashes(starts, ends) + (ends - starts).astype(np.uint64))
+
+
+class _StretchHashes:
+    """Hashes of stretches of rows: the sum of row k times ODD**k, moved to the power 0 by the inverse of
+    ODD**start, modulo 2**64."""
+
+    def __init__(self, ids: NDArray[np.int64]) -> None:
+        terms = _mixed(ids.view(np.uint64)) * _powers(ODD, len(ids))
+        self._totals = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms)])
+        self._inverse = _powers(np.uint64(pow(int(ODD), -1, 2**64)), len(ids))
+
+    def __call__(self, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """The hashes of the rows from `starts` to before `ends`."""
+        hashes: NDArray[np.uint64] = (self._totals[ends] - self._totals[starts]) * self._inverse[starts]
+        return hashes
+
+
+def _powers(base: np.uint64, count: int) -> NDArray[np.uint64]:
+    factors = np.full(count, base)
+    factors[:1] = 1
+    powers: NDArray[np.uint64] = np.cumprod(factors, dtype=np.uint64)
+    return powers
+
+
+def _surprise(rows: _Rows, stretch_hashes: _StretchHashes) -> NDArray[np.int64]:
     """`[rows]`: the bits of each row, times SCALE, in the context that makes it the least surprising; 0 for
     the first row of a recording."""
-    firsts = offsets[:-1][np.diff(offsets) > 0]
-    begins = np.zeros(len(ids), bool)
-    begins[firsts] = True
-    frequency = PRIOR * np.bincount(ids)[ids] / len(ids)
-    bits = np.full(len(ids), np.log2(PRIOR))
-    for contexts in (ids, _runs(ids, begins)):
-        np.minimum(bits, _bits_after(contexts, ids, begins, frequency), out=bits)
+    begins = np.zeros(len(rows.ids), bool)
+    begins[rows.firsts[rows.firsts < rows.ends]] = True
+    weights = _weights(rows, stretch_hashes)
+    frequency = PRIOR * np.bincount(rows.ids, weights)[rows.ids] / max(1.0, weights.sum())
+    bits = np.full(len(rows.ids), np.log2(PRIOR))
+    for contexts in (rows.ids, _runs(rows.ids, begins)):
+        np.minimum(bits, _bits_after(contexts, rows.ids, begins, weights, frequency), out=bits)
     return np.rint(np.maximum(bits, 0) * SCALE).astype(np.int64)
+
+
+def _weights(rows: _Rows, stretch_hashes: _StretchHashes) -> NDArray[np.float64]:
+    """`[rows]`: what a place counts: the places with the same GRAM rows up to here in all recordings count
+    as much as those in the one recording that has most of them. Places with fewer rows before count 0."""
+    ends = np.arange(1, len(rows.ids) + 1)
+    gram = min(GRAM, max(1, int((rows.ends - rows.firsts).max()) // 4))
+    places = np.flatnonzero(ends - gram >= rows.firsts[rows.owners])
+    weights = np.zeros(len(rows.ids))
+    if len(places):
+        hashes = stretch_hashes(ends[places] - gram, ends[places])
+        everywhere = _numbered(hashes)
+        own = _numbered(_mixed(hashes) + rows.owners[places].view(np.uint64))
+        own_counts = np.bincount(own)[own]
+        most = np.zeros(int(everywhere.max()) + 1, np.int64)
+        np.maximum.at(most, everywhere, own_counts)
+        weights[places] = (most / np.bincount(everywhere))[everywhere]
+    return weights
 
 
 def _runs(ids: NDArray[np.int64], begins: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -179,44 +255,19 @@ def _bits_after(
     contexts: NDArray[np.int64],
     ids: NDArray[np.int64],
     begins: NDArray[np.bool_],
+    weights: NDArray[np.float64],
     frequency: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """`[rows]`: the bits of each row after the context of the row before; 0 where a recording begins."""
     follows = np.flatnonzero(~begins)
-    before = contexts[follows - 1]
-    seen = np.bincount(before, minlength=1)[before]
+    before, counted = contexts[follows - 1], weights[follows]
+    seen = np.bincount(before, counted, minlength=1)[before]
     pairs = _numbered(_mixed(before.view(np.uint64)) + ids[follows].view(np.uint64))
-    together = np.bincount(pairs, minlength=1)[pairs]
+    together = np.bincount(pairs, counted, minlength=1)[pairs]
     bits = np.zeros(len(ids))
-    bits[follows] = -np.log2((together - 1 + frequency[follows]) / (seen - 1 + PRIOR))
+    others = np.maximum(together - 1, 0) + frequency[follows]
+    bits[follows] = -np.log2(np.maximum(others, 1e-9) / (np.maximum(seen - 1, 0) + PRIOR))
     return bits
-
-
-def _stretches(
-    ids: NDArray[np.int64], owners: NDArray[np.int64], offsets: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    """The first rows of the shortest stretches with enough surprise, and a hash of each stretch.
-
-    The sum leaves out the first row of a stretch, since the row before it is not part of the stretch.
-    """
-    needed = int(SCALE * (2 * np.log2(max(2, len(ids))) + MARGIN))
-    sums = np.cumsum(_surprise(ids, offsets))
-    ends = np.searchsorted(sums, sums + needed) + 1  # behind the last row
-    starts = np.flatnonzero(ends <= offsets[1:][owners])
-    ends = ends[starts]
-    # The sum of row k times ODD**k, moved to the power 0 by the inverse of ODD**start, modulo 2**64.
-    powers = _powers(ODD, len(ids) + 1)
-    inverse = _powers(np.uint64(pow(int(ODD), -1, 2**64)), len(ids))
-    totals = np.concatenate([np.zeros(1, np.uint64), np.cumsum(_mixed(ids.view(np.uint64)) * powers[:-1])])
-    hashes = (totals[ends] - totals[starts]) * inverse[starts]
-    return starts, _mixed(hashes + (ends - starts).astype(np.uint64))
-
-
-def _powers(base: np.uint64, count: int) -> NDArray[np.uint64]:
-    factors = np.full(count, base)
-    factors[0] = 1
-    powers: NDArray[np.uint64] = np.cumprod(factors, dtype=np.uint64)
-    return powers
 
 
 def _in_two_recordings(keys: NDArray[np.uint64], owners: NDArray[np.int64]) -> NDArray[np.int64]:

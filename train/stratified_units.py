@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from edge_runtime.host.optional_packages import needs_extra
 from train.dataset import SPLIT_SEED
 
+TEST_FRACTION = 0.2
+"""The part of a data set that becomes its test split, where it has none of its own."""
+
 LARGEST_SAMPLE = 20_000
 """Most samples that StratifiedGroupKFold is given. It looks at nothing but how many windows of each class a
 unit has, so larger numbers are scaled down."""

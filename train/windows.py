@@ -1,49 +1,22 @@
-"""Cuts windows from a recording and gives each of them a class."""
+"""Windows inside one recording: where they start, their classes, their rows."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from train.recordings.recording import UNLABELLED, Recording
-
-
-class CutWindows(NamedTuple):
-    """The windows of one recording, and what was left out."""
-
-    windows: NDArray[Any]
-    """`[N, window, features]` in the dtype of the recording."""
-    labels: NDArray[np.int64]
-    """`[N]` class indices."""
-    starts: NDArray[np.int64]
-    """`[N]`: the first row of each window."""
-    left_out: int
-    """How many more windows there would be if all rows had a label, or with `pure`, the same one."""
-
-
-def cut_windows(recording: Recording, window: int, hop: int, rule: str) -> CutWindows:
-    """The windows of `window` rows that start every `hop` rows and lie in `recording` as a whole.
-
-    `rule`: what gives a window its class, one of LABEL_RULES (`window_labels`). Windows without a class
-    are left out. A recording with fewer than `window` rows has none.
-    """
-    starts, labels = window_labels(recording.labels, window, hop, rule)
-    labelled = labels != UNLABELLED
-    kept = starts[labelled]
-    if len(recording.values) < window:
-        empty = np.empty((0, window, recording.values.shape[1]), recording.values.dtype)
-        return CutWindows(empty, labels, starts, 0)
-    views = np.lib.stride_tricks.sliding_window_view(recording.values, window, axis=0)
-    windows = np.ascontiguousarray(views[kept].transpose(0, 2, 1))
-    return CutWindows(windows, labels[labelled], kept, len(starts) - len(kept))
+from train.recordings.recording import UNLABELLED
 
 
 def window_labels(
     labels: NDArray[np.int64], window: int, hop: int, rule: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first rows of the windows and their classes, `[N]` each, from the classes of `rows`, `[rows]`.
+    """The first rows of the windows of a recording and their classes, `[N]` each.
+
+    The windows have `window` rows, start every `hop` rows, and lie in the recording as a whole. `labels`
+    `[rows]`: the class of each row, or UNLABELLED. `rule`, one of LABEL_RULES, gives a window its class:
 
     - `majority`: the class of most rows. Of classes with equally many rows, the one whose last row comes
       last. A window has no class (UNLABELLED) where more rows have none than have any one class.
@@ -62,9 +35,7 @@ def window_labels(
     return starts, _majority(labels, starts, window)
 
 
-def _majority(
-    labels: NDArray[np.int64], starts: NDArray[np.int64], window: int
-) -> NDArray[np.int64]:
+def _majority(labels: NDArray[np.int64], starts: NDArray[np.int64], window: int) -> NDArray[np.int64]:
     """The class of most rows of each window. One pass for each class keeps the memory of long ones low."""
     ends = starts + window - 1
     places = np.arange(len(labels))
@@ -80,3 +51,10 @@ def _majority(
         better = score > best
         best[better], chosen[better] = score[better], label
     return chosen
+
+
+def cut_windows(values: NDArray[Any], starts: NDArray[np.int64], window: int) -> NDArray[Any]:
+    """`[N, window, features]`: copies of the windows of `values` `[rows, features]` that start at the rows
+    `starts` `[N]`."""
+    views = np.lib.stride_tricks.sliding_window_view(values, window, axis=0)
+    return np.ascontiguousarray(views[starts].transpose(0, 2, 1))
