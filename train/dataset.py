@@ -21,7 +21,8 @@ class WindowOrigins:
     """Where windows were cut, window by window."""
 
     sources: NDArray[np.int64]
-    """`[N]`: a number for what must stay together: the recording, with all others that share rows with it."""
+    """`[N]`: a number for what must stay together: the recording, with all others that share rows with
+    it."""
     recordings: NDArray[np.int64]
     """`[N]`: the recording, by number."""
     starts: NDArray[np.int64]

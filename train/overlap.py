@@ -1,23 +1,24 @@
-"""Finds stretches of rows that two recordings share: copies, and files cut with overlap from one recording.
+"""Finds stretches of rows that two recordings share: copies, and files cut with overlap from one
+recording.
 
-A single equal row proves nothing. Rows of an idle sensor are all alike, and coarse values meet by chance.
-So a stretch counts as shared where it is too improbable to occur twice by chance:
+A single equal row proves nothing. Rows of an idle sensor are all alike, and coarse values meet by
+chance. So a stretch counts as shared where it is too improbable to occur twice by chance:
 
 1. Each row gets its surprise in bits: how improbable it is after the rows before it, as counted in all
    recordings. With c the number of places where the row follows its context, n that of the context and p
-   the frequency of the row, one place left out and the frequency mixed in with weight PRIOR (as in Cleary
-   and Witten 1984), it is -log2((c - 1 + PRIOR p) / (n - 1 + PRIOR)), between 0 and log2(PRIOR). There are
-   two contexts: the row before, and the run of equal rows before with the row before that run, which
-   knows how long coarse values last and whether they rise. The smaller surprise counts. So constant
-   stretches have 0 bits, however long they are, and no row has more than log2(PRIOR).
+   the frequency of the row, one place left out and the frequency mixed in with weight PRIOR (as in
+   Cleary and Witten 1984), it is -log2((c - 1 + PRIOR p) / (n - 1 + PRIOR)), between 0 and log2(PRIOR).
+   There are two contexts: the row before, and the run of equal rows before with the row before that run,
+   which knows how long coarse values last and whether they rise. The smaller surprise counts. So
+   constant stretches have 0 bits, however long they are, and no row has more than log2(PRIOR).
 2. Places where the GRAM rows up to here are the same in several recordings count as those of one
    recording: copies must not make themselves look common.
-3. From each row on, the shortest stretch is taken that has log2(N^2) + MARGIN bits, N being the number of
-   rows: N^2 pairs of places could agree by chance. Such stretches are compared by a hash.
+3. From each row on, the shortest stretch is taken that has log2(N^2) + MARGIN bits, N being the number
+   of rows: N^2 pairs of places could agree by chance. Such stretches are compared by a hash.
 4. A stretch that occurs twice in its own recording is a pattern of the signal, such as the period of a
    machine without noise, and does not count.
 
-In a hundred thousand rows of sensors with noise that is a stretch of 14 equal rows; in ten million, 17.
+In a hundred thousand rows of sensors with noise that is a stretch of 14 equal rows; in ten million, 18.
 What it cannot tell apart is a signal without noise in coarse steps: two such recordings can be equal by
 chance for longer than this model of them says, and fewer rows with little in them can be a true copy.
 """
@@ -110,7 +111,9 @@ def shared_rows(
     return SharedRows(pairs[first], places[first])
 
 
-def overlap_at(first: NDArray[Any], second: NDArray[Any], rows: NDArray[np.int64]) -> tuple[int, int, int]:
+def overlap_at(
+    first: NDArray[Any], second: NDArray[Any], rows: NDArray[np.int64]
+) -> tuple[int, int, int]:
     """The whole stretch around the equal rows at `rows` `[2]`: its beginnings and its number of rows."""
     a, b = int(rows[0]), int(rows[1])
     before = min(a, b)
@@ -128,8 +131,8 @@ def _equal_rows(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def row_hashes(values: NDArray[Any]) -> NDArray[np.uint64]:
-    """A hash of 64 bits for each row of `[rows, features]`. In ten million rows two different ones have the
-    same with a probability of 3e-6."""
+    """A hash of 64 bits for each row of `[rows, features]`. In ten million rows two different ones have
+    the same with a probability of 3e-6."""
     if values.dtype == np.float32:
         bits = np.ascontiguousarray(values + np.float32(0)).view(np.uint32)  # -0 becomes 0
     else:
@@ -210,8 +213,8 @@ def _powers(base: np.uint64, count: int) -> NDArray[np.uint64]:
 
 
 def _surprise(rows: _Rows, stretch_hashes: _StretchHashes) -> NDArray[np.int64]:
-    """`[rows]`: the bits of each row, times SCALE, in the context that makes it the least surprising; 0 for
-    the first row of a recording."""
+    """`[rows]`: the bits of each row, times SCALE, in the context that makes it the least surprising; 0
+    for the first row of a recording."""
     begins = np.zeros(len(rows.ids), bool)
     begins[rows.firsts[rows.firsts < rows.ends]] = True
     weights = _weights(rows, stretch_hashes)
@@ -219,12 +222,14 @@ def _surprise(rows: _Rows, stretch_hashes: _StretchHashes) -> NDArray[np.int64]:
     bits = np.full(len(rows.ids), np.log2(PRIOR))
     for contexts in (rows.ids, _runs(rows.ids, begins)):
         np.minimum(bits, _bits_after(contexts, rows.ids, begins, weights, frequency), out=bits)
-    return np.rint(np.maximum(bits, 0) * SCALE).astype(np.int64)
+    scaled: NDArray[np.int64] = np.rint(np.maximum(bits, 0) * SCALE).astype(np.int64)
+    return scaled
 
 
 def _weights(rows: _Rows, stretch_hashes: _StretchHashes) -> NDArray[np.float64]:
-    """`[rows]`: what a place counts: the places with the same GRAM rows up to here in all recordings count
-    as much as those in the one recording that has most of them. Places with fewer rows before count 0."""
+    """`[rows]`: what a place counts: the places with the same GRAM rows up to here in all recordings
+    count as much as those in the one recording that has most of them. Places with fewer rows before
+    count 0."""
     ends = np.arange(1, len(rows.ids) + 1)
     gram = min(GRAM, max(1, int((rows.ends - rows.firsts).max()) // 4))
     places = np.flatnonzero(ends - gram >= rows.firsts[rows.owners])

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError, reason
 from train.dataset import Dataset
@@ -25,7 +24,8 @@ def recording_dataset(path: Path, options: DataOptions) -> Dataset:
     """The windows of the recordings at `path`, split by the data set's own split, by group, by recording
     or by time, in this order of preference.
 
-    Raises DataError for recordings of two splits that share rows, and for classes that cannot be trained.
+    Raises DataError for recordings of two splits that share rows, and for classes that cannot be
+    trained.
     """
     planned = plan_windows(read_recordings(path, options), options, path)
     choice = choose_test(planned, path, TEST_FRACTION)
@@ -34,8 +34,8 @@ def recording_dataset(path: Path, options: DataOptions) -> Dataset:
 
 
 def recording_folds(path: Path, options: DataOptions, folds: int) -> list[Dataset]:
-    """`folds` data sets, whose test splits are the folds of all recordings that are not in a test split of
-    the data set's own. Raises as `recording_dataset` does."""
+    """`folds` data sets, whose test splits are the folds of all recordings that are not in a test split
+    of the data set's own. Raises as `recording_dataset` does."""
     planned = plan_windows(read_recordings(path, options), options, path)
     own = planned.splits()
     if own is not None:
@@ -46,9 +46,7 @@ def recording_folds(path: Path, options: DataOptions, folds: int) -> list[Datase
     return [_dataset(planned, choices.fold(planned, k), options, path) for k in range(folds)]
 
 
-def _dataset(
-    planned: PlannedWindows, choice: TestChoice, options: DataOptions, path: Path
-) -> Dataset:
+def _dataset(planned: PlannedWindows, choice: TestChoice, options: DataOptions, path: Path) -> Dataset:
     parts = {SPLITS[k]: planned.take(choice.splits == k) for k in range(len(SPLITS))}
     _check_trained(parts["train"], planned, choice, path)
     notes = (*choice.notes, *_left_out(planned), *_untested(parts["test"], planned))
@@ -139,8 +137,8 @@ def _untested(test: PlannedWindows, planned: PlannedWindows) -> tuple[str, ...]:
     """A note for each class that no test window has."""
     counts = np.bincount(test.y, minlength=len(planned.data.labels))
     return tuple(
-        f"No test window has the class {reason(name)}, so the test accuracy does not speak of it. Record "
-        "it in more recordings or groups."
+        f"No test window has the class {reason(name)}, so the test accuracy does not speak of it. "
+        "Record it in more recordings or groups."
         for name, count in zip(planned.data.labels, counts)
         if count == 0
     )

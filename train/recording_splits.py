@@ -8,17 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.errors import DataError, InputError, reason
+from edge_runtime.errors import DataError, reason
 from train.recording_windows import PlannedWindows
 from train.recordings.recording import SPLITS
 from train.split_units import SplitUnits, clear_of, recording_units
-from train.stratified_units import choose_units, class_counts, fold_units
+from train.stratified_units import FEWEST_GROUPS, check_folds, choose_units, class_counts, fold_units
 
 LEFT_OUT = -1
 """The split of a window in the gap between a training block of time and one that is held out."""
-
-FEWEST_GROUPS = 3
-"""Groups that a split by group needs: one each for training, validation and test."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +43,9 @@ class FoldChoice:
     def fold(self, planned: PlannedWindows, number: int) -> TestChoice:
         """The split whose test windows are those of fold `number`."""
         splits = _train_and_test(planned, self.splits == number)
-        return TestChoice(splits, f"{self.how}, fold {number + 1} of {self.splits.max() + 1}", self.notes)
+        return TestChoice(
+            splits, f"{self.how}, fold {number + 1} of {self.splits.max() + 1}", self.notes
+        )
 
 
 def choose_test(planned: PlannedWindows, path: Path, fraction: float) -> TestChoice:
@@ -67,11 +66,11 @@ def choose_test(planned: PlannedWindows, path: Path, fraction: float) -> TestCho
 
 
 def fold_choice(planned: PlannedWindows, path: Path, folds: int) -> FoldChoice:
-    """Every window in one of `folds` folds, whose units stay whole. Raises InputError for more folds than
-    units, and DataError where a class would be tested that no other fold trains."""
+    """Every window in one of `folds` folds, whose units stay whole. Raises InputError for more folds
+    than units, and DataError where a class would be tested that no other fold trains."""
     units, names, notes = _units(planned)
     counts = class_counts(units.units, planned.y)
-    check_folds(folds, len(counts), units.how)
+    check_folds(folds, len(counts), _plural(units.how))
     numbers = fold_units(counts, folds)
     for fold in range(folds):
         held = counts[numbers == fold].sum(axis=0)
@@ -80,16 +79,9 @@ def fold_choice(planned: PlannedWindows, path: Path, folds: int) -> FoldChoice:
     return FoldChoice(numbers[units.units], units.how, notes)
 
 
-def check_folds(folds: int, units: int, what: str) -> None:
-    """Raises InputError unless there are 2 to `units` folds. `what`: what a unit is."""
-    if folds < 2:
-        raise InputError(f"--folds: expected at least 2, found {folds}.")
-    if folds > units:
-        what = "blocks of time" if what == "time" else f"{what}s"
-        raise InputError(
-            f"--folds: {folds} is more than the {units} {what} of the data set, and each fold tests at "
-            f"least one. Choose at most {units}."
-        )
+def _plural(how: str) -> str:
+    """What the units of a split are called."""
+    return {"group": "groups", "recording": "recordings"}.get(how, "recordings and blocks of time")
 
 
 def _given(planned: PlannedWindows, own: NDArray[np.str_], path: Path) -> TestChoice:
@@ -101,20 +93,22 @@ def _given(planned: PlannedWindows, own: NDArray[np.str_], path: Path) -> TestCh
                 f"{path}: the split of the data set has no {name} windows. Give train and test, or no "
                 "split."
             )
-    groups, notes = planned.groups(), ()
+    groups = planned.groups()
+    notes: tuple[str, ...] = ()
     if groups is not None:
         both = np.intersect1d(groups[own == "train"], groups[own == "test"])
         if len(both):
             notes = (
-                f"{len(both):,} groups ({_some(both)}) are in the training and in the test split, so the "
-                "test accuracy is that for known people, devices or sites.",
+                f"{len(both):,} groups ({_some(both)}) are in the training and in the test split, so "
+                "the test accuracy is that for known people, devices or sites.",
             )
     return TestChoice(splits, "given", notes)
 
 
 def _units(planned: PlannedWindows) -> tuple[SplitUnits, NDArray[np.str_], tuple[str, ...]]:
     """The units, a name for each, and what to know about them."""
-    groups, notes = planned.groups(), ()
+    groups = planned.groups()
+    notes: tuple[str, ...] = ()
     if groups is not None:
         names, units = np.unique(groups[planned.origins.recordings], return_inverse=True)
         if len(names) >= FEWEST_GROUPS:
@@ -155,12 +149,12 @@ def _impossible(
     advice = (
         "Record it with more groups, or leave the group out if an accuracy for known ones is enough."
         if what == "group"
-        else f"It is too short to be divided in time, which takes {6 * planned.window:,} rows. Record the "
-        "class several times, or choose a smaller --window."
+        else f"It is too short to be divided in time, which takes {6 * planned.window:,} rows. Record "
+        "the class several times, or choose a smaller --window."
     )
     return (
-        f"class {name} occurs in 1 of {len(counts)} {what}s ({reason(names[unit])}), so it cannot be both "
-        f"trained and tested. {advice}"
+        f"class {name} occurs in 1 of {len(counts)} {what}s ({reason(names[unit])}), so it cannot be "
+        f"both trained and tested. {advice}"
     )
 
 

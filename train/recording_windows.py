@@ -75,8 +75,8 @@ def plan_windows(data: Recordings, options: DataOptions, path: Path) -> PlannedW
     if not any(len(starts) for starts, _ in found):
         longest = max(data.recordings, key=lambda item: len(item.values))
         raise DataError(
-            f"{path}: no recording has the {window:,} rows of a window. The longest, {reason(longest.name)}, "
-            f"has {len(longest.values):,}. Choose a smaller --window."
+            f"{path}: no recording has the {window:,} rows of a window. The longest, "
+            f"{reason(longest.name)}, has {len(longest.values):,}. Choose a smaller --window."
         )
     lengths = [len(starts) for starts, _ in found]
     recordings = np.repeat(np.arange(len(found)), lengths)
@@ -84,8 +84,8 @@ def plan_windows(data: Recordings, options: DataOptions, path: Path) -> PlannedW
     kept = labels != UNLABELLED
     if not kept.any():
         raise DataError(
-            f"{path}: no window has a class (--label {options.label}). Label the rows, or choose another "
-            "rule or a smaller --window."
+            f"{path}: no window has a class (--label {options.label}). Label the rows, or choose "
+            "another rule or a smaller --window."
         )
     origins = WindowOrigins(_sources(data)[recordings], recordings, starts).take(np.flatnonzero(kept))
     short = sum(length == 0 for length in lengths)
@@ -118,8 +118,8 @@ def _common_length(data: Recordings, path: Path) -> int:
     if lengths.min() != lengths.max():
         low, high = (data.recordings[int(k)] for k in (lengths.argmin(), lengths.argmax()))
         raise DataError(
-            f"{path}: the recordings have {lengths.min():,} ({reason(low.name)}) to {lengths.max():,} rows "
-            f"({reason(high.name)}). Pass --window to cut windows of equal length from them."
+            f"{path}: the recordings have {lengths.min():,} ({reason(low.name)}) to {lengths.max():,} "
+            f"rows ({reason(high.name)}). Pass --window to cut windows of equal length from them."
         )
     return int(lengths[0])
 
@@ -139,7 +139,8 @@ def _whole_recording(item: Recording) -> tuple[NDArray[np.int64], NDArray[np.int
 
 
 def _sources(data: Recordings) -> NDArray[np.int64]:
-    """`[recordings]`: a number for each recording as it was before it was divided at gaps (NAME#1, NAME#2)."""
+    """`[recordings]`: a number for each recording as it was before it was divided at gaps (NAME#1,
+    NAME#2)."""
     names = [f"{item.path}\0{re.sub(r'#[0-9]+$', '', item.name)}" for item in data.recordings]
     numbers: NDArray[np.int64] = np.unique(names, return_inverse=True)[1].astype(np.int64)
     return numbers

@@ -11,15 +11,19 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.errors import InputError
 from edge_runtime.host.optional_packages import needs_extra
 from train.dataset import SPLIT_SEED
 
 TEST_FRACTION = 0.2
 """The part of a data set that becomes its test split, where it has none of its own."""
 
+FEWEST_GROUPS = 3
+"""Groups that a split by group needs: one each for training, validation and test."""
+
 LARGEST_SAMPLE = 20_000
-"""Most samples that StratifiedGroupKFold is given. It looks at nothing but how many windows of each class a
-unit has, so larger numbers are scaled down."""
+"""Most samples that StratifiedGroupKFold is given. It looks at nothing but how many windows of each
+class a unit has, so larger numbers are scaled down."""
 
 
 def class_counts(units: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -33,8 +37,8 @@ def class_counts(units: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.i
 def choose_units(counts: NDArray[np.int64], fraction: float) -> NDArray[np.bool_] | None:
     """Which units to hold out, `[units]`, with about `fraction` of the windows of each class.
 
-    `counts`: `class_counts`. Each class keeps a unit in the rest. None where that is impossible: then any
-    unit has all windows of some class. The choice is the same every time.
+    `counts`: `class_counts`. Each class keeps a unit in the rest. None where that is impossible: then
+    any unit has all windows of some class. The choice is the same every time.
     """
     present = np.flatnonzero(counts.sum(axis=1))
     candidates = np.zeros((0, len(counts)), bool)
@@ -73,9 +77,21 @@ def fold_units(counts: NDArray[np.int64], folds: int) -> NDArray[np.int64]:
     return chosen
 
 
+def check_folds(folds: int, units: int, what: str) -> None:
+    """Raises InputError unless there are 2 to `units` folds. `what`: what the units are, in the
+    plural."""
+    if folds < 2:
+        raise InputError(f"--folds: expected at least 2, found {folds}.")
+    if folds > units:
+        raise InputError(
+            f"--folds: {folds} is more than the {units} {what} of the data set, and each fold tests at "
+            f"least one. Choose at most {units}."
+        )
+
+
 def _fill_empty_folds(chosen: NDArray[np.int64], counts: NDArray[np.int64], folds: int) -> None:
-    """Gives each unit with windows a fold, and each fold without a unit the smallest of the fold with most
-    of them. StratifiedGroupKFold leaves folds empty where that makes the classes more even."""
+    """Gives each unit with windows a fold, and each fold without a unit the smallest of the fold with
+    most of them. StratifiedGroupKFold leaves folds empty where that makes the classes more even."""
     sizes = counts.sum(axis=1)
     chosen[(chosen < 0) & (sizes > 0)] = 0
     for fold in range(folds):

@@ -36,7 +36,8 @@ def window_labels(
 
 
 def _majority(labels: NDArray[np.int64], starts: NDArray[np.int64], window: int) -> NDArray[np.int64]:
-    """The class of most rows of each window. One pass for each class keeps the memory of long ones low."""
+    """The class of most rows of each window. One pass for each class keeps the memory of long ones
+    low."""
     ends = starts + window - 1
     places = np.arange(len(labels))
     best = np.full(len(starts), -1, np.int64)
@@ -54,7 +55,7 @@ def _majority(labels: NDArray[np.int64], starts: NDArray[np.int64], window: int)
 
 
 def cut_windows(values: NDArray[Any], starts: NDArray[np.int64], window: int) -> NDArray[Any]:
-    """`[N, window, features]`: copies of the windows of `values` `[rows, features]` that start at the rows
-    `starts` `[N]`."""
+    """`[N, window, features]`: copies of the windows of `values` `[rows, features]` that start at the
+    rows `starts` `[N]`."""
     views = np.lib.stride_tricks.sliding_window_view(values, window, axis=0)
     return np.ascontiguousarray(views[starts].transpose(0, 2, 1))
