@@ -62,7 +62,8 @@ class HeldBack(NamedTuple):
     train: LabelledWindows
     validation: LabelledWindows
     about: dict[str, Any]
-    """How it was divided, for run.json."""
+    """How it was divided, for run.json: `validation_split` and, where there are groups, those of the
+    validation windows, `validation_groups`."""
 
 
 def hold_back_validation(dataset: Dataset, fraction: float, seed: int) -> HeldBack:
@@ -74,7 +75,7 @@ def hold_back_validation(dataset: Dataset, fraction: float, seed: int) -> HeldBa
     stratified and at random by `seed`. Raises DataError where nothing would be left to train on.
     """
     if dataset.validation is not None:
-        return HeldBack(dataset.train, dataset.validation, {"split": "given"})
+        return HeldBack(dataset.train, dataset.validation, {"validation_split": "given"})
     for units in _validation_units(dataset):
         held = choose_units(class_counts(units.units, dataset.train.y), fraction)
         if held is not None:
@@ -110,9 +111,9 @@ def _held_units(dataset: Dataset, held: NDArray[np.bool_], how: str) -> HeldBack
         )
     train = dataset.train.take(np.flatnonzero(kept))
     validation = dataset.train.take(np.flatnonzero(held))
-    about: dict[str, Any] = {"split": how}
+    about: dict[str, Any] = {"validation_split": how}
     if validation.groups is not None:
-        about["groups"] = np.unique(validation.groups).tolist()
+        about["validation_groups"] = np.unique(validation.groups).tolist()
     return HeldBack(train, validation, about)
 
 
@@ -127,7 +128,7 @@ def _random_validation(windows: LabelledWindows, fraction: float, seed: int) -> 
     return HeldBack(
         shuffled.take(np.arange(count, len(windows))),
         shuffled.take(np.arange(count)),
-        {"split": "windows"},
+        {"validation_split": "windows"},
     )
 
 

@@ -75,7 +75,7 @@ def test_groups_stay_whole_in_all_three_splits(tmp_path):
         "test": 2 * len(groups["test"]),
     }
     assert dataset.notes == ()
-    assert hold_back_validation(dataset, 0.2, 0).about["split"] == "group"
+    assert hold_back_validation(dataset, 0.2, 0).about["validation_split"] == "group"
 
 
 def test_a_split_is_the_same_every_time_whatever_the_seed_of_the_run(tmp_path):
@@ -169,7 +169,7 @@ def test_a_given_validation_split_is_taken_as_it_is(tmp_path):
     assert set(dataset.validation.groups) == {"p2"}
     held = hold_back_validation(dataset, 0.5, 0)
     assert held.validation is dataset.validation
-    assert held.about == {"split": "given"}
+    assert held.about == {"validation_split": "given"}
 
 
 def test_groups_on_both_sides_of_a_given_split_are_a_note(tmp_path):
