@@ -19,17 +19,17 @@ LARGEST_FILE = 1 << 32  # bytes
 HELLO_SECONDS = 5.0
 """Within so long whoever connects has to say who it is. Others may have found the port."""
 
-KEEPALIVE = (15, 5, 4)
+WORKER_KEEPALIVE = (15, 5, 4)
 """A machine that is gone without a word is noticed after 15 seconds of silence and 4 times 5 more."""
 
 
-class Connection:
+class WorkerConnection:
     """One connection to another worker. `receive` is for one thread, `send` for any."""
 
     def __init__(self, peer: socket.socket) -> None:
         self._socket, self._buffer, self._lock = peer, b"", threading.Lock()
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in zip(("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT"), KEEPALIVE):
+        for name, value in zip(("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT"), WORKER_KEEPALIVE):
             if hasattr(socket, name):  # not on every system
                 peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
@@ -78,7 +78,7 @@ class Connection:
 
 
 @contextlib.contextmanager
-def listening(cluster: Cluster) -> Iterator[socket.socket]:
+def listening_worker(cluster: Cluster) -> Iterator[socket.socket]:
     """A socket that listens on this worker's port. Raises OSError when another process does."""
     port = cluster.host_and_port(cluster.index)[1]
     family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
@@ -92,14 +92,14 @@ def listening(cluster: Cluster) -> Iterator[socket.socket]:
         yield listener
 
 
-def connected(cluster: Cluster, index: int, seconds: float) -> Connection | None:
+def connected(cluster: Cluster, index: int, seconds: float) -> WorkerConnection | None:
     """A connection to a worker that listens within so many seconds; None when it does not."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         with contextlib.suppress(OSError):
             peer = socket.create_connection(cluster.host_and_port(index), timeout=max(left, 0.1))
             if peer.getsockname() != peer.getpeername():  # Linux may connect a port to itself
-                return Connection(peer)
+                return WorkerConnection(peer)
             peer.close()
         time.sleep(min(0.3, max(left, 0)))
     return None

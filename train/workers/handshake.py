@@ -20,9 +20,9 @@ from train.workers.cluster import VARIABLE, Cluster
 from train.workers.connection import (
     HELLO_SECONDS,
     LARGEST_FILE,
-    Connection,
+    WorkerConnection,
     connected,
-    listening,
+    listening_worker,
 )
 
 WAIT_VARIABLE = "EDGE_RNN_WORKER_SECONDS"
@@ -37,7 +37,7 @@ CONTINUE = "Start the training again on every machine, with --resume to continue
 
 def connect_workers(
     cluster: Cluster, what: dict[str, Any], checkpoint: Path, seconds: float
-) -> dict[int, Connection]:
+) -> dict[int, WorkerConnection]:
     """The connections of this worker, by the other's index; arguments and errors as `met` has them."""
     return (_gather if cluster.chief else _join)(cluster, what, checkpoint, seconds)
 
@@ -67,9 +67,9 @@ def waiting_seconds(environment: Mapping[str, str]) -> float:
 
 def _gather(
     cluster: Cluster, what: dict[str, Any], checkpoint: Path, seconds: float
-) -> dict[int, Connection]:
+) -> dict[int, WorkerConnection]:
     """The chief's part: wait for all, compare, and answer."""
-    found: dict[int, tuple[Connection, dict[str, Any]]] = {}
+    found: dict[int, tuple[WorkerConnection, dict[str, Any]]] = {}
     try:
         with _own_port(cluster) as listener:
             _accept_all(cluster, listener, found, seconds)
@@ -89,7 +89,10 @@ def _gather(
 
 
 def _accept_all(
-    cluster: Cluster, listener: Any, found: dict[int, tuple[Connection, dict[str, Any]]], seconds: float
+    cluster: Cluster,
+    listener: Any,
+    found: dict[int, tuple[WorkerConnection, dict[str, Any]]],
+    seconds: float,
 ) -> None:
     started, told = time.monotonic(), False
     while missing := [index for index in range(1, len(cluster.addresses)) if index not in found]:
@@ -103,7 +106,7 @@ def _accept_all(
             peer, _ = listener.accept()
         except OSError:  # nobody yet
             continue
-        connection = Connection(peer)
+        connection = WorkerConnection(peer)
         hello = connection.receive(HELLO_SECONDS) or {}
         index = hello.get("worker")
         if hello.get("edge-rnn") is True and type(index) is int and 0 < index < len(cluster.addresses):
@@ -139,7 +142,7 @@ def _check_same(cluster: Cluster, index: int, mine: dict[str, Any], theirs: Any)
 def _own_port(cluster: Cluster) -> Iterator[Any]:
     with contextlib.ExitStack() as stack:
         try:
-            listener = stack.enter_context(listening(cluster))
+            listener = stack.enter_context(listening_worker(cluster))
         except OSError as error:
             raise InputError(
                 f"{VARIABLE}: cannot listen on the port of {cluster.name(cluster.index)} "
@@ -150,7 +153,7 @@ def _own_port(cluster: Cluster) -> Iterator[Any]:
 
 def _join(
     cluster: Cluster, what: dict[str, Any], checkpoint: Path, seconds: float
-) -> dict[int, Connection]:
+) -> dict[int, WorkerConnection]:
     """The part of all others: say who they are, and wait for the chief's answer."""
     with _own_port(cluster):
         pass  # free for TensorFlow
@@ -169,7 +172,7 @@ def _join(
     return {0: chief}
 
 
-def _copy(cluster: Cluster, chief: Connection, size: Any, checkpoint: Path) -> None:
+def _copy(cluster: Cluster, chief: WorkerConnection, size: Any, checkpoint: Path) -> None:
     """Receive the chief's checkpoint; `size` is None where it has none."""
     checkpoint.unlink(missing_ok=True)
     if size is None:

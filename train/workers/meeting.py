@@ -17,7 +17,7 @@ from typing import Any
 
 from edge_runtime.errors import EdgeRnnError, WorkerError, reason
 from train.workers.cluster import VARIABLE, Cluster, cluster_of
-from train.workers.connection import HELLO_SECONDS, Connection
+from train.workers.connection import HELLO_SECONDS, WorkerConnection
 from train.workers.handshake import (
     CONTINUE,
     connect_workers,
@@ -70,7 +70,7 @@ def met(cluster: Cluster, what: dict[str, Any], checkpoint: Path, seconds: float
 class Meeting:
     """The connections of a worker: the chief's to all others, and of each other one to the chief."""
 
-    def __init__(self, cluster: Cluster, connections: dict[int, Connection]) -> None:
+    def __init__(self, cluster: Cluster, connections: dict[int, WorkerConnection]) -> None:
         self.cluster = cluster
         self._connections, self._done = connections, set[int]()
         self._sentence = ""
