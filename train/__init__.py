@@ -21,32 +21,42 @@ if TYPE_CHECKING:
     from train.datasets import load_dataset
     from train.evaluate import Evaluation, evaluate_run
     from train.finetune import Finetuning, finetune_run
-    from train.fit import train_run
+    from train.fit import resume_run, train_named, train_run
     from train.hyperparameters import PRESETS, Hyperparameters, preset
+    from train.recordings.data_options import DataOptions
+    from train.settings import TrainingSettings
 
 _HOMES = {
+    "DataOptions": "train.recordings.data_options",
     "Dataset": "train.dataset",
     "Evaluation": "train.evaluate",
     "Finetuning": "train.finetune",
     "Hyperparameters": "train.hyperparameters",
     "PRESETS": "train.hyperparameters",
+    "TrainingSettings": "train.settings",
     "evaluate_run": "train.evaluate",
     "finetune_run": "train.finetune",
     "load_dataset": "train.datasets",
     "preset": "train.hyperparameters",
+    "resume_run": "train.fit",
+    "train_named": "train.fit",
     "train_run": "train.fit",
 }
 
 __all__ = [
     "PRESETS",
+    "DataOptions",
     "Dataset",
     "Evaluation",
     "Finetuning",
     "Hyperparameters",
+    "TrainingSettings",
     "evaluate_run",
     "finetune_run",
     "load_dataset",
     "preset",
+    "resume_run",
+    "train_named",
     "train_run",
 ]
 
