@@ -87,14 +87,10 @@ def _draw_calibration(axis: Any, calibration: CalibrationMetrics) -> None:
         alpha=0.25,
         label=f"windows (highest: {most:,})",
     )
-    axis.plot(
-        [item.probability for item in bins],
-        [item.accuracy for item in bins],
-        color=BLUE,
-        marker="o",
-        markersize=4,
-        label="accuracy",
-    )
+    points = ([item.probability for item in bins], [item.accuracy for item in bins])
+    axis.plot(*points, color=BLUE, linewidth=1, alpha=0.5)
+    areas = [8 + 80 * item.windows / most for item in bins]  # of few windows little is known
+    axis.scatter(*points, areas, color=BLUE, zorder=3, label="accuracy")
     axis.set(xlim=(0, 1), ylim=(0, 1.02))
     axis.set_title(f"accuracy by probability, calibration error {calibration.expected_error:.3f}")
     axis.grid(alpha=0.3)

@@ -77,9 +77,7 @@ class CrossValidation:
     @property
     def standard_deviation(self) -> dict[str, float]:
         """The standard deviation over the folds of the same, with K - 1."""
-        return {
-            name: standard_deviation(values) or 0.0 for name, values in self._columns().items()
-        }
+        return {name: standard_deviation(values) or 0.0 for name, values in self._columns().items()}
 
     def _columns(self) -> dict[str, list[float]]:
         rows = [{"accuracy": f.metrics.accuracy.value, **_scores(f.metrics)} for f in self.folds]

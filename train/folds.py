@@ -32,14 +32,21 @@ from train.fit import require_tensorflow, train_run
 from train.fold_results import FOLDS, FOLDS_PICTURE, CrossValidation, Fold
 from train.hyperparameters import Hyperparameters
 from train.metrics import measure_logits
-from train.settings import TrainingSettings, config_text, hyperparameters_config
+from train.settings import (
+    TrainingSettings,
+    config_text,
+    hyperparameters_config,
+    read_config,
+    settings_keys,
+)
 
 
 def cross_validate_named(
-    settings: TrainingSettings, folds: int, out: str | Path, **ways: Any
+    settings: TrainingSettings | None, folds: int, out: str | Path, **ways: Any
 ) -> CrossValidation:
     """Cross-validate with settings that name the data set; see `load_folds` and `cross_validate`.
 
+    `settings`: None continues with those that the interrupted cross-validation of `out` began with.
     `ways`: the options of `cross_validate` by name. Raises what both raise.
     """
     if folds < 2:
@@ -48,6 +55,7 @@ def cross_validate_named(
         raise InputError("--folds: trains on one machine. Unset TF_CONFIG, or leave out --folds.")
     _check_free(Path(out).resolve(), bool(ways.get("overwrite")))
     require_tensorflow("edge-rnn train --folds")
+    settings = settings or _begun(Path(out).resolve())
     datasets = load_folds(settings.data, folds, settings.data_dir, settings.options)
     config = settings.to_config()
     return cross_validate(datasets, out, settings.hyperparameters, config=config, **ways)
@@ -121,10 +129,25 @@ def _result(
     return CrossValidation(out, datasets[0].name, tuple(folds), pooled, datasets[0].notes)
 
 
+def _folds_folder(target: Path) -> Path:
+    return target.with_name(f"{target.name}.folds")
+
+
+def _begun(target: Path) -> TrainingSettings:
+    """The settings of the interrupted cross-validation."""
+    config = _folds_folder(target) / SETTINGS_FILE
+    if not config.is_file():
+        raise DataError(
+            f"{target}: no cross-validation to continue, as {config.parent} does not exist. Leave out "
+            "--resume."
+        )
+    return TrainingSettings.from_config(read_config(config, settings_keys()))
+
+
 @contextlib.contextmanager
 def _folder(target: Path, settings: str, *, overwrite: bool, resume: bool) -> Iterator[Path]:
     """OUT.folds, in which the folds are trained. After an error it stays if a fold can be continued."""
-    folder = target.with_name(f"{target.name}.folds")
+    folder = _folds_folder(target)
     written = folder / SETTINGS_FILE
     if folder.exists() and not written.is_file():
         raise DataError(f"{folder}: exists and holds no cross-validation. Choose another --out.")
@@ -155,9 +178,7 @@ def _is_complete(run: Path, dataset: Dataset) -> bool:
     if not (run / RECORD).is_file():
         return False
     if Run.open(run).record.dataset["digest"] != dataset.digest:
-        raise DataError(
-            f"{run}: was trained with other data. Pass --overwrite in place of --resume."
-        )
+        raise DataError(f"{run}: was trained with other data. Pass --overwrite in place of --resume.")
     return True
 
 
