@@ -15,8 +15,10 @@ What makes it faster than Keras's layers (docs/results/training.md):
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+from edge_runtime.host.processor import usable_cores
 from train.recurrent_passes import cell_pass
 
 PART = 64
@@ -28,6 +30,15 @@ SMALLEST_PART = 16
 SEGMENT = 128
 """The largest number of steps that are unrolled. Longer windows are read in a loop over segments of
 this length, as a graph of all their steps would take long to build."""
+
+
+def share_cores(tf: Any) -> None:
+    """Let TensorFlow compute two parts at a time, each with its share of the cores.
+
+    To be called before TensorFlow computes anything; without effect after that. The results are equal.
+    """
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(max(1, usable_cores() // 2))
 
 
 def recurrent_layer(

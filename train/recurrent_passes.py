@@ -100,7 +100,10 @@ class RecurrentPass(ABC):
 
     def _transposed(self) -> Any:
         """The recurrent kernel `[gates * units, units]`, in the order of `_back`."""
-        return self._tf.transpose(self._gates_as_computed(self._recurrent_kernel))
+        # TensorFlow would merge a bare transposition with the multiplications, which are slower then.
+        tf, kernel = self._tf, self._gates_as_computed(self._recurrent_kernel)
+        gates = kernel.shape[1] // self._units
+        return tf.concat(tf.split(tf.transpose(kernel), gates, axis=0), 0)
 
 
 class _FusedLstm(RecurrentPass):
