@@ -79,7 +79,8 @@ def _leak(
     row, other_row, count = overlap_at(first.values, second.values, rows)
     one, other = ("several splits" if side == DIVIDED else names[side] for side in sides[pair])
     more = f" So do {len(leaks) - 1:,} more pairs of recordings." if len(leaks) > 1 else ""
-    return (
+    told = (
         f"{place_in(first, row)}: {count:,} rows from here on are in {place_in(second, other_row)}, "
-        f"too. The first are in {one}, the second in {other}, so the accuracy would be too good.{more}"
+        f"too. The first are in {one}, the second in {other}, so the accuracy would be too good."
     )
+    return told + more
