@@ -14,7 +14,7 @@ from train.recording_windows import PlannedWindows, place_in
 DIVIDED = -1
 """The split of a recording whose blocks of time are in several ones."""
 
-TOGETHER = ("give recordings that share rows the same group", "move them into one split")
+REMEDIES = ("give recordings that share rows the same group", "move them into one split")
 """What else helps where rows are shared: in a split of ours, and in one that the data set gives."""
 
 
@@ -37,7 +37,7 @@ def keep_shared_together(
     leaks = np.flatnonzero((first != second) | (first == DIVIDED))
     if len(leaks):
         leak = _leak(planned, numbers, sides, shared, leaks, names)
-        raise DataError(f"{leak} Remove the copies, or {TOGETHER[how == 'given']}.")
+        raise DataError(f"{leak} Remove the copies, or {REMEDIES[how == 'given']}.")
     links = np.concatenate([numbers[shared.pairs], _same_source(planned)])
     together = SharedRows(links, links).clusters(len(planned.data.recordings))
     origins = replace(planned.origins, sources=together[planned.origins.recordings])
