@@ -103,7 +103,7 @@ def check_death(folder: Path, victim: int) -> None:
         r"every machine, with --resume to continue from its checkpoint\.",
         lines[-1],
     )
-    assert all(re.match(r" +\d+ of 300 iterations: ", line) for line in lines[:-1])
+    assert all(re.match(r" +\d+ of 300 iterations: |Note: ", line) for line in lines[:-1])
 
 
 def test_when_one_is_killed_the_other_ends_with_a_sentence(workers):
