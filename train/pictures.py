@@ -17,7 +17,7 @@ LEGEND_FEATURES = 10  # with more of them a legend would hide the curves
 
 def plot_history(history: dict[str, list[float]], path: Path) -> None:
     """Loss and accuracy over iterations, training and validation, as a PNG."""
-    figure, axes = _subplots(1, 2, (10, 4))
+    figure, axes = subplots(1, 2, (10, 4))
     for axis, metric in zip(axes, ("loss", "accuracy")):
         axis.plot(history["iteration"], history[metric], marker=".", label="training")
         axis.plot(history["iteration"], history[f"val_{metric}"], marker=".", label="validation")
@@ -32,7 +32,7 @@ def plot_history(history: dict[str, list[float]], path: Path) -> None:
 def plot_confusion(matrix: NDArray[np.int64], labels: tuple[str, ...], path: Path) -> None:
     """The confusion matrix `[classes, classes]` (rows: actual, columns: predicted) as a PNG."""
     size = max(5.0, 0.55 * len(labels) + 1)
-    figure, axis = _subplots(1, 1, (size, size))
+    figure, axis = subplots(1, 1, (size, size))
     # Mistakes are few: on a logarithmic scale a single one is still seen.
     axis.imshow(np.log1p(matrix), cmap="Blues")
     dark = np.log1p(matrix) > np.log1p(matrix.max()) / 2
@@ -49,7 +49,7 @@ def plot_confusion(matrix: NDArray[np.int64], labels: tuple[str, ...], path: Pat
 
 def plot_window(window: NDArray[np.float32], title: str, path: Path, *, pixels: bool) -> None:
     """One normalized window `[steps, features]` as a PNG: `pixels` as a picture, others as curves."""
-    figure, axis = _subplots(1, 1, (4, 4))
+    figure, axis = subplots(1, 1, (4, 4))
     if pixels:
         axis.imshow(window, cmap="gray", aspect="equal")
         axis.set_xlabel("feature")
@@ -64,7 +64,7 @@ def plot_window(window: NDArray[np.float32], title: str, path: Path, *, pixels: 
     figure.savefig(path, dpi=DPI)
 
 
-def _subplots(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
+def subplots(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
     """A figure that needs no screen, and its axes."""
     with needs_extra("workstation", "matplotlib", "a picture of a run"):
         from matplotlib.figure import Figure
