@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING
 from edge_runtime.host.lazy_names import lazy_attributes
 
 if TYPE_CHECKING:
-    from train.datasets import Dataset, load_dataset
+    from train.dataset import Dataset
+    from train.datasets import load_dataset
     from train.evaluate import Evaluation, evaluate_run
     from train.finetune import Finetuning, finetune_run
     from train.fit import train_run
     from train.hyperparameters import PRESETS, Hyperparameters, preset
 
 _HOMES = {
-    "Dataset": "train.datasets",
+    "Dataset": "train.dataset",
     "Evaluation": "train.evaluate",
     "Finetuning": "train.finetune",
     "Hyperparameters": "train.hyperparameters",

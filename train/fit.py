@@ -26,7 +26,8 @@ from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs import run_directory
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from edge_runtime.runs.run_directory import RunRecord
-from train.datasets import Dataset, load_dataset
+from train.dataset import Dataset
+from train.datasets import load_dataset
 from train.hyperparameters import Hyperparameters
 from train.model import build_model
 from train.pictures import plot_history

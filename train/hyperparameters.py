@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from edge_runtime.errors import InputError
+from train.augmentation import parse_augmentations
 
 CELLS = ("lstm", "gru", "rnn")
 SCHEDULES = ("cosine", "constant", "linear", "exponential", "step")
@@ -42,7 +43,7 @@ class Hyperparameters:
     class_weights: str = "none"
     """`balanced`: the loss of a window counts with N / (classes * windows of its class)."""
     augment: tuple[str, ...] = ()
-    """Augmentations for sensors, NAME or NAME=STRENGTH (train.augmentation)."""
+    """Augmentations for sensors, NAME or NAME=STRENGTH (train.augmentation). Kept as NAME=STRENGTH."""
     shift: int | None = None
     """Each window is moved at random by up to this many steps and features, and filled with 0. None: 2
     for image data sets, 0 for all others."""
@@ -58,7 +59,8 @@ class Hyperparameters:
     def __post_init__(self) -> None:
         units = (self.units,) if isinstance(self.units, int) else tuple(self.units)
         object.__setattr__(self, "units", units)
-        object.__setattr__(self, "augment", tuple(self.augment))
+        augment = tuple(map(str, parse_augmentations(tuple(self.augment))))
+        object.__setattr__(self, "augment", augment)
         check_optimization(self.iterations, self.batch_size, self.learning_rate, self.seed)
         self._check_choices()
         self._check_network()
