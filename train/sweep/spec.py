@@ -120,6 +120,8 @@ class SweepSpec:
         data = {key: value for key, value in values.items() if key in _SEARCHED_DATA}
         own = {key: value for key, value in values.items() if key in _HYPERPARAMETERS}
         settings = _with_layers({**self.fixed, **own}, PRESETS[self.preset].units)
+        if "epochs" in settings and "iterations" in settings:
+            raise InputError("--epochs: has no meaning with iterations. Leave one of them out.")
         return Configuration(
             settings,
             preset(self.preset, **settings),

@@ -2,7 +2,8 @@
 
 A trial counts when it is complete, or when it failed with a sentence (PROBLEM) that its configuration
 caused. What an interrupted process leaves behind fails without one, does not count, and another trial
-takes its place. In a file, the dead are told by their locks (liveness), in a database by Optuna's heartbeat.
+takes its place. In a file, the dead are told by their locks (liveness), in a database by Optuna's
+heartbeat.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Callable
 
-from edge_runtime.errors import DataError, EdgeRnnError, MissingExtraError, reason
+from edge_runtime.errors import DataError, EdgeRnnError, reason
 from edge_runtime.host.optional_packages import needs_extra
 from train.sweep.liveness import Worker
 from train.sweep.sampler import SLOT, trial_sampler
@@ -168,8 +169,11 @@ def storage_errors(storage: str | None, damage: tuple[type[Exception], ...] = ()
         yield
     except EdgeRnnError:
         raise
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(f"--storage with {error.name}", str(error.name), "sweep") from None
+    except ImportError:
+        raise DataError(
+            f"--storage: the driver of {shown_url(storage or '')} is not installed. For PostgreSQL, run "
+            "pip install 'edge-rnn[sweep]'."
+        ) from None
     except Exception as error:
         if type(error).__module__.split(".")[0] not in STORAGE_PACKAGES and not isinstance(
             error, damage

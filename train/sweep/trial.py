@@ -24,10 +24,11 @@ from edge_runtime.errors import DataError, EngineError
 from edge_runtime.host.child_process import Ending, run_module
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from edge_runtime.runs.run_directory import Run
-from train.datasets import Dataset, load_dataset
-from train.fit import _validation_split as validation_split
+from train.dataset import Dataset
+from train.datasets import load_dataset
 from train.fit import train_run
 from train.recordings.data_options import DataOptions
+from train.splits import hold_back_validation
 from train.sweep.cost import measure_cost
 from train.sweep.spec import Configuration, SweepSpec
 from train.sweep.study import Measured
@@ -118,7 +119,7 @@ class Trials:
         """The data set, or its folds."""
         spec = self._spec
         if spec.folds is None:
-            return (load_dataset(spec.data, spec.data_dir),)
+            return (load_dataset(spec.data, spec.data_dir, options),)
         raise NotImplementedError
 
     def _make(self, folder: Path, dataset: Dataset, chosen: Configuration) -> tuple[Run, Path]:
@@ -173,7 +174,6 @@ def _by_group(right: NDArray[np.bool_], groups: NDArray[np.str_] | None) -> dict
 
 def judged_by_validation(dataset: Dataset, chosen: Configuration) -> Dataset:
     """The data set with its validation windows in place of the test split."""
-    validation = getattr(dataset, "validation", None)
-    if validation is None:
-        _, validation = validation_split(dataset.train, chosen.hyperparameters)
-    return replace(dataset, test=validation)
+    settings = chosen.hyperparameters
+    held_back = hold_back_validation(dataset, settings.validation_fraction, settings.seed)
+    return replace(dataset, test=held_back.validation)
