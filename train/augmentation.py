@@ -123,7 +123,7 @@ def augmented(
     """
     check_features(augmentations, windows.shape[2])
     for each in augmentations:
-        own = _own_seed(tf, seed, f"augment {each.name}")
+        own = own_seed(tf, seed, f"augment {each.name}")
         if each.name == "rotate":
             windows = _rotated(tf, windows, each.strength, normalization, own)
         else:
@@ -138,7 +138,7 @@ def shifted(tf: Any, windows: Any, shift: int, seed: Any) -> Any:
     """
     count, steps, features = tf.shape(windows)[0], windows.shape[1], windows.shape[2]
     padded = tf.pad(windows, [[0, 0], [shift, shift], [shift, shift]])
-    own = _own_seed(tf, seed, "shift")
+    own = own_seed(tf, seed, "shift")
     starts = tf.random.stateless_uniform(
         [count, 2], own, minval=0, maxval=2 * shift + 1, dtype=tf.int32, alg=GENERATOR
     )
@@ -147,7 +147,7 @@ def shifted(tf: Any, windows: Any, shift: int, seed: Any) -> Any:
     return tf.transpose(columns, [0, 2, 1])
 
 
-def _own_seed(tf: Any, seed: Any, purpose: str) -> Any:
+def own_seed(tf: Any, seed: Any, purpose: str) -> Any:
     """A seed for one purpose alone: no augmentation changes because another one is added."""
     return tf.random.fold_in(seed, zlib.crc32(purpose.encode()) >> 1, alg=GENERATOR)
 
@@ -185,7 +185,7 @@ def _rotated(tf: Any, windows: Any, strength: float, normalization: Normalizatio
     axis = tf.math.l2_normalize(_normal(tf, [count, 1, 1, AXES], seed), axis=-1)
     limit = math.radians(strength)
     angle = tf.random.stateless_uniform(
-        [count, 1, 1, 1], _own_seed(tf, seed, "angle"), -limit, limit, alg=GENERATOR
+        [count, 1, 1, 1], own_seed(tf, seed, "angle"), -limit, limit, alg=GENERATOR
     )
     raw = tf.reshape(windows * std + mean, [count, steps, features // AXES, AXES])
     along = axis * tf.reduce_sum(axis * raw, axis=-1, keepdims=True)

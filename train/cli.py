@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from edge_runtime.commands.option_groups import GroupedCommand, NamedChoice, option, refuse_others
 from edge_runtime.errors import InputError
-from train.hyperparameters import PRESETS
+from train.hyperparameters import (
+    CELLS,
+    CLASS_WEIGHTS,
+    MIXED_PRECISIONS,
+    PRESETS,
+    SCHEDULES,
+    layered_units,
+)
 from train.hyperparameters import preset as preset_named
+from train.option_decorators import DATA_OPTIONS, ListOf, data_options, data_options_from
+from train.settings import TrainingSettings, read_config
+
+if TYPE_CHECKING:
+    from edge_runtime.runs.run_directory import RunRecord
 
 files = partial(option, "Data and output")
+network = partial(option, "Network")
 training = partial(option, "Training")
+long = partial(option, "Long trainings")
 finetuning = partial(option, "Fine-tuning")
 
 FINETUNE_SETTINGS = ("iterations", "batch_size", "learning_rate", "seed")
@@ -29,6 +45,24 @@ WITH_FINETUNE = (
 )
 """The options that --finetune goes with."""
 
+HYPERPARAMETERS = (
+    *("cell", "units", "bidirectional", "dropout", "iterations", "epochs", "batch_size"),
+    *("learning_rate", "schedule", "early_stopping", "class_weights", "augment", "shift"),
+    *("mixed_precision", "validation_fraction", "seed"),
+)
+"""The options that are fields of Hyperparameters."""
+
+SETTINGS = ("data", "data_dir", "preset", "layers", *DATA_OPTIONS, *HYPERPARAMETERS)
+"""The options that a file of --config may hold."""
+
+
+def _use_config(context: click.Context, parameter: click.Parameter, path: str | None) -> None:
+    """Makes the settings of the file the defaults of the other options."""
+    if path is not None:
+        known = {name.replace("_", "-"): name for name in SETTINGS}
+        config = read_config(path, known)
+        context.default_map = {known[key]: value for key, value in config.items()}
+
 
 @click.command(cls=GroupedCommand)
 @files("--out", required=True, type=click.Path(), help="The run directory to write.")
@@ -36,8 +70,9 @@ WITH_FINETUNE = (
     "--data",
     default="mnist",
     show_default=True,
-    help="The data set: mnist, digits, a folder of IDX files, an IDX file of images, or an .npz file "
-    "with x, y and, if you like, labels, test_x and test_y.",
+    help="The data set: mnist, digits, a folder of IDX files, an IDX file of images, an .npz file with "
+    "x, y and, if you like, labels, groups, test_x and test_y, or recordings (a folder, CSV, Parquet, "
+    ".ts, Edge Impulse's JSON). 'edge-rnn data' shows what is understood.",
 )
 @files(
     "--data-dir",
@@ -45,25 +80,82 @@ WITH_FINETUNE = (
     help="The folder with the four files of mnist. Default: $EDGE_RNN_DATA. If neither is given, they "
     "are downloaded.",
 )
+@files(
+    "--config",
+    type=click.Path(),
+    is_eager=True,
+    expose_value=False,
+    callback=_use_config,
+    help="A TOML or YAML file with settings: the names of options and their values. Options on the "
+    "command line win. Each run holds such a file, config.toml.",
+)
 @files("--overwrite", is_flag=True, help="Replace the run directory at --out and everything in it.")
 @files(
     "--quiet",
     is_flag=True,
     help="On a terminal, print one line for each report instead of a progress bar.",
 )
-@training(
+@data_options
+@network(
     "--preset",
     type=NamedChoice(list(PRESETS)),
     default="default",
     show_default=True,
-    help="The hyperparameters, unless the options below change them. seed: 1,000 iterations of 100 "
-    "windows. demo: for small data sets.",
+    help="The hyperparameters, unless the options below change them. default, mnist: for MNIST. seed: "
+    "1,000 iterations of 100 windows. demo, digits: for small data sets. sensor: for recordings of few "
+    "people.",
 )
-@training("--units", type=int, help="The number of units of the LSTM.")
+@network("--cell", type=NamedChoice(list(CELLS)), help="The recurrent cell: LSTM, GRU or SimpleRNN.")
+@network(
+    "--units",
+    type=ListOf(int),
+    metavar="N[,N...]",
+    help="The number of units of the recurrent layer, or of each of several, as in 64,32.",
+)
+@network("--layers", type=int, help="The number of recurrent layers, if all have the same units.")
+@network(
+    "--bidirectional/--no-bidirectional",
+    default=None,
+    help="Whether each layer also reads the window backwards.",
+)
+@network("--dropout", type=float, help="The fraction of a layer's outputs that training drops.")
 @training("--iterations", type=int, help="The number of optimizer steps.")
+@training("--epochs", type=int, help="The number of passes over the training windows.")
 @training("--batch-size", type=int, help="The number of windows for each optimizer step.")
-@training("--learning-rate", type=float, help="The initial learning rate. It decays along a cosine.")
-@training("--shift", type=int, help="Shift each batch at random by up to this many steps and features.")
+@training("--learning-rate", type=float, help="The initial learning rate.")
+@training(
+    "--schedule",
+    type=NamedChoice(list(SCHEDULES)),
+    help="How the learning rate falls. cosine and linear: to 0; exponential: to a hundredth; step: to a "
+    "tenth after half and again after three quarters of the iterations; constant.",
+)
+@training(
+    "--early-stopping",
+    type=int,
+    metavar="REPORTS",
+    help="Stop after this many reports without a lower validation loss, and keep the best weights.",
+)
+@training(
+    "--class-weights",
+    type=NamedChoice(list(CLASS_WEIGHTS)),
+    help="balanced: windows of rare classes count more.",
+)
+@training(
+    "--augment",
+    type=ListOf(str),
+    metavar="NAME[=STRENGTH],...",
+    help="Change each training window at random: jitter, scale, rotate, timewarp, shift.",
+)
+@training(
+    "--shift",
+    type=int,
+    help="Move each window of a picture at random by up to this many steps and features.",
+)
+@training(
+    "--mixed-precision",
+    type=NamedChoice(list(MIXED_PRECISIONS)),
+    help="The dtype of matrix products in training, where the processor is faster with it.",
+)
 @training(
     "--validation-fraction",
     type=float,
@@ -72,6 +164,12 @@ WITH_FINETUNE = (
 @training(
     "--seed", type=int, help="The random seed. On one machine, the same seed gives the same weights."
 )
+@long(
+    "--resume",
+    is_flag=True,
+    help="Continue the interrupted training of --out. Its settings need not be given again.",
+)
+@long("--tensorboard", type=click.Path(), metavar="DIR", help="Write each report for TensorBoard.")
 @finetuning(
     "--finetune",
     type=click.Path(),
@@ -91,55 +189,54 @@ WITH_FINETUNE = (
     "Default: any.",
 )
 @click.pass_context
-def train(
-    context: click.Context,
-    /,
-    out: str,
-    data: str,
-    data_dir: str | None,
-    overwrite: bool,
-    quiet: bool,
-    preset: str,
-    units: int | None,
-    iterations: int | None,
-    batch_size: int | None,
-    learning_rate: float | None,
-    shift: int | None,
-    validation_fraction: float | None,
-    seed: int | None,
-    finetune: str | None,
-    precision: str | None,
-    target: str | None,
-) -> None:
-    """Train an LSTM classifier and write a run directory.
+def train(context: click.Context, /, **given: Any) -> None:
+    """Train a recurrent classifier and write a run directory.
 
     The run directory holds the model and the windows that 'edge-rnn convert' needs.
     """
-    if finetune is not None:
+    if given["finetune"] is not None:
         refuse_others(context, "--finetune", WITH_FINETUNE)
-        _finetune(context, finetune, out)
+        _finetune(context, given["finetune"], given["out"])
         return
-    for name, value in (("--precision", precision), ("--target", target)):
-        if value is not None:
+    for name in ("precision", "target"):
+        if given[name] is not None:
             raise InputError(
-                f"{name}: goes with --finetune only. Pass it to 'edge-rnn convert' instead."
+                f"--{name}: goes with --finetune only. Pass it to 'edge-rnn convert' instead."
             )
-    if data_dir is not None and data != "mnist":
-        raise InputError("--data-dir: names the folder of mnist's files. Leave it out for other data.")
-    chosen = preset_named(
-        preset,
-        units=units,
-        iterations=iterations,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        shift=shift,
-        validation_fraction=validation_fraction,
-        seed=seed,
-    )
-    from train.fit import train_named
+    from train.fit import resume_run, train_named
 
-    record = train_named(data, out, chosen, data_dir=data_dir, quiet=quiet, overwrite=overwrite)
-    click.echo(
+    ways = {name: given[name] for name in ("quiet", "overwrite", "tensorboard")}
+    if given["resume"] and not _settings_given(context):
+        record = resume_run(given["out"], **ways)
+    else:
+        record = train_named(_settings(given), given["out"], resume=given["resume"], **ways)
+    click.echo(_result(given["out"], record))
+
+
+def _settings_given(context: click.Context) -> bool:
+    """Whether the command line, or a file that it names, says what to train."""
+    unsaid = (ParameterSource.DEFAULT, None)
+    return any(context.get_parameter_source(name) not in unsaid for name in SETTINGS)
+
+
+def _settings(given: dict[str, Any]) -> TrainingSettings:
+    if given["data_dir"] is not None and given["data"] != "mnist":
+        raise InputError("--data-dir: names the folder of mnist's files. Leave it out for other data.")
+    if given["epochs"] is not None and given["iterations"] is not None:
+        raise InputError("--epochs: has no meaning with --iterations. Leave one of them out.")
+    changes = {name: given[name] for name in HYPERPARAMETERS}
+    base = preset_named(given["preset"])
+    changes["units"] = layered_units(given["units"] or base.units, given["layers"])
+    return TrainingSettings(
+        data=given["data"],
+        data_dir=given["data_dir"],
+        options=data_options_from(given),
+        hyperparameters=preset_named(given["preset"], **changes),
+    )
+
+
+def _result(out: str, record: RunRecord) -> str:
+    return (
         f"{out}: validation accuracy {100 * record.metrics['validation_accuracy']:.2f} %, "
         f"test accuracy {100 * record.metrics['test_accuracy']:.2f} % "
         f"({record.dataset['test']:,} windows)"

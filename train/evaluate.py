@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError, reason
 from edge_runtime.runs.run_directory import Run
-from train.fit import EVALUATION_BATCH, load_tensorflow
+from train.fit import load_tensorflow
+from train.loop import EVALUATION_BATCH
 from train.pictures import plot_confusion, plot_window
 
 CONFUSION_PICTURE = "confusion.png"

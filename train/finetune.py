@@ -24,8 +24,10 @@ from edge_runtime.runs import run_directory
 from edge_runtime.runs.graph_record import FINETUNED_PRECISIONS, GraphRecord
 from edge_runtime.runs.run_directory import Run, RunRecord
 from train.fake_quantization import build_fake_quantized, trainable_constants
-from train.fit import CLIP_NORM, EVALUATION_BATCH, check_out, load_tensorflow
+from train.fit import check_out, load_tensorflow
 from train.hyperparameters import check_optimization
+from train.loop import EVALUATION_BATCH
+from train.training_step import CLIP_NORM
 
 HELD_OUT = 0.1
 """The part of the run's training windows that only judges: fine-tuning must reduce their error."""

@@ -7,15 +7,13 @@ import importlib.util
 import os
 import platform
 import shutil
-import sys
-import tempfile
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import edge_runtime
 from edge_runtime.errors import DataError
@@ -24,19 +22,24 @@ from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.host.quiet import quiet_stderr
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs import run_directory
-from edge_runtime.runs.labelled_windows import LabelledWindows
-from edge_runtime.runs.run_directory import RunRecord
+from edge_runtime.runs.run_directory import Run, RunRecord
+from train.checkpoint import DivergedError
 from train.dataset import Dataset
 from train.datasets import load_dataset
 from train.hyperparameters import Hyperparameters
+from train.loop import Training, fit_model, logits_function, loss_and_accuracy
 from train.model import build_model
 from train.pictures import plot_history
-
-CLIP_NORM = 1.0
-"""The largest norm of a gradient. It keeps the high first learning rate from derailing the LSTM."""
-
-REPORTS = 20
-"""The number of reports in a training. They are at least 100 iterations apart."""
+from train.settings import (
+    TrainingSettings,
+    config_text,
+    hyperparameters_config,
+    read_config,
+    settings_keys,
+)
+from train.splits import hold_back_validation
+from train.training_step import CLIP_NORM
+from train.working_folder import training_folder, working_folder
 
 WINDOWS_KEPT = 5000
 """The largest number of training windows that the run directory keeps for calibration, and of validation
@@ -45,27 +48,60 @@ windows for choices such as --precision auto."""
 IMAGE_SHIFT = 2
 """Default of Hyperparameters.shift for image data sets."""
 
-EVALUATION_BATCH = 1000  # windows
-
 
 def train_named(
-    data: str,
+    settings: TrainingSettings,
     out: str | Path,
-    hyperparameters: Hyperparameters,
     *,
-    data_dir: str | Path | None = None,
     quiet: bool = False,
     overwrite: bool = False,
+    resume: bool = False,
+    tensorboard: str | Path | None = None,
 ) -> RunRecord:
-    """Train on a data set given by name or path; see `load_dataset` and `train_run`.
+    """Train with settings that name the data set; see `load_dataset` and `train_run`.
 
     Raises what they raise. `out` and TensorFlow are checked before the data set is loaded, and the data
     set before TensorFlow is, which takes seconds.
     """
     check_out(Path(out).resolve(), overwrite)
     require_tensorflow("edge-rnn train")
-    dataset = load_dataset(data, data_dir)
-    return train_run(dataset, out, hyperparameters, quiet=quiet, overwrite=overwrite)
+    dataset = load_dataset(settings.data, settings.data_dir, settings.options)
+    return train_run(
+        dataset,
+        out,
+        settings.hyperparameters,
+        quiet=quiet,
+        overwrite=overwrite,
+        resume=resume,
+        tensorboard=tensorboard,
+        config=settings.to_config(),
+    )
+
+
+def resume_run(
+    out: str | Path,
+    *,
+    quiet: bool = False,
+    overwrite: bool = False,
+    tensorboard: str | Path | None = None,
+) -> RunRecord:
+    """Continue the interrupted training of `out` with the settings that it began with.
+
+    A run that is complete is left as it is. Raises DataError where there is neither, and what
+    `train_named` raises.
+    """
+    target = Path(out).resolve()
+    config = training_folder(target) / run_directory.SETTINGS_FILE
+    if config.is_file():
+        settings = TrainingSettings.from_config(read_config(config, settings_keys()))
+        return train_named(
+            settings, out, quiet=quiet, overwrite=overwrite, resume=True, tensorboard=tensorboard
+        )
+    if (target / run_directory.RECORD).is_file():
+        return Run.open(target).record
+    raise DataError(
+        f"{out}: no training to continue, as {config.parent} does not exist. Leave out --resume."
+    )
 
 
 def train_run(
@@ -75,35 +111,49 @@ def train_run(
     *,
     quiet: bool = False,
     overwrite: bool = False,
+    resume: bool = False,
+    tensorboard: str | Path | None = None,
+    config: Mapping[str, Any] | None = None,
+    test: bool = True,
 ) -> RunRecord:
-    """Train an LSTM classifier and write the run directory `out`; returns its record.
+    """Train a recurrent classifier and write the run directory `out`; returns its record.
 
         from train import Hyperparameters, load_dataset, train_run
 
         train_run(load_dataset("digits"), "runs/digits", Hyperparameters(iterations=1500, batch_size=64))
 
     - `dataset`: raw windows in a training split and a test split. The test split chooses nothing.
-    - `out`: the run directory to write. It appears whole, when the training has ended.
+    - `out`: the run directory to write. It appears whole, when the training has ended. Until then
+      `out`.training holds checkpoints.
     - `hyperparameters`: default `Hyperparameters()`.
     - `quiet`: print one line for each report, on a terminal too. Default: a progress bar on a terminal,
       one line for each report elsewhere.
-    - `overwrite`: replace an earlier run at `out`. Nothing but a run is ever replaced. Default: False.
+    - `overwrite`: replace an earlier run at `out`, or what an interrupted training left there. Nothing
+      but a run is ever replaced. Default: False.
+    - `resume`: continue the interrupted training of `out`, if there is one. Its weights become those of
+      a training without interruption. Default: False.
+    - `tensorboard`: the folder into which TensorBoard's files are written. Default: none.
+    - `config`: what config.toml in the run says besides the hyperparameters, option name -> value.
+    - `test`: measure the test split. Default: True.
 
     With the same arguments on the same machine the weights are the same. Raises DataError when `out` is
-    taken or when the training diverges, and MissingExtraError without TensorFlow.
+    taken, when the interrupted training had other data or hyperparameters, and when the training
+    diverges, and MissingExtraError without TensorFlow.
     """
     target = Path(out).resolve()
     check_out(target, overwrite)
     chosen = _resolved(hyperparameters or Hyperparameters(), dataset)
-    tensorflow = load_tensorflow("edge-rnn train")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        record = _train_into(temporary, tensorflow, dataset, chosen, quiet)
-        temporary.chmod(0o755)
-        move_into_place(temporary, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with working_folder(target, overwrite=overwrite, resume=resume) as folder:
+        tensorflow = load_tensorflow("edge-rnn train")
+        (folder / run_directory.SETTINGS_FILE).write_text(
+            config_text({**(config or {}), **hyperparameters_config(chosen)}), "utf-8"
+        )
+        written = folder / "run"
+        shutil.rmtree(written, ignore_errors=True)
+        written.mkdir()
+        job = _Job(dataset, chosen, folder, quiet=quiet, tensorboard=tensorboard, test=test)
+        record = _train_into(written, tensorflow, job)
+        move_into_place(written, target)
     return record
 
 
@@ -139,38 +189,65 @@ def _resolved(hyperparameters: Hyperparameters, dataset: Dataset) -> Hyperparame
     return replace(hyperparameters, shift=IMAGE_SHIFT if dataset.image else 0)
 
 
-def _train_into(
-    folder: Path, tensorflow: Any, dataset: Dataset, chosen: Hyperparameters, quiet: bool
-) -> RunRecord:
-    """Train, and write every file of the run into `folder`."""
-    keras = tensorflow.keras
-    keras.utils.set_random_seed(chosen.seed)
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """A training: its data and settings, and the folder of its checkpoints."""
+
+    dataset: Dataset
+    chosen: Hyperparameters
+    folder: Path
+    quiet: bool
+    tensorboard: str | Path | None
+    test: bool
+
+    @property
+    def what(self) -> dict[str, Any]:
+        """By which a checkpoint is known to be of this training."""
+        return {**asdict(self.chosen), "data": self.dataset.digest, "edge-rnn": edge_runtime.__version__}
+
+
+def _train_into(written: Path, tensorflow: Any, job: _Job) -> RunRecord:
+    """Train, and write every file of the run into `written`."""
+    dataset, chosen = job.dataset, job.chosen
+    tensorflow.keras.utils.set_random_seed(chosen.seed)
     tensorflow.config.experimental.enable_op_determinism()
-    train, validation = _validation_split(dataset.train, chosen)
+    held_back = hold_back_validation(dataset, chosen.validation_fraction, chosen.seed)
+    train, validation = held_back.train, held_back.validation
     normalization = dataset.normalization()
-    normalize = normalization.apply
-    held_back = (normalize(validation.x), validation.y)
     _, steps, features = train.x.shape
-    model = build_model(keras, chosen, steps=steps, features=features, classes=len(dataset.labels))
-    batches = _batches(tensorflow, normalize(train.x), train.y, chosen)
-    history = _fit(keras, model, batches, held_back, chosen, quiet)
+    model = build_model(
+        tensorflow.keras, chosen, steps=steps, features=features, classes=len(dataset.labels)
+    )
+    training = Training(
+        model, train, validation, normalization, chosen, folder=job.folder, what=job.what
+    )
+    history = fit_model(tensorflow, training, quiet=job.quiet, tensorboard=job.tensorboard)
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
-        raise DataError("training diverged, as the weights are not finite. Lower --learning-rate.")
-    model.save(folder / run_directory.MODEL)
-    _write_history(folder, history)
+        raise DivergedError("training diverged, as the weights are not finite. Lower --learning-rate.")
+    model.save(written / run_directory.MODEL)
+    _write_history(written, history)
+    shutil.copyfile(job.folder / run_directory.SETTINGS_FILE, written / run_directory.SETTINGS_FILE)
     run_directory.write_windows(
-        folder,
+        written,
         calibration=train.stratified_sample(WINDOWS_KEPT, chosen.seed),
         validation=validation.stratified_sample(WINDOWS_KEPT, chosen.seed),
         test=dataset.test,
     )
-    metrics = {
-        **_metrics(model, "validation", *held_back),
-        **_metrics(model, "test", normalize(dataset.test.x), dataset.test.y),
+    logits = logits_function(tensorflow, model)
+    measured = {"validation": validation, **({"test": dataset.test} if job.test else {})}
+    metrics: dict[str, float] = {}
+    for split, windows in measured.items():
+        loss, accuracy = loss_and_accuracy(logits(normalization.apply(windows.x)), windows.y)
+        metrics |= {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
+    described = {
+        "train": len(train),
+        "validation": len(validation),
+        "test": len(dataset.test),
+        **dataset.about,
+        **held_back.about,
     }
-    sizes = {"train": len(train), "validation": len(validation), "test": len(dataset.test)}
-    record = _record(folder, dataset, normalization, chosen, sizes, metrics)
-    run_directory.write_record(folder, record)
+    record = _record(written, dataset, normalization, chosen, described, metrics)
+    run_directory.write_record(written, record)
     return record
 
 
@@ -179,15 +256,15 @@ def _record(
     dataset: Dataset,
     normalization: Normalization,
     chosen: Hyperparameters,
-    sizes: dict[str, int],
+    described: dict[str, Any],
     metrics: dict[str, float],
 ) -> RunRecord:
     _, steps, features = dataset.train.x.shape
     settings = asdict(chosen)
     seed = settings.pop("seed")
-    fixed = {"optimizer": "adam", "decay": "half cosine to 0", "clip_norm": CLIP_NORM}
+    fixed = {"optimizer": "adam", "clip_norm": CLIP_NORM}
     return RunRecord(
-        dataset={"name": dataset.name, "digest": dataset.digest, **sizes},
+        dataset={"name": dataset.name, "digest": dataset.digest, **described},
         steps=steps,
         features=features,
         labels=dataset.labels,
@@ -199,100 +276,6 @@ def _record(
         model_sha256=run_directory.file_sha256(folder / run_directory.MODEL),
         windows_sha256=run_directory.file_sha256(folder / run_directory.WINDOWS),
     )
-
-
-def _validation_split(
-    windows: LabelledWindows, chosen: Hyperparameters
-) -> tuple[LabelledWindows, LabelledWindows]:
-    """Training and validation windows, stratified."""
-    shuffled = windows.stratified_sample(len(windows), chosen.seed)
-    count = max(1, round(chosen.validation_fraction * len(windows)))
-    if count >= len(windows):
-        raise DataError(
-            f"--validation-fraction: {chosen.validation_fraction} of {len(windows)} windows leaves no "
-            "training window. Choose a smaller fraction."
-        )
-    held_back = np.arange(count)
-    return shuffled.take(np.arange(count, len(windows))), shuffled.take(held_back)
-
-
-def _batches(
-    tensorflow: Any, x: NDArray[np.float32], y: NDArray[np.int64], chosen: Hyperparameters
-) -> Any:
-    """An endless tf.data.Dataset of (windows, labels), reshuffled in every pass."""
-    data = tensorflow.data.Dataset.from_tensor_slices((x, y))
-    data = data.shuffle(len(x), seed=chosen.seed).repeat().batch(chosen.batch_size)
-    if chosen.shift:
-        data = data.map(lambda windows, labels: (_shifted(tensorflow, windows, chosen), labels))
-    return data.prefetch(2)
-
-
-def _shifted(tensorflow: Any, windows: Any, chosen: Hyperparameters) -> Any:
-    """The batch, moved by one random number of steps and features, 0 where nothing was."""
-    shift, (_, steps, features) = chosen.shift or 0, windows.shape
-    padded = tensorflow.pad(windows, [[0, 0], [shift, shift], [shift, shift]])
-    start = tensorflow.random.uniform([2], 0, 2 * shift + 1, tensorflow.int32, seed=chosen.seed)
-    return padded[:, start[0] : start[0] + steps, start[1] : start[1] + features]
-
-
-def _fit(
-    keras: Any,
-    model: Any,
-    batches: Any,
-    validation: tuple[NDArray[np.float32], NDArray[np.int64]],
-    chosen: Hyperparameters,
-    quiet: bool,
-) -> dict[str, list[Any]]:
-    """Train; returns Keras's history, name of the metric -> one value per report, and iterations."""
-    bar = not quiet and sys.stdout.isatty()
-    reports = min(REPORTS, max(1, chosen.iterations // 100))
-    each, rest = divmod(chosen.iterations, reports)
-    schedule = keras.optimizers.schedules.CosineDecay(chosen.learning_rate, chosen.iterations)
-    model.compile(
-        optimizer=keras.optimizers.Adam(schedule, clipnorm=CLIP_NORM),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
-    parts = [(each, 0, reports)]
-    if rest:  # what is left over after equal reports
-        parts.append((rest, reports, reports + 1))
-    history: dict[str, list[Any]] = {}
-    for iterations, first, last in parts:
-        found = model.fit(
-            batches,
-            steps_per_epoch=iterations,
-            initial_epoch=first,
-            epochs=last,
-            validation_data=validation,
-            validation_batch_size=EVALUATION_BATCH,
-            verbose=1 if bar else 0,
-            callbacks=[] if bar else [_one_line(keras, each, chosen.iterations)],
-            shuffle=False,  # the batches are shuffled already
-        ).history
-        for name, values in found.items():
-            history.setdefault(name, []).extend(values)
-    seen = [each * k for k in range(1, reports + 1)] + [chosen.iterations] * bool(rest)
-    return {"iteration": seen, **history}
-
-
-def _one_line(keras: Any, each: int, iterations: int) -> Any:
-    """A Keras callback that prints one line for each report, `each` iterations apart."""
-
-    def report(epoch: int, logs: dict[str, float]) -> None:
-        done = min((epoch + 1) * each, iterations)
-        print(
-            f"{done:>6} of {iterations} iterations: loss: {logs['loss']:.4f}, "
-            f"accuracy: {logs['accuracy']:.4f}, validation loss: {logs['val_loss']:.4f}, "
-            f"validation accuracy: {logs['val_accuracy']:.4f}",
-            flush=True,
-        )
-
-    return keras.callbacks.LambdaCallback(on_epoch_end=report)
-
-
-def _metrics(model: Any, split: str, x: NDArray[np.float32], y: NDArray[np.int64]) -> dict[str, float]:
-    loss, accuracy = model.evaluate(x, y, batch_size=EVALUATION_BATCH, verbose=0)
-    return {f"{split}_loss": float(loss), f"{split}_accuracy": float(accuracy)}
 
 
 def _write_history(folder: Path, history: dict[str, list[float]]) -> None:

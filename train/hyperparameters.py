@@ -110,6 +110,21 @@ def check_optimization(iterations: int, batch_size: int, learning_rate: float, s
         raise InputError(f"--seed: expected 0 to {2**32 - 1}, found {seed}.")
 
 
+def layered_units(units: int | tuple[int, ...], layers: int | None) -> tuple[int, ...]:
+    """The units of each layer. With `layers`, a single number of units is that of every layer.
+
+    Raises InputError where both are given and do not agree.
+    """
+    given = (units,) if isinstance(units, int) else tuple(units)
+    if layers is None:
+        return given
+    if not 1 <= layers <= LARGEST_LAYERS:
+        raise InputError(f"--layers: expected 1 to {LARGEST_LAYERS}, found {layers}.")
+    if len(given) not in (1, layers):
+        raise InputError(f"--layers: is {layers}, and --units names {len(given)}. Leave one out.")
+    return given * layers if len(given) == 1 else given
+
+
 # Seconds instead of minutes, for the 700 training windows of `digits`.
 _DIGITS = Hyperparameters(iterations=1500, batch_size=64)
 

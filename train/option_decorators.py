@@ -40,6 +40,30 @@ class _NameList(click.ParamType):  # type: ignore[type-arg]  # generic in new ve
         return names
 
 
+class ListOf(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click
+    """Values with commas between them, or a list of a settings file. One value is a list of one."""
+
+    name = "list"
+
+    def __init__(self, kind: type) -> None:
+        self._kind = kind
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Any, ...]:
+        """The values. Raises InputError, which names the option, for one that cannot be read."""
+        items = value.split(",") if isinstance(value, str) else value
+        items = items if isinstance(items, (list, tuple)) else [items]
+        name = "The list" if param is None else param.opts[0]
+        expected = "whole numbers" if self._kind is int else "names"
+        try:
+            return tuple(self._kind(str(item).strip()) for item in items)
+        except ValueError:
+            raise InputError(
+                f"{name}: expected {expected} with commas between them, found {value!r}."
+            ) from None
+
+
 _OPTIONS = (
     _recordings("--window", type=int, metavar="ROWS", help="The number of rows in a window."),
     _recordings(

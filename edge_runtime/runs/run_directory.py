@@ -2,6 +2,7 @@
 
 model.keras     the full model
 run.json        how it came about (RunRecord)
+config.toml     its settings, for `edge-rnn train --config`
 history.csv     loss and accuracy while it trained
 training.png    the same as a picture
 finetuned.npz   in a fine-tuned run: the quantized graph with its weights (runs.graph_record)
@@ -29,6 +30,7 @@ from edge_runtime.runs.labelled_windows import LabelledWindows
 
 MODEL = "model.keras"
 RECORD = "run.json"
+SETTINGS_FILE = "config.toml"
 HISTORY = "history.csv"
 CURVES = "training.png"
 WINDOWS = "windows.npz"
