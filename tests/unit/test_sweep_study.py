@@ -14,7 +14,7 @@ import pytest
 from edge_runtime.errors import DataError
 from tests.support.commands import ROOT
 from tests.support.sweep_process import PLAN
-from train.sweep.liveness import LOCK, WORKERS, join_workers
+from train.sweep.liveness import LOCK_ENDING, WORKERS, join_workers
 from train.sweep.sampler import SLOT
 from train.sweep.study import PROBLEM, VALUES, counts, open_study, shown_url
 
@@ -112,7 +112,7 @@ def test_workers_see_who_lives(tmp_path):
             (other.scratch / "file").touch()
         assert not one.lives(other.name)
         assert not other.scratch.exists()
-        (one.folder / f"dead{LOCK}").touch()
+        (one.folder / f"dead{LOCK_ENDING}").touch()
         (one.folder / "dead").mkdir()
         assert not one.lives("dead")
         with join_workers(tmp_path):  # cleans up what the dead left

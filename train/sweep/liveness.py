@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 WORKERS = "workers"
-LOCK = ".lock"
+LOCK_ENDING = ".lock"
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Worker:
 
     def lives(self, other: str) -> bool:
         """Whether the process with that name still runs."""
-        return other == self.name or _is_locked(self.folder / (other + LOCK))
+        return other == self.name or _is_locked(self.folder / (other + LOCK_ENDING))
 
 
 @contextlib.contextmanager
@@ -45,7 +45,7 @@ def join_workers(folder: Path) -> Iterator[Worker]:
     workers.mkdir(parents=True, exist_ok=True)
     _clean(workers)
     worker = Worker(uuid.uuid4().hex[:12], workers)
-    path = workers / (worker.name + LOCK)
+    path = workers / (worker.name + LOCK_ENDING)
     descriptor = _locked(path)
     try:
         worker.scratch.mkdir()
@@ -83,7 +83,7 @@ def _is_locked(path: Path) -> bool:
 
 
 def _clean(workers: Path) -> None:
-    for path in workers.glob(f"*{LOCK}"):
+    for path in workers.glob(f"*{LOCK_ENDING}"):
         if not _is_locked(path):
             shutil.rmtree(path.with_suffix(""), ignore_errors=True)
             path.unlink(missing_ok=True)

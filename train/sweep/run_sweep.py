@@ -11,8 +11,9 @@ from edge_runtime.host.child_process import run_module
 from train.fit import require_tensorflow
 from train.sweep.choose import Choice, choose_trial
 from train.sweep.cost import check_tools
+from train.sweep.front_files import write_report
 from train.sweep.liveness import join_workers
-from train.sweep.report import SweepReport, point_of, report_of, write_report
+from train.sweep.report import SweepReport, point_of, report_of
 from train.sweep.spec import SweepSpec
 from train.sweep.study import PROBLEM, StudyPlan, open_study, require_optuna, run_trials, storage_errors
 from train.sweep.trial import Trials

@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.errors import InputError
-from train.hyperparameters import LARGEST_LAYERS, PRESETS, Hyperparameters, preset
+from train.hyperparameters import PRESETS, Hyperparameters, layered_units, preset
 from train.recordings.data_options import DataOptions
 from train.sweep.search_space import Choices, SearchSpace, read_search
 from train.sweep.spec_types import TEXT, WHOLE, is_of, setting_kinds
@@ -119,7 +119,10 @@ class SweepSpec:
         """
         data = {key: value for key, value in values.items() if key in _SEARCHED_DATA}
         own = {key: value for key, value in values.items() if key in _HYPERPARAMETERS}
-        settings = _with_layers({**self.fixed, **own}, PRESETS[self.preset].units)
+        settings = {**self.fixed, **own}
+        layers = settings.pop(LAYERS, None)
+        if layers is not None:
+            settings["units"] = layered_units(settings.get("units", PRESETS[self.preset].units), layers)
         if "epochs" in settings and "iterations" in settings:
             raise InputError("--epochs: has no meaning with iterations. Leave one of them out.")
         return Configuration(
@@ -128,19 +131,6 @@ class SweepSpec:
             _data_options({**self.options, **data}),
             values.get("precision", self.precision),
         )
-
-
-def _with_layers(settings: dict[str, Any], default: tuple[int, ...]) -> dict[str, Any]:
-    """`settings` with the units of each layer, and without `layers`."""
-    layers = settings.pop(LAYERS, None)
-    if layers is None:
-        return settings
-    if not 1 <= layers <= LARGEST_LAYERS:
-        raise InputError(f"--layers: expected 1 to {LARGEST_LAYERS}, found {layers}.")
-    units = settings.get("units", default[0])
-    if not isinstance(units, int):
-        raise InputError("--layers: contradicts units that are a list. Leave one of them out.")
-    return {**settings, "units": (units,) * layers}
 
 
 def _data_options(given: Mapping[str, Any]) -> DataOptions:

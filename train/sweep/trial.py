@@ -125,8 +125,10 @@ class Trials:
     def _make(self, folder: Path, dataset: Dataset, chosen: Configuration) -> tuple[Run, Path]:
         """The run and the converted file."""
         run, model = folder / "run", folder / "model.tflite"
-        with contextlib.redirect_stdout(io.StringIO()):  # its lines would come between those of trials
-            train_run(judged_by_validation(dataset, chosen), run, chosen.hyperparameters, quiet=True)
+        told = io.StringIO()  # what would come between the lines about trials
+        with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+            judged = judged_by_validation(dataset, chosen)
+            train_run(judged, run, chosen.hyperparameters, quiet=True, test=False)
         convert_run_directory(run, model, chosen.precision, self._spec.target)
         return Run.open(run), model
 
