@@ -23,12 +23,13 @@ from convert.compiler.scales.cell_state_search import STATE_LIMITS, state_candid
 from convert.compiler.scales.equalize import equalize
 from convert.compiler.scales.int8_scales import int8_quantizations
 from convert.compiler.scales.shared_scales import separate
-from convert.compiler.weights.gptq import WEIGHT_LIMIT, quantize_matrix, second_moments
+from convert.compiler.weights.gptq import quantize_matrix, second_moments
 from convert.readers.keras.read_model import network_from_keras
 from convert.readers.tensorflow.full_models import load_full_model
 from edge_runtime.numpy_engine.interpret import rounding_observer, run
 from edge_runtime.runs.run_directory import Run
 from edge_runtime.tflite.graph import Graph, Op
+from edge_runtime.tflite.quantization import WEIGHT_LIMIT
 
 CALIBRATION = 500
 

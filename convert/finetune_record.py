@@ -1,4 +1,4 @@
-"""Quantized Graph <-> GraphRecord: the files that the converter and fine-tuning exchange."""
+"""Quantized Graph -> GraphRecord: the files that the converter and fine-tuning exchange."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from convert.compiler.compile import lower
 from convert.compiler.recipe import Recipe
-from convert.compiler.weights.gptq import WEIGHT_LIMIT
 from convert.readers.read_options import check_unread
 from convert.readers.run_directory import open_run
 from convert.targets.precision import scheme_for
@@ -24,7 +23,8 @@ from edge_runtime.runs.graph_record import (
     RecordedOperator,
     RecordedTensor,
 )
-from edge_runtime.tflite.graph import Graph, Op, Operator, Quantization, Tensor
+from edge_runtime.runs.recorded_graph import scale_column
+from edge_runtime.tflite.graph import Graph, Quantization, Tensor
 
 
 def write_graph_record(
@@ -66,20 +66,6 @@ def record_of(graph: Graph, precision: str, scheme: str) -> GraphRecord:
     )
 
 
-def graph_of(record: GraphRecord) -> Graph:
-    """The quantized graph of a record: constants rounded to nearest with the recorded scales."""
-    operators = tuple(
-        Operator(Op(item.op), item.inputs, item.outputs, item.axis, item.relu)
-        for item in record.operators
-    )
-    graph = Graph({}, operators, record.inputs, record.outputs)
-    weights = set(graph.matrices())
-    for name, item in record.tensors.items():
-        lowest = -WEIGHT_LIMIT if name in weights else None
-        graph.tensors[name] = _tensor(name, item, record.constants.get(name), lowest)
-    return graph
-
-
 def check_finetuned(record: GraphRecord, *, target: Target, graph: str, recipe: Recipe | None) -> None:
     """Raises InputError for options that do not go with a fine-tuned run's recorded graph."""
     wanted = scheme_for(record.precision, target)
@@ -105,24 +91,6 @@ def _recorded(tensor: Tensor) -> RecordedTensor:
 def _real(tensor: Tensor) -> NDArray[Any]:
     if tensor.quantization is None:
         return tensor.values
-    scale = _column(tensor.quantization.scale, tensor.values.ndim)
+    scale = scale_column(tensor.quantization.scale, tensor.values.ndim)
     real: NDArray[Any] = (tensor.values.astype(np.float64) - tensor.quantization.zero_point) * scale
     return real.astype(np.float32)
-
-
-def _tensor(name: str, item: RecordedTensor, real: NDArray[Any] | None, lowest: int | None) -> Tensor:
-    dtype = np.dtype(item.dtype)
-    if not item.scale:
-        return Tensor(name, item.shape, dtype, real, keep_float=real is None)
-    data = None
-    if real is not None:
-        limits = np.iinfo(dtype)
-        scale = _column(item.scale, real.ndim)
-        q = np.rint(real.astype(np.float64) / scale) + item.zero_point
-        data = np.clip(q, limits.min if lowest is None else lowest, limits.max).astype(dtype)
-    return Tensor(name, item.shape, dtype, data, Quantization(item.scale, item.zero_point))
-
-
-def _column(scale: tuple[float, ...], dimensions: int) -> NDArray[np.float64]:
-    """The scales along axis 0 of an array with that many dimensions."""
-    return np.array(scale, np.float64).reshape(-1, *(1,) * (dimensions - 1))

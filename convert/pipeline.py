@@ -19,7 +19,7 @@ from convert.compiler.weights.shared_packing import can_share_weights
 from convert.even_features import even_features
 from convert.explain.loss_by_step import Explanation, explain
 from convert.explain.picture import draw_explanation
-from convert.finetune_record import check_finetuned, graph_of
+from convert.finetune_record import check_finetuned
 from convert.model_file.archive import embed
 from convert.model_file.flatbuffer import serialize
 from convert.options import ALL, ConversionOptions
@@ -40,6 +40,7 @@ from edge_runtime.host.atomic_file import replacing
 from edge_runtime.model_file.metadata import STEP, UNROLLED, Metadata
 from edge_runtime.model_file.parity_report import ParityReport
 from edge_runtime.model_file.probes import Probes
+from edge_runtime.runs.recorded_graph import graph_of
 from edge_runtime.tflite.graph import Graph
 
 EXPLAINED_WINDOWS = 200

@@ -4,19 +4,24 @@ In training every operator is computed in float32 and its result rounded to what
 hold, with that tensor's scale and zero_point (Jacob et al. 2018, "Quantization and Training of Neural
 Networks for Efficient Integer-Arithmetic-Only Inference", section 3). Gradients pass a rounding
 unchanged and end where a value saturates (straight-through estimator, Bengio et al. 2013). In evaluation
-the integers are those of the reference kernels (train.integer_arithmetic). The points are the file's
-own, as they are read from the record, so the evaluation predicts the file's logits.
+the numpy engine, which has the integers of TFLite's reference kernels, runs the graph as the converter
+will write it. Fake quantization rounds a real result once, where the kernels rescale integers in fixed
+point. The two differ in few cases by one unit, but a recurrent network adds such units up over its
+steps, so only the engine's evaluation predicts the file's logits.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError
+from edge_runtime.numpy_engine.interpret import run as run_graph
 from edge_runtime.runs.graph_record import GraphRecord, RecordedOperator, RecordedTensor
-from train.integer_arithmetic import integer_result
+from edge_runtime.runs.recorded_graph import graph_of
 
 MATMUL = "FULLY_CONNECTED"
 
@@ -51,7 +56,8 @@ def build_fake_quantized(tensorflow: Any, record: GraphRecord) -> Any:
                     self.constants[name] = tensorflow.constant(values)
 
         def call(self, windows: Any, training: bool = False) -> Any:
-            return _run(tensorflow, record, self.constants, windows, exact=not training)
+            run = _fake_quantized if training else _exact
+            return run(tensorflow, record, self.constants, windows)
 
     return FakeQuantized()
 
@@ -62,12 +68,26 @@ def trainable_constants(record: GraphRecord) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _run(tf: Any, record: GraphRecord, constants: dict[str, Any], windows: Any, *, exact: bool) -> Any:
+def _exact(tf: Any, record: GraphRecord, constants: dict[str, Any], windows: Any) -> Any:
+    """The logits of the file with these constants."""
+    trained = trainable_constants(record)
+
+    def compute(windows: NDArray[np.float32], *values: NDArray[np.float32]) -> NDArray[np.float32]:
+        current = {**record.constants, **dict(zip(trained, values))}
+        graph = graph_of(replace(record, constants=current))
+        integers = graph.tensors[graph.input].encode(windows)
+        return graph.tensors[graph.output].decode(run_graph(graph, integers))
+
+    logits = tf.numpy_function(compute, [windows, *(constants[name] for name in trained)], tf.float32)
+    logits.set_shape((None, *record.tensors[record.outputs[0]].shape[1:]))
+    return logits
+
+
+def _fake_quantized(tf: Any, record: GraphRecord, constants: dict[str, Any], windows: Any) -> Any:
     values = dict(constants)
     matrices = {item.inputs[1] for item in record.operators if item.op == MATMUL}
     for name in matrices:
-        rounded = _as_in_the_file if exact else _rounded_rows
-        values[name] = rounded(tf, values[name], record.tensors[name])
+        values[name] = _rounded_rows(tf, values[name], record.tensors[name])
     values[record.inputs[0]] = _rounded(tf, windows, record.tensors[record.inputs[0]])
     for item in record.operators:
         inputs = [values[name] for name in item.inputs]
@@ -75,11 +95,8 @@ def _run(tf: Any, record: GraphRecord, constants: dict[str, Any], windows: Any, 
             values.update(zip(item.outputs, _MOVES[item.op](tf, item, inputs)))
             continue
         (name,) = item.outputs
-        result = integer_result(tf, record, item, inputs) if exact else None
-        if result is None:
-            function = _matmul if item.op == MATMUL else _FUNCTIONS[item.op]
-            result = _rounded(tf, function(tf, item, inputs), record.tensors[name])
-        values[name] = result
+        function = _matmul if item.op == MATMUL else _FUNCTIONS[item.op]
+        values[name] = _rounded(tf, function(tf, item, inputs), record.tensors[name])
     return values[record.outputs[0]]
 
 
@@ -99,13 +116,6 @@ def _rounded_rows(tf: Any, matrix: Any, tensor: RecordedTensor) -> Any:
         tf.transpose(matrix), -limits, limits, num_bits=8, narrow_range=True
     )
     return tf.transpose(columns)
-
-
-def _as_in_the_file(tf: Any, matrix: Any, tensor: RecordedTensor) -> Any:
-    """The same as the file is written: float64 decides cases near the half, where float32 may not."""
-    scale = np.reshape(np.array(tensor.scale, np.float64), (-1, 1))
-    integers = tf.clip_by_value(tf.round(tf.cast(matrix, tf.float64) / scale), -127, 127)
-    return tf.cast(integers * scale, tf.float32)
 
 
 def _matmul(tf: Any, item: RecordedOperator, inputs: list[Any]) -> Any:

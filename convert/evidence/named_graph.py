@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from convert.compiler.compile import lower
-from convert.finetune_record import graph_of
 from convert.source_model.source_model import SourceModel
 from convert.targets.target import target_named
 from edge_runtime.model_file.metadata import Metadata
+from edge_runtime.runs.recorded_graph import graph_of
 from edge_runtime.tflite.graph import Graph
 
 FEW_CALIBRATION_WINDOWS = 20

@@ -13,6 +13,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
+WEIGHT_LIMIT = 127
+"""Weights use -127..127, symmetric (8-bit quantization specification): -128 is left out."""
+
 
 def quantize(
     real: NDArray[np.floating[Any]], scale: float, zero_point: int, dtype: DTypeLike = np.int8

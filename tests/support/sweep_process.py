@@ -16,12 +16,12 @@ from typing import Any
 
 from edge_runtime.errors import DataError
 from train.sweep.liveness import join_workers
-from train.sweep.search_space import Choices, Range
+from train.sweep.search_space import Choices, NumberRange
 from train.sweep.study import Measured, StudyPlan, open_study, run_trials
 
 PLAN = StudyPlan(
     name="small",
-    space={"units": Choices((4, 8)), "rate": Range(0.001, 0.1, log=True, whole=False)},
+    space={"units": Choices((4, 8)), "rate": NumberRange(0.001, 0.1, log=True, whole=False)},
     directions=("maximize", "minimize"),
     trials=6,
     seed=0,

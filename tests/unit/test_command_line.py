@@ -86,6 +86,7 @@ PREDICT_PATH = {
 NAMES = {
     "bench",
     "convert",
+    "data",
     "doctor",
     "evaluate",
     "inspect",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edge_runtime.errors import InputError
 from train.hyperparameters import preset
 from train.sweep.front import pareto_front
-from train.sweep.search_space import Choices, Range
+from train.sweep.search_space import Choices, NumberRange
 from train.sweep.spec import read_spec
 
 VALID = """
@@ -152,7 +152,7 @@ def spec_of(tmp_path, text):
 def test_a_whole_spec(tmp_path):
     spec = spec_of(tmp_path, VALID)
     assert spec.search["cell"] == Choices(("lstm", "gru"))
-    assert spec.search["layers"] == Range(1, 3, log=False, whole=True)
+    assert spec.search["layers"] == NumberRange(1, 3, log=False, whole=True)
     assert spec.precisions == ("int8", "mixed")
     values = {"cell": "gru", "units": 16, "layers": 2, "window": 64, "hop": 32, "precision": "mixed"}
     chosen = spec.configuration({**values, "learning_rate": 0.002, "augment": ["jitter"]})

@@ -76,8 +76,10 @@ class RateFacts:
     """The median over the recordings."""
     slowest_hz: float
     fastest_hz: float
-    step_spread: float
-    """The 95th less the 5th percentile of all steps in time, each divided by its recording's median."""
+    step_low: float
+    """The 5th percentile of all steps in time, each divided by its recording's median."""
+    step_high: float
+    """The 95th percentile."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from train.data_overview.facts import (
     RecordingFacts,
 )
 from train.data_overview.feature_range import FeatureRanges
-from train.recordings.fill import GAP
+from train.recordings.fill import gaps_in, median_step
 from train.recordings.recording import UNLABELLED, Recording, Recordings
 from train.recordings.table import place_of_row
 
@@ -26,10 +26,8 @@ from train.recordings.table import place_of_row
 class RecordingSteps:
     """The steps in time of one recording."""
 
-    rows: NDArray[np.int64]
-    """`[N]`: the row after each step, of those that have a time and ascend."""
     seconds: NDArray[np.float64]
-    """`[N]`."""
+    """`[N]`: those forward."""
     median: float
     not_ascending: NDArray[np.int64]
     """Rows without a time, or with one that is not later than that of the row before."""
@@ -42,10 +40,10 @@ def steps_of(recording: Recording) -> RecordingSteps | None:
         return None
     steps = np.diff(times, prepend=-np.inf)
     wrong = np.flatnonzero(~(steps > 0))  # NaN is not larger than 0
-    rows = np.flatnonzero(steps[1:] > 0) + 1
-    if not len(rows):
+    forward = steps[1:][steps[1:] > 0]
+    if not len(forward):
         return None
-    return RecordingSteps(rows, steps[rows], float(np.median(steps[rows])), wrong)
+    return RecordingSteps(forward, median_step(times), wrong)
 
 
 def measure_recordings(found: Recordings, window: int | None) -> RecordingFacts:
@@ -63,7 +61,7 @@ def measure_recordings(found: Recordings, window: int | None) -> RecordingFacts:
         too_short=int((lengths < (window or 0)).sum()),
         seconds=_total(seconds),
         rate=_rate([s for s in steps if s is not None]),
-        gaps=_gaps(recordings, steps),
+        gaps=_gaps(recordings),
         not_ascending=_find(
             (r, np.empty(0, np.int64) if s is None else s.not_ascending)
             for r, s in zip(recordings, steps)
@@ -153,17 +151,15 @@ def _rate(steps: list[RecordingSteps]) -> RateFacts | None:
     rates = [1 / found.median for found in steps]
     relative = np.concatenate([found.seconds / found.median for found in steps])
     low, high = np.percentile(relative, [5, 95])
-    return RateFacts(float(np.median(rates)), min(rates), max(rates), float(high - low))
+    return RateFacts(float(np.median(rates)), min(rates), max(rates), float(low), float(high))
 
 
-def _gaps(recordings: tuple[Recording, ...], steps: list[RecordingSteps | None]) -> GapFacts:
+def _gaps(recordings: tuple[Recording, ...]) -> GapFacts:
     count, longest, first = 0, 0.0, None
-    for recording, found in zip(recordings, steps):
-        if found is None:
-            continue
-        gaps = np.flatnonzero(found.seconds > GAP * found.median)
-        if len(gaps):
+    for recording in recordings:
+        gaps = gaps_in(recording.times)
+        if recording.times is not None and len(gaps):
             count += len(gaps)
-            longest = max(longest, float(found.seconds[gaps].max()))
-            first = first or place_of_row(recording.path, recording.lines, int(found.rows[gaps[0]]))
+            longest = max(longest, float(np.diff(recording.times)[gaps].max()))
+            first = first or place_of_row(recording.path, recording.lines, int(gaps[0]) + 1)
     return GapFacts(count, longest, first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,14 +116,14 @@ def _check_features(path: Path, features: tuple[str, ...], unnamed: tuple[str, .
     for column in features:
         if column in unnamed:
             raise DataError(
-                f"{path}: {column.strip('()')} has no name. Name the features with --feature-columns, "
-                "without it if it counts the rows."
+                f"{path}: {column.strip('()')} has no name, and may only count the rows. Name the "
+                "features with --feature-columns."
             )
         role = next((role for role, known in TELLING_NAMES.items() if _bare(column) in known), None)
         if role is not None:
             raise DataError(
                 f"{path}: column '{column}' does not look like a feature. Pass --{role}-column "
-                f"{column}, or name the features with --feature-columns."
+                f"{shlex.quote(column)}, or name the features with --feature-columns."
             )
 
 

@@ -46,6 +46,7 @@ class CsvForm:
     """Those of `names` that stand for a column without a name in the header."""
     delimiter: str
     decimal: str
+    """As far as the first lines show."""
     skipped: int
     """Lines before the first row: comments, which begin with #, and the header."""
     lines: NDArray[np.int64]
@@ -63,6 +64,7 @@ def read_csv_form(path: Path) -> CsvForm:
         rows = [row for row in _reader(sample, delimiter) if not _blank(row)]
         header = _header(rows, delimiter)
         width = len(header or rows[0])
+        _check_separated(path, rows)
         lines, last_is_empty = _lines(path, comments, delimiter, width, bool(header))
     if not len(lines):
         raise DataError(f"{path}: holds a header and no rows. Expected rows of numbers.")
@@ -82,6 +84,10 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except UnicodeDecodeError:
         raise not_utf8(path) from None
+    except csv.Error as error:
+        raise DataError(
+            f"{path}: a cell or a quotation mark without an end ({reason(error)}). Expected a CSV file."
+        ) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({reason(error.strerror)}).") from None
 
@@ -134,6 +140,14 @@ def _is_number(cell: str, delimiter: str) -> bool:
     return True
 
 
+def _check_separated(path: Path, rows: list[list[str]]) -> None:
+    """Spaces between numbers are hard to tell from spaces in names, so they separate nothing here."""
+    if {len(row) for row in rows} == {1} and all(len(row[0].split()) > 1 for row in rows):
+        raise DataError(
+            f"{path}: spaces separate the columns. Expected commas, semicolons or tabs. Replace them."
+        )
+
+
 def _decimal(rows: list[list[str]], delimiter: str) -> str:
     if delimiter == ",":
         return "."
@@ -153,6 +167,7 @@ def _lines(
     """The line of each row below the header, and whether the last cell of each is empty."""
     lines: list[int] = []
     filled = False
+    begun = 0
     with path.open(encoding=CSV_ENCODING, newline="") as file:
         for _ in range(comments):
             file.readline()
@@ -161,24 +176,24 @@ def _lines(
             if header:
                 next(reader)
             for row in reader:
+                begun = reader.line_num
                 if len(row) == width:
                     filled = filled or row[-1] != ""
-                elif _blank(row):
-                    continue
-                else:
-                    raise _other_width(path, comments + reader.line_num, len(row), width)
-                lines.append(reader.line_num)
+                    lines.append(begun)
+                elif not _blank(row):
+                    raise _other_width(path, comments + begun, len(row), width)
         except csv.Error as error:
             raise DataError(
-                f"{path}, line {comments + reader.line_num}: quotation marks that do not fit "
+                f"{path}, line {comments + begun + 1}: quotation marks that do not fit "
                 f"({reason(error)}). Correct or remove them."
             ) from None
     return np.asarray(lines, np.int64) + comments, not filled
 
 
 def _other_width(path: Path, line: int, cells: int, width: int) -> DataError:
+    found = "1 cell" if cells == 1 else f"{cells} cells"
     return DataError(
-        f"{path}, line {line}: {cells} cells. Expected {width}, as in the first line. Complete the line "
+        f"{path}, line {line}: {found}. Expected {width}, as in the first line. Complete the line "
         "or remove it."
     )
 

@@ -106,7 +106,19 @@ def _find_in(folder: Path, labelled: bool) -> list[SourceFile]:
         raise DataError(f"{folder}: holds no files. Expected {', '.join(TABLE_SUFFIXES)}.")
     if labelled:
         return [*_plain(files), *_grouped(folders)]
-    return [replace(file, label=entry.name) for entry in folders for file in _in_class(entry)]
+    found = [replace(file, label=entry.name) for entry in folders for file in _in_class(entry)]
+    _check_groups(found)
+    return found
+
+
+def _check_groups(files: list[SourceFile]) -> None:
+    grouped = next((file for file in files if file.group is not None), None)
+    alone = next((file for file in files if file.group is None), None)
+    if grouped is not None and alone is not None:
+        raise DataError(
+            f"{alone.path}: lies in no folder for its group, as {grouped.path} does. Expected folders "
+            "for groups in each class, or in none."
+        )
 
 
 def _in_class(folder: Path) -> list[SourceFile]:

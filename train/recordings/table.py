@@ -85,15 +85,19 @@ class DataTable:
     def _number(self, row: int, column: str, cell: Any) -> float:
         """A cell of a column in which not all are numbers."""
         try:
-            if not isinstance(cell, (bool, str)) or "_" not in str(cell):
+            if np.ndim(cell) == 0 and "_" not in str(cell):
                 return float("nan" if cell is None else cell)
         except (TypeError, ValueError):
             pass
         shown = reason(str(cell)[:LONGEST_SHOWN])
+        advice = ", or name the features with --feature-columns" if self._is_feature(column) else ""
         raise DataError(
-            f"{self.place(row)}: column '{column}' holds '{shown}', which is no number. Correct it, or "
-            "name the features with --feature-columns."
+            f"{self.place(row)}: column '{column}' holds '{shown}', which is no number. Correct "
+            f"it{advice}."
         )
+
+    def _is_feature(self, column: str) -> bool:
+        return column in self.columns.features
 
 
 def place_of_row(path: Path, lines: NDArray[np.int64] | None, row: int) -> str:

@@ -19,7 +19,16 @@ PARQUET_SUFFIXES = (".parquet", ".pq")
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 
 MISSING_CELLS = ("", "NaN", "nan", "-nan", "NA", "N/A", "n/a", "#N/A", "<NA>", "null", "NULL", "None")
-"""What stands for a missing number. For a name, only an empty cell does: a class may be called None."""
+"""What stands for a missing number."""
+
+MISSING_NAMES = ("", "NaN", "nan")
+"""What stands for a missing name; a class may be called None."""
+
+MOST_PARQUET_CELLS = 1 << 29
+"""Limit on the cells of a Parquet file: some bytes can stand for millions of equal ones."""
+
+PANDAS_INDEX = "__index_level_"
+"""What begins the names of columns that pandas adds for row numbers."""
 
 
 def read_table(path: Path, options: DataOptions, features: tuple[str, ...] | None) -> DataTable:
@@ -36,8 +45,7 @@ def read_table(path: Path, options: DataOptions, features: tuple[str, ...] | Non
 def _read_csv(path: Path, options: DataOptions, features: tuple[str, ...] | None) -> DataTable:
     form = read_csv_form(path)
     columns = choose_columns(path, form.names, options, form.unnamed, features)
-    with _pandas_errors(path):
-        frame = _pandas().read_csv(path, **_csv_settings(form, columns))
+    frame = _read_cells(path, form, columns)
     if len(frame) != len(form.lines):
         raise DataError(
             f"{path}: pandas finds {len(frame)} rows, and {len(form.lines)} lines hold some. Remove "
@@ -46,12 +54,28 @@ def _read_csv(path: Path, options: DataOptions, features: tuple[str, ...] | None
     return DataTable(path, columns, frame, form.lines)
 
 
+def _read_cells(path: Path, form: CsvForm, columns: TableColumns) -> Any:
+    """A DataFrame. The other decimal sign is tried, too, if it turns all cells of numbers into numbers:
+    the first lines may hold whole numbers alone."""
+    pandas = _pandas()
+    with _pandas_errors(path):
+        frame = pandas.read_csv(path, **_csv_settings(form, columns), decimal=form.decimal)
+        if form.delimiter == "," or _all_numbers(frame, columns):
+            return frame
+        decimal = "." if form.decimal == "," else ","
+        other = pandas.read_csv(path, **_csv_settings(form, columns), decimal=decimal)
+    return other if _all_numbers(other, columns) else frame
+
+
+def _all_numbers(frame: Any, columns: TableColumns) -> bool:
+    return all(frame[name].dtype.kind in "iuf" for name in columns.features)
+
+
 def _csv_settings(form: CsvForm, columns: TableColumns) -> dict[str, Any]:
     texts = columns.texts
     return {
         "encoding": CSV_ENCODING,
         "sep": form.delimiter,
-        "decimal": form.decimal,
         "header": None,
         "names": list(form.names),
         "usecols": [form.names.index(name) for name in columns.to_read],
@@ -60,30 +84,35 @@ def _csv_settings(form: CsvForm, columns: TableColumns) -> dict[str, Any]:
         "skipinitialspace": True,
         "dtype": dict.fromkeys(texts, str),
         "keep_default_na": False,
-        "na_values": {name: [""] if name in texts else list(MISSING_CELLS) for name in columns.to_read},
+        "na_values": {
+            name: list(MISSING_NAMES if name in texts else MISSING_CELLS) for name in columns.to_read
+        },
         "float_precision": "round_trip",  # the numbers that Python reads
         "low_memory": False,  # one type for each column
     }
 
 
 def _read_parquet(path: Path, options: DataOptions, features: tuple[str, ...] | None) -> DataTable:
-    pandas = _pandas()
+    _pandas()
     with needs_extra("tables", "pyarrow", "A Parquet file"):
         from pyarrow import parquet
     if not path.is_file():
         raise DataError(f"{path}: no such file. Expected a Parquet file.")
     with _pandas_errors(path):
-        schema = parquet.read_schema(path)
-    names = tuple(schema.names)
+        file = parquet.ParquetFile(path)
+    names = tuple(name for name in file.schema_arrow.names if not name.startswith(PANDAS_INDEX))
     twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
     if twice is not None:
         raise DataError(f"{path}: two columns have the name '{reason(twice)}'. Rename one of them.")
     columns = choose_columns(path, names, options, expected=features)
-    with _pandas_errors(path):
-        frame = pandas.read_parquet(path, engine="pyarrow", columns=list(columns.to_read))
-    if not len(frame):
+    rows = file.metadata.num_rows
+    if not rows:
         raise DataError(f"{path}: holds no rows. Expected rows of numbers.")
-    return DataTable(path, columns, frame.reset_index(drop=True), None)
+    if rows * len(columns.to_read) > MOST_PARQUET_CELLS:
+        raise DataError(f"{path}: holds {rows:,} rows, which are too many. Split the file.")
+    with _pandas_errors(path):
+        frame = file.read(columns=list(columns.to_read)).to_pandas(ignore_metadata=True)
+    return DataTable(path, columns, frame, None)
 
 
 def _pandas() -> Any:

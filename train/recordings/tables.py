@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError, InputError, reason
 from train.recordings.data_options import DataOptions
-from train.recordings.folders import SPLIT_NAMES, SourceFile, find_files, split_called
+from train.recordings.folders import SourceFile, find_files, split_called
 from train.recordings.recording import UNLABELLED, Recording, Recordings
 from train.recordings.table import DataTable
 from train.recordings.table_files import read_table
@@ -119,7 +119,8 @@ def _splits(table: DataTable, texts: Texts | None) -> Texts | None:
     for row, text in enumerate(texts):
         if known[text] is None:
             raise DataError(
-                f"{table.place(row)}: split '{reason(text)}'. Expected {', '.join(SPLIT_NAMES)}."
+                f"{table.place(row)}: column '{reason(table.columns.roles['split'])}' holds "
+                f"'{reason(text)}'. Expected train, validation or test."
             )
     return np.asarray([known[text] for text in texts], object)
 

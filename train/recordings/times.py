@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from train.recordings.table import LONGEST_SHOWN, DataTable
 
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}
 """The unit at the end of a column's name -> seconds."""
+
+CLOCK = re.compile(r"\d+:\d\d:\d\d(\.\d+)?")
+"""A time without a date."""
 
 LATEST_SECOND = 1e11
 """Larger numbers without a unit are no seconds: the year 5138, or milliseconds since 1970."""
@@ -26,7 +30,7 @@ def times_in(table: DataTable, column: str) -> NDArray[np.float64]:
     series = table.frame[column]
     if series.dtype.kind in "Mm":
         return _since_first(series.to_numpy("datetime64[ns]" if series.dtype.kind == "M" else None))
-    if series.dtype.kind not in "iufb":
+    if series.dtype.kind not in "iuf":
         if not _begins_with_number(series):
             return _dates(table, column, series)
         series = series.__class__(table.float64(column))  # names the cell that is no number
@@ -58,6 +62,8 @@ def _numbers(table: DataTable, column: str, values: Any) -> NDArray[np.float64]:
             "its name with the unit: _ms, _us or _ns."
         )
     # Integers are subtracted as integers: nanoseconds since 1970 have more digits than a float64.
+    if values.dtype.kind == "u":
+        values, first = values.astype("int64"), int(first)
     steps = (values - first).to_numpy(dtype=np.float64, na_value=np.nan)
     return np.asarray(steps * (UNITS[unit[1].lower()] if unit else 1.0), np.float64)
 
@@ -67,12 +73,16 @@ def _dates(table: DataTable, column: str, series: Any) -> NDArray[np.float64]:
 
     found = pandas.to_datetime(series, format="ISO8601", utc=True, errors="coerce")
     odd = (found.isna() & series.notna()).to_numpy()
+    if odd.any() and CLOCK.fullmatch(str(_first(series))):
+        clock = pandas.to_timedelta(series, errors="coerce")
+        odd = (clock.isna() & series.notna()).to_numpy()
+        found = pandas.Timestamp(0, tz="UTC") + clock
     if odd.any():
         row = int(odd.argmax())
         shown = reason(str(series.iloc[row])[:LONGEST_SHOWN])
         raise DataError(
-            f"{table.place(row)}: column '{column}' holds '{shown}', which is no time. Expected seconds "
-            "or dates such as 2025-01-31T12:00:00.5."
+            f"{table.place(row)}: column '{column}' holds '{shown}', which is no time. Expected "
+            "seconds, dates such as 2025-01-31T12:00:00.5, or 12:00:00.5."
         )
     return _since_first(found.dt.tz_localize(None).to_numpy("datetime64[ns]"))
 

@@ -21,7 +21,7 @@ LOOK = "test look "
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenModel:
     """The chosen trial, trained again as its commands say, and measured on the test split."""
 
     point: Point
@@ -57,7 +57,7 @@ class Choice:
         return "\n".join(lines)
 
 
-def choose_trial(study: Any, spec: SweepSpec, number: int, folder: Path, scratch: Path) -> Choice:
+def choose_trial(study: Any, spec: SweepSpec, number: int, folder: Path, scratch: Path) -> ChosenModel:
     """Make the model of a trial with its own commands in `folder`, and measure it on the test split.
 
     The look is recorded in the study before it is made. A model that was chosen before is not made
@@ -77,7 +77,7 @@ def choose_trial(study: Any, spec: SweepSpec, number: int, folder: Path, scratch
     time = datetime.now(timezone.utc).isoformat(timespec="microseconds")
     study.set_user_attr(f"{LOOK}{time}", number)
     with tempfile.TemporaryDirectory(dir=scratch) as name:
-        return Choice(
+        return ChosenModel(
             point,
             run,
             model,

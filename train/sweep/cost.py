@@ -12,7 +12,7 @@ from edge_runtime.host.child_process import run_module
 
 LATENCY_SECONDS = 1.0
 
-COLUMNS = {"latency": "us", "instructions": "instructions", "size": "bytes"}
+COST_UNITS = {"latency": "us", "instructions": "instructions", "size": "bytes"}
 """Cost -> its unit."""
 
 _COMPILERS = ("gcc", "cc", "clang")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.host.atomic_file import replacing
-from train.sweep.cost import COLUMNS
+from train.sweep.cost import COST_UNITS
 from train.sweep.picture import draw_front
 from train.sweep.report import Point, SweepReport, settings_text
 
@@ -27,7 +27,7 @@ def write_report(report: SweepReport, folder: Path) -> None:
 
 def markdown(report: SweepReport) -> str:
     """The front as a table, with the commands of each point."""
-    unit = COLUMNS[report.spec.cost]
+    unit = COST_UNITS[report.spec.cost]
     costs = {"latency": [unit], "instructions": [unit, "L1 misses", "LL misses"], "size": []}
     head = ["trial", "accuracy", "worst group", "bytes", *costs[report.spec.cost], "settings"]
     rows = [head, ["---"] * len(head), *(_row(point) for point in report.front)]

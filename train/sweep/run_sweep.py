@@ -9,7 +9,7 @@ from typing import Any, Callable
 from edge_runtime.errors import InputError
 from edge_runtime.host.child_process import run_module
 from train.fit import require_tensorflow
-from train.sweep.choose import Choice, choose_trial
+from train.sweep.choose import ChosenModel, choose_trial
 from train.sweep.cost import check_tools
 from train.sweep.front_files import write_report
 from train.sweep.liveness import join_workers
@@ -58,7 +58,7 @@ def run_sweep(
         return report
 
 
-def choose(spec: SweepSpec, out: str | Path, number: int, *, storage: str | None = None) -> Choice:
+def choose(spec: SweepSpec, out: str | Path, number: int, *, storage: str | None = None) -> ChosenModel:
     """Make the model of a complete trial in the folder `out` and measure it on the test split.
 
     Raises what `choose_trial` and `run_sweep` raise.

@@ -32,7 +32,7 @@ class Choices:
 
 
 @dataclass(frozen=True)
-class Range:
+class NumberRange:
     """A number from `low` to `high`, both included."""
 
     low: float
@@ -53,10 +53,10 @@ class Range:
         return (self.low, self.high)
 
 
-SearchSpace = dict[str, Union[Choices, Range]]
+SearchSpace = dict[str, Union[Choices, NumberRange]]
 
 
-def read_search(where: str, kind: str, value: Any) -> Choices | Range:
+def read_search(where: str, kind: str, value: Any) -> Choices | NumberRange:
     """A value of the table [search]. `where`: file, table and key, for messages.
 
     `kind`: what a single value has to be (spec_types). Raises InputError.
@@ -73,7 +73,7 @@ def read_search(where: str, kind: str, value: Any) -> Choices | Range:
     return Choices(tuple(value))
 
 
-def _range(where: str, kind: str, table: dict[str, Any]) -> Range:
+def _range(where: str, kind: str, table: dict[str, Any]) -> NumberRange:
     if kind not in RANGED:
         raise InputError(f"{where}: has no range. Expected a list of values.")
     number = NUMBER if kind == NUMBER else "a whole number"
@@ -91,4 +91,4 @@ def _range(where: str, kind: str, table: dict[str, Any]) -> Range:
         raise InputError(f"{where}: low is {low} and high {high}. Expected low < high.")
     if log and low <= 0:
         raise InputError(f"{where}: low is {low}. With log = true, expected a number above 0.")
-    return Range(low, high, log, whole=number != NUMBER)
+    return NumberRange(low, high, log, whole=number != NUMBER)

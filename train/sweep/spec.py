@@ -44,10 +44,10 @@ from train.sweep.spec_types import TEXT, WHOLE, is_of, setting_kinds
 
 COSTS = ("latency", "instructions", "size")
 SAMPLERS = ("tpe", "nsga2", "random")
-LAYERS = "layers"
+LAYERS_KEY = "layers"
 """A key of ours: the units are those of each of so many layers."""
 
-_HYPERPARAMETERS = {**setting_kinds(Hyperparameters), LAYERS: WHOLE}
+_HYPERPARAMETERS = {**setting_kinds(Hyperparameters), LAYERS_KEY: WHOLE}
 _DATA = setting_kinds(DataOptions)
 _CONVERT = {"precision": TEXT, "target": TEXT}
 _SWEEP = {"trials": WHOLE, "seed": WHOLE, "folds": WHOLE, "cost": TEXT, "sampler": TEXT, "name": TEXT}
@@ -120,7 +120,7 @@ class SweepSpec:
         data = {key: value for key, value in values.items() if key in _SEARCHED_DATA}
         own = {key: value for key, value in values.items() if key in _HYPERPARAMETERS}
         settings = {**self.fixed, **own}
-        layers = settings.pop(LAYERS, None)
+        layers = settings.pop(LAYERS_KEY, None)
         if layers is not None:
             settings["units"] = layered_units(settings.get("units", PRESETS[self.preset].units), layers)
         if "epochs" in settings and "iterations" in settings:

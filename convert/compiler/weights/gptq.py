@@ -21,12 +21,10 @@ from numpy.typing import NDArray
 
 from convert.compiler.reproducible_run import exact_product, run_reproducibly
 from edge_runtime.tflite.graph import Graph, Quantization, Tensor
+from edge_runtime.tflite.quantization import WEIGHT_LIMIT
 
 DAMPING = 0.01
 """Added to the diagonal of the second moments, as a fraction of its mean (as in the paper)."""
-
-WEIGHT_LIMIT = 127
-"""Weights use -127..127, symmetric (8-bit quantization specification): -128 is left out."""
 
 Float64 = NDArray[np.float64]
 
