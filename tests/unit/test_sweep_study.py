@@ -16,7 +16,7 @@ from tests.support.commands import ROOT
 from tests.support.sweep_process import PLAN
 from train.sweep.liveness import LOCK_ENDING, WORKERS, join_workers
 from train.sweep.sampler import SLOT
-from train.sweep.study import PROBLEM, VALUES, counts, open_study, shown_url
+from train.sweep.study import PROBLEM, TRIAL_SETTINGS, counts, open_study, shown_url
 
 TRIALS = 6
 
@@ -50,7 +50,9 @@ def trials_of(folder: Path, storage: str | None = None) -> list:
 
 
 def settings_by_slot(trials: list) -> dict[int, dict]:
-    return {trial.user_attrs[SLOT]: trial.user_attrs[VALUES] for trial in trials if counts(trial)}
+    return {
+        trial.user_attrs[SLOT]: trial.user_attrs[TRIAL_SETTINGS] for trial in trials if counts(trial)
+    }
 
 
 def test_killed_and_continued_by_two_processes_like_one_without_a_break(tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 
 from train.sweep.front import pareto_front
 from train.sweep.spec import SweepSpec
-from train.sweep.study import PROBLEM, VALUES, counts
+from train.sweep.study import PROBLEM, TRIAL_SETTINGS, counts
 from train.sweep.train_command import commands
 
 
@@ -112,13 +112,13 @@ def point_of(trial: Any, spec: SweepSpec, *, on_front: bool = False) -> Point:
     worst = found["worst_group"]
     return Point(
         trial=trial.number,
-        values=found[VALUES],
+        values=found[TRIAL_SETTINGS],
         accuracy=found["accuracy"],
         windows=found["windows"],
         worst_group=None if worst is None else (worst[0], worst[1]),
         bytes=found["bytes"],
         cost=found["cost"],
         cost_facts=found["cost_facts"],
-        commands=commands(spec, spec.configuration(found[VALUES]), f"trial-{trial.number}"),
+        commands=commands(spec, spec.configuration(found[TRIAL_SETTINGS]), f"trial-{trial.number}"),
         on_front=on_front,
     )

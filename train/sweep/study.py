@@ -24,7 +24,7 @@ from train.sweep.sampler import SLOT, trial_sampler
 from train.sweep.search_space import SearchSpace
 
 JOURNAL = "study.journal"
-WORKER, PROBLEM, VALUES, FINGERPRINT = "worker", "problem", "values", "spec"
+PROCESS, PROBLEM, TRIAL_SETTINGS, FINGERPRINT = "worker", "problem", "values", "spec"
 """User attributes: of a trial, the name of its process, why it failed and its settings; of the study,
 what it searches."""
 
@@ -218,7 +218,7 @@ def run_trials(
         before = {trial.number for trial in trials}
         study.optimize(_objective(study, plan, evaluate), n_trials=1, catch=(_TrialEndedError,))
         for trial in study.get_trials(deepcopy=False):
-            own = trial.user_attrs.get(WORKER) == worker.name
+            own = trial.user_attrs.get(PROCESS) == worker.name
             if own and trial.number not in before and counts(trial):
                 report(trial)
 
@@ -237,7 +237,7 @@ def _objective(
         if slot >= plan.trials:  # others took the last slots at the same moment
             raise _TrialEndedError
         values = {key: item.suggest(trial, key) for key, item in plan.space.items()}
-        trial.set_user_attr(VALUES, values)
+        trial.set_user_attr(TRIAL_SETTINGS, values)
         earlier = _same(study, trial.number, values)
         try:
             measured = evaluate(values) if earlier is None else earlier
@@ -255,11 +255,11 @@ def _objective(
 def _same(study: Any, number: int, values: dict[str, Any]) -> Measured | None:
     """The results of an earlier trial with these values: training is deterministic."""
     for trial in study.get_trials(deepcopy=False):
-        if trial.state.name == "COMPLETE" and trial.user_attrs.get(VALUES) == values:
+        if trial.state.name == "COMPLETE" and trial.user_attrs.get(TRIAL_SETTINGS) == values:
             kept = {
                 key: value
                 for key, value in trial.user_attrs.items()
-                if key not in (SLOT, WORKER, VALUES)
+                if key not in (SLOT, PROCESS, TRIAL_SETTINGS)
             }
             return Measured(tuple(trial.values), {"same_as": trial.number, **kept})
     return None
@@ -284,7 +284,7 @@ def _claimer(worker: Worker) -> Callable[[Any, Any], int]:
         slot = [next(free) for _ in range(waiting + 1)][-1]
         # The public way to a trial's attributes is the Trial, which Optuna makes afterwards.
         study._storage.set_trial_user_attr(trial._trial_id, SLOT, slot)
-        study._storage.set_trial_user_attr(trial._trial_id, WORKER, worker.name)
+        study._storage.set_trial_user_attr(trial._trial_id, PROCESS, worker.name)
         return slot
 
     return claim
@@ -298,7 +298,7 @@ def fail_dead_trials(study: Any, worker: Worker) -> None:
     if not isinstance(study._storage, optuna.storages.JournalStorage):
         return
     for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-        owner = trial.user_attrs.get(WORKER)
+        owner = trial.user_attrs.get(PROCESS)
         late = datetime.now() - trial.datetime_start > timedelta(seconds=CLAIM_SECONDS)
         if worker.lives(owner) if owner else not late:
             continue
