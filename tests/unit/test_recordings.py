@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from edge_runtime.errors import EdgeRnnError
 from tests.support.broken_tables import CASES, MEASURED, TABLE
+from tests.support.commands import edge_rnn
 from train.recordings.data_options import FILLS, DataOptions
 from train.recordings.read_recordings import looks_like_recordings, read_as_recorded, read_recordings
 from train.recordings.recording import UNLABELLED
@@ -54,6 +55,14 @@ def test_broken_data_is_refused_with_one_sentence(case, tmp_path, monkeypatch):
     assert str(caught.value) == case.sentence or (dots and str(caught.value).startswith(begin))
     assert str(caught.value).endswith(end)
     assert caught.value.exit_code == 2
+
+
+def test_the_command_prints_the_sentence(tmp_path):
+    path = written(tmp_path, {"t.csv": TABLE + "1,2\n"}) / "t.csv"
+    found = edge_rnn("data", path, "--label-column", "act")
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr.startswith(f"Error: {path}, line 6: 2 cells. Expected 3,")
+    assert found.stderr.count("\n") == 1
 
 
 def test_a_table_with_a_label_column(tmp_path):

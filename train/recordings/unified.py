@@ -52,6 +52,6 @@ def with_unique_names(recordings: Sequence[Recording]) -> tuple[Recording, ...]:
 
 
 def _in_order(names: set[str]) -> tuple[str, ...]:
-    if all(name.isdecimal() for name in names):
-        return tuple(sorted(names, key=lambda name: (int(name), name)))
+    if all(name.isdecimal() for name in names):  # of any length, which int() would refuse
+        return tuple(sorted(names, key=lambda name: (len(name.lstrip("0")), name.lstrip("0"), name)))
     return tuple(sorted(names))

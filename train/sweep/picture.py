@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from train.pictures import DPI, subplots
+from train.pictures import DPI, new_figure
 
 if TYPE_CHECKING:
     from train.sweep.report import Point, SweepReport
@@ -25,7 +25,7 @@ def draw_front(report: SweepReport, path: Path) -> None:
         sizes["median latency, us"] = lambda point: point.cost or 0.0
     elif report.spec.cost == "instructions":
         sizes["thousand instructions"] = lambda point: (point.cost or 0.0) / 1e3
-    figure, axes = subplots(1, len(sizes), (5.5 * len(sizes), 4.5))
+    figure, axes = new_figure(1, len(sizes), (5.5 * len(sizes), 4.5))
     for axis, (label, horizontal) in zip(axes if len(sizes) > 1 else [axes], sizes.items()):
         _scatter(axis, report, horizontal)
         axis.set_xlabel(label)
