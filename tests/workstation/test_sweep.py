@@ -58,7 +58,7 @@ def start(folder) -> subprocess.Popen[str]:
 
 @pytest.fixture(scope="module")
 def swept(folder) -> list[str]:
-    """What two processes print that continue a sweep whose only process was killed in its first trial."""
+    """What two processes print that continue a sweep whose process was killed in its first trial."""
     killed = start(folder)
     journal = folder / "out" / "study.journal"
     deadline = time.monotonic() + 300
