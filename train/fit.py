@@ -223,7 +223,11 @@ class _Job:
     @property
     def what(self) -> dict[str, Any]:
         """By which a checkpoint is known to be of this training."""
-        return {**asdict(self.chosen), "data": self.dataset.digest, "edge-rnn": edge_runtime.__version__}
+        return {
+            "data with SHA-256": self.dataset.digest,
+            **asdict(self.chosen),
+            "edge-rnn": edge_runtime.__version__,
+        }
 
 
 def _train_into(written: Path, tensorflow: Any, job: _Job) -> RunRecord:

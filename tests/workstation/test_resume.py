@@ -145,7 +145,7 @@ def test_a_resumed_training_takes_its_settings_from_the_checkpoint(left):
     [
         ((), "run.training: holds the checkpoint of an interrupted training. Continue it with --resume"),
         (("--resume", "--units", "6"), "the interrupted training has units [5, 4], and this one [6]."),
-        (("--resume", "--data", "digits"), "the interrupted training has data "),
+        (("--resume", "--data", "digits"), "the interrupted training has data with SHA-256 "),
     ],
 )
 def test_a_checkpoint_is_neither_lost_nor_used_for_another_training(left, data, arguments, words):

@@ -48,7 +48,9 @@ def with_unique_names(recordings: Sequence[Recording]) -> tuple[Recording, ...]:
         if counts[name] > 1:
             seen[name] += 1
             names[position] = f"{name}#{seen[name]}"
-    return tuple(replace(item, name=name) for item, name in zip(recordings, names))
+    named = tuple(replace(item, name=name) for item, name in zip(recordings, names))
+    # A file may be called like another one with a number behind it.
+    return named if len(set(names)) == len(names) else with_unique_names(named)
 
 
 def _in_order(names: set[str]) -> tuple[str, ...]:
