@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_runtime.errors import InputError
+from edge_runtime.runs.labelled_windows import LabelledWindows
+from train.dataset import Dataset
 from train.hyperparameters import preset
 from train.sweep.front import pareto_front
 from train.sweep.search_space import Choices, NumberRange
 from train.sweep.spec import read_spec
+from train.sweep.training_folds import training_folds
 
 VALID = """
 [data]
@@ -205,3 +209,33 @@ def test_the_front_is_what_no_other_point_beats(found, data):
         and found.index(point) == position
     ]
     assert front == expected
+
+
+def dataset_of(groups=None, count=60):
+    """Windows of three classes, each with its number as its value."""
+    y = np.arange(count) % 3
+    x = np.arange(count, dtype=np.float32).reshape(-1, 1, 1)
+    test = LabelledWindows(x[:3] - 99, y[:3])
+    return Dataset("d", LabelledWindows(x, y, groups), test, ("a", "b", "c"), image=False)
+
+
+@pytest.mark.parametrize("groups", [None, np.array(list("pqrst")).repeat(12)])
+def test_folds_cover_the_training_split_once_and_no_test_window(groups):
+    dataset = dataset_of(groups)
+    folds = training_folds(dataset, 4, "SPEC")
+    tested = np.concatenate([fold.test.x.ravel() for fold in folds])
+    assert sorted(tested) == list(range(60))
+    for fold in folds:
+        assert sorted([*fold.train.x.ravel(), *fold.test.x.ravel()]) == list(range(60))
+        if groups is not None:
+            assert not {*fold.train.groups} & {*fold.test.groups}
+
+
+def test_more_folds_than_groups():
+    with pytest.raises(InputError, match=r"^SPEC: 3 is more than the 2 groups of the training split"):
+        training_folds(dataset_of(np.array(list("pq")).repeat(30)), 3, "SPEC")
+
+
+def test_a_class_of_one_group_cannot_be_folded():
+    with pytest.raises(InputError, match=r"^SPEC: a fold would have all windows of class a"):
+        training_folds(dataset_of(np.array(list("pqr") * 20)), 3, "SPEC")

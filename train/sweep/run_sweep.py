@@ -43,7 +43,8 @@ def run_sweep(
     plan = plan_of(spec)
     with join_workers(folder) as worker:
         trials = Trials(spec, worker.scratch)
-        trials.check_data({key: item.ends[0] for key, item in spec.search.items()})
+        for note in trials.check_data({key: item.ends[0] for key, item in spec.search.items()}):
+            progress(f"Note: {note}")
         study = open_study(plan, worker, storage)
 
         def show(trial: Any) -> None:

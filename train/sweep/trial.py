@@ -1,7 +1,8 @@
 """One trial: trains, converts and measures a configuration. Nothing of the test split is looked at.
 
-A trial trains on a data set whose test split has been replaced by its validation windows. So the proof
-of the conversion, the accuracy and everything else that is measured comes from those.
+A trial trains on a data set whose test split has been replaced by its validation windows, or by a fold
+of its training windows. So the proof of the conversion, the accuracy and everything else comes from
+those.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from train.splits import hold_back_validation
 from train.sweep.cost import measure_cost
 from train.sweep.spec import Configuration, SweepSpec
 from train.sweep.study import Measured
+from train.sweep.training_folds import training_folds
 
 DATASETS_KEPT = 4
 """Data sets, one for each window and hop, that stay in memory."""
@@ -80,9 +82,12 @@ class Trials:
         self._spec, self._scratch = spec, scratch
         self._datasets = functools.lru_cache(DATASETS_KEPT)(self._load)
 
-    def check_data(self, values: Mapping[str, Any]) -> None:
-        """Load the data set. Raises what `load_dataset` raises, before any trial fails by it."""
-        self._datasets(self._spec.configuration(values).options)
+    def check_data(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """Load the data set, and return its notes.
+
+        Raises what `load_dataset` raises, before any trial fails by it.
+        """
+        return self._datasets(self._spec.configuration(values).options)[0].notes
 
     def __call__(self, values: Mapping[str, Any]) -> Measured:
         """Train, convert and measure the configuration with these values of [search].
@@ -116,18 +121,19 @@ class Trials:
         return Measured((total.fraction, *map(two_digits, costs)), attributes)
 
     def _load(self, options: DataOptions) -> tuple[Dataset, ...]:
-        """The data set, or its folds."""
+        """The data set, or the folds of its training split."""
         spec = self._spec
+        dataset = load_dataset(spec.data, spec.data_dir, options)
         if spec.folds is None:
-            return (load_dataset(spec.data, spec.data_dir, options),)
-        raise NotImplementedError
+            return (dataset,)
+        return tuple(training_folds(dataset, spec.folds, f"{spec.path}: [sweep] folds"))
 
     def _make(self, folder: Path, dataset: Dataset, chosen: Configuration) -> tuple[Run, Path]:
         """The run and the converted file."""
         run, model = folder / "run", folder / "model.tflite"
         told = io.StringIO()  # what would come between the lines about trials
         with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
-            judged = judged_by_validation(dataset, chosen)
+            judged = dataset if self._spec.folds else judged_by_validation(dataset, chosen)
             train_run(judged, run, chosen.hyperparameters, quiet=True, test=False)
         convert_run_directory(run, model, chosen.precision, self._spec.target)
         return Run.open(run), model
