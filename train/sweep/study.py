@@ -144,8 +144,13 @@ def _database(url: str, heartbeat: int, grace: int) -> Any:
         raise DataError("--storage: not a database URL. Expected postgresql://USER@HOST/NAME.") from None
     if parsed.drivername == "postgresql":  # SQLAlchemy would take psycopg2
         parsed = parsed.set(drivername="postgresql+psycopg")
+    # Without it, psycopg gives bytes for the texts of a database whose encoding is SQL_ASCII.
+    utf8 = parsed.drivername.endswith("psycopg")
     return RDBStorage(
-        parsed.render_as_string(hide_password=False), heartbeat_interval=heartbeat, grace_period=grace
+        parsed.render_as_string(hide_password=False),
+        engine_kwargs={"connect_args": {"client_encoding": "utf8"}} if utf8 else None,
+        heartbeat_interval=heartbeat,
+        grace_period=grace,
     )
 
 
