@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +166,13 @@ def _use_config(context: click.Context, parameter: click.Parameter, path: str | 
 @training(
     "--seed", type=int, help="The random seed. On one machine, the same seed gives the same weights."
 )
+@training(
+    "--folds",
+    type=int,
+    metavar="K",
+    help="Cross-validate: train K models, each tested on another part of the groups, recordings or "
+    "windows. --out becomes a folder with their runs, folds.json and folds.png.",
+)
 @long(
     "--resume",
     is_flag=True,
@@ -195,8 +203,13 @@ def train(context: click.Context, /, **given: Any) -> None:
 
     The run directory holds the model and the windows that 'edge-rnn convert' needs.
     """
+    from train.workers.cluster import cluster_of
+
+    cluster = cluster_of(os.environ)
     if given["finetune"] is not None:
         refuse_others(context, "--finetune", WITH_FINETUNE)
+        if cluster is not None:
+            raise InputError("--finetune: trains on one machine only. Unset TF_CONFIG.")
         _finetune(context, given["finetune"], given["out"])
         return
     for name in ("precision", "target"):
@@ -207,10 +220,21 @@ def train(context: click.Context, /, **given: Any) -> None:
     from train.fit import resume_run, train_named
 
     ways = {name: given[name] for name in ("quiet", "overwrite", "tensorboard")}
+    if given["folds"] is not None:
+        from train.folds import cross_validate_named
+
+        ways["resume"] = given["resume"]
+        begun = given["resume"] and not _settings_given(context)
+        settings = None if begun else _settings(given)
+        click.echo(cross_validate_named(settings, given["folds"], given["out"], **ways))
+        return
     if given["resume"] and not _settings_given(context):
         record = resume_run(given["out"], **ways)
     else:
         record = train_named(_settings(given), given["out"], resume=given["resume"], **ways)
+    if cluster is not None and not cluster.chief:
+        click.echo(f"{cluster.name(cluster.index)} is done. {cluster.name(0)} has written the run.")
+        return
     click.echo(_result(given["out"], record))
 
 
