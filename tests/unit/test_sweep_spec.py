@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge_runtime.errors import InputError
@@ -193,6 +193,7 @@ points = st.integers(1, 3).flatmap(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a machine that does other work
 @given(points, st.data())
 def test_the_front_is_what_no_other_point_beats(found, data):
     choice = st.sampled_from(["maximize", "minimize"])
