@@ -29,7 +29,7 @@ PROCESS, PROBLEM, TRIAL_SETTINGS, FINGERPRINT = "worker", "problem", "values", "
 what it searches."""
 
 POLL_SECONDS = 1.0
-HEARTBEAT_SECONDS, GRACE_SECONDS = 10, 60
+HEARTBEAT_SECONDS, SILENCE_SECONDS = 10, 60
 """In a database: a running trial says so this often, and counts as dead after this silence."""
 STORAGE_PACKAGES = ("optuna", "psycopg", "sqlalchemy")
 
@@ -81,7 +81,7 @@ def open_study(
     *,
     create: bool = True,
     heartbeat: int = HEARTBEAT_SECONDS,
-    grace: int = GRACE_SECONDS,
+    grace: int = SILENCE_SECONDS,
 ) -> Any:
     """The study of the plan: an optuna.Study.
 
