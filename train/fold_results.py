@@ -26,7 +26,7 @@ FOLDS_VERSION = 1
 """`schema` of folds.json. It rises when a field disappears or changes its meaning."""
 
 TRAINED_LINES = (
-    "The folds share most of their training windows, so another data set would differ by more than",
+    "The folds share most of their training windows, so other people or devices may differ by more than",
     "their standard deviation.",
 )
 
