@@ -97,7 +97,7 @@ SPLIT_CASES = (
     ),
     folder(
         "copies in train and test",
-        "DATA/train/walk/a.csv, line 2: 40 rows from here on are in DATA/test/walk/c.csv, line 2, too. The first are in train, the second in test, so the accuracy would be too good. Remove the copies, or give recordings that share rows the same group.",
+        "DATA/train/walk/a.csv, line 2: 40 rows from here on are in DATA/test/walk/c.csv, line 2, too. The first are in train, the second in test, so the accuracy would be too good. Remove the copies, or move them into one split.",
         ("train/walk/a.csv", 0),
         ("train/run/b.csv", 100),
         ("test/walk/c.csv", 0),
