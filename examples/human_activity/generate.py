@@ -10,13 +10,13 @@ gyroscope (rad/s) and a magnetometer (uT) at 50 Hz. Each recording is a CSV file
 A ninth person, who is in none of these files, does all activities in turn: new-person.csv, for
 `edge-rnn stream`.
 
-How a recording comes about. The body sways about three axes and moves along three, each by a sum of three
-harmonics of the cadence. From the angles follow the rotation rate, by differences, and the directions of
-gravity and of the Earth's field in the body's frame. The sensor turns all of them into its own frame and
-adds an offset and noise. What differs between people (`Subject`) is what differs between real ones: cadence,
-strength, gait (the size and phase of each harmonic), posture, how the sensor is worn, and the offsets of
-gyroscope and magnetometer. All of it stays the same in all recordings of a subject. The figures
-are plausible ones, chosen once. They are not tuned to any accuracy.
+How a recording comes about. The body sways about three axes and moves along three, each by a sum of
+three harmonics of the cadence. From the angles follow the rotation rate, by differences, and the
+directions of gravity and of the Earth's field in the body's frame. The sensor turns all of them into its
+own frame and adds an offset and noise. What differs between people (`Subject`) is what differs between
+real ones: cadence, strength, gait (the size and phase of each harmonic), posture, how the sensor is worn,
+and the offsets of gyroscope and magnetometer. It is the same in all recordings of a subject. The figures
+are plausible guesses, and not measurements: how far a random split is from one by subject depends on them.
 
 The same seed gives the same files.
 """
@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,16 +85,16 @@ class Subject:
     def random(cls, name: str, rng: np.random.Generator) -> Subject:
         """Someone whose traits are drawn from `rng`."""
         # A belt clip turns about the vertical axis most: it sits further to the front or to the back.
-        angles = rng.normal(0.0, [0.2, 0.2, 0.5])
+        angles = rng.normal(0.0, [0.1, 0.1, 0.3])
         return cls(
             name,
-            tempo=float(np.exp(rng.normal(0.0, 0.12))),
-            strength=float(np.exp(rng.normal(0.0, 0.25))),
-            gait=np.exp(rng.normal(0.0, 0.3, (6, 3))),
-            phase=rng.normal(0.0, 0.6, (6, 3)),
+            tempo=float(np.exp(rng.normal(0.0, 0.1))),
+            strength=float(np.exp(rng.normal(0.0, 0.2))),
+            gait=np.exp(rng.normal(0.0, 0.2, (6, 3))),
+            phase=rng.normal(0.0, 0.4, (6, 3)),
             posture=float(rng.normal(0.0, 0.1)),
             worn=rotations(angles[np.newaxis])[0],
-            offset=rng.normal(0.0, np.repeat([0.01, 0.03, 6.0], 3)),
+            offset=rng.normal(0.0, np.repeat([0.01, 0.03, 4.0], 3)),
         )
 
 
@@ -136,31 +135,25 @@ def record(
 
 
 def _drift(rows: int, size: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """`[rows]`: a slow random curve of standard deviation `size`, with a new value every four seconds."""
+    """`[rows]`: a slow random curve of standard deviation `size`, a new value every four seconds."""
     knots = rng.normal(0.0, size, int(rows / RATE / 4) + 2)
     return np.interp(np.arange(rows) / RATE / 4, np.arange(len(knots)), knots)
 
 
-def recordings(
-    seconds: float, seed: int = 0
-) -> Iterator[tuple[str, str, NDArray[np.float64]]]:
-    """(subject, activity, values `[rows, 9]`) for every subject and activity."""
-    for number in range(1, SUBJECTS + 1):
-        rng = np.random.default_rng([seed, number])
-        subject = Subject.random(f"subject-{number}", rng)
-        for name, activity in ACTIVITIES.items():
-            yield subject.name, name, record(subject, activity, round(seconds * RATE), rng)
+Part = tuple[str, str, NDArray[np.float64]]
+"""Subject, activity and values `[rows, 9]` of a recording."""
 
 
-def new_person(seconds: float, seed: int = 0) -> Iterator[tuple[str, str, NDArray[np.float64]]]:
-    """The same of a person who is not one of the subjects."""
-    rng = np.random.default_rng([seed, SUBJECTS + 1])
-    subject = Subject.random("new-person", rng)
-    for name, activity in ACTIVITIES.items():
-        yield subject.name, name, record(subject, activity, round(seconds * RATE), rng)
+def recordings(number: int, name: str, seconds: float, seed: int) -> list[Part]:
+    """A recording of each activity by the person with that number."""
+    rng = np.random.default_rng([seed, number])
+    subject, rows = Subject.random(name, rng), round(seconds * RATE)
+    return [
+        (name, label, record(subject, activity, rows, rng)) for label, activity in ACTIVITIES.items()
+    ]
 
 
-def write_csv(path: Path, parts: list[tuple[str, str, NDArray[np.float64]]]) -> None:
+def write_csv(path: Path, parts: list[Part]) -> None:
     """Write recordings one after the other into one file."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -184,15 +177,13 @@ def main() -> None:
     options = parser.parse_args()
     folder = options.out / "recordings"
     folder.mkdir(parents=True, exist_ok=True)
-    count = rows = 0
-    for part in recordings(options.seconds, options.seed):
-        subject, activity, values = part
-        write_csv(folder / f"{subject}-{activity}.csv", [part])
-        count, rows = count + 1, rows + len(values)
-    print(f"{folder}: {count} recordings of {SUBJECTS} subjects, {rows:,} rows")
+    for number in range(1, SUBJECTS + 1):
+        for part in recordings(number, f"subject-{number}", options.seconds, options.seed):
+            write_csv(folder / f"{part[0]}-{part[1]}.csv", [part])
+    print(f"{folder}: {SUBJECTS * len(ACTIVITIES)} recordings of {SUBJECTS} subjects")
     new = options.out / "new-person.csv"
-    write_csv(new, list(new_person(options.seconds / 4, options.seed)))
-    print(f"{new}: a person who is in none of them")
+    write_csv(new, recordings(SUBJECTS + 1, "new-person", options.seconds / 4, options.seed))
+    print(f"{new}: all activities of a person who is in none of them")
 
 
 if __name__ == "__main__":
