@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -271,14 +272,33 @@ def _finetune(context: click.Context, run: str, out: str) -> None:
     "--index",
     default=0,
     show_default=True,
-    help="The test window to show as an example. The first window is 0.",
+    help="The window to show as an example. The first window of the split is 0.",
 )
-def evaluate(run: str, index: int) -> None:
-    """Print the test accuracy and the confusion matrix of a run.
+@click.option(
+    "--split",
+    type=NamedChoice(["test", "validation"]),
+    default="test",
+    show_default=True,
+    help="The windows to measure with. validation: those that training held back, at most 5,000.",
+)
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(),
+    metavar="FILE",
+    help="Also write the figures to FILE, as JSON. '-': print them as JSON in place of the tables.",
+)
+def evaluate(run: str, index: int, split: str, json_path: str | None) -> None:
+    """Measure a run on windows that it was not trained with.
 
-    RUN is a run directory of 'edge-rnn train'. The command also shows the prediction for one test
-    window. It writes pictures of the matrix and the window into RUN, and the raw window as example.npy.
+    RUN is a run directory of 'edge-rnn train'. The command prints accuracy, precision and recall of the
+    classes, accuracy by group, the confusion matrix and the calibration. It writes them into RUN as
+    evaluation.json, with pictures. It also shows the prediction for one window, as a picture and as
+    example.npy, the raw window.
     """
-    from train.evaluate import evaluate_run
+    from train.evaluate import evaluate_run, write_json
 
-    click.echo(evaluate_run(run, index))
+    evaluation = evaluate_run(run, index, split)
+    if json_path is not None and json_path != "-":
+        write_json(evaluation.to_json(), json_path)
+    click.echo(json.dumps(evaluation.to_json()) if json_path == "-" else evaluation)

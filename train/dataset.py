@@ -18,8 +18,11 @@ SPLIT_SEED = 0
 
 @dataclass(frozen=True, eq=False)
 class WindowOrigins:
-    """Where the windows of a split were cut, window by window."""
+    """Where windows were cut, window by window."""
 
+    sources: NDArray[np.int64]
+    """`[N]`: a number for what must stay together: the recording, with all others that share rows with
+    it."""
     recordings: NDArray[np.int64]
     """`[N]`: the recording, by number."""
     starts: NDArray[np.int64]
@@ -27,7 +30,7 @@ class WindowOrigins:
 
     def take(self, indices: NDArray[np.int64]) -> WindowOrigins:
         """The origins at these positions."""
-        return WindowOrigins(self.recordings[indices], self.starts[indices])
+        return WindowOrigins(self.sources[indices], self.recordings[indices], self.starts[indices])
 
 
 @dataclass(frozen=True, eq=False)

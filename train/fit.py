@@ -7,6 +7,7 @@ import importlib.util
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -63,7 +64,10 @@ def train_named(
     Raises what they raise. `out` and TensorFlow are checked before the data set is loaded, and the data
     set before TensorFlow is, which takes seconds.
     """
-    check_out(Path(out).resolve(), overwrite)
+    target = Path(out).resolve()
+    if resume and not overwrite and (target / run_directory.RECORD).is_file():
+        return _complete_run(target, settings)
+    check_out(target, overwrite)
     require_tensorflow("edge-rnn train")
     dataset = load_dataset(settings.data, settings.data_dir, settings.options)
     return train_run(
@@ -102,6 +106,20 @@ def resume_run(
     raise DataError(
         f"{out}: no training to continue, as {config.parent} does not exist. Leave out --resume."
     )
+
+
+def _complete_run(target: Path, settings: TrainingSettings) -> RunRecord:
+    """The record of a run that has nothing left to train. Raises DataError for other settings."""
+    shutil.rmtree(training_folder(target), ignore_errors=True)  # it was killed while it deleted this
+    record = Run.open(target).record
+    trained = read_config(target / run_directory.SETTINGS_FILE, settings_keys())
+    for name, value in settings.to_config().items():
+        if trained.get(name) != value:
+            raise DataError(
+                f"{target}: is complete, and was trained with {name} {trained.get(name)}, not {value}. "
+                "Choose another --out, or pass --overwrite."
+            )
+    return record
 
 
 def train_run(
@@ -143,6 +161,8 @@ def train_run(
     target = Path(out).resolve()
     check_out(target, overwrite)
     chosen = _resolved(hyperparameters or Hyperparameters(), dataset)
+    for note in dataset.notes:
+        print(f"Note: {note}", file=sys.stderr, flush=True)
     with working_folder(target, overwrite=overwrite, resume=resume) as folder:
         tensorflow = load_tensorflow("edge-rnn train")
         (folder / run_directory.SETTINGS_FILE).write_text(
@@ -203,7 +223,11 @@ class _Job:
     @property
     def what(self) -> dict[str, Any]:
         """By which a checkpoint is known to be of this training."""
-        return {**asdict(self.chosen), "data": self.dataset.digest, "edge-rnn": edge_runtime.__version__}
+        return {
+            "data with SHA-256": self.dataset.digest,
+            **asdict(self.chosen),
+            "edge-rnn": edge_runtime.__version__,
+        }
 
 
 def _train_into(written: Path, tensorflow: Any, job: _Job) -> RunRecord:
@@ -245,6 +269,7 @@ def _train_into(written: Path, tensorflow: Any, job: _Job) -> RunRecord:
         "test": len(dataset.test),
         **dataset.about,
         **held_back.about,
+        **({"notes": list(dataset.notes)} if dataset.notes else {}),
     }
     record = _record(written, dataset, normalization, chosen, described, metrics)
     run_directory.write_record(written, record)

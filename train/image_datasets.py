@@ -10,14 +10,22 @@ from edge_runtime.errors import DataError
 from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.inputs.idx import read_idx
 from edge_runtime.runs.labelled_windows import LabelledWindows
-from train.dataset import Dataset, numbered_labels
-from train.splits import check_classes, random_split
+from train.dataset import numbered_labels
+from train.splits import check_classes
+from train.window_splits import WindowSet
 
 DIGITS_TEST_WINDOWS = 1000
 """The number of the 1,797 digits to hold out, so that a conversion is proven on a thousand windows."""
 
+OPTIMISTIC_IMAGES = (
+    "The test images are drawn at random. If several are of one person or device, the test accuracy may "
+    "be optimistic. Save the images in an .npz file with an array groups [N] that says where each comes "
+    "from."
+)
+"""What to know about a random split of images that nothing else is known about."""
 
-def digits_dataset() -> Dataset:
+
+def digits_windows() -> WindowSet:
     """scikit-learn's 1,797 handwritten digits of 8x8 pixels, enlarged to 28x28 (bicubic)."""
     with needs_extra("workstation", "scikit-learn", "the data set digits"):
         from sklearn.datasets import load_digits
@@ -28,10 +36,13 @@ def digits_dataset() -> Dataset:
     small = [Image.fromarray(image) for image in pixels]
     enlarged = [np.asarray(image.resize((28, 28), Image.Resampling.BICUBIC)) for image in small]
     windows = LabelledWindows(np.stack(enlarged), source.target.astype(np.int64))
-    return random_split(windows, "digits", numbered_labels(10), image=True, test=DIGITS_TEST_WINDOWS)
+    labels = numbered_labels(10)
+    return WindowSet(
+        Path("digits"), "digits", windows, labels, True, test_count=DIGITS_TEST_WINDOWS, notes=()
+    )
 
 
-def idx_folder_dataset(folder: Path, name: str) -> Dataset:
+def idx_folder_windows(folder: Path, name: str) -> WindowSet:
     """MNIST's four file names, plain or gzip, in one folder."""
     train, test = (
         _idx_windows(
@@ -47,7 +58,7 @@ def idx_folder_dataset(folder: Path, name: str) -> Dataset:
         )
     classes = int(max(train.y.max(), test.y.max())) + 1
     check_classes(train.y, classes, folder)
-    return Dataset(name, train, test, numbered_labels(classes), image=True)
+    return WindowSet(folder, name, train, numbered_labels(classes), True, test=test)
 
 
 def _idx_file(folder: Path, name: str) -> Path:
@@ -57,7 +68,7 @@ def _idx_file(folder: Path, name: str) -> Path:
     raise DataError(f"{folder}: found no {name} and no {name}.gz. Expected MNIST's four IDX files.")
 
 
-def idx_pair_dataset(images: Path) -> Dataset:
+def idx_pair_windows(images: Path) -> WindowSet:
     """One file of images; its labels are beside it, with `labels-idx1` for `images-idx3` in the name."""
     labels = images.with_name(images.name.replace("images-idx3", "labels-idx1"))
     if labels == images or not labels.is_file():
@@ -68,7 +79,8 @@ def idx_pair_dataset(images: Path) -> Dataset:
     windows = _idx_windows(images, labels)
     classes = int(windows.y.max()) + 1
     check_classes(windows.y, classes, labels)
-    return random_split(windows, images.name, numbered_labels(classes), image=True)
+    names = numbered_labels(classes)
+    return WindowSet(images, images.name, windows, names, True, notes=(OPTIMISTIC_IMAGES,))
 
 
 def _idx_windows(images: Path, labels: Path) -> LabelledWindows:

@@ -89,7 +89,9 @@ def read_config(path: str | Path, known: Collection[str]) -> dict[str, Any]:
     """
     try:
         text = Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the settings ({error.strerror}).") from None
+    except UnicodeDecodeError as error:
         raise InputError(f"{path}: cannot read the settings ({reason(error)}).") from None
     content = _parsed(Path(path), text)
     if not isinstance(content, dict):

@@ -76,9 +76,11 @@ def _run_reference(path: Path, read: ReadOptions) -> Compared:
         raise InputError("--labels: a run directory has its own. Leave it out.")
     if read.data is None:
         source = open_source(path, read)
-        positions = _sampled(Run.open(path).test_windows(), read.parity_windows)
+        test = Run.open(path).test_windows()
+        positions = _sampled(test, read.parity_windows)
+        groups = None if test.groups is None else test.groups[positions]
         name, digest = str(record.dataset["name"]), str(record.dataset["digest"])
-        return Compared(path.resolve().name, source, positions, None, name, digest)
+        return Compared(path.resolve().name, source, positions, groups, name, digest)
     data = _for_proof(read.windows())
     expected = (record.steps, record.features)
     if data.window_shape != expected:

@@ -13,6 +13,7 @@ from tests.fuzz.engine_target import TrustTarget
 from tests.fuzz.model_targets import InspectTarget, LoaderTarget, NumpyTarget, VerifyTarget
 from tests.fuzz.native_targets import NativeTarget, NetworkTarget, PlanTarget
 from tests.fuzz.outcome import Target
+from tests.fuzz.table_target import TableTarget
 
 Maker = Callable[[Path], Target]
 
@@ -46,6 +47,7 @@ TARGETS: dict[str, Maker] = {
     "npy, npz": input_targets.arrays,
     "idx": input_targets.idx_files,
     "csv": input_targets.csv_files,
+    "tables": TableTarget,
     "lines": input_targets.LinesTarget,
 }
 """Name -> the function that makes the target from the folder of the seeds."""

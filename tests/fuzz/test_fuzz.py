@@ -29,6 +29,7 @@ OTHERS = {
     "native networks": 300,
     "native": 1500,
     "inspect": 3000,
+    "tables": 300,
 }
 """Beginning of a target's name -> mutations."""
 

@@ -94,6 +94,27 @@ def mutated_csv(rng: Random) -> bytes:
     return _encoded(rng, rng.choice(("", "", "", "\ufeff", "# x\n", "a,b,c\n")) + text + end)
 
 
+def mutated_table(rng: Random) -> bytes:
+    """A table with the columns x, y, act and mostly time, with a header."""
+    timed = rng.random() < 0.7
+    separator = rng.choice((",", ",", ", ", ";", "\t"))
+    end = rng.choice(("\n", "\n", "\r\n", "\n\n"))
+    names = [*(["time"] if timed else []), "x", "y", "act"]
+    rows = [[*row, rng.choice("abc")] for row in _rows(rng, rng.choice((1, 3, 40)), 2)]
+    if timed:
+        step = rng.choice((0.02, 1, 10))
+        rows = [[f"{step * number:.2f}", *row] for number, row in enumerate(rows)]
+    for _ in range(rng.choice((0, 0, 0, 1, 2))):
+        row = rng.choice(rows)
+        row[rng.randrange(len(row))] = rng.choice(ODD)
+    if rng.random() < 0.1:
+        rng.shuffle(rows)
+    elif rng.random() < 0.2:
+        del rows[rng.randrange(len(rows))]
+    text = end.join(separator.join(row) for row in [names, *rows])
+    return _encoded(rng, rng.choice(("", "", "", "\ufeff", "# x\n")) + text + end)
+
+
 def mutated_lines(rng: Random) -> bytes:
     """Text of one to four lines."""
     return b"\n".join(_line(rng) for _ in range(rng.choice((1, 1, 2, 4)))) + rng.choice((b"", b"\n"))

@@ -225,6 +225,11 @@ CASES = (
         "DATA/t.csv: column 'subject' does not look like a feature. Pass --group-column subject, or name the features with --feature-columns.",
     ),
     one(
+        "number of the row as a feature",
+        replaced("x,", "Unnamed: 0,"),
+        "DATA/t.csv: column 'Unnamed: 0' does not look like a feature. Name the features with --feature-columns.",
+    ),
+    one(
         "text as a feature",
         "x,place,act\n1,home,walk\n2,home,run\n",
         "DATA/t.csv, line 2: column 'place' holds 'home', which is no number. Correct it, or name the features with --feature-columns.",

@@ -31,6 +31,12 @@ def _server() -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
+def server_children() -> list[int]:
+    """Process numbers of the programs that run in a fork at this moment."""
+    pid = _server().pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def _ask(request: dict) -> int:
     server = _server()
     server.stdin.write(json.dumps(request) + "\n")
@@ -83,6 +89,6 @@ def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str
     return _run(["-c", *map(str, arguments)], {"code": code}, cwd=ROOT)
 
 
-def run_script(path: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+def run_script(path: Path, *arguments: object, input: str = "") -> subprocess.CompletedProcess[str]:
     """`python PATH ARGUMENTS`."""
-    return _run([str(path), *map(str, arguments)], {"file": str(path)}, cwd=ROOT)
+    return _run([str(path), *map(str, arguments)], {"file": str(path)}, cwd=ROOT, input=input)

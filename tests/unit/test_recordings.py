@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import sys
 
 import numpy as np
 import pandas as pd
@@ -11,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_runtime.errors import EdgeRnnError
+from edge_runtime.errors import DataError, EdgeRnnError, MissingExtraError
 from tests.support.broken_tables import CASES, MEASURED, TABLE
+from tests.support.commands import edge_rnn
 from train.recordings.data_options import FILLS, DataOptions
 from train.recordings.read_recordings import looks_like_recordings, read_as_recorded, read_recordings
 from train.recordings.recording import UNLABELLED
@@ -54,6 +57,14 @@ def test_broken_data_is_refused_with_one_sentence(case, tmp_path, monkeypatch):
     assert str(caught.value) == case.sentence or (dots and str(caught.value).startswith(begin))
     assert str(caught.value).endswith(end)
     assert caught.value.exit_code == 2
+
+
+def test_the_command_prints_the_sentence(tmp_path):
+    path = written(tmp_path, {"t.csv": TABLE + "1,2\n"}) / "t.csv"
+    found = edge_rnn("data", path, "--label-column", "act")
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr.startswith(f"Error: {path}, line 6: 2 cells. Expected 3,")
+    assert found.stderr.count("\n") == 1
 
 
 def test_a_table_with_a_label_column(tmp_path):
@@ -124,6 +135,9 @@ def test_recordings_of_a_table(tmp_path):
         ("2", "a", "validation"),
     ]
     assert values(found) == [[[1], [3]], [[4], [6]], [[2]], [[5]]]
+    text = "id,part,x,act\na,test,1,u\na,train,2,u\na#1,train,3,u\n"
+    found = one(tmp_path, text, recording_column="id", split_column="part")
+    assert len({item.name for item in found.recordings}) == 3
     found = one(tmp_path, "who,x,act\na,1,u\na,2,v\nb,3,u\na,4,v\n", group_column="who")
     assert described(found) == [("a#1", "a", None), ("b", "b", None), ("a#2", "a", None)]
     assert values(found) == [[[1], [2]], [[3]], [[4]]]
@@ -326,3 +340,19 @@ def test_a_table_written_and_read_gives_the_same(rows, delimiter, comma, quoting
     assert np.concatenate(values(parquet(folder, frame, group_column="who"))).tolist() == [
         list(row[:2]) for row in rows
     ]
+
+
+def test_pandas_comes_with_an_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingExtraError, match=r"A table needs pandas.*edge-rnn\[tables\]"):
+        one(tmp_path, TABLE)
+
+
+def test_what_is_no_file_is_named(tmp_path):
+    (tmp_path / "walk").mkdir()
+    (tmp_path / "walk" / "a.csv").symlink_to("nowhere")
+    with pytest.raises(DataError, match=r"a\.csv: no such file\. Expected a CSV file\."):
+        read_recordings(tmp_path, DataOptions())
+    os.mkfifo(tmp_path / "t.csv")
+    with pytest.raises(DataError, match=r"t\.csv: is no file with a content\. Expected a CSV file\."):
+        read_recordings(tmp_path / "t.csv", LABEL)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -192,3 +194,24 @@ def test_a_run_directory_on_the_users_own_windows(digits_run, digits_models, tmp
     for shown in evidence.windows:
         assert shown.rows == tuple(map(tuple, x[shown.window].astype(float).tolist()))
     assert [item.windows for item in evidence.models[0].results[0].groups] == [25, 25]
+
+
+def test_the_groups_of_a_runs_test_windows(digits_run, digits_models, tmp_path):
+    """A run that was trained on recordings keeps the group of each test window."""
+    run = tmp_path / "run"
+    shutil.copytree(digits_run.path, run)
+    with np.load(run / "windows.npz") as archive:
+        arrays = dict(archive)
+    people = np.where(np.arange(len(arrays["test_y"])) % 4 == 0, "ann", "bob")
+    np.savez(run / "windows.npz", **arrays, test_groups=people)
+    record = json.loads((run / "run.json").read_text())
+    record["windows_sha256"] = hashlib.sha256((run / "windows.npz").read_bytes()).hexdigest()
+    (run / "run.json").write_text(json.dumps(record))
+    result = edge_rnn("parity", run, digits_models["int8"], "--json", tmp_path / "a.json")
+    assert result.returncode == 0, result.stderr
+    evidence = read_evidence(tmp_path / "a.json")
+    groups = evidence.models[0].results[0].groups
+    right = digits_run.full_logits.argmax(axis=1) == arrays["test_y"]
+    assert {item.group: item.windows for item in groups} == {"ann": 250, "bob": 750}
+    for item in groups:
+        assert item.reference_accuracy.count == right[people == item.group].sum()

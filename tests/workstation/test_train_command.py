@@ -153,17 +153,25 @@ def test_a_run_is_replaced_only_when_asked(digits_run):
     assert (digits_run.path / "run.json").read_bytes() == before
 
 
-def test_evaluate(digits_run):
-    printed = succeed(commands.edge_rnn("evaluate", digits_run.path, "--index", 3))
-    accuracy = (digits_run.full_logits.argmax(1) == digits_run.run.test_windows().y).mean()
-    assert f"test accuracy: {100 * accuracy:.2f} % of 1,000 windows" in printed
-    rows = [line.split() for line in printed.splitlines()[3:13]]
-    confusion = np.array(rows, int)[:, 1:]
-    assert confusion.sum() == 1000
-    assert confusion.trace() == round(accuracy * 1000)
-    actual = digits_run.run.test_windows().y[3]
-    assert f"test window 3: expected {actual}, predicted" in printed
-    for name in ("confusion.png", "example.png"):
+def test_evaluate(digits_run, tmp_path):
+    json_path = tmp_path / "e.json"
+    arguments = ("evaluate", digits_run.path, "--index", 3, "--json", json_path)
+    printed = succeed(commands.edge_rnn(*arguments))
+    test = digits_run.run.test_windows()
+    accuracy = (digits_run.full_logits.argmax(1) == test.y).mean()
+    assert f"test accuracy: {100 * accuracy:.2f} % of 1,000 windows (95 % interval " in printed
+    content = json.loads(json_path.read_text())
+    assert json_path.read_text() == (digits_run.path / "evaluation.json").read_text()
+    confusion = np.array(content["confusion"])
+    assert confusion.sum() == content["windows"] == 1000
+    assert confusion.trace() == content["correct"] == round(accuracy * 1000)
+    assert content["accuracy_low"] < content["accuracy"] < content["accuracy_high"]
+    head = printed.splitlines().index("confusion matrix (rows: actual, columns: predicted)")
+    rows = [line.split() for line in printed.splitlines()[head + 2 : head + 12]]
+    np.testing.assert_array_equal(np.array(rows, int)[:, 1:], confusion)
+    assert f"test window 3: expected {test.y[3]}, predicted" in printed
+    np.testing.assert_array_equal(np.load(digits_run.path / "example.npy"), test.x[3])
+    for name in ("confusion.png", "evaluation.png", "example.png"):
         with Image.open(digits_run.path / name) as picture:
             assert picture.width > 200
     result = edge_rnn("evaluate", digits_run.path, "--index", 1000)
@@ -171,15 +179,22 @@ def test_evaluate(digits_run):
     assert "--index: expected 0 to 999 of the test split, found 1000." in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("name", "message"), [("groups", "groups are not supported yet."), ("people", "no use for people.")]
-)
-def test_arrays_that_train_would_ignore_are_refused(tmp_path, name, message):
-    arrays = {"x": np.zeros((9, 4, 5)), "y": np.arange(9) % 3, name: np.arange(9)}
+def test_evaluate_on_the_validation_split(digits_run):
+    arguments = ("evaluate", digits_run.path, "--split", "validation", "--json", "-")
+    content = json.loads(succeed(edge_rnn(*arguments)))
+    assert content["split"] == "validation"
+    assert content["windows"] == digits_run.run.record.dataset["validation"]
+    recorded = digits_run.run.record.metrics["validation_accuracy"]
+    assert content["accuracy"] == pytest.approx(recorded, abs=1e-6)
+    assert (digits_run.path / "evaluation-validation.json").exists()
+
+
+def test_arrays_that_train_would_ignore_are_refused(tmp_path):
+    arrays = {"x": np.zeros((9, 4, 5)), "y": np.arange(9) % 3, "people": np.arange(9)}
     np.savez(tmp_path / "s.npz", **arrays)
     result = edge_rnn("train", "--data", tmp_path / "s.npz", "--out", tmp_path / "run")
     assert result.returncode == 2
-    assert f"Error: {tmp_path / 's.npz'}: {message}" in result.stderr
+    assert f"Error: {tmp_path / 's.npz'}: no use for people." in result.stderr
     assert not (tmp_path / "run").exists()
 
 

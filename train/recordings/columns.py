@@ -23,8 +23,12 @@ TELLING_NAMES = {
     ),
     "time": ("time", "timestamp", "timestamps", "datetime", "date", "epoch", "seconds_elapsed", "t"),
     "split": ("split", "fold", "set", "partition"),
+    "": ("id", "index", "row", "unnamed:_0"),
 }
-"""Names of columns that are hardly ever a feature. Taken as one they would give the class away."""
+"""Role, or "" -> names of columns that are hardly ever a feature, in lower case with `_` for spaces.
+
+Such a column would often give the class away, and accuracy would look better than it is.
+"""
 
 UNIT_IN_NAME = re.compile(r"[\s_\-.(\[/]+(s|ms|us|µs|μs|ns)[)\]]?$", re.IGNORECASE)
 """The unit of a time at the end of a name, after `_`, a space or a bracket."""
@@ -121,15 +125,16 @@ def _check_features(path: Path, features: tuple[str, ...], unnamed: tuple[str, .
             )
         role = next((role for role, known in TELLING_NAMES.items() if _bare(column) in known), None)
         if role is not None:
+            option = f"Pass --{role}-column {shlex.quote(column)}, or name" if role else "Name"
             raise DataError(
-                f"{path}: column '{column}' does not look like a feature. Pass --{role}-column "
-                f"{shlex.quote(column)}, or name the features with --feature-columns."
+                f"{path}: column '{reason(column)}' does not look like a feature. {option} the features "
+                "with --feature-columns."
             )
 
 
 def _bare(column: str) -> str:
-    """A name in lower case without its unit."""
-    return UNIT_IN_NAME.sub("", column.lower()).strip()
+    """A name as TELLING_NAMES has it, without its unit."""
+    return re.sub(r"[\s\-]+", "_", UNIT_IN_NAME.sub("", column.lower()).strip())
 
 
 def _check_same(path: Path, features: tuple[str, ...], expected: tuple[str, ...]) -> None:

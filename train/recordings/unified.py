@@ -48,10 +48,12 @@ def with_unique_names(recordings: Sequence[Recording]) -> tuple[Recording, ...]:
         if counts[name] > 1:
             seen[name] += 1
             names[position] = f"{name}#{seen[name]}"
-    return tuple(replace(item, name=name) for item, name in zip(recordings, names))
+    named = tuple(replace(item, name=name) for item, name in zip(recordings, names))
+    # A file may be called like another one with a number behind it.
+    return named if len(set(names)) == len(names) else with_unique_names(named)
 
 
 def _in_order(names: set[str]) -> tuple[str, ...]:
-    if all(name.isdecimal() for name in names):
-        return tuple(sorted(names, key=lambda name: (int(name), name)))
+    if all(name.isdecimal() for name in names):  # of any length, which int() would refuse
+        return tuple(sorted(names, key=lambda name: (len(name.lstrip("0")), name.lstrip("0"), name)))
     return tuple(sorted(names))
