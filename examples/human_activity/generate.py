@@ -14,9 +14,10 @@ How a recording comes about. The body sways about three axes and moves along thr
 three harmonics of the cadence. From the angles follow the rotation rate, by differences, and the
 directions of gravity and of the Earth's field in the body's frame. The sensor turns all of them into its
 own frame and adds an offset and noise. What differs between people (`Subject`) is what differs between
-real ones: cadence, strength, gait (the size and phase of each harmonic), posture, how the sensor is worn,
-and the offsets of gyroscope and magnetometer. It is the same in all recordings of a subject. The figures
-are plausible guesses, and not measurements: how far a random split is from one by subject depends on them.
+real ones: cadence, strength, gait (the size and phase of each harmonic), posture, how the sensor is
+worn, and the offsets of gyroscope and magnetometer. It is the same in all recordings of a subject. The
+figures are plausible guesses, and not measurements. How far a random split is from one by subject
+depends on them.
 
 The same seed gives the same files.
 """
@@ -52,12 +53,12 @@ class Activity:
 
 
 ACTIVITIES = {
-    "sitting": Activity(0.25, (0.005, 0.005, 0.01), (0.01, 0.015, 0.01), (1.0, 0.2, 0.0), -0.30),
+    "sitting": Activity(0.25, (0.005, 0.005, 0.01), (0.01, 0.015, 0.01), (1.0, 0.2, 0.0), -0.60),
     "standing": Activity(0.35, (0.01, 0.01, 0.01), (0.02, 0.02, 0.02), (1.0, 0.3, 0.1), 0.02),
-    "walking": Activity(0.95, (0.15, 0.12, 0.25), (0.07, 0.06, 0.12), (0.5, 1.0, 0.3), 0.05),
-    "upstairs": Activity(0.80, (0.13, 0.13, 0.22), (0.09, 0.08, 0.10), (0.7, 1.0, 0.2), 0.15),
-    "downstairs": Activity(0.95, (0.15, 0.14, 0.32), (0.08, 0.07, 0.11), (0.6, 1.0, 0.5), 0.02),
-    "cycling": Activity(1.20, (0.06, 0.06, 0.08), (0.10, 0.04, 0.05), (1.0, 0.4, 0.1), 0.45),
+    "walking": Activity(0.95, (0.18, 0.10, 0.25), (0.06, 0.06, 0.14), (0.4, 1.0, 0.3), 0.05),
+    "upstairs": Activity(0.72, (0.14, 0.14, 0.20), (0.11, 0.09, 0.08), (0.8, 1.0, 0.1), 0.25),
+    "downstairs": Activity(1.05, (0.16, 0.14, 0.42), (0.08, 0.05, 0.07), (0.5, 1.0, 0.7), -0.05),
+    "cycling": Activity(1.25, (0.05, 0.05, 0.08), (0.12, 0.03, 0.04), (1.0, 0.3, 0.1), 0.60),
 }
 
 
