@@ -71,10 +71,12 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m scripts.write_cli --check
+	$(BIN)/python -m scripts.write_data_errors --check
 	$(BIN)/mkdocs build --strict
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m scripts.write_cli
+	$(BIN)/python -m scripts.write_data_errors
 	$(BIN)/mkdocs build --strict
 
 clean:

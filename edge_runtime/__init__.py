@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         ParityError,
         StreamError,
         VerificationError,
+        WorkerError,
     )
     from edge_runtime.inference.classifier import Classifier
     from edge_runtime.inference.pool import ClassifierPool, RegressorPool
@@ -80,6 +81,7 @@ _HOMES = {
     "StreamingRegressor": "edge_runtime.inference.streaming",
     "Verification": "edge_runtime.inference.verification",
     "VerificationError": "edge_runtime.errors",
+    "WorkerError": "edge_runtime.errors",
     "bench_model": "edge_runtime.bench.measure",
     "examine": "edge_runtime.doctor.examine",
     "examine_system": "edge_runtime.doctor.examine_system",
@@ -109,6 +111,7 @@ __all__ = [
     "StreamingRegressor",
     "Verification",
     "VerificationError",
+    "WorkerError",
     "bench_model",
     "examine",
     "examine_system",

@@ -6,6 +6,7 @@
     |-- EngineError        no engine, or the engine refuses or fails on the model
     |-- DataError          a data set or a run directory that cannot be used
     |-- StreamError        a source of rows that cannot be opened, or that broke off
+    |-- WorkerError        another worker of a training has ended, or was never there
     |-- MissingExtraError  a package is not installed; names the extra that brings it
     `-- ParityError        the converted model disagrees with the full model; carries the report
         `-- VerificationError  it disagrees on the device, on the probes that it carries
@@ -81,6 +82,12 @@ class DataError(EdgeRnnError):
 
 class StreamError(EdgeRnnError):
     """A source of rows that cannot be opened, or that broke off."""
+
+
+class WorkerError(EdgeRnnError):
+    """Another worker of a training on several machines has ended, or was never there."""
+
+    exit_code = 1
 
 
 class MissingExtraError(EdgeRnnError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -195,8 +196,13 @@ def train(context: click.Context, /, **given: Any) -> None:
 
     The run directory holds the model and the windows that 'edge-rnn convert' needs.
     """
+    from train.workers.cluster import cluster_of
+
+    cluster = cluster_of(os.environ)
     if given["finetune"] is not None:
         refuse_others(context, "--finetune", WITH_FINETUNE)
+        if cluster is not None:
+            raise InputError("--finetune: trains on one machine only. Unset TF_CONFIG.")
         _finetune(context, given["finetune"], given["out"])
         return
     for name in ("precision", "target"):
@@ -211,6 +217,9 @@ def train(context: click.Context, /, **given: Any) -> None:
         record = resume_run(given["out"], **ways)
     else:
         record = train_named(_settings(given), given["out"], resume=given["resume"], **ways)
+    if cluster is not None and not cluster.chief:
+        click.echo(f"{cluster.name(cluster.index)} is done. {cluster.name(0)} has written the run.")
+        return
     click.echo(_result(given["out"], record))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import importlib.util
 import os
 import platform
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -24,7 +26,7 @@ from edge_runtime.host.quiet import quiet_stderr
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs import run_directory
 from edge_runtime.runs.run_directory import Run, RunRecord
-from train.checkpoint import DivergedError
+from train.checkpoint import CHECKPOINT, DivergedError
 from train.dataset import Dataset
 from train.datasets import load_dataset
 from train.hyperparameters import Hyperparameters
@@ -40,6 +42,9 @@ from train.settings import (
 )
 from train.splits import hold_back_validation
 from train.training_step import CLIP_NORM
+from train.workers.cluster import cluster_of
+from train.workers.meeting import Meeting, workers_met
+from train.workers.strategy import worker_strategy
 from train.working_folder import training_folder, working_folder
 
 WINDOWS_KEPT = 5000
@@ -64,10 +69,11 @@ def train_named(
     Raises what they raise. `out` and TensorFlow are checked before the data set is loaded, and the data
     set before TensorFlow is, which takes seconds.
     """
-    target = Path(out).resolve()
-    if resume and not overwrite and (target / run_directory.RECORD).is_file():
-        return _complete_run(target, settings)
-    check_out(target, overwrite)
+    if _writes_run():
+        target = Path(out).resolve()
+        if resume and not overwrite and (target / run_directory.RECORD).is_file():
+            return _complete_run(target, settings)
+        check_out(target, overwrite)
     require_tensorflow("edge-rnn train")
     dataset = load_dataset(settings.data, settings.data_dir, settings.options)
     return train_run(
@@ -154,16 +160,25 @@ def train_run(
     - `config`: what config.toml in the run says besides the hyperparameters, option name -> value.
     - `test`: measure the test split. Default: True.
 
-    With the same arguments on the same machine the weights are the same. Raises DataError when `out` is
-    taken, when the interrupted training had other data or hyperparameters, and when the training
-    diverges, and MissingExtraError without TensorFlow.
+    With the same arguments on the same machine the weights are the same. Where TF_CONFIG names several
+    workers, each one calls this, and worker 0 writes `out` (docs/guides/several-machines.md). Raises
+    DataError when `out` is taken, when the interrupted training had other data or hyperparameters, and
+    when the training diverges, MissingExtraError without TensorFlow, and WorkerError when another worker
+    has ended.
     """
-    target = Path(out).resolve()
-    check_out(target, overwrite)
     chosen = _resolved(hyperparameters or Hyperparameters(), dataset)
-    for note in dataset.notes:
+    what = {
+        "data with SHA-256": dataset.digest,
+        **asdict(chosen),
+        "edge-rnn": edge_runtime.__version__,
+    }
+    for note in dataset.notes if _writes_run() else ():
         print(f"Note: {note}", file=sys.stderr, flush=True)
-    with working_folder(target, overwrite=overwrite, resume=resume) as folder:
+    with contextlib.ExitStack() as stack:
+        target = Path(out).resolve() if _writes_run() else _scratch(stack) / "run"
+        check_out(target, overwrite)
+        folder = stack.enter_context(working_folder(target, overwrite=overwrite, resume=resume))
+        meeting = stack.enter_context(workers_met(os.environ, what, folder / CHECKPOINT))
         tensorflow = load_tensorflow("edge-rnn train")
         (folder / run_directory.SETTINGS_FILE).write_text(
             config_text({**(config or {}), **hyperparameters_config(chosen)}), "utf-8"
@@ -171,10 +186,21 @@ def train_run(
         written = folder / "run"
         shutil.rmtree(written, ignore_errors=True)
         written.mkdir()
-        job = _Job(dataset, chosen, folder, quiet=quiet, tensorboard=tensorboard, test=test)
+        job = _Job(dataset, chosen, what, folder, meeting, quiet, tensorboard, test)
         record = _train_into(written, tensorflow, job)
         move_into_place(written, target)
     return record
+
+
+def _writes_run() -> bool:
+    """Whether this process writes the run. Of several workers only the first one does."""
+    cluster = cluster_of(os.environ)
+    return cluster is None or cluster.chief
+
+
+def _scratch(stack: contextlib.ExitStack) -> Path:
+    """A folder for what another worker writes, gone with the stack."""
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-rnn-worker-")))
 
 
 def require_tensorflow(what: str) -> None:
@@ -215,19 +241,13 @@ class _Job:
 
     dataset: Dataset
     chosen: Hyperparameters
+    what: dict[str, Any]
+    """By which a checkpoint, and another worker, is known to be of this training."""
     folder: Path
+    meeting: Meeting | None
     quiet: bool
     tensorboard: str | Path | None
     test: bool
-
-    @property
-    def what(self) -> dict[str, Any]:
-        """By which a checkpoint is known to be of this training."""
-        return {
-            "data with SHA-256": self.dataset.digest,
-            **asdict(self.chosen),
-            "edge-rnn": edge_runtime.__version__,
-        }
 
 
 def _train_into(written: Path, tensorflow: Any, job: _Job) -> RunRecord:
@@ -239,13 +259,23 @@ def _train_into(written: Path, tensorflow: Any, job: _Job) -> RunRecord:
     train, validation = held_back.train, held_back.validation
     normalization = dataset.normalization()
     _, steps, features = train.x.shape
-    model = build_model(
-        tensorflow.keras, chosen, steps=steps, features=features, classes=len(dataset.labels)
-    )
-    training = Training(
-        model, train, validation, normalization, chosen, folder=job.folder, what=job.what
-    )
-    history = fit_model(tensorflow, training, quiet=job.quiet, tensorboard=job.tensorboard)
+    with worker_strategy(tensorflow, job.meeting, chosen) as strategy:
+        with strategy.scope():
+            model = build_model(
+                tensorflow.keras, chosen, steps=steps, features=features, classes=len(dataset.labels)
+            )
+        training = Training(
+            model,
+            train,
+            validation,
+            normalization,
+            chosen,
+            job.folder,
+            job.what,
+            _writes_run(),
+            strategy,
+        )
+        history = fit_model(tensorflow, training, quiet=job.quiet, tensorboard=job.tensorboard)
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
         raise DivergedError("training diverged, as the weights are not finite. Lower --learning-rate.")
     model.save(written / run_directory.MODEL)

@@ -19,6 +19,7 @@ from train.hyperparameters import Hyperparameters
 from train.progress import TensorBoard, TrainingProgress
 from train.schedules import learning_rate
 from train.training_step import CLIP_NORM, training_step
+from train.workers.strategy import mean_of_replicas
 
 REPORTS = 20
 """The number of reports in a training. They are at least 100 iterations apart. With `epochs` there is
@@ -38,7 +39,7 @@ class Training:
     """What a training works with, and where it keeps its state."""
 
     model: Any
-    """The Keras model, in the scope of the current strategy of tf.distribute."""
+    """The Keras model, made in the scope of `strategy`."""
     train: LabelledWindows
     """Raw."""
     validation: LabelledWindows
@@ -49,7 +50,9 @@ class Training:
     what: dict[str, Any]
     """By which a checkpoint is known to be of this training."""
     writes: bool = True
-    """Whether this process writes checkpoints. Of several workers only one does."""
+    """Whether this process writes checkpoints and reports. Of several workers only one does."""
+    strategy: Any = None
+    """The strategy of tf.distribute; None for a training on one replica."""
 
 
 def report_plan(chosen: Hyperparameters, windows: int) -> tuple[int, list[int]]:
@@ -86,11 +89,14 @@ def fit_model(
     training, and DivergedError.
     """
     iterations, plan = report_plan(training.chosen, len(training.train))
-    optimizer = make_optimizer(tf.keras, training.chosen, iterations)
-    optimizer.build(training.model.trainable_variables)
+    strategy = training.strategy or tf.distribute.get_strategy()
+    with strategy.scope():
+        optimizer = make_optimizer(tf.keras, training.chosen, iterations)
+        optimizer.build(training.model.trainable_variables)
     loop = _Loop(tf, training, optimizer)
     state = loop.restored()
-    progress, board = TrainingProgress(tf.keras, iterations, quiet=quiet), TensorBoard(tf, tensorboard)
+    progress = TrainingProgress(tf.keras, iterations, quiet=quiet, silent=not training.writes)
+    board = TensorBoard(tf, tensorboard if training.writes else None)
     for last in [report for report in plan if report > state.iteration]:
         if loop.finished_early():
             break
@@ -110,8 +116,10 @@ class _Loop:
 
     def __init__(self, tf: Any, training: Training, optimizer: Any) -> None:
         self._tf, self._training, self._optimizer = tf, training, optimizer
+        self._strategy = training.strategy or tf.distribute.get_strategy()
         self._step = training_step(
             tf,
+            self._strategy,
             training.model,
             optimizer,
             training.train,
@@ -145,7 +153,9 @@ class _Loop:
             losses, correct = self._step.run(positions, state.iteration)
             loss, right = state.sums
             state.sums = (loss + float(np.sum(losses, dtype=np.float64)), right + float(np.sum(correct)))
-            self._choose_calls(count, time.monotonic() - started)
+            self._choose_calls(
+                count, *mean_of_replicas(self._tf, self._strategy, [time.monotonic() - started])
+            )
             state.iteration += count
             self._check_finite()
             done = state.iteration - began
@@ -158,7 +168,8 @@ class _Loop:
                 self.save()
 
     def _choose_calls(self, count: int, seconds: float) -> None:
-        """Steps of the next call; the weights do not depend on it. The first call compiles."""
+        """Steps of the next call, the same on all workers; the weights do not depend on it. The first
+        call compiles."""
         fitting = int(CALL_SECONDS * count / max(seconds, 1e-6))
         self._per_call = max(1, min(fitting, 4 * self._per_call))
 
@@ -171,7 +182,8 @@ class _Loop:
         state, training = self._state, self._training
         began = state.history["iteration"][-1] if state.history else 0
         done = state.iteration - began
-        loss, accuracy = loss_and_accuracy(self._logits(self._held_back), training.validation.y)
+        measured = loss_and_accuracy(self._logits(self._held_back), training.validation.y)
+        loss, accuracy = mean_of_replicas(self._tf, self._strategy, [*measured])
         metrics = {
             "iteration": state.iteration,
             "loss": state.sums[0] / done,

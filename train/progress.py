@@ -18,12 +18,15 @@ METRICS = {
 
 
 class TrainingProgress:
-    """Prints to standard output: a bar on a terminal unless `quiet`, else a line for each report."""
+    """Prints to standard output: a bar on a terminal unless `quiet`, else a line for each report.
 
-    def __init__(self, keras: Any, iterations: int, *, quiet: bool) -> None:
-        self._iterations = iterations
+    `silent`: prints nothing.
+    """
+
+    def __init__(self, keras: Any, iterations: int, *, quiet: bool, silent: bool = False) -> None:
+        self._iterations, self._silent = iterations, silent
         self._bar = None
-        if not quiet and sys.stdout.isatty():
+        if not quiet and not silent and sys.stdout.isatty():
             self._bar = keras.utils.Progbar(iterations, stateful_metrics=list(METRICS.values()))
 
     def advance(self, iteration: int, loss: float, accuracy: float) -> None:
@@ -39,11 +42,15 @@ class TrainingProgress:
         if self._bar is not None:
             self._bar.update(iteration, named, finalize=iteration == self._iterations)
             return
+        if self._silent:
+            return
         values = ", ".join(f"{name}: {value:.4f}" for name, value in named)
         print(f"{iteration:>6} of {self._iterations} iterations: {values}", flush=True)
 
     def stopped(self, iteration: int, reports: int) -> None:
         """Called when training ends before its last iteration."""
+        if self._silent:
+            return
         if self._bar is not None:
             print()
         print(

@@ -37,8 +37,9 @@ def class_counts(units: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.i
 def choose_units(counts: NDArray[np.int64], fraction: float) -> NDArray[np.bool_] | None:
     """Which units to hold out, `[units]`, with about `fraction` of the windows of each class.
 
-    `counts`: `class_counts`. Each class keeps a unit in the rest. None where that is impossible: then
-    any unit has all windows of some class. The choice is the same every time.
+    `counts`: `class_counts`. Each class keeps a unit in the rest, and is held out too if that is
+    possible. None where nothing can be held out: then any unit has all windows of some class. The choice
+    is the same every time.
     """
     present = np.flatnonzero(counts.sum(axis=1))
     candidates = np.zeros((0, len(counts)), bool)
@@ -51,7 +52,26 @@ def choose_units(counts: NDArray[np.int64], fraction: float) -> NDArray[np.bool_
         single = np.zeros((len(present), len(counts)), bool)
         single[np.arange(len(present)), present] = True
         found = _best(single, counts, fraction)
-    return found
+    return None if found is None else _with_all_classes(found, counts)
+
+
+def _with_all_classes(held: NDArray[np.bool_], counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """`held` `[units]` with one more unit, the smallest that will do, for each class that it lacks.
+
+    Where classes are in few units each, a choice by size alone would hold out some classes only, and
+    the accuracy would not speak of the others. Each class keeps a unit in the rest.
+    """
+    held = held.copy()
+    by_size = np.argsort(counts.sum(axis=1), kind="stable")
+    for label in range(counts.shape[1]):
+        for unit in by_size[counts[by_size, label] > 0]:
+            if counts[held, label].any():
+                break
+            rest = ~held
+            rest[unit] = False
+            if (counts[rest].any(axis=0) >= counts.any(axis=0)).all():
+                held[unit] = True
+    return held
 
 
 def fold_units(counts: NDArray[np.int64], folds: int) -> NDArray[np.int64]:

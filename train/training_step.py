@@ -36,24 +36,26 @@ class TrainingStep:
 
 def training_step(
     tf: Any,
+    strategy: Any,
     model: Any,
     optimizer: Any,
     windows: LabelledWindows,
     normalization: Normalization,
     chosen: Hyperparameters,
 ) -> TrainingStep:
-    """The step for a model and its windows, in the strategy of tf.distribute that is current.
+    """The step for a model and its windows.
 
-    `windows`: raw, all of the training split; they are normalized batch by batch.
+    - `strategy`: of tf.distribute, in whose scope the model and the optimizer were made.
+    - `windows`: raw, all of the training split; they are normalized batch by batch.
     """
-    strategy = tf.distribute.get_strategy()
     replicas = strategy.num_replicas_in_sync
     part = chosen.batch_size // replicas
     data = _Data.of(tf, windows, normalization, chosen, model.layers[-1].units)
     variables = [variable.value for variable in model.trainable_variables]
     dtype = tf.dtypes.as_dtype(_DTYPES[chosen.mixed_precision])
 
-    def replica_step(positions: Any, iteration: Any) -> tuple[Any, Any]:
+    def replica_step(positions: Any, iteration: Any) -> list[Any]:
+        """Sums over all replicas: the gradients, the loss, and how many windows are right."""
         replica = tf.distribute.get_replica_context()
         begin = replica.replica_id_in_sync_group * part
         x, y, weights = data.batch(tf, positions, iteration)
@@ -65,20 +67,19 @@ def training_step(
             loss = tf.reduce_sum(losses * weights[mine]) / chosen.batch_size
             scaled = optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, variables)
-        if replicas > 1:
-            gradients = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
         predicted = tf.argmax(logits, axis=1, output_type=y.dtype)
-        return loss, tf.reduce_sum(tf.cast(predicted == y[mine], tf.float32))
+        right = tf.reduce_sum(tf.cast(predicted == y[mine], tf.float32))
+        found = [*gradients, loss, right]
+        return replica.all_reduce(tf.distribute.ReduceOp.SUM, found) if replicas > 1 else found
 
     def run(positions: Any, first: Any) -> tuple[Any, Any]:
         count = tf.shape(positions)[0]
         losses, correct = (tf.TensorArray(tf.float32, count) for _ in range(2))
         for number in tf.range(count):
             found = strategy.run(replica_step, (positions[number], first + number))
-            loss, right = (
-                strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None) for part in found
-            )
+            *gradients, loss, right = [strategy.experimental_local_results(each)[0] for each in found]
+            # Outside of strategy.run, in which Keras would add up the replicas' gradients once more.
+            optimizer.apply(gradients, model.trainable_variables)
             losses, correct = losses.write(number, loss), correct.write(number, right)
         return losses.stack(), correct.stack()
 

@@ -92,7 +92,10 @@ def test_gaps_and_missing_values_are_counted_where_train_would_stop(tmp_path):
     assert (found.not_ascending.count, found.not_ascending.first) == (1, f"{path}, line 92")
     assert (found.unlabelled.count, found.unlabelled.first) == (1, f"{path}, line 122")
     assert [one.missing for one in facts.features] == [1, 1]
-    assert facts.refusal is not None
+    assert facts.refusal == (
+        f"{path}, line 22: 0.52 s after the row before, where the median step is 0.02 s. Pass --fill "
+        "previous, linear, zero or split."
+    )
     assert facts.windows is None
     text = " ".join(facts.warnings)
     for words in (
@@ -116,10 +119,10 @@ def test_doubtful_data_sets_are_warned_of(tmp_path):
                 row[4] = "0"
         return kept
 
-    warnings = facts_of(table(tmp_path, edit), window=8).warnings
-    text = "\n".join(warnings)
+    facts = facts_of(table(tmp_path, edit), window=8)
+    text = "\n".join((*facts.warnings, *facts.windows.notes))
+    assert "1 of 4 recordings have fewer than 8 rows" in text
     for sentence in (
-        "1 recording of 4 with fewer rows than a window, which give none.",
         "The rate differs between recordings, from 25 to 50 rows per second.",
         "Feature ay is 9.81 in every row, and tells nothing about the class.",
         "Feature ax does not change in 1 recording.",
@@ -135,6 +138,30 @@ def test_classes_of_unlike_size_are_warned_of(tmp_path):
 
     (sentence,) = (w for w in facts_of(table(tmp_path, edit)).warnings if "times the rows" in w)
     assert sentence.startswith("Class rest has 8 times the rows of class walk.")
+
+
+def test_the_windows_and_the_split_of_a_training_are_shown(tmp_path):
+    facts = facts_of(table(tmp_path), window=10, hop=5)
+    assert (facts.windows.steps, facts.windows.features, facts.windows.count) == (10, 2, 6 * 7)
+    assert facts.windows.method == "group"
+    assert facts.refusal is None
+    inside = {split.name: split.groups for split in facts.windows.splits}
+    assert sorted(name for groups in inside.values() for name in groups) == ["anna", "ben", "carla"]
+    for group in facts.groups:
+        assert group.splits == tuple(name for name, groups in inside.items() if group.name in groups)
+    for one in facts.classes:
+        assert sum(one.windows.values()) == 3 * 7
+
+
+def test_what_is_filled_is_counted_as_it_was_and_cut_as_it_is_filled(tmp_path):
+    def edit(rows):
+        rows[45][4] = ""
+        return rows
+
+    facts = facts_of(table(tmp_path, edit), window=10, fill="linear")
+    assert facts.recordings.missing.count == 1
+    assert facts.windows.count == 6 * 4
+    assert any("--fill linear takes care of them" in sentence for sentence in facts.warnings)
 
 
 @pytest.fixture
@@ -184,7 +211,7 @@ def test_the_command_prints_tables_and_writes_picture_and_json(tmp_path):
     assert text.startswith(
         "walks.csv: 6 recordings of 3 groups, 2 classes, 2 features, 240 rows, 4.8 s\n"
     )
-    assert "Rate: 50 rows per second; 90 % of the steps in time are 1 to 1 times the median" in text
+    assert "Rate: 50 rows per second; even steps" in text
     assert text.endswith(f"written: {picture}\nwritten: {record}\n")
     assert picture.read_bytes().startswith(b"\x89PNG")
     loaded = json.loads(record.read_text())

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import json
+from random import Random
 
 import numpy as np
 import pytest
 
-from edge_runtime.errors import DataError, InputError
+from edge_runtime.errors import DataError, EdgeRnnError, InputError
+from tests.fuzz.json_mutations import mutated_json
+from tests.support.broken_recordings import JSON_CASES, ROWS, SENSORS, document
 from train.recordings.data_options import DataOptions
 from train.recordings.edge_impulse import read_edge_impulse
 from train.recordings.read_recordings import read_recordings
 from train.recordings.recording import UNLABELLED
-
-SENSORS = [{"name": "accX", "units": "m/s2"}, {"name": "accY", "units": "m/s2"}]
-ROWS = [[-9.81, 0.03], [-9.83, 0.04], [-9.12, 0.03], [-9.14, 0.01]]
-
-
-def document(**payload):
-    """The example of the documentation, with two of its three sensors."""
-    return {
-        "protected": {"ver": "v1", "alg": "HS256", "iat": 1564128599},
-        "signature": "b0ee0572a1984b93b6bc56e6576e2cbbd6bccd65d0c356e26b31bbc9a48210c6",
-        "payload": {
-            "device_name": "ac:87:a3:0a:2d:1b",
-            "device_type": "DISCO-L475VG-IOT01A",
-            "interval_ms": 10,
-            "sensors": SENSORS,
-            "values": ROWS,
-            **payload,
-        },
-    }
 
 
 def write(path, content):
@@ -143,38 +127,35 @@ def test_null_is_an_error_or_filled(tmp_path):
         read_recordings(tmp_path, DataOptions(label_column="label"))
 
 
-BROKEN = {
-    "not JSON": ('{"payload": {\n"x": }', "a.json, line 2: is not JSON: Expecting value."),
-    "no end": ("[" * 100_000, "a.json: is not JSON in UTF-8."),
-    "a list": ([1], "a.json: has no payload."),
-    "no payload": ({"protected": {}}, "a.json: has no payload."),
-    "no sensors": (document(sensors=[]), "a.json: expected payload.sensors, a list of objects with a"),
-    "a name is missing": (document(sensors=[{"units": "g"}] * 2), "a.json: expected payload.sensors"),
-    "names twice": (
-        document(sensors=[SENSORS[0]] * 2),
-        "a.json: two of its sensors have the same name.",
-    ),
-    "no interval": (document(interval_ms=None), "a.json: payload.interval_ms is null. Expected the"),
-    "interval": (document(interval_ms=-1), "a.json: payload.interval_ms is -1. Expected the"),
-    "no values": (document(values=[]), "a.json: holds no values."),
-    "narrow row": (document(values=[*ROWS, [1]]), "a.json: payload.values[4] has 1 numbers. Expected 2"),
-    "text": (document(values=[[1, "x"]]), 'a.json: payload.values[0] holds "x". Expected a number'),
-    "true": (document(values=[[1, True]]), "a.json: payload.values[0] holds true."),
-    "large": (document(values=[[1, 2], [1, 1e300]]), "a.json: payload.values[1] is too large"),
-    "larger": (document(values=[[1, 10**400]]), "a.json: payload.values[0] is too large"),
-    "audio": (document(values=["Ref-BINARY-audio/wav"]), "a.json: payload.values[0] has no list of"),
-}
-"""Content of a.json, and the beginning of the sentence."""
+@pytest.mark.parametrize("case", JSON_CASES, ids=lambda case: case.name)
+def test_broken_data_is_refused_with_one_sentence(case, tmp_path, monkeypatch):
+    case.write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError) as caught:
+        read_recordings(case.data, DataOptions())
+    assert str(caught.value) == case.sentence
 
 
-@pytest.mark.parametrize("case", BROKEN)
-def test_broken_files_are_one_sentence(tmp_path, case):
-    content, sentence = BROKEN[case]
-    path = write(tmp_path / "a.json", content)
-    with pytest.raises(DataError) as failure:
-        read(path)
-    assert str(failure.value).startswith(f"{tmp_path}/{sentence}")
-    assert "\n" not in str(failure.value)
+def test_mutated_files_end_in_a_sentence_or_in_recordings(tmp_path):
+    parts = [{"label": name, "startIndex": 2 * k, "endIndex": 2 * k + 1} for k, name in enumerate("ab")]
+    label = {"label": {"type": "multi-label", "labels": parts}, "metadata": {"site": "x"}}
+    texts = {"training/x.1.json": json.dumps(document())}
+    texts["info.labels"] = json.dumps({"version": 1, "files": [{"path": "training/x.1.json", **label}]})
+    refused = 0
+    for index in range(300):
+        rng = Random(index)
+        changed = rng.choice(list(texts))
+        for name, text in texts.items():
+            write(tmp_path / name, mutated_json(rng, text) if name == changed else text)
+        try:
+            found = read_recordings(tmp_path, DataOptions(fill="zero"))
+        except EdgeRnnError as error:
+            refused += 1
+            assert str(error).isprintable()
+            assert len(str(error)) < 1000
+        else:
+            assert all(len(r.labels) == len(r.values) > 0 for r in found.recordings)
+    assert 100 < refused < 300
 
 
 def test_files_that_do_not_belong_together_are_refused(tmp_path):
@@ -209,43 +190,6 @@ def test_folders_without_use_are_refused(tmp_path):
     (tmp_path / "b.json").rename(tmp_path / "training" / "b.cbor")
     with pytest.raises(DataError, match=r"b.cbor: CBOR is not supported\. Export the data set as JSON"):
         read(tmp_path)
-
-
-SEGMENTS = [{"label": "a", "startIndex": 0, "endIndex": 99}]
-
-BROKEN_LISTS = {
-    "label": ({"label": {"type": "boxes"}}, 'info.labels: files[0]: label {"type": "boxes"}. Expected'),
-    "category": (
-        {"category": "anomaly"},
-        "info.labels: files[0]: category 'anomaly'. Expected training",
-    ),
-    "metadata": ({"label": "a", "metadata": [1]}, "info.labels: files[0]: expected metadata to be"),
-    "path": ({"path": 3}, "info.labels: files[0]: expected an object with a path."),
-    "file": ({"path": "training/y.json"}, "info.labels: files[0]: there is no file 'training/y.json'."),
-    "outside": ({"path": "../x.json"}, "info.labels: files[0]: there is no file '../x.json'."),
-    "kind": ({"path": "info.labels"}, "info.labels: is not JSON in the data acquisition format."),
-    "end": (
-        {"label": {"type": "multi-label", "labels": SEGMENTS}},
-        "training/x.1.json: the last label of info.labels ends at 99, the file has 4 rows of 10 ms.",
-    ),
-    "order": (
-        {"label": {"type": "multi-label", "labels": [{**SEGMENTS[0], "startIndex": 5}, *SEGMENTS]}},
-        "info.labels: files[0]: its labels are not in the order of time.",
-    ),
-    "segment": (
-        {"label": {"type": "multi-label", "labels": [{"label": "a"}]}},
-        'info.labels: files[0]: {"label": "a"}. Expected label, startIndex and endIndex',
-    ),
-}
-"""The first entry of info.labels, and the beginning of the sentence."""
-
-
-@pytest.mark.parametrize("case", BROKEN_LISTS)
-def test_broken_lists_are_one_sentence(tmp_path, case):
-    entry, sentence = BROKEN_LISTS[case]
-    with pytest.raises(DataError) as failure:
-        read(exported(tmp_path, entry, {"label": "b"}))
-    assert str(failure.value).startswith(f"{tmp_path}/{sentence}")
 
 
 def test_a_list_without_the_group_column_is_refused(tmp_path):

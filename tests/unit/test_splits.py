@@ -411,6 +411,18 @@ def test_chosen_units_leave_each_class_and_are_found_where_that_is_possible(coun
         assert counts[held].sum() > 0
         assert counts[~held].sum(axis=0)[counts.sum(axis=0) > 0].all()
         np.testing.assert_array_equal(held, choose_units(counts, fraction))
+        for label in np.flatnonzero(counts.any(axis=0) & ~counts[held].any(axis=0)):
+            for unit in np.flatnonzero(counts[:, label]):  # the rest needs each unit of the class
+                rest = ~held
+                rest[unit] = False
+                assert (counts.any(axis=0) & ~counts[rest].any(axis=0)).any()
+
+
+def test_classes_in_few_units_are_all_held_out():
+    counts = np.kron(np.eye(3, dtype=np.int64), np.ones((3, 1), np.int64))  # 3 recordings of each class
+    for fraction in (0.05, 0.2):
+        held = choose_units(counts, fraction)
+        np.testing.assert_array_equal(counts[held].sum(axis=0), [1, 1, 1])
 
 
 @settings(max_examples=60, deadline=None)

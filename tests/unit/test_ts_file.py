@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from edge_runtime.errors import DataError, InputError, MissingExtraError
+from scripts.sample_recordings import samples, write_ts
+from tests.support.broken_recordings import EQUAL, GOOD, TS_CASES, UNEQUAL
 from train.recordings.data_options import DataOptions
 from train.recordings.read_recordings import read_as_recorded, read_recordings
 from train.recordings.ts_file import read_ts
@@ -18,11 +20,6 @@ from train.recordings.ts_file import read_ts
 spec = importlib.util.find_spec("aeon")
 DATA = Path(spec.origin if spec and spec.origin else ".").parent / "datasets" / "data"
 needs_aeon = pytest.mark.skipif(spec is None, reason="needs the package aeon")
-
-HEADER = "@problemName Demo\n@timeStamps false\n@missing true\n@univariate false\n"
-EQUAL = HEADER + "@equalLength true\n@seriesLength 3\n@classLabel true Walk baNana\n@data\n"
-UNEQUAL = HEADER + "@equalLength false\n@classLabel true Walk baNana\n@data\n"
-GOOD = "1,2,3:4,5,6:Walk\n7,?,9:-1,-2,-3:baNana\n"
 
 
 def written(folder, name, text):
@@ -52,6 +49,14 @@ def test_basic_motions_is_read_with_its_split():
 
 
 @needs_aeon
+def test_the_sample_of_the_guide_is_read(tmp_path):
+    write_ts(tmp_path, list(samples()))
+    found = read_ts(tmp_path)
+    assert found.labels == ("running", "sitting", "walking")
+    assert [recording.split for recording in found.recordings] == ["train"] * 9 + ["test"] * 3
+
+
+@needs_aeon
 def test_series_of_unequal_length_are_recordings_of_their_own_length():
     found = read_ts(DATA / "JapaneseVowels" / "JapaneseVowels_TRAIN.ts")
     lengths = {len(recording.values) for recording in found.recordings}
@@ -71,38 +76,13 @@ def test_missing_values_and_the_spelling_of_classes_are_kept(tmp_path):
 
 
 @needs_aeon
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        (EQUAL + "1,2,3:4,5,x7:walk\n", "demo.ts, line 9: 'x7' is not a number."),
-        (EQUAL + "1,2,3:4,,6:walk\n", "demo.ts, line 9: a value is missing."),
-        (EQUAL + GOOD + "1,2,3:4,5:walk\n", "demo.ts, line 11: a channel is missing, or"),
-        (EQUAL + GOOD + "1,2,3:walk\n", "demo.ts, line 11: a channel is missing, or"),
-        (EQUAL + GOOD + "1,2,3:4,5,6:run\n", "demo.ts, line 11: class 'run' is not in the header."),
-        (EQUAL.replace("variate false", "variate true") + GOOD, "line 10: has several channels, while"),
-        (EQUAL, "demo.ts: holds no series."),
-        (HEADER, "demo.ts: has no line @data."),
-        (HEADER + "@classLabel false\n@data\n1:2\n", "demo.ts: its series have no class"),
-        (HEADER + "@classLabel true\n@data\n1:2\n", "demo.ts: its header names no classes."),
-        (HEADER + "@classLabel true a A\n@data\n", "demo.ts: two classes in its header differ in case"),
-        (HEADER + "@targetLabel true\n@data\n1:2\n", "demo.ts: its series have a number to predict."),
-        (EQUAL.replace("timeStamps false", "timeStamps true"), "demo.ts: time stamps are not"),
-        (b"@problemName \xff\xfe\n@data\n", "demo.ts: is not text in UTF-8."),
-        (
-            EQUAL.encode() + GOOD.encode() * 1000 + b"1,2:4,5:\xff\n",
-            "demo.ts: is not text in UTF-8.",
-        ),
-    ],
-    ids=lambda value: None if isinstance(value, bytes) or "@" in value else value,
-)
-def test_broken_files_are_one_sentence(tmp_path, text, sentence):
-    path = tmp_path / "demo.ts"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(DataError) as failure:
-        read_ts(path)
-    assert sentence in str(failure.value)
-    assert str(failure.value).startswith(str(path))
-    assert "\n" not in str(failure.value)
+@pytest.mark.parametrize("case", TS_CASES, ids=lambda case: case.name)
+def test_broken_files_are_one_sentence(case, tmp_path, monkeypatch):
+    case.write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError) as caught:
+        read_ts(case.data)
+    assert str(caught.value) == case.sentence
 
 
 @needs_aeon

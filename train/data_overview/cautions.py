@@ -34,15 +34,16 @@ def _recordings(facts: DataFacts) -> Iterator[str]:
     found = facts.recordings
     if found is None:
         return
+    remedy = "Pass --fill." if facts.fill is None else f"--fill {facts.fill} takes care of them."
     if found.missing.count:
         yield (
             f"Missing values in {_count(found.missing.count, 'row')}, the first at "
-            f"{found.missing.first}. Pass --fill."
+            f"{found.missing.first}. {remedy}"
         )
     if found.gaps.count:
         yield (
             f"{_count(found.gaps.count, 'gap')} in time, the longest of "
-            f"{found.gaps.longest_seconds:.4g} s, the first before {found.gaps.first}. Pass --fill."
+            f"{found.gaps.longest_seconds:.4g} s, the first before {found.gaps.first}. {remedy}"
         )
     if found.not_ascending.count:
         yield (
@@ -55,11 +56,11 @@ def _recordings(facts: DataFacts) -> Iterator[str]:
             f"No class in {_count(found.unlabelled.count, 'row')} of {found.rows:,}, the first at "
             f"{found.unlabelled.first}."
         )
-    yield from _lengths_and_rates(found)
+    yield from _lengths_and_rates(found, split=facts.windows is not None)
 
 
-def _lengths_and_rates(found: RecordingFacts) -> Iterator[str]:
-    if found.too_short:
+def _lengths_and_rates(found: RecordingFacts, *, split: bool) -> Iterator[str]:
+    if found.too_short and not split:  # otherwise the split has a note that says so
         yield (
             f"{_count(found.too_short)} of {found.count:,} with fewer rows than a window, which give "
             "none."
@@ -136,6 +137,8 @@ def _splits(facts: DataFacts) -> Iterator[str]:
     if facts.windows is None:
         return
     for part in facts.windows.splits:
+        if part.name == "test" and facts.recordings is not None:
+            continue  # the split has a note that says so
         empty = [one.label for one in facts.classes if not one.windows.get(part.name)]
         if empty and len(empty) < len(facts.classes):
             kind = "class" if len(empty) == 1 else "classes"

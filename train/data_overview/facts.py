@@ -157,6 +157,8 @@ class DataFacts:
     """None if `refusal` says why not."""
     refusal: str | None
     """The sentence with which `edge-rnn train` would stop."""
+    fill: str | None = None
+    """What `--fill` makes of missing values and gaps; they are counted as they are in the files."""
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:

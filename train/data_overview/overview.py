@@ -83,6 +83,7 @@ def look_at(
         recordings=measure_recordings(found, chosen.window),
         windows=None if dataset is None else _window_facts(dataset, splits),
         refusal=refusal,
+        fill=chosen.fill,
     )
     samples = tuple(_sample(found, index, chosen.window) for index in range(len(found.labels)))
     return DataOverview(replace(facts, warnings=cautions(facts)), samples)

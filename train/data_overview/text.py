@@ -10,6 +10,9 @@ from train.data_overview.facts import DataFacts, RecordingFacts, WindowFacts
 MOST_ROWS = 30
 """Lines of a table; the rest is in the JSON."""
 
+EVEN = 0.001
+"""Steps in time are even if 90 % of them differ by less than this, as a part of the median step."""
+
 Cell = str
 
 
@@ -135,7 +138,11 @@ def _lines(facts: DataFacts) -> Iterator[str]:
 
 
 def _recording_lines(found: RecordingFacts) -> Iterator[str]:
-    yield (f"Rows of a recording: {found.shortest:,} to {found.longest:,}, median {found.median:,.10g}")
+    if found.shortest == found.longest:
+        yield f"Rows of a recording: {found.longest:,} in each"
+    else:
+        lengths = f"{found.shortest:,} to {found.longest:,}, median {found.median:,.10g}"
+        yield f"Rows of a recording: {lengths}"
     if found.rate is None:
         yield "Rate: unknown, as there are no times"
         return
@@ -143,10 +150,10 @@ def _recording_lines(found: RecordingFacts) -> Iterator[str]:
     between = ""
     if rate.fastest_hz > rate.slowest_hz * 1.0005:
         between = f" ({rate.slowest_hz:.4g} to {rate.fastest_hz:.4g} by recording)"
-    yield (
-        f"Rate: {rate.median_hz:.4g} rows per second{between}; 90 % of the steps in time are "
-        f"{rate.step_low:.3g} to {rate.step_high:.3g} times the median"
-    )
+    steps = f"90 % of the steps in time are {rate.step_low:.3g} to {rate.step_high:.3g} times the median"
+    if rate.step_high - rate.step_low < EVEN:
+        steps = "even steps"
+    yield f"Rate: {rate.median_hz:.4g} rows per second{between}; {steps}"
     gaps = f"{found.gaps.count:,}, the longest of {duration(found.gaps.longest_seconds)}"
     yield f"Gaps: {gaps if found.gaps.count else 'none'}"
 
@@ -154,7 +161,9 @@ def _recording_lines(found: RecordingFacts) -> Iterator[str]:
 def _window_lines(windows: WindowFacts) -> Iterator[str]:
     shape = f"{windows.steps:,} x {windows.features:,} ({windows.dtype})"
     yield f"Windows: {windows.count:,} of {shape}"
-    method = f", by {windows.method}" if windows.method else ""
+    method = "" if windows.method is None else f", by {windows.method}"
+    if windows.method == "given":
+        method = ", as given"
     counts = ", ".join(f"{split.name} {split.windows:,}" for split in windows.splits)
     yield f"Split{method}: {counts}"
     for note in windows.notes:

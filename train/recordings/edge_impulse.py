@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.errors import DataError, InputError, printable, reason
+from edge_runtime.errors import DataError, InputError, reason
 from train.recordings.data_options import DataOptions
-from train.recordings.edge_impulse_labels import LabelledFile, labelled_files, read_json
+from train.recordings.edge_impulse_labels import LabelledFile, finite_number, labelled_files, read_json
 from train.recordings.recording import UNLABELLED, Recording, Recordings
 
 MILLISECOND = 1e-3
@@ -96,13 +96,13 @@ def _units(sensors: Any, path: Path) -> dict[str, str]:
 
 
 def _interval(value: Any, path: Path) -> float:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0:
+    number = finite_number(value)
+    if number is None or number < 0:
         raise DataError(
             f"{path}: payload.interval_ms is {reason(json.dumps(value))}. Expected the milliseconds "
             "from one row to the next."
         )
-    return float(value)
+    return number
 
 
 def _values(rows: Any, sensors: int, path: Path) -> NDArray[np.float32]:
@@ -123,8 +123,8 @@ def _values(rows: Any, sensors: int, path: Path) -> NDArray[np.float32]:
 
 def _check_row(row: Any, sensors: int, where: str) -> None:
     if not isinstance(row, list) or len(row) != sensors:
-        found = len(row) if isinstance(row, list) else "no list of"
-        raise DataError(f"{where} has {found} numbers. Expected {sensors}, one for each sensor.")
+        found = f"has {len(row)} values" if isinstance(row, list) else "is not a list of numbers"
+        raise DataError(f"{where} {found}. Expected {sensors}, one for each sensor.")
     for value in row:
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
             raise DataError(f"{where} holds {reason(json.dumps(value))}. Expected a number or null.")
@@ -141,8 +141,8 @@ def _features(
     missing = [name for name in features if name not in first]
     if missing:
         raise InputError(
-            f"--feature-columns: {files[0].path} has no sensor {missing[0]!r}. Choose among "
-            f"{', '.join(map(printable, first))}."
+            f"--feature-columns: {files[0].path} has no sensor {reason(missing[0])!r}. Choose among "
+            f"{', '.join(map(reason, first))}."
         )
     for file, measurement in zip(files, measurements):
         for name in features:
@@ -151,8 +151,8 @@ def _features(
         extra = [name for name in measurement.units if name not in first]
         if extra and not chosen:
             raise DataError(
-                f"{file.path}: has a sensor {extra[0]!r}, which {files[0].path} does not have. Expected "
-                "the same sensors, or --feature-columns."
+                f"{file.path}: has a sensor {reason(extra[0])!r}, which {files[0].path} does not have. "
+                "Expected the same sensors, or --feature-columns."
             )
     return features
 
@@ -161,9 +161,11 @@ def _other_sensor(
     path: Path, units: dict[str, str], name: str, first_path: Path, first: dict[str, str]
 ) -> str:
     if name not in units:
-        return f"{path}: has no sensor {name!r}, which {first_path} has. Expected the same sensors."
+        return (
+            f"{path}: has no sensor {reason(name)!r}, which {first_path} has. Expected the same sensors."
+        )
     return (
-        f"{path}: sensor {name!r} is in {printable(units[name])!r}, and in {printable(first[name])!r} "
+        f"{path}: sensor {reason(name)!r} is in {reason(units[name])!r}, and in {reason(first[name])!r} "
         f"in {first_path}. Expected the same units."
     )
 
@@ -187,7 +189,7 @@ def _groups(
         for file in files:
             if key not in file.metadata:
                 raise DataError(
-                    f"{file.path}: has no {key!r} in the metadata of info.labels. Expected the "
+                    f"{file.path}: has no {reason(key)!r} in the metadata of info.labels. Expected the "
                     "--group-column there."
                 )
         return [file.metadata[key] for file in files]

@@ -6,7 +6,9 @@ annotation). Without it, the folders and the names of the files say it, as for E
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,17 @@ def read_json(path: Path) -> Any:
         ) from error
     except (ValueError, RecursionError) as error:  # other encodings; lists in lists without end
         raise DataError(f"{path}: is not JSON in UTF-8. Export the data set again.") from error
+
+
+def finite_number(value: Any) -> float | None:
+    """A number of JSON, or None for anything else and for one that no float64 holds."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _split_folders(path: Path) -> list[Path]:
@@ -154,8 +167,9 @@ def _file_of(name: str, info: Path, root: Path) -> Path | None:
     if Path(name).is_absolute() or ".." in parts:
         return None
     for folder in (info.parent, root):
-        if (folder / name).is_file():
-            return folder / name
+        with contextlib.suppress(OSError):  # a name that is too long
+            if (folder / name).is_file():
+                return folder / name
     return None
 
 
@@ -181,10 +195,10 @@ def _segments(label: Any, where: str) -> tuple[Segment, ...]:
 
 def _segment(part: Any, where: str) -> Segment:
     fields: dict[str, Any] = part if isinstance(part, dict) else {}
-    name, start, end = (fields.get(key, -1) for key in ("label", "startIndex", "endIndex"))
-    numbers = all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in (start, end))
-    if not isinstance(name, str) or not numbers or not 0 <= start <= end:
+    name = fields.get("label")
+    start, end = finite_number(fields.get("startIndex")), finite_number(fields.get("endIndex"))
+    if not isinstance(name, str) or start is None or end is None or not 0 <= start <= end:
         raise DataError(
             f"{where}: {reason(json.dumps(part))}. Expected label, startIndex and endIndex, in order."
         )
-    return name, float(start), float(end)
+    return name, start, end

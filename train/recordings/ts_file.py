@@ -192,11 +192,11 @@ def _located(path: Path, header: _Header, error: Exception) -> DataError:
             wrong = "has several channels, while the header says @univariate true"
     elif text:
         line = _line_of(path, header, text[1].strip())
-        wrong = f"{reason(text[1])!r} is not a number" if text[1].strip() else "a value is missing"
+        wrong = f"{reason(text[1])!r} is not a number" if text[1].strip() else "a value is empty"
     else:
         line, wrong = None, f"cannot be read: {reason(message).rstrip('.')}"
     where = f"{path}, line {line}" if line else str(path)
-    return DataError(f"{where}: {wrong}. Expected channels of numbers, with ':' between, and a class.")
+    return DataError(f"{where}: {wrong}. Expected numbers or ?, ':' between channels, and a class.")
 
 
 def _line_of(path: Path, header: _Header, text: str) -> int | None:
