@@ -18,34 +18,45 @@ from edge_runtime.host.lazy_names import lazy_attributes
 
 if TYPE_CHECKING:
     from train.dataset import Dataset
-    from train.datasets import load_dataset
+    from train.datasets import load_dataset, load_folds
     from train.evaluate import Evaluation, evaluate_run
     from train.finetune import Finetuning, finetune_run
     from train.fit import train_run
+    from train.fold_results import CrossValidation
+    from train.folds import cross_validate
     from train.hyperparameters import PRESETS, Hyperparameters, preset
+    from train.metrics import Metrics
 
 _HOMES = {
+    "CrossValidation": "train.fold_results",
     "Dataset": "train.dataset",
     "Evaluation": "train.evaluate",
     "Finetuning": "train.finetune",
     "Hyperparameters": "train.hyperparameters",
+    "Metrics": "train.metrics",
     "PRESETS": "train.hyperparameters",
+    "cross_validate": "train.folds",
     "evaluate_run": "train.evaluate",
     "finetune_run": "train.finetune",
     "load_dataset": "train.datasets",
+    "load_folds": "train.datasets",
     "preset": "train.hyperparameters",
     "train_run": "train.fit",
 }
 
 __all__ = [
     "PRESETS",
+    "CrossValidation",
     "Dataset",
     "Evaluation",
     "Finetuning",
     "Hyperparameters",
+    "Metrics",
+    "cross_validate",
     "evaluate_run",
     "finetune_run",
     "load_dataset",
+    "load_folds",
     "preset",
     "train_run",
 ]

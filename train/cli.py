@@ -166,6 +166,13 @@ def _use_config(context: click.Context, parameter: click.Parameter, path: str | 
 @training(
     "--seed", type=int, help="The random seed. On one machine, the same seed gives the same weights."
 )
+@training(
+    "--folds",
+    type=int,
+    metavar="K",
+    help="Cross-validate: train K models, each tested on another part of the groups, recordings or "
+    "windows. --out becomes a folder with their runs, folds.json and folds.png.",
+)
 @long(
     "--resume",
     is_flag=True,
@@ -213,6 +220,14 @@ def train(context: click.Context, /, **given: Any) -> None:
     from train.fit import resume_run, train_named
 
     ways = {name: given[name] for name in ("quiet", "overwrite", "tensorboard")}
+    if given["folds"] is not None:
+        from train.folds import cross_validate_named
+
+        ways["resume"] = given["resume"]
+        begun = given["resume"] and not _settings_given(context)
+        settings = None if begun else _settings(given)
+        click.echo(cross_validate_named(settings, given["folds"], given["out"], **ways))
+        return
     if given["resume"] and not _settings_given(context):
         record = resume_run(given["out"], **ways)
     else:

@@ -45,6 +45,8 @@ class Evaluation:
     """test or validation."""
     metrics: Metrics
     """All figures."""
+    split_logits: NDArray[np.float32]
+    """The model's outputs for the whole split, `[N, classes]`."""
     index: int
     """Position of the example in the split."""
     logits: NDArray[np.float32]
@@ -133,6 +135,7 @@ def evaluate_run(run_directory: str | Path, index: int = 0, split: str = "test")
         model_sha256=run.record.model_sha256,
         split=split,
         metrics=metrics,
+        split_logits=logits,
         index=index,
         logits=logits[index],
         actual=actual,

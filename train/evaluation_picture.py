@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from train.fold_results import CrossValidation
 from train.metrics import CalibrationMetrics, ClassMetrics, GroupMetrics, GroupSpread, Metrics, Share
 from train.pictures import DPI, new_figure, picture_name, picture_text
 
@@ -30,6 +31,26 @@ def plot_metrics(metrics: Metrics, title: str, path: Path) -> None:
     _draw_calibration(axes[1], metrics.calibration)
     if metrics.spread is not None:
         draw_groups(axes[2], metrics.groups, metrics.spread, metrics.accuracy)
+    figure.suptitle(picture_text(title), fontsize=11)
+    figure.savefig(path, dpi=DPI)
+
+
+def plot_folds(result: CrossValidation, path: Path) -> None:
+    """The accuracy of each fold as a PNG and, where the windows have groups, of each group."""
+    pooled, folds = result.pooled, result.folds
+    panels = 2 if pooled.groups else 1
+    rows = min(max(len(folds), len(pooled.groups)), MOST_BARS)
+    figure, axes = new_figure(1, panels, (5.2 * panels, max(3.6, ROW_INCHES * rows + 1.6)))
+    first = axes[0] if panels == 2 else axes
+    draw_shares(first, [fold.name for fold in folds], [fold.metrics.accuracy for fold in folds])
+    mean, deviation = result.accuracy, result.standard_deviation["accuracy"]
+    first.axvspan(mean - deviation, mean + deviation, color=ORANGE, alpha=0.15)
+    first.axvline(mean, color=ORANGE, linewidth=1.2, label="mean and standard deviation of the folds")
+    first.set_title("accuracy by fold, 95 % intervals")
+    legend_below(first)
+    if pooled.spread is not None:
+        draw_groups(axes[1], pooled.groups, pooled.spread, pooled.accuracy)
+    title = f"{len(folds)} folds of {result.dataset}: mean accuracy {100 * mean:.2f} %"
     figure.suptitle(picture_text(title), fontsize=11)
     figure.savefig(path, dpi=DPI)
 
@@ -66,14 +87,10 @@ def _draw_calibration(axis: Any, calibration: CalibrationMetrics) -> None:
         alpha=0.25,
         label=f"windows (highest: {most:,})",
     )
-    axis.plot(
-        [item.probability for item in bins],
-        [item.accuracy for item in bins],
-        color=BLUE,
-        marker="o",
-        markersize=4,
-        label="accuracy",
-    )
+    points = ([item.probability for item in bins], [item.accuracy for item in bins])
+    axis.plot(*points, color=BLUE, linewidth=1, alpha=0.5)
+    areas = [8 + 80 * item.windows / most for item in bins]  # of few windows little is known
+    axis.scatter(*points, areas, color=BLUE, zorder=3, label="accuracy")
     axis.set(xlim=(0, 1), ylim=(0, 1.02))
     axis.set_title(f"accuracy by probability, calibration error {calibration.expected_error:.3f}")
     axis.grid(alpha=0.3)

@@ -215,6 +215,7 @@ def load_tensorflow(what: str) -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with needs_extra("workstation", "tensorflow", what), quiet_stderr():
         import tensorflow
+    tensorflow.get_logger().setLevel("ERROR")  # it warns of the functions of several trainings
     return tensorflow
 
 
