@@ -1,7 +1,7 @@
 """Writes docs/reference/data-errors.md from the tests of broken data sets; `--check` only compares.
 
-The tests compare each sentence with what the readers say: tests/unit/test_recordings.py, test_ts_file.py
-and test_edge_impulse.py.
+The tests compare each sentence with what the readers say: tests/unit/test_recordings.py,
+test_ts_file.py, test_edge_impulse.py and test_data_guide.py.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.support.broken_recordings import JSON_CASES, TS_CASES
+from tests.support.broken_splits import SPLIT_CASES
 from tests.support.broken_tables import CASES, Broken
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "data-errors.md"
@@ -30,6 +31,7 @@ def page() -> str:
         ("Tables and folders", CASES),
         ("Edge Impulse's JSON", JSON_CASES),
         (".ts files", TS_CASES),
+        ("Windows and splits", SPLIT_CASES),
     ):
         parts.append(f"## {title}\n\n{_table(cases)}\n")
     return "\n".join(parts)

@@ -26,6 +26,7 @@ from train.settings import TrainingSettings, read_config
 
 if TYPE_CHECKING:
     from edge_runtime.runs.run_directory import RunRecord
+    from train.workers.cluster import Cluster
 
 files = partial(option, "Data and output")
 network = partial(option, "Network")
@@ -203,13 +204,9 @@ def train(context: click.Context, /, **given: Any) -> None:
 
     The run directory holds the model and the windows that 'edge-rnn convert' needs.
     """
-    from train.workers.cluster import cluster_of
-
-    cluster = cluster_of(os.environ)
+    cluster = _cluster(given)
     if given["finetune"] is not None:
         refuse_others(context, "--finetune", WITH_FINETUNE)
-        if cluster is not None:
-            raise InputError("--finetune: trains on one machine only. Unset TF_CONFIG.")
         _finetune(context, given["finetune"], given["out"])
         return
     for name in ("precision", "target"):
@@ -236,6 +233,17 @@ def train(context: click.Context, /, **given: Any) -> None:
         click.echo(f"{cluster.name(cluster.index)} is done. {cluster.name(0)} has written the run.")
         return
     click.echo(_result(given["out"], record))
+
+
+def _cluster(given: dict[str, Any]) -> Cluster | None:
+    """The machines that TF_CONFIG names. Raises InputError for what only one machine does."""
+    from train.workers.cluster import cluster_of
+
+    cluster = cluster_of(os.environ)
+    for name in ("finetune", "folds"):
+        if cluster is not None and given[name] is not None:
+            raise InputError(f"--{name}: trains on one machine only. Unset TF_CONFIG.")
+    return cluster
 
 
 def _settings_given(context: click.Context) -> bool:

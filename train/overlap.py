@@ -18,7 +18,7 @@ chance. So a stretch counts as shared where it is too improbable to occur twice 
 4. A stretch that occurs twice in its own recording is a pattern of the signal, such as the period of a
    machine without noise, and does not count.
 
-In a hundred thousand rows of sensors with noise that is a stretch of 14 equal rows; in ten million, 18.
+In a hundred thousand rows of sensors with noise that is a stretch of 15 equal rows; in ten million, 18.
 What it cannot tell apart is a signal without noise in coarse steps: two such recordings can be equal by
 chance for longer than this model of them says, and fewer rows with little in them can be a true copy.
 """

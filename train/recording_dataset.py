@@ -17,8 +17,6 @@ from train.recordings.recording import SPLITS
 from train.shared_recordings import keep_shared_together
 from train.stratified_units import TEST_FRACTION
 
-TRAIN, VALIDATION, TEST = range(len(SPLITS))
-
 
 def recording_dataset(path: Path, options: DataOptions) -> Dataset:
     """The windows of the recordings at `path`, split by the data set's own split, by group, by recording
@@ -29,7 +27,7 @@ def recording_dataset(path: Path, options: DataOptions) -> Dataset:
     """
     planned = plan_windows(read_recordings(path, options), options, path)
     choice = choose_test(planned, path, TEST_FRACTION)
-    planned = keep_shared_together(planned, choice.splits, SPLITS)
+    planned = keep_shared_together(planned, choice.splits, SPLITS, choice.how)
     return _dataset(planned, choice, options, path)
 
 
@@ -42,7 +40,7 @@ def recording_folds(path: Path, options: DataOptions, folds: int) -> list[Datase
         planned = planned.take(own[planned.origins.recordings] != "test")
     choices = fold_choice(planned, path, folds)
     names = tuple(f"fold {fold + 1}" for fold in range(folds))
-    planned = keep_shared_together(planned, choices.splits, names)
+    planned = keep_shared_together(planned, choices.splits, names, choices.how)
     return [_dataset(planned, choices.fold(planned, k), options, path) for k in range(folds)]
 
 

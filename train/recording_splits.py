@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge_runtime.errors import DataError, reason
 from train.recording_windows import PlannedWindows
 from train.recordings.recording import SPLITS
-from train.split_units import SplitUnits, clear_of, recording_units
+from train.split_units import SplitUnits, clear_of, group_units, recording_units
 from train.stratified_units import FEWEST_GROUPS, check_folds, choose_units, class_counts, fold_units
 
 LEFT_OUT = -1
@@ -110,10 +110,10 @@ def _units(planned: PlannedWindows) -> tuple[SplitUnits, NDArray[np.str_], tuple
     groups = planned.groups()
     notes: tuple[str, ...] = ()
     if groups is not None:
-        names, units = np.unique(groups[planned.origins.recordings], return_inverse=True)
+        own = groups[planned.origins.recordings]
+        names = np.unique(own)
         if len(names) >= FEWEST_GROUPS:
-            blocks = np.full(len(units), -1, np.int64)
-            return SplitUnits(units.astype(np.int64), blocks, "group"), names, ()
+            return group_units(own, None), names, ()
         notes = (
             f"The data set has {len(names)} group(s) ({_some(names)}), too few for a split by group. So "
             "the test accuracy is that for known people, devices or sites. Expect less for others.",

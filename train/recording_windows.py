@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.errors import DataError, reason
+from edge_runtime.errors import DataError, InputError, reason
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from train.dataset import WindowOrigins
 from train.recordings.data_options import DataOptions
@@ -87,9 +88,20 @@ def plan_windows(data: Recordings, options: DataOptions, path: Path) -> PlannedW
             f"{path}: no window has a class (--label {options.label}). Label the rows, or choose "
             "another rule or a smaller --window."
         )
+    _check_memory(int(kept.sum()) * window * data.recordings[0].values[:1].nbytes)
     origins = WindowOrigins(_sources(data)[recordings], recordings, starts).take(np.flatnonzero(kept))
     short = sum(length == 0 for length in lengths)
     return PlannedWindows(data, window, origins, labels[kept], short, int((~kept).sum()))
+
+
+def _check_memory(size: int) -> None:
+    """Raises InputError where windows of `size` bytes would fill more than half of the memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if 2 * size > memory:
+        raise InputError(
+            f"--hop: the windows would take {size / 2**30:.1f} GiB of the {memory / 2**30:.1f} GiB in "
+            "this machine. Choose a larger --hop."
+        )
 
 
 def place_in(recording: Recording, row: int) -> str:

@@ -14,15 +14,18 @@ from train.recording_windows import PlannedWindows, place_in
 DIVIDED = -1
 """The split of a recording whose blocks of time are in several ones."""
 
+REMEDIES = ("give recordings that share rows the same group", "move them into one split")
+"""What else helps where rows are shared: in a split of ours, and in one that the data set gives."""
+
 
 def keep_shared_together(
-    planned: PlannedWindows, splits: NDArray[np.int64], names: tuple[str, ...]
+    planned: PlannedWindows, splits: NDArray[np.int64], names: tuple[str, ...], how: str
 ) -> PlannedWindows:
     """The windows, with recordings that share rows as one source of `origins`.
 
     `splits` `[N]`: the split of each window, by number, or a negative one where it is in none; `names`:
-    what the splits are called. Raises DataError that names both files where recordings of two splits
-    share rows.
+    what the splits are called; `how`: what they were made by. Raises DataError that names both files
+    where recordings of two splits share rows.
     """
     used = splits >= 0
     numbers = np.unique(planned.origins.recordings[used])
@@ -33,7 +36,8 @@ def keep_shared_together(
     first, second = sides[shared.pairs].T
     leaks = np.flatnonzero((first != second) | (first == DIVIDED))
     if len(leaks):
-        _refuse(planned, numbers, sides, shared, leaks, names)
+        leak = _leak(planned, numbers, sides, shared, leaks, names)
+        raise DataError(f"{leak} Remove the copies, or {REMEDIES[how == 'given']}.")
     links = np.concatenate([numbers[shared.pairs], _same_source(planned)])
     together = SharedRows(links, links).clusters(len(planned.data.recordings))
     origins = replace(planned.origins, sources=together[planned.origins.recordings])
@@ -61,21 +65,22 @@ def _same_source(planned: PlannedWindows) -> NDArray[np.int64]:
     return found
 
 
-def _refuse(
+def _leak(
     planned: PlannedWindows,
     numbers: NDArray[np.int64],
     sides: NDArray[np.int64],
     shared: SharedRows,
     leaks: NDArray[np.int64],
     names: tuple[str, ...],
-) -> None:
+) -> str:
+    """What the first pair of recordings in two splits shares."""
     pair, rows = shared.pairs[leaks[0]], shared.rows[leaks[0]]
     first, second = (planned.data.recordings[number] for number in numbers[pair])
     row, other_row, count = overlap_at(first.values, second.values, rows)
     one, other = ("several splits" if side == DIVIDED else names[side] for side in sides[pair])
     more = f" So do {len(leaks) - 1:,} more pairs of recordings." if len(leaks) > 1 else ""
-    raise DataError(
+    told = (
         f"{place_in(first, row)}: {count:,} rows from here on are in {place_in(second, other_row)}, "
-        f"too. The first are in {one}, the second in {other}, so the accuracy would be too good.{more} "
-        "Remove the copies, or give recordings that share rows the same group."
+        f"too. The first are in {one}, the second in {other}, so the accuracy would be too good."
     )
+    return told + more

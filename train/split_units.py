@@ -55,6 +55,22 @@ def recording_units(origins: WindowOrigins, y: NDArray[np.int64], window: int) -
     return SplitUnits(units.reshape(-1).astype(np.int64), blocks, how)
 
 
+def group_units(groups: NDArray[np.str_], origins: WindowOrigins | None) -> SplitUnits:
+    """A unit for each group; one for several groups whose recordings share rows."""
+    _, units = np.unique(groups, return_inverse=True)
+    if origins is not None:
+        from scipy.sparse import coo_matrix
+        from scipy.sparse.csgraph import connected_components
+
+        count = int(units.max()) + 1
+        size = count + int(origins.sources.max()) + 1  # groups and sources are the nodes of a graph
+        links = np.unique(np.stack([units, count + origins.sources]), axis=1)
+        graph = coo_matrix((np.ones(links.shape[1], np.int8), tuple(links)), shape=(size, size))
+        units = connected_components(graph, directed=False)[1][units]
+        _, units = np.unique(units, return_inverse=True)
+    return SplitUnits(units.astype(np.int64), np.full(len(units), -1, np.int64), "group")
+
+
 def clear_of(origins: WindowOrigins, held: NDArray[np.bool_], window: int) -> NDArray[np.bool_]:
     """`[N]`: whether a window is at least one window away from all windows of its recording that are
     `held` `[N]`, so that it shares no row with them and does not follow on them."""

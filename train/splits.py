@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edge_runtime.errors import DataError
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from train.dataset import SPLIT_SEED, Dataset
-from train.split_units import SplitUnits, clear_of, recording_units
+from train.split_units import SplitUnits, clear_of, group_units, recording_units
 from train.stratified_units import TEST_FRACTION, choose_units, class_counts
 
 
@@ -93,8 +93,7 @@ def _validation_units(dataset: Dataset) -> Iterator[SplitUnits]:
     train, origins = dataset.train, dataset.origins
     by_group = str(dataset.about.get("split", "")).startswith(("group", "given"))
     if train.groups is not None and by_group:
-        _, units = np.unique(train.groups, return_inverse=True)
-        yield SplitUnits(units.astype(np.int64), np.full(len(units), -1, np.int64), "group")
+        yield group_units(train.groups, origins)
     if origins is not None:
         yield recording_units(origins, train.y, train.x.shape[1])
 

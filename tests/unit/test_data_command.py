@@ -229,6 +229,7 @@ def test_outputs_are_checked_before_anything_is_read(tmp_path):
     for arguments, sentence in (
         (["--out", "a.jpg"], r"--out: a\.jpg is not the name of a picture\. End it with \.png"),
         (["--json", tmp_path], "--json: .* is a folder. Name a file to write"),
+        (["--data-dir", "x"], "--data-dir: names the folder of mnist's files"),
         (["--json", "absent"], "--json: absent is the data set. Choose another file"),
     ):
         with pytest.raises(InputError, match=sentence):

@@ -1,4 +1,4 @@
-"""The commands of docs/guides/data.md run on the sample recordings, and print what the guide shows."""
+"""The commands of the guide on recordings print what it shows, and splits are refused as listed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ import shlex
 import pytest
 from click.testing import CliRunner
 
+from edge_runtime.errors import DataError
 from scripts.sample_recordings import write_samples
+from tests.support.broken_splits import SPLIT_CASES
 from tests.support.commands import ROOT
 from train.data_command import data
+from train.datasets import load_dataset
+from train.recordings.data_options import DataOptions
 
 GUIDE = ROOT / "docs" / "guides" / "data.md"
 
@@ -42,3 +46,12 @@ def test_commands_print_what_the_guide_shows(samples, monkeypatch, arguments, ou
     shown = "\n".join(line.removeprefix("    ") for line in output.splitlines()).strip()
     if shown:
         assert result.output.strip() == shown
+
+
+@pytest.mark.parametrize("case", SPLIT_CASES, ids=lambda case: case.name)
+def test_recordings_that_cannot_be_split_are_refused_with_one_sentence(case, tmp_path, monkeypatch):
+    case.write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError) as caught:
+        load_dataset(case.data, options=DataOptions(**case.options))
+    assert str(caught.value) == case.sentence

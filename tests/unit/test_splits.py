@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from edge_runtime.errors import DataError, InputError
 from train.dataset import WindowOrigins
 from train.datasets import load_dataset, load_folds
+from train.recording_windows import plan_windows
 from train.recordings.data_options import DataOptions
-from train.split_units import clear_of, recording_units
+from train.recordings.recording import Recording, Recordings
+from train.split_units import clear_of, group_units, recording_units
 from train.splits import hold_back_validation
 from train.stratified_units import choose_units, class_counts, fold_units
 
@@ -194,6 +196,7 @@ def test_recordings_that_share_rows_across_a_split_are_an_error_with_both_places
     assert f"{tmp_path / 'train' / 'b.csv'}, line 22" in message
     assert f"{tmp_path / 'test' / 'c.csv'}, line 12" in message
     assert "30 rows from here on" in message
+    assert message.endswith("Remove the copies, or move them into one split.")
 
 
 def test_files_cut_with_overlap_are_an_error_however_they_are_split(tmp_path):
@@ -249,6 +252,41 @@ def test_short_recordings_and_windows_without_a_class_are_counted(tmp_path):
     )
     with pytest.raises(DataError, match=r"no recording has the 1,000 rows of a window\. The longest"):
         load_dataset(str(tmp_path), options=replace(OPTIONS, window=1000))
+
+
+def test_windows_beyond_the_memory_are_refused(tmp_path):
+    options = replace(ALONE, window=30_000_000, hop=1)
+    with pytest.raises(DataError, match="no recording has the 30,000,000 rows"):
+        load_dataset(str(write(tmp_path / "a.csv", 50, ["a", "b"] * 25)), options=options)
+    rows = 60_000
+    data = Recordings(
+        "long",
+        (Recording("a", tmp_path, np.zeros((rows, 4000), np.uint8), np.zeros(rows, np.int64)),),
+        ("a",),
+        ("v",) * 4000,
+    )
+    with pytest.raises(InputError, match=r"--hop: the windows would take .* GiB of the .* GiB in this"):
+        plan_windows(data, replace(ALONE, window=30_000, hop=1), tmp_path)
+
+
+def test_parts_of_a_recording_with_gaps_stay_together(tmp_path):
+    for k in range(8):
+        times = [row / 50 + (row >= 30) for row in range(60)]
+        write(tmp_path / f"{k}.csv", 60, "ab"[k % 2], start=1000 * k, time=times)
+    options = replace(ALONE, time_column="time", fill="split")
+    dataset = load_dataset(str(tmp_path), options=options)
+    assert dataset.about["rate"] == pytest.approx(50)
+    assert sum(dataset.about["recordings"].values()) == 16
+    files = [{row // 1000 for row in rows_of(part)} for part in held_back(dataset)]
+    assert sum(map(len, files)) == 8
+
+
+def test_groups_that_share_rows_validate_together():
+    groups = np.repeat(["a", "b", "c", "d"], 2)
+    origins = WindowOrigins(np.array([0, 1, 1, 2, 3, 3, 4, 4]), np.arange(8), np.zeros(8, np.int64))
+    units = group_units(groups, origins).units
+    assert units.tolist() == [0, 0, 0, 0, 1, 1, 2, 2]
+    assert group_units(groups, None).units.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_options_of_recordings_do_not_go_with_windows():

@@ -7,6 +7,8 @@ import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -18,6 +20,7 @@ import pytest
 from edge_runtime.runs.run_directory import Run
 from tests.support.command_server import edge_rnn, server_children
 from tests.support.commands import succeed
+from tests.support.stream_process import heed_ctrl_c
 
 # Everything that a training draws at random: order, dropout, augmentation.
 SETTINGS = (
@@ -166,6 +169,28 @@ def test_a_checkpoint_that_cannot_be_read_is_named(left, content):
     assert result.returncode == 2
     assert "checkpoint.npz: not a checkpoint of a training" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_ctrl_c_says_how_to_continue(data, tmp_path):
+    """The command is a process of its own: in a fork the signal could be ignored."""
+    command = [Path(sys.executable).with_name("edge-rnn"), "train", "--out", tmp_path / "run"]
+    process = subprocess.Popen(
+        [*map(str, [*command, *settings(data), "--iterations", 100_000])],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,
+    )
+    while not (tmp_path / "run.training" / "checkpoint.npz").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "run.training: holds what was trained so far. Continue it with --resume." in errors
+    assert "Aborted" in errors
+    assert "Traceback" not in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["run.training"]
 
 
 def test_overwrite_begins_anew(left, data, uninterrupted):

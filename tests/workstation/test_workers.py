@@ -103,7 +103,7 @@ def check_death(folder: Path, victim: int) -> None:
         r"every machine, with --resume to continue from its checkpoint\.",
         lines[-1],
     )
-    assert all(re.match(r" +\d+ of 300 iterations: ", line) for line in lines[:-1])
+    assert all(re.match(r" +\d+ of 300 iterations: |Note: ", line) for line in lines[:-1])
 
 
 def test_when_one_is_killed_the_other_ends_with_a_sentence(workers):
@@ -150,12 +150,11 @@ def test_a_worker_that_never_comes_is_named(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_fine_tuning_is_for_one_machine(tmp_path):
+@pytest.mark.parametrize(("option", "value"), [("--finetune", "runs/a"), ("--folds", 3)])
+def test_some_trainings_are_for_one_machine(tmp_path, option, value):
     cluster = {"worker": ["a:1", "b:1"]}
     config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 0}})
-    result = edge_rnn(
-        *("train", "--finetune", tmp_path, "--out", tmp_path / "run"),
-        env={**os.environ, "TF_CONFIG": config},
-    )
+    out = tmp_path / "run"
+    result = edge_rnn("train", option, value, "--out", out, env={**os.environ, "TF_CONFIG": config})
     assert result.returncode == 2
-    assert "--finetune: trains on one machine only. Unset TF_CONFIG." in result.stderr
+    assert f"{option}: trains on one machine only. Unset TF_CONFIG." in result.stderr

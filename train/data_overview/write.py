@@ -26,6 +26,8 @@ def write_overview(
 
     Raises DataError or InputError, before anything is read where a file cannot be written.
     """
+    if data_dir is not None and name != "mnist":
+        raise InputError("--data-dir: names the folder of mnist's files. Leave it out for other data.")
     _check_outputs(name, picture, json_file)
     overview = look_at(name, data_dir, options)
     written = []

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from edge_runtime.errors import InputError, WorkerError, reason
+from edge_runtime.errors import InputError, WorkerError
 from train.hyperparameters import Hyperparameters
 from train.workers.cluster import VARIABLE, Cluster
 from train.workers.handshake import CONTINUE
@@ -97,4 +97,6 @@ def _silent(cluster: Cluster, message: str) -> str:
         index = cluster.jobs.index((job, int(number))) if (job, int(number)) in cluster.jobs else -1
         if index not in (-1, cluster.index):
             return f"{VARIABLE}: {cluster.name(index)} no longer answers. {CONTINUE}"
-    return f"{VARIABLE}: the workers no longer reach each other ({reason(message)}). {CONTINUE}"
+    if "CoordinationService" in message and not cluster.chief:  # the chief runs it
+        return f"{VARIABLE}: {cluster.name(0)} no longer answers. {CONTINUE}"
+    return f"{VARIABLE}: the workers no longer reach each other. {CONTINUE}"
