@@ -33,6 +33,7 @@ from train.hyperparameters import Hyperparameters
 from train.loop import Training, fit_model, logits_function, loss_and_accuracy
 from train.model import build_model
 from train.pictures import plot_history
+from train.recurrent import share_cores
 from train.settings import (
     TrainingSettings,
     config_text,
@@ -180,6 +181,7 @@ def train_run(
         folder = stack.enter_context(working_folder(target, overwrite=overwrite, resume=resume))
         meeting = stack.enter_context(workers_met(os.environ, what, folder / CHECKPOINT))
         tensorflow = load_tensorflow("edge-rnn train")
+        share_cores(tensorflow)
         (folder / run_directory.SETTINGS_FILE).write_text(
             config_text({**(config or {}), **hyperparameters_config(chosen)}), "utf-8"
         )

@@ -96,9 +96,8 @@ def split_windows(found: WindowSet) -> Dataset:
     held = choose_units(counts, TEST_FRACTION)
     if held is None or (parts.how != "group" and _uneven(counts, held)):
         raise DataError(f"{found.path}: {_impossible(found, parts, counts)}")
-    dataset = split_at(_whole(found, parts), held[parts.units], parts.how)
-    _check_groups(dataset, found.path)
-    return dataset
+    _check_groups(found, held[parts.units].astype(np.int64))
+    return split_at(_whole(found, parts), held[parts.units], parts.how)
 
 
 def fold_windows(found: WindowSet, folds: int) -> list[Dataset]:
@@ -117,14 +116,12 @@ def fold_windows(found: WindowSet, folds: int) -> list[Dataset]:
     for fold in range(folds):
         if ((counts[numbers != fold].sum(axis=0) == 0) & (counts.sum(axis=0) > 0)).any():
             raise DataError(f"{found.path}: {_impossible(found, parts, counts)}")
+    _check_groups(found, numbers[parts.units])
     whole = _whole(found, parts)
-    datasets = [
+    return [
         split_at(whole, numbers[parts.units] == fold, f"{parts.how}, fold {fold + 1} of {folds}")
         for fold in range(folds)
     ]
-    for dataset in datasets:
-        _check_groups(dataset, found.path)
-    return datasets
 
 
 def _random_folds(found: WindowSet, folds: int, notes: tuple[str, ...]) -> list[Dataset]:
@@ -223,17 +220,18 @@ def _check_test(train: LabelledWindows, test: LabelledWindows, path: Path) -> No
         )
 
 
-def _check_groups(dataset: Dataset, path: Path) -> None:
-    """Raises DataError where windows of a training group share rows with those of a test group."""
-    train, test = dataset.train, dataset.test
-    if train.groups is None or test.groups is None:
+def _check_groups(found: WindowSet, sides: NDArray[np.int64]) -> None:
+    """Raises DataError where windows of groups on two `sides` `[N]` share rows."""
+    groups = found.windows.groups
+    if groups is None:
         return
-    leaks = _leaks(train, test)
-    if len(leaks):
-        one, other = train.groups[leaks[0, 0]], test.groups[leaks[0, 1]]
+    pairs = _shared(found.windows.x, sides).pairs
+    across = pairs[sides[pairs[:, 0]] != sides[pairs[:, 1]]]
+    if len(across):
+        one, other = np.sort(groups[across[0]])
         raise DataError(
-            f"{path}: windows of the groups {reason(one)} and {reason(other)} share rows, and the first "
-            "group trains while the second tests. Give windows that share rows the same group."
+            f"{found.path}: windows of the groups {reason(one)} and {reason(other)} share rows, and the "
+            "groups are in two splits. Give windows that share rows the same group."
         )
 
 

@@ -133,6 +133,12 @@ JSON_CASES = (
         document(values=["Ref-BINARY-audio/wav"]),
         "DATA/a.json: payload.values[0] is not a list of numbers. Expected 2, one for each sensor.",
     ),
+    Broken(
+        "info.labels: no label",
+        {"a.json": json.dumps(document()), "info.labels": '{"files": [{"path": "a.json"}]}'},
+        "DATA: no file has a label. Label the data, and export it again.",
+        data="DATA",
+    ),
     an_export(
         "info.labels: label",
         {"label": {"type": "boxes"}},

@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.support import commands
 from tests.support.commands import CHILDREN, ROOT
 
-NEED_TENSORFLOW = ("train", "evaluate", "convert")
+NEED_TENSORFLOW = ("train", "evaluate", "convert", "sweep")
 
 SECONDS = 900
 """Seconds after which a program hangs and is killed."""

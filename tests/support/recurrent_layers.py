@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -20,31 +21,39 @@ UNITS, FEATURES = 5, 3
 NAMES = ("output", "inputs", "kernel", "recurrent_kernel", "bias")
 
 
-WINDOWS_AND_STEPS = ((2, 1), (3, 6), (133, 4))
+SEGMENT = 4
+"""The steps that are unrolled here."""
 
 
 def cases():
-    """Cell, sequences, backwards, (windows, steps)."""
-    return list(product(CELLS, (False, True), (False, True), WINDOWS_AND_STEPS))
+    """Cell, sequences, backwards, (windows, steps), dtype."""
+    for cell, dtype in [("lstm", "float32"), *product(CELLS, ("float64",))]:
+        # Two parts; the steps are the rest of a segment and a segment.
+        yield from product((cell,), (False, True), (False, True), ((35, 6),), (dtype,))
+        # One step; two segments and no rest.
+        yield cell, False, False, (2, 1), dtype
+        yield cell, True, False, (3, 8), dtype
 
 
-def case_name(cell, sequences, backwards, shape):
-    words = [cell, "sequences" * sequences, "backwards" * backwards, f"{shape[0]}x{shape[1]}"]
+def case_name(cell, sequences, backwards, shape, dtype):
+    words = [cell, "sequences" * sequences, "backwards" * backwards, f"{shape[0]}x{shape[1]}", dtype]
     return " ".join(filter(None, words))
 
 
 def main():
     import tensorflow as tf
 
-    from train.recurrent import recurrent_layer
+    from train import recurrent
 
+    recurrent.SEGMENT, own_layer = SEGMENT, recurrent.recurrent_layer
     tf.config.experimental.enable_op_determinism()
     tf.keras.utils.set_random_seed(1)
     kinds = {"lstm": tf.keras.layers.LSTM, "gru": tf.keras.layers.GRU, "rnn": tf.keras.layers.SimpleRNN}
     random, records = np.random.default_rng(1), []
-    for cell, sequences, backwards, shape in cases():
-        layer = kinds[cell](UNITS, return_sequences=sequences, go_backwards=backwards, dtype="float64")
-        inputs = tf.constant(random.normal(size=(*shape, FEATURES)))
+    for case in cases():
+        cell, sequences, backwards, shape, dtype = case
+        layer = kinds[cell](UNITS, return_sequences=sequences, go_backwards=backwards, dtype=dtype)
+        inputs = tf.constant(random.normal(size=(*shape, FEATURES)), dtype)
         layer(inputs)
         layer.set_weights([random.normal(size=weights.shape) for weights in layer.weights])
 
@@ -52,9 +61,7 @@ def main():
             outputs = layer(inputs)
             return outputs[:, ::-1] if turn else outputs
 
-        def ours(inputs, *weights, options=(cell, sequences, backwards)):
-            cell, sequences, backwards = options
-            return recurrent_layer(tf, cell, inputs, *weights, sequences=sequences, backwards=backwards)
+        ours = partial(own_layer, tf, cell, sequences=sequences, backwards=backwards)
 
         weights = [variable.value for variable in layer.weights]
         factors = random.normal(size=keras_layer(inputs).shape)
@@ -62,8 +69,7 @@ def main():
         for name, theirs, own in zip(NAMES, *found):
             # The gradient of the recurrent kernel is 0 where there is one step.
             error = float(np.max(np.abs(theirs - own)) / max(np.max(np.abs(theirs)), 1.0))
-            case = case_name(cell, sequences, backwards, shape)
-            records.append({"case": case, "name": name, "error": error})
+            records.append({"case": case_name(*case), "name": name, "error": error})
     Path(sys.argv[1]).write_text(json.dumps(records))
 
 

@@ -10,7 +10,7 @@ from tests.support.command_server import run_python
 from tests.support.commands import succeed
 from tests.support.recurrent_layers import NAMES, case_name, cases
 
-TOLERANCE = 1e-12  # float64 in another order of summation
+TOLERANCES = {"float32": 1e-5, "float64": 1e-12}  # other orders of summation
 
 
 @pytest.fixture(scope="module")
@@ -23,4 +23,5 @@ def errors(tmp_path_factory):
 @pytest.mark.parametrize("case", [case_name(*case) for case in cases()])
 def test_outputs_and_gradients_are_those_of_keras(errors, case):
     found = {name: errors[case, name] for name in NAMES}
-    assert all(error < TOLERANCE for error in found.values()), found
+    tolerance = TOLERANCES[case.split()[-1]]
+    assert all(error < tolerance for error in found.values()), found

@@ -147,7 +147,7 @@ def _draw_bars(axis: Any, facts: DataFacts) -> None:
 
 
 def _name_ticks(axis: Any, names: list[str], rotation: float = 0) -> None:
-    every = math.ceil(len(names) / MOST_TICKS)
+    every = max(1, math.ceil(len(names) / MOST_TICKS))
     axis.set_ticks(range(0, len(names), every), names[::every], fontsize="small", rotation=rotation)
 
 

@@ -49,6 +49,8 @@ def read_edge_impulse(path: str | Path, options: DataOptions) -> Recordings:
     features = _features(files, measurements, options.feature_columns)
     names = [[name for name, _, _ in file.segments] for file in files]
     labels = tuple(sorted({name for found in names for name in found}))
+    if not labels:
+        raise DataError(f"{path}: no file has a label. Label the data, and export it again.")
     groups = _groups(files, measurements, options.group_column)
     recordings = tuple(
         Recording(
