@@ -328,8 +328,10 @@ def evaluate(run: str, index: int, split: str, json_path: str | None) -> None:
     evaluation.json, with pictures. It also shows the prediction for one window, as a picture and as
     example.npy, the raw window.
     """
-    from train.evaluate import evaluate_run, write_json
+    from train.evaluate import check_json_path, evaluate_run, write_json
 
+    if json_path is not None:
+        check_json_path(json_path, run)
     evaluation = evaluate_run(run, index, split)
     if json_path is not None and json_path != "-":
         write_json(evaluation.to_json(), json_path)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edge_runtime.errors import DataError, InputError, reason
 from edge_runtime.host.atomic_file import replacing
 from edge_runtime.runs.labelled_windows import LabelledWindows
-from edge_runtime.runs.run_directory import Run
+from edge_runtime.runs.run_directory import READ_BY_CONVERT, Run
 from train.evaluation_picture import plot_metrics
 from train.fit import load_tensorflow
 from train.loop import EVALUATION_BATCH
@@ -181,6 +181,14 @@ def _write(evaluation: Evaluation, run: Run, raw: NDArray[Any], normalized: NDAr
     pixels = run.record.normalization.dtype == "uint8"
     plot_window(normalized, title, example, pixels=pixels)
     np.save(window, raw)
+
+
+def check_json_path(path: str, run: str | Path) -> None:
+    """Raises InputError for a --json that would replace a file which the run needs, or a folder."""
+    if Path(path).is_dir():
+        raise InputError(f"--json: {path} is a folder. Name the file to write.")
+    if Path(path).resolve() in {Path(run).resolve() / name for name in READ_BY_CONVERT}:
+        raise InputError(f"--json: {path} is a part of the run. Choose another file.")
 
 
 def write_json(content: dict[str, Any], path: str | Path) -> None:

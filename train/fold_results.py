@@ -26,7 +26,7 @@ FOLDS_VERSION = 1
 """`schema` of folds.json. It rises when a field disappears or changes its meaning."""
 
 TRAINED_LINES = (
-    "The folds share most of their training windows, so another data set would differ by more than",
+    "The folds share most of their training windows, so other people or devices may differ by more than",
     "their standard deviation.",
 )
 
@@ -107,7 +107,7 @@ class CrossValidation:
             confusion_lines(self.pooled, FOLDS),
             [
                 f"Each fold's model is kept as a run: {self.path / self.folds[0].name} and so on.",
-                "For a model of all windows, train without --folds.",
+                "A cross-validation judges the settings. For a model to use, train without --folds.",
                 *(f"written: {self.path / name}" for name in (FOLDS, FOLDS_PICTURE)),
             ],
         ]

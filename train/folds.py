@@ -11,7 +11,6 @@ the one that is in training.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -51,8 +50,6 @@ def cross_validate_named(
     """
     if folds < 2:
         raise InputError(f"--folds: expected at least 2, found {folds}.")
-    if os.environ.get("TF_CONFIG"):
-        raise InputError("--folds: trains on one machine. Unset TF_CONFIG, or leave out --folds.")
     _check_free(Path(out).resolve(), bool(ways.get("overwrite")))
     require_tensorflow("edge-rnn train --folds")
     settings = settings or _begun(Path(out).resolve())

@@ -78,16 +78,17 @@ def group_lines(groups: Sequence[GroupMetrics], spread: GroupSpread | None, rest
         *table,
         *_left_out(len(groups) - len(rows), "group", "groups", rest),
         spread_text(spread),
-        *SPREAD_LINES,
+        *(SPREAD_LINES if spread.groups > 1 else SPREAD_LINES[:1]),
     ]
 
 
 def spread_text(spread: GroupSpread) -> str:
     """The groups in one line."""
-    deviation = spread.standard_deviation
-    shown = UNDEFINED if deviation is None else percent_text(deviation)
+    if spread.standard_deviation is None:
+        return "one group: how far groups differ is not known"
     return (
-        f"mean of {spread.groups} groups: {percent_text(spread.mean)} %, standard deviation {shown}, "
+        f"mean of {spread.groups} groups: {percent_text(spread.mean)} %, "
+        f"standard deviation {percent_text(spread.standard_deviation)}, "
         f"worst {percent_text(spread.worst)}, best {percent_text(spread.best)}"
     )
 

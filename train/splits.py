@@ -134,11 +134,11 @@ def _random_validation(windows: LabelledWindows, fraction: float, seed: int) -> 
 def split_at(dataset: Dataset, held: NDArray[np.bool_], how: str) -> Dataset:
     """The data set with the `held` `[N]` windows of its training split as its test split."""
     test, train = (np.flatnonzero(mask) for mask in (held, ~held))
+    parts = {"train": dataset.train.take(train), "test": dataset.train.take(test)}
+    about: dict[str, Any] = {**dataset.about, "split": how}
+    groups = dataset.train.groups
+    if groups is not None:
+        places = {"train": train, "test": test}
+        about["groups"] = {name: np.unique(groups[own]).tolist() for name, own in places.items()}
     origins = None if dataset.origins is None else dataset.origins.take(train)
-    return replace(
-        dataset,
-        train=dataset.train.take(train),
-        test=dataset.train.take(test),
-        origins=origins,
-        about={**dataset.about, "split": how},
-    )
+    return replace(dataset, train=parts["train"], test=parts["test"], origins=origins, about=about)

@@ -119,9 +119,12 @@ def test_a_small_case_by_hand():
 def test_a_single_group_has_no_spread_and_groups_count_the_same():
     logits, y, labels, _ = made(50, 3)
     assert measure_logits(logits, y, labels).spread is None
-    one = measure_logits(logits, y, labels, np.full(50, "ann")).spread
-    assert one is not None
-    assert one.standard_deviation is None
+    one = measure_logits(logits, y, labels, np.full(50, "ann"))
+    assert one.spread is not None
+    assert one.spread.standard_deviation is None
+    lines = metrics_lines(one, "test", "evaluation.json")
+    assert "one group: how far groups differ is not known" in lines
+    assert SPREAD_LINES[1] not in lines
     # 90 windows of ann are right, 10 of bob are wrong: 90 % of the windows, but half of the people.
     groups = np.array(["ann"] * 90 + ["bob"] * 10)
     found = measure_logits(one_hot([0] * 100, 2), np.array([0] * 90 + [1] * 10), ("x", "y"), groups)

@@ -320,6 +320,7 @@ def test_groups_of_an_npz_stay_whole(tmp_path, name):
     dataset = load_dataset(npz(tmp_path, x=x, y=np.arange(200) % 2, **{name: groups}))
     train, validation, test = held_back(dataset)
     assert set(train.groups) | set(validation.groups) | set(test.groups) == set(groups)
+    assert dataset.about["groups"]["test"] == sorted(set(test.groups))
     for one, other in ((train, validation), (train, test), (validation, test)):
         assert not set(one.groups) & set(other.groups)
     assert dataset.about["split"] == "group"

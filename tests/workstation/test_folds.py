@@ -125,5 +125,3 @@ def test_other_folders_are_never_replaced(validated, tmp_path):
         assert sentence in edge_rnn(*command, out).stderr
     again = edge_rnn(*command[:-2], "--out", validated.out)
     assert "already holds a cross-validation. Choose another --out, or pass --overwrite." in again.stderr
-    several = edge_rnn(*command, tmp_path / "cv", env={**os.environ, "TF_CONFIG": "{}"})
-    assert "--folds: trains on one machine. Unset TF_CONFIG" in several.stderr

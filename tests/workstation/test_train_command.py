@@ -174,6 +174,13 @@ def test_evaluate(digits_run, tmp_path):
     for name in ("confusion.png", "evaluation.png", "example.png"):
         with Image.open(digits_run.path / name) as picture:
             assert picture.width > 200
+    for path, sentence in (
+        (digits_run.path / "model.keras", "is a part of the run"),
+        (".", "is a folder"),
+    ):
+        result = edge_rnn("evaluate", digits_run.path, "--json", path)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert sentence in result.stderr
     result = edge_rnn("evaluate", digits_run.path, "--index", 1000)
     assert result.returncode == 2
     assert "--index: expected 0 to 999 of the test split, found 1000." in result.stderr
