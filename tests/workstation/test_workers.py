@@ -61,8 +61,8 @@ def test_two_workers_train_the_weights_of_one(workers):
     """Sums over the batch are in another order, no more.
 
     So a gradient differs by some 1e-7 of the largest terms of its sum. Adam divides by the gradient's
-    own size: where the terms nearly cancel, a step of at most 0.004 differs by up to 0.004 * 1e-5. 300 steps
-    that all did would differ by 1.2e-5. Measured: 1.2e-7, the last bit of a weight.
+    own size: where the terms nearly cancel, a step of at most 0.004 differs by up to 0.004 * 1e-5. 300
+    steps that all did would differ by 1.2e-5. Measured: 1.2e-7, the last bit of a weight.
     """
     alone, whole = weights(workers / "alone"), weights(workers / "whole")
     assert alone.keys() == whole.keys()
