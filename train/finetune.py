@@ -22,11 +22,13 @@ from edge_runtime.host.atomic_file import move_into_place
 from edge_runtime.host.child_process import run_module
 from edge_runtime.runs import run_directory
 from edge_runtime.runs.graph_record import FINETUNED_PRECISIONS, GraphRecord
+from edge_runtime.runs.labelled_windows import LabelledWindows
 from edge_runtime.runs.run_directory import Run, RunRecord
 from train.fake_quantization import build_fake_quantized, trainable_constants
 from train.fit import check_out, load_tensorflow
 from train.hyperparameters import check_optimization
 from train.loop import EVALUATION_BATCH
+from train.stratified_units import choose_units, class_counts
 from train.training_step import CLIP_NORM
 
 HELD_OUT = 0.1
@@ -118,11 +120,9 @@ def _finetune_into(
     model = build_fake_quantized(tensorflow, graph)
     normalize = source.record.normalization.apply
     pool = source.calibration_windows()
-    windows = normalize(pool.stratified_sample(len(pool), settings.seed).x)
-    count = max(1, round(HELD_OUT * len(windows)))
-    held_out, train = windows[:count], windows[count:]
-    if not len(train):
-        raise DataError(f"{source.path}: keeps {len(windows)} training windows. Expected at least 2.")
+    if len(pool) < 2:
+        raise DataError(f"{source.path}: keeps {len(pool)} training windows. Expected at least 2.")
+    held_out, train = (normalize(part.x) for part in held_out_windows(pool, settings.seed))
     metrics = _fit(tensorflow, model, teacher, train, held_out, settings, quiet)
     tuned = {name: model.constants[name].numpy() for name in trainable_constants(graph)}
     graph = replace(graph, constants={**graph.constants, **tuned})
@@ -137,6 +137,20 @@ def _finetune_into(
     record = replace(source.record, finetuned=_finetuned(folder, source, graph, settings, metrics))
     run_directory.write_record(folder, record)
     return record
+
+
+def held_out_windows(pool: LabelledWindows, seed: int) -> tuple[LabelledWindows, LabelledWindows]:
+    """The windows that judge, about HELD_OUT of them, and the windows that train, in a seeded order.
+
+    Whole groups judge where there are some, as the windows of a group are alike.
+    """
+    shuffled = pool.stratified_sample(len(pool), seed)
+    judges = np.arange(len(pool)) < max(1, round(HELD_OUT * len(pool)))
+    if shuffled.groups is not None:
+        _, groups = np.unique(shuffled.groups, return_inverse=True)
+        chosen = choose_units(class_counts(groups, shuffled.y), HELD_OUT)
+        judges = judges if chosen is None else chosen[groups]
+    return shuffled.take(np.flatnonzero(judges)), shuffled.take(np.flatnonzero(~judges))
 
 
 def _finetuned(

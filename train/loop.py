@@ -234,7 +234,9 @@ class _Loop:
 def logits_function(tf: Any, model: Any) -> Any:
     """A function of normalized windows `[N, steps, features]` that gives the logits `[N, classes]`."""
 
-    compute = tf.function(lambda windows: forward(tf, model, windows), reduce_retracing=True)
+    compute = tf.function(
+        lambda windows: forward(tf, model, windows), reduce_retracing=True, autograph=False
+    )
 
     def logits(windows: NDArray[np.float32]) -> NDArray[np.float32]:
         parts = [

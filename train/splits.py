@@ -136,7 +136,9 @@ def split_at(dataset: Dataset, held: NDArray[np.bool_], how: str) -> Dataset:
     test, train = (np.flatnonzero(mask) for mask in (held, ~held))
     parts = {"train": dataset.train.take(train), "test": dataset.train.take(test)}
     about: dict[str, Any] = {**dataset.about, "split": how}
-    if dataset.train.groups is not None:
-        about["groups"] = {name: np.unique(part.groups).tolist() for name, part in parts.items()}
+    groups = dataset.train.groups
+    if groups is not None:
+        places = {"train": train, "test": test}
+        about["groups"] = {name: np.unique(groups[own]).tolist() for name, own in places.items()}
     origins = None if dataset.origins is None else dataset.origins.take(train)
     return replace(dataset, train=parts["train"], test=parts["test"], origins=origins, about=about)

@@ -72,6 +72,9 @@ def training_step(
         found = [*gradients, loss, right]
         return replica.all_reduce(tf.distribute.ReduceOp.SUM, found) if replicas > 1 else found
 
+    # Nothing in it depends on a tensor's value, and AutoGraph takes half of the time before training.
+    replica_step = tf.autograph.experimental.do_not_convert(replica_step)
+
     def run(positions: Any, first: Any) -> tuple[Any, Any]:
         count = tf.shape(positions)[0]
         losses, correct = (tf.TensorArray(tf.float32, count) for _ in range(2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+
+from tests.support.command_server import edge_rnn
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -44,6 +47,15 @@ def sensor(tmp_path_factory) -> tuple[Path, str]:
     """The folder in which npz_sensor.py ran, and what it printed."""
     folder = tmp_path_factory.mktemp("sensor")
     return folder, run("npz_sensor.py", folder=folder)
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory) -> Path:
+    """The folder in which generate.py made short recordings."""
+    folder = tmp_path_factory.mktemp("people")
+    printed = run("human_activity/generate.py", "--seconds", "8", folder=folder)
+    assert "48 recordings of 8 subjects" in printed
+    return folder
 
 
 def test_sensor_windows_are_trained_converted_and_predicted(sensor):
@@ -135,6 +147,50 @@ def test_streaming_says_what_makes_the_model_it_misses(tmp_path):
     assert MODEL in result.stderr
     assert "npz_sensor.py" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+ACTIVITY = ROOT / "docs" / "tutorials" / "activity.md"
+
+
+def test_human_activity_compares_both_splits(people):
+    reduced = ("--folds", "2", "--iterations", "30")
+    printed = run("human_activity/compare_splits.py", *reduced, folder=people)
+    assert "240 windows of 128 rows, a new one every 64 rows" in printed
+    folds = re.findall(
+        r"^(random|by-subject), fold (\d): (\S+) % of 120 windows$", printed, re.MULTILINE
+    )
+    assert [name for name, _, _ in folds] == ["random", "random", "by-subject", "by-subject"]
+    means = dict(re.findall(r"^(random|by subject): (\S+) % on average", printed, re.MULTILINE))
+    assert float(means["random"]) > float(means["by subject"])
+    assert (people / "human-activity" / "splits.png").stat().st_size > 5_000
+
+
+def test_commands_of_the_activity_tutorial(people):
+    """With less training, and without the proof of a model that has learned little."""
+    reduced = {"train": ("--iterations", "20", "--units", "8"), "convert": ("--precision", "float32")}
+    printed = {}
+    for line in re.findall(r"^    edge-rnn (.*)$", ACTIVITY.read_text("utf-8"), re.MULTILINE):
+        name, *arguments = shlex.split(line)
+        result = edge_rnn(name, *arguments, *reduced.get(name, ()), cwd=people)
+        assert result.returncode == 0, result.stdout + result.stderr
+        printed[name] = result.stdout
+    assert list(printed) == ["data", "train", "evaluate", "convert"]
+    assert "recordings: 48 recordings of 8 groups, 6 classes, 9 features" in printed["data"]
+    assert "groups, worst first" in printed["evaluate"]
+    (pipe,) = re.findall(r"^    (tail .*)$", ACTIVITY.read_text("utf-8"), re.MULTILINE)
+    folders = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    result = subprocess.run(
+        ["sh", "-c", pipe],
+        cwd=people,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PATH": folders},
+    )
+    assert result.returncode == 0, result.stderr
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [item["row"] for item in answers] == list(range(128, 601, 50))
+    assert {item["label"] for item in answers} <= set(printed["data"].split())
 
 
 TOO_STRICT = """

@@ -18,12 +18,14 @@ from edge_runtime.model_file.read_file import read_model
 from edge_runtime.numpy_engine.interpret import run as run_graph
 from edge_runtime.numpy_engine.read_graph import read_graph
 from edge_runtime.runs.graph_record import GraphRecord
+from edge_runtime.runs.labelled_windows import LabelledWindows
 from edge_runtime.runs.recorded_graph import graph_of
 from edge_runtime.runs.run_directory import Run
 from tests.support import commands
 from tests.support.command_server import edge_rnn, run_script
 from tests.support.commands import CHILDREN, PROVING, succeed
 from tests.support.networks import RandomLayers, random_network, random_windows
+from train.finetune import held_out_windows
 
 PRECISIONS = ("int8", "mixed")
 CASES = ("int8", pytest.param("mixed", marks=pytest.mark.nightly))
@@ -99,6 +101,41 @@ def test_every_cell_is_tuned_and_its_file_predicted_exactly(cases, tmp_path):
         found = file.tensors[file.output].decode(integers)
         unit = record.tensors["logits"].scale[0]
         assert np.abs(np.load(folder / "logits.npy") - found).max() <= 1e-3 * unit, case
+
+
+def test_whole_groups_judge_the_weights():
+    y, groups = np.arange(200) % 4, np.array([f"person {k % 5}" for k in range(200)])
+    x = np.arange(200.0, dtype=np.float32).reshape(200, 1, 1)
+    held_out, train = held_out_windows(LabelledWindows(x, y, groups), seed=0)
+    assert len({*held_out.groups}) == 1
+    assert not {*held_out.groups} & {*train.groups}
+    assert sorted([*held_out.x.flat, *train.x.flat]) == [*range(200)]
+    held_out, train = held_out_windows(LabelledWindows(x, y), seed=0)
+    assert (len(held_out), len(train)) == (20, 180)
+
+
+@pytest.mark.nightly
+def test_a_stacked_bidirectional_gru_keeps_its_groups_and_is_proven(tmp_path):
+    rng = np.random.default_rng(0)
+    y, groups = np.arange(600) % 3, np.arange(600) // 100
+    x = rng.normal(0, 1, (600, 6, 4)).astype(np.float32) + y[:, np.newaxis, np.newaxis]
+    np.savez(tmp_path / "w.npz", x=x, y=y, groups=groups)
+    network = ("--cell", "gru", "--units", "6,4", "--bidirectional", "--dropout", "0.2")
+    given = ("--data", tmp_path / "w.npz", *network, "--iterations", 100, "--quiet")
+    succeed(edge_rnn("train", "--out", tmp_path / "run", *given))
+    tuning = ("--iterations", 20, "--quiet", "--out", tmp_path / "tuned")
+    succeed(edge_rnn("train", "--finetune", tmp_path / "run", *tuning))
+    before, after = Run.open(tmp_path / "run"), Run.open(tmp_path / "tuned")
+    for kept in ("calibration_windows", "validation_windows", "test_windows"):
+        assert (getattr(after, kept)().groups == getattr(before, kept)().groups).all()
+    record, test = after.finetuned_graph(), after.test_windows()
+    assert {*test.groups} < {*map(str, range(6))}
+    logits = numpy_logits(record, after.record.normalization.apply(test.x))
+    assert np.abs(after.predicted_logits() - logits).max() <= 1e-3 * record.tensors["logits"].scale[0]
+    printed = succeed(
+        edge_rnn("convert", tmp_path / "tuned", "--precision", "int8", "--out", tmp_path / "t.tflite")
+    )
+    assert "same class as the model before fine-tuning on" in printed
 
 
 def test_the_file_is_proven_against_the_fine_tuned_model_and_names_both_agreements(

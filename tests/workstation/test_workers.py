@@ -19,8 +19,8 @@ from tests.support.commands import CHILDREN, succeed
 
 # Everything that a training draws at random: order, dropout, augmentation.
 SETTINGS = (
-    *("--iterations", 300, "--units", "4,3", "--cell", "gru", "--batch-size", 16, "--quiet"),
-    *("--dropout", 0.2, "--augment", "jitter,timewarp", "--early-stopping", 40, "--seed", 3),
+    *("--iterations", 300, "--units", 4, "--batch-size", 16, "--quiet"),
+    *("--dropout", 0.2, "--augment", "jitter,shift", "--early-stopping", 40, "--seed", 3),
 )
 
 
@@ -60,14 +60,14 @@ def weights(run: Path) -> dict[str, np.ndarray]:
 def test_two_workers_train_the_weights_of_one(workers):
     """Sums over the batch are in another order, no more.
 
-    A gradient then differs by some units in its last place, about 1e-7 of the largest terms of its sum.
-    Adam divides by the gradient's own size, so a step of 0.004 differs by up to about 0.004 * 1e-5 where
-    the terms nearly cancel. 300 steps add up to less than 300 * 4e-8.
+    So a gradient differs by some 1e-7 of the largest terms of its sum. Adam divides by the gradient's
+    own size: where the terms nearly cancel, a step of at most 0.004 differs by up to 0.004 * 1e-5. 300
+    steps that all did would differ by 1.2e-5. Measured: 1.2e-7, the last bit of a weight.
     """
     alone, whole = weights(workers / "alone"), weights(workers / "whole")
     assert alone.keys() == whole.keys()
     differences = {name: abs(alone[name] - whole[name]).max(initial=0) for name in alone}
-    assert max(differences.values()) < 1.2e-5, differences
+    assert max(differences.values()) < 1e-5, differences
     assert max(differences.values()) > 0  # two workers have trained
 
 
