@@ -288,6 +288,9 @@ def _claimer(worker: Worker) -> Callable[[Any, Any], int]:
         free = (slot for slot in range(len(others) + 1 + waiting) if slot not in taken)
         slot = [next(free) for _ in range(waiting + 1)][-1]
         # The public way to a trial's attributes is the Trial, which Optuna makes afterwards.
+        record_heartbeat = getattr(study._storage, "record_heartbeat", None)
+        if record_heartbeat is not None:  # in a database; a trial without one would never count as lost
+            record_heartbeat(trial._trial_id)
         study._storage.set_trial_user_attr(trial._trial_id, SLOT, slot)
         study._storage.set_trial_user_attr(trial._trial_id, PROCESS, worker.name)
         return slot
