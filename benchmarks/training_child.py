@@ -47,6 +47,7 @@ def opened(config: dict[str, Any]) -> Opened:
 
 def step_time(take: Steps, steps: int) -> float:
     """Nanoseconds of one step."""
+    take(WARM_UP // 4)  # another process has used the cores and their caches
     start = time.perf_counter_ns()
     taken = take(steps)
     return (taken or time.perf_counter_ns() - start) / steps

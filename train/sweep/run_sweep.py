@@ -98,6 +98,8 @@ def _check_conversions(spec: SweepSpec) -> None:
 
     Raises InputError with its sentence.
     """
+    if "all" in spec.precisions:
+        raise InputError(f"{spec.path}: all stands for several precisions. List them in [search].")
     with tempfile.TemporaryDirectory() as name:
         for precision in spec.precisions:
             options = ["--precision", precision, "--target", spec.target]
