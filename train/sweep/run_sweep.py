@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 from edge_runtime.errors import InputError
 from edge_runtime.host.child_process import run_module
-from train.fit import require_tensorflow
+from train.fitting.fit import require_tensorflow
 from train.sweep.choose import ChosenModel, choose_trial
 from train.sweep.cost import check_tools
 from train.sweep.front_files import write_report

@@ -26,14 +26,16 @@ from edge_runtime.host.quiet import quiet_stderr
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs import run_directory
 from edge_runtime.runs.run_directory import Run, RunRecord
-from train.checkpoint import CHECKPOINT, DivergedError
 from train.dataset import Dataset
-from train.datasets import load_dataset
+from train.datasets.load import load_dataset
+from train.fitting.checkpoint import CHECKPOINT, DivergedError
+from train.fitting.loop import Training, fit_model, logits_function, loss_and_accuracy
+from train.fitting.model import build_model
+from train.fitting.recurrent import share_cores
+from train.fitting.training_step import CLIP_NORM
+from train.fitting.working_folder import training_folder, working_folder
 from train.hyperparameters import Hyperparameters
-from train.loop import Training, fit_model, logits_function, loss_and_accuracy
-from train.model import build_model
 from train.pictures import plot_history
-from train.recurrent import share_cores
 from train.settings import (
     TrainingSettings,
     config_text,
@@ -41,12 +43,10 @@ from train.settings import (
     read_config,
     settings_keys,
 )
-from train.splits import hold_back_validation
-from train.training_step import CLIP_NORM
+from train.splitting.splits import hold_back_validation
 from train.workers.cluster import cluster_of
 from train.workers.meeting import Meeting, workers_met
 from train.workers.strategy import worker_strategy
-from train.working_folder import training_folder, working_folder
 
 WINDOWS_KEPT = 5000
 """The largest number of training windows that the run directory keeps for calibration, and of validation

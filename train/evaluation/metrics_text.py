@@ -6,7 +6,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from train.metrics import CalibrationMetrics, ClassMetrics, GroupMetrics, GroupSpread, Metrics, Share
+from train.evaluation.metrics import (
+    CalibrationMetrics,
+    ClassMetrics,
+    GroupMetrics,
+    GroupSpread,
+    Metrics,
+    Share,
+)
 from train.pictures import short_name
 
 TABLE_WIDTH = 105
