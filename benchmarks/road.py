@@ -23,8 +23,8 @@ from convert.readers.run_directory import open_run
 from convert.source_model.source_model import SourceModel
 from edge_runtime.errors import EdgeRnnError
 from edge_runtime.model_file.parity_figures import EngineParity
-from train.datasets import load_dataset
-from train.fit import train_run
+from train.datasets.load import load_dataset
+from train.fitting.fit import train_run
 from train.hyperparameters import PRESETS
 
 

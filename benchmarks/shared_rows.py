@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.cpu import cpu_name
 from tests.support.signals import DIFFERENT, ROWS, sine, smooth, steps_of
-from train.overlap import SharedRows, row_hashes, shared_rows
+from train.splitting.overlap import SharedRows, row_hashes, shared_rows
 
 RECORDINGS = 40
 TRIES = 10

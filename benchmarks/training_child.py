@@ -62,13 +62,13 @@ def random_windows() -> tuple[LabelledWindows, Normalization]:
 
 def edge_rnn(threads: int) -> tuple[str, Steps]:
     """The step of edge-rnn train, with its batches and the shift of images."""
-    from train.batches import batch_positions
-    from train.fit import load_tensorflow
+    from train.fitting.batches import batch_positions
+    from train.fitting.fit import load_tensorflow
+    from train.fitting.loop import make_optimizer
+    from train.fitting.model import build_model
+    from train.fitting.recurrent import share_cores
+    from train.fitting.training_step import training_step
     from train.hyperparameters import Hyperparameters
-    from train.loop import make_optimizer
-    from train.model import build_model
-    from train.recurrent import share_cores
-    from train.training_step import training_step
 
     tf = load_tensorflow("benchmarks.training")
     share_cores(tf)
@@ -92,9 +92,9 @@ def edge_rnn(threads: int) -> tuple[str, Steps]:
 
 def keras_fit(threads: int) -> tuple[str, Steps]:
     """Keras's fit with tf.data, as edge-rnn trained up to 1.0."""
-    from train.fit import load_tensorflow
+    from train.fitting.fit import load_tensorflow
+    from train.fitting.model import build_model
     from train.hyperparameters import Hyperparameters
-    from train.model import build_model
 
     tf = load_tensorflow("benchmarks.training")
     tf.config.experimental.enable_op_determinism()

@@ -18,36 +18,36 @@ from edge_runtime.host.lazy_names import lazy_attributes
 
 if TYPE_CHECKING:
     from train.dataset import Dataset
-    from train.datasets import load_dataset, load_folds
-    from train.evaluate import Evaluation, evaluate_run
-    from train.finetune import Finetuning, finetune_run
-    from train.fit import resume_run, train_named, train_run
-    from train.fold_results import CrossValidation
-    from train.folds import cross_validate
+    from train.datasets.load import load_dataset, load_folds
+    from train.evaluation.evaluate import Evaluation, evaluate_run
+    from train.evaluation.fold_results import CrossValidation
+    from train.evaluation.folds import cross_validate
+    from train.evaluation.metrics import Metrics
+    from train.finetuning.finetune import Finetuning, finetune_run
+    from train.fitting.fit import resume_run, train_named, train_run
     from train.hyperparameters import PRESETS, Hyperparameters, preset
-    from train.metrics import Metrics
     from train.recordings.data_options import DataOptions
     from train.settings import TrainingSettings
 
 _HOMES = {
-    "CrossValidation": "train.fold_results",
+    "CrossValidation": "train.evaluation.fold_results",
     "DataOptions": "train.recordings.data_options",
     "Dataset": "train.dataset",
-    "Evaluation": "train.evaluate",
-    "Finetuning": "train.finetune",
+    "Evaluation": "train.evaluation.evaluate",
+    "Finetuning": "train.finetuning.finetune",
     "Hyperparameters": "train.hyperparameters",
-    "Metrics": "train.metrics",
+    "Metrics": "train.evaluation.metrics",
     "PRESETS": "train.hyperparameters",
     "TrainingSettings": "train.settings",
-    "cross_validate": "train.folds",
-    "evaluate_run": "train.evaluate",
-    "finetune_run": "train.finetune",
-    "load_dataset": "train.datasets",
-    "load_folds": "train.datasets",
+    "cross_validate": "train.evaluation.folds",
+    "evaluate_run": "train.evaluation.evaluate",
+    "finetune_run": "train.finetuning.finetune",
+    "load_dataset": "train.datasets.load",
+    "load_folds": "train.datasets.load",
     "preset": "train.hyperparameters",
-    "resume_run": "train.fit",
-    "train_named": "train.fit",
-    "train_run": "train.fit",
+    "resume_run": "train.fitting.fit",
+    "train_named": "train.fitting.fit",
+    "train_run": "train.fitting.fit",
 }
 
 __all__ = [

@@ -214,11 +214,11 @@ def train(context: click.Context, /, **given: Any) -> None:
             raise InputError(
                 f"--{name}: goes with --finetune only. Pass it to 'edge-rnn convert' instead."
             )
-    from train.fit import resume_run, train_named
+    from train.fitting.fit import resume_run, train_named
 
     ways = {name: given[name] for name in ("quiet", "overwrite", "tensorboard")}
     if given["folds"] is not None:
-        from train.folds import cross_validate_named
+        from train.evaluation.folds import cross_validate_named
 
         ways["resume"] = given["resume"]
         begun = given["resume"] and not _settings_given(context)
@@ -277,7 +277,7 @@ def _result(out: str, record: RunRecord) -> str:
 
 
 def _finetune(context: click.Context, run: str, out: str) -> None:
-    from train.finetune import Finetuning, finetune_run
+    from train.finetuning.finetune import Finetuning, finetune_run
 
     given = {name: value for name, value in context.params.items() if value is not None}
     settings = {name: given[name] for name in FINETUNE_SETTINGS if name in given}
@@ -328,7 +328,7 @@ def evaluate(run: str, index: int, split: str, json_path: str | None) -> None:
     evaluation.json, with pictures. It also shows the prediction for one window, as a picture and as
     example.npy, the raw window.
     """
-    from train.evaluate import check_json_path, evaluate_run, write_json
+    from train.evaluation.evaluate import check_json_path, evaluate_run, write_json
 
     if json_path is not None:
         check_json_path(json_path, run)

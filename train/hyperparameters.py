@@ -36,7 +36,7 @@ class Hyperparameters:
     learning_rate: float = 0.004
     """Adam's first learning rate. `schedule` says how it falls."""
     schedule: str = "cosine"
-    """One of SCHEDULES (train.schedules)."""
+    """One of SCHEDULES (train.fitting.schedules)."""
     early_stopping: int | None = None
     """Training ends after this many reports in a row without a lower validation loss, and the weights of
     the best report are kept. None: all iterations run, and the last weights are kept."""

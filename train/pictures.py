@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.errors import printable
 from edge_runtime.host.optional_packages import needs_extra
-from train.metrics_text import short_name
 
 DPI = 120
+
+MOST_LETTERS = 32
+"""Longer names are cut."""
 
 LARGEST_MATRIX = 16.0
 """Inches of a confusion matrix, however many classes it has."""
@@ -107,3 +110,12 @@ def new_figure(rows: int, columns: int, size: tuple[float, float], **grid: Any) 
         from matplotlib.figure import Figure
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(rows, columns, **grid)
+
+
+def short_name(name: str) -> str:
+    """The name, printable; one that is longer than MOST_LETTERS loses its middle."""
+    name = printable(name)
+    if len(name) <= MOST_LETTERS:
+        return name
+    end = (MOST_LETTERS - 3) // 2
+    return f"{name[: MOST_LETTERS - 3 - end]}...{name[-end:]}"

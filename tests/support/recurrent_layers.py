@@ -1,4 +1,4 @@
-"""Outputs and gradients of train.recurrent and of Keras's own layers, in a process with TensorFlow.
+"""Outputs and gradients of train.fitting.recurrent and of Keras's layers, in a process with TensorFlow.
 
     python -c "from tests.support.recurrent_layers import main; main()" FILE.json
 

@@ -13,7 +13,7 @@ from scripts.sample_recordings import write_samples
 from tests.support.broken_splits import SPLIT_CASES
 from tests.support.commands import ROOT
 from train.data_command import data
-from train.datasets import load_dataset
+from train.datasets.load import load_dataset
 from train.recordings.data_options import DataOptions
 
 GUIDE = ROOT / "docs" / "guides" / "data.md"

@@ -14,8 +14,8 @@ import pytest
 from edge_runtime.errors import DataError
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from tests.runtime.test_windows import idx_bytes
-from train.datasets import load_dataset
-from train.mnist import SHA256, download_mnist, find_mnist
+from train.datasets.load import load_dataset
+from train.datasets.mnist import SHA256, download_mnist, find_mnist
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (60, 4, 5), dtype=np.uint8)

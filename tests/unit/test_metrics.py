@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn import metrics as sk
 
-from train.evaluation_picture import plot_metrics
-from train.metrics import CALIBRATION_BINS, measure_logits, share_of
-from train.metrics_text import MOST_TABLE_ROWS, SPREAD_LINES, TABLE_WIDTH, metrics_lines, short_name
-from train.pictures import plot_confusion
+from train.evaluation.evaluation_picture import plot_metrics
+from train.evaluation.metrics import CALIBRATION_BINS, measure_logits, share_of
+from train.evaluation.metrics_text import MOST_TABLE_ROWS, SPREAD_LINES, TABLE_WIDTH, metrics_lines
+from train.pictures import plot_confusion, short_name
 
 
 def made(windows: int, classes: int, groups: int = 0, *, name: str = "class", seed: int = 0):

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from convert import convert_auto, convert_each, convert_model, convert_run
 from edge_runtime.cli import main
 from edge_runtime.errors import DataError, InputError
-from train.finetune import _recorded_graph
+from train.finetuning.finetune import _recorded_graph
 
 RECIPES = {
     "int8.toml": "precision = 'int8'\n",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.signals import DIFFERENT, ROWS, smooth, steps_of
-from train.overlap import overlap_at, row_hashes, shared_rows
+from train.splitting.overlap import overlap_at, row_hashes, shared_rows
 
 RECORDINGS = 40
 

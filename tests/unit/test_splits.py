@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from edge_runtime.errors import DataError, InputError
 from train.dataset import WindowOrigins
-from train.datasets import load_dataset, load_folds
-from train.recording_windows import plan_windows
+from train.datasets.load import load_dataset, load_folds
 from train.recordings.data_options import DataOptions
 from train.recordings.recording import Recording, Recordings
-from train.split_units import clear_of, group_units, recording_units
-from train.splits import hold_back_validation
-from train.stratified_units import choose_units, class_counts, fold_units
+from train.splitting.recording_windows import plan_windows
+from train.splitting.split_units import clear_of, group_units, recording_units
+from train.splitting.splits import hold_back_validation
+from train.splitting.stratified_units import choose_units, class_counts, fold_units
 
 ALONE = DataOptions(window=10, hop=5, label_column="label")
 OPTIONS = replace(ALONE, group_column="subject")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge_runtime.errors import InputError
 from tests.support.commands import edge_rnn
-from train.batches import batch_positions
+from train.fitting.batches import batch_positions
 from train.hyperparameters import PRESETS, Hyperparameters, preset
 from train.recordings.data_options import DataOptions
 from train.settings import TrainingSettings, config_text, read_config, settings_keys

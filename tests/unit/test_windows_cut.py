@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from train.recordings.recording import UNLABELLED
-from train.windows import cut_windows, window_labels
+from train.splitting.windows import cut_windows, window_labels
 
 ROWS = st.lists(st.integers(UNLABELLED, 2), min_size=1, max_size=40)
 

@@ -25,7 +25,7 @@ from tests.support import commands
 from tests.support.command_server import edge_rnn, run_script
 from tests.support.commands import CHILDREN, PROVING, succeed
 from tests.support.networks import RandomLayers, random_network, random_windows
-from train.finetune import held_out_windows
+from train.finetuning.finetune import held_out_windows
 
 PRECISIONS = ("int8", "mixed")
 CASES = ("int8", pytest.param("mixed", marks=pytest.mark.nightly))

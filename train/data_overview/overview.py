@@ -29,12 +29,12 @@ from train.data_overview.measure import (
     measure_recordings,
 )
 from train.dataset import Dataset
-from train.datasets import load_dataset
+from train.datasets.load import load_dataset
 from train.hyperparameters import Hyperparameters
 from train.recordings.data_options import DataOptions
 from train.recordings.read_recordings import looks_like_recordings, read_as_recorded
 from train.recordings.recording import Recordings
-from train.splits import hold_back_validation
+from train.splitting.splits import hold_back_validation
 
 SAMPLE_ROWS = 200
 """Rows of a class that the picture shows, where no window says how many."""

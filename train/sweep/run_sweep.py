@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 from edge_runtime.errors import InputError
 from edge_runtime.host.child_process import run_module
-from train.fit import require_tensorflow
+from train.fitting.fit import require_tensorflow
 from train.sweep.choose import ChosenModel, choose_trial
 from train.sweep.cost import check_tools
 from train.sweep.front_files import write_report
@@ -98,6 +98,8 @@ def _check_conversions(spec: SweepSpec) -> None:
 
     Raises InputError with its sentence.
     """
+    if "all" in spec.precisions:
+        raise InputError(f"{spec.path}: all stands for several precisions. List them in [search].")
     with tempfile.TemporaryDirectory() as name:
         for precision in spec.precisions:
             options = ["--precision", precision, "--target", spec.target]

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from edge_runtime.errors import InputError
 from train.dataset import SPLIT_SEED, Dataset
-from train.splits import split_at
-from train.stratified_units import class_counts, fold_units
+from train.splitting.splits import split_at
+from train.splitting.stratified_units import class_counts, fold_units
 
 
 def training_folds(dataset: Dataset, folds: int, where: str) -> list[Dataset]:

@@ -26,10 +26,10 @@ from edge_runtime.host.child_process import Ending, run_module
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from edge_runtime.runs.run_directory import Run
 from train.dataset import Dataset
-from train.datasets import load_dataset
-from train.fit import train_run
+from train.datasets.load import load_dataset
+from train.fitting.fit import train_run
 from train.recordings.data_options import DataOptions
-from train.splits import hold_back_validation
+from train.splitting.splits import hold_back_validation
 from train.sweep.cost import measure_cost
 from train.sweep.spec import Configuration, SweepSpec
 from train.sweep.study import Measured

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from edge_runtime.runs.graph_record import GraphRecord
-from train.fake_quantization import build_fake_quantized, trainable_constants
-from train.finetune import Finetuning, _logits, _training_step
-from train.fit import load_tensorflow
+from train.finetuning.fake_quantization import build_fake_quantized, trainable_constants
+from train.finetuning.finetune import Finetuning, _logits, _training_step
+from train.fitting.fit import load_tensorflow
 
 tf = load_tensorflow("the test")
 for folder in map(Path, sys.argv[1:]):

@@ -10,8 +10,8 @@ import sys
 import numpy as np
 
 from edge_runtime.runs.run_directory import Run
-from train.fake_quantization import build_fake_quantized
-from train.fit import load_tensorflow
+from train.finetuning.fake_quantization import build_fake_quantized
+from train.fitting.fit import load_tensorflow
 
 run = Run.open(sys.argv[1])
 model = build_fake_quantized(load_tensorflow("the test"), run.finetuned_graph())

@@ -12,9 +12,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from train.forward import forward
+from train.fitting.forward import forward
+from train.fitting.model import build_model
 from train.hyperparameters import Hyperparameters
-from train.model import build_model
 
 STEPS, FEATURES, CLASSES = 7, 3, 4
 

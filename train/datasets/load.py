@@ -8,13 +8,13 @@ from pathlib import Path
 from edge_runtime.errors import DataError, InputError
 from edge_runtime.inputs.read_windows import looks_like_idx
 from train.dataset import Dataset
-from train.image_datasets import digits_windows, idx_folder_windows, idx_pair_windows
-from train.mnist import find_mnist
-from train.npz_dataset import npz_windows
-from train.recording_dataset import recording_dataset, recording_folds
+from train.datasets.image_datasets import digits_windows, idx_folder_windows, idx_pair_windows
+from train.datasets.mnist import find_mnist
+from train.datasets.npz_dataset import npz_windows
+from train.datasets.recording_dataset import recording_dataset, recording_folds
 from train.recordings.data_options import DataOptions
 from train.recordings.read_recordings import looks_like_recordings
-from train.window_splits import WindowSet, fold_windows, split_windows
+from train.splitting.window_splits import WindowSet, fold_windows, split_windows
 
 
 def load_dataset(

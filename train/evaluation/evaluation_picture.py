@@ -5,8 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from train.fold_results import CrossValidation
-from train.metrics import CalibrationMetrics, ClassMetrics, GroupMetrics, GroupSpread, Metrics, Share
+from train.evaluation.fold_results import CrossValidation
+from train.evaluation.metrics import (
+    CalibrationMetrics,
+    ClassMetrics,
+    GroupMetrics,
+    GroupSpread,
+    Metrics,
+    Share,
+)
 from train.pictures import DPI, new_figure, picture_name, picture_text
 
 BLUE, ORANGE, GREY = "#4477aa", "#cc6633", "#888888"

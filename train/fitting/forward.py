@@ -1,15 +1,15 @@
-"""The training's own forward pass over the variables of a Keras model made by train.model.
+"""The training's own forward pass over the variables of a Keras model made by train.fitting.model.
 
 Keras's layers compute a window step by step and let the gradient be traced step by step. Here each
-recurrent layer is one function with a gradient of its own (train.recurrent). The Keras model remains
-what is saved, and gives the same logits.
+recurrent layer is one function with a gradient of its own (train.fitting.recurrent). The Keras model
+remains what is saved, and gives the same logits.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from train.recurrent import recurrent_layer
+from train.fitting.recurrent import recurrent_layer
 
 _CELLS = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "rnn"}
 

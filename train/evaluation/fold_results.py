@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from train.metrics import Metrics, standard_deviation
-from train.metrics_text import (
+from train.evaluation.metrics import Metrics, standard_deviation
+from train.evaluation.metrics_text import (
     class_lines,
     confusion_lines,
     group_lines,

@@ -15,7 +15,7 @@ from edge_runtime.runs.labelled_windows import LabelledWindows
 from train.dataset import WindowOrigins
 from train.recordings.data_options import DataOptions
 from train.recordings.recording import UNLABELLED, Recording, Recordings
-from train.windows import cut_windows, window_labels
+from train.splitting.windows import cut_windows, window_labels
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,10 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError, reason
-from train.recording_windows import PlannedWindows
 from train.recordings.recording import SPLITS
-from train.split_units import SplitUnits, clear_of, group_units, recording_units
-from train.stratified_units import FEWEST_GROUPS, check_folds, choose_units, class_counts, fold_units
+from train.splitting.recording_windows import PlannedWindows
+from train.splitting.split_units import SplitUnits, clear_of, group_units, recording_units
+from train.splitting.stratified_units import (
+    FEWEST_GROUPS,
+    check_folds,
+    choose_units,
+    class_counts,
+    fold_units,
+)
 
 LEFT_OUT = -1
 """The split of a window in the gap between a training block of time and one that is held out."""

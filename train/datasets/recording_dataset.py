@@ -9,13 +9,13 @@ import numpy as np
 
 from edge_runtime.errors import DataError, reason
 from train.dataset import Dataset
-from train.recording_splits import TestChoice, choose_test, fold_choice
-from train.recording_windows import PlannedWindows, plan_windows
 from train.recordings.data_options import DataOptions
 from train.recordings.read_recordings import read_recordings
 from train.recordings.recording import SPLITS
-from train.shared_recordings import keep_shared_together
-from train.stratified_units import TEST_FRACTION
+from train.splitting.recording_splits import TestChoice, choose_test, fold_choice
+from train.splitting.recording_windows import PlannedWindows, plan_windows
+from train.splitting.shared_recordings import keep_shared_together
+from train.splitting.stratified_units import TEST_FRACTION
 
 
 def recording_dataset(path: Path, options: DataOptions) -> Dataset:

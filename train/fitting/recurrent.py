@@ -6,7 +6,7 @@ z, r, h, `reset_after=True` and a bias of two rows; SimpleRNN with tanh.
 What makes it faster than Keras's layers (docs/results/training.md):
 
 - The steps are unrolled, and one multiplication projects the inputs of all steps. For the LSTM one
-  operation of TensorFlow computes all steps (train.recurrent_passes).
+  operation of TensorFlow computes all steps (train.fitting.recurrent_passes).
 - The backward pass multiplies step by step only where it has to. The gradient of the weights is one
   multiplication over all steps at the end.
 - The windows are cut into parts that are computed at the same time, each by one core. A multiplication
@@ -19,7 +19,7 @@ import contextlib
 from typing import Any
 
 from edge_runtime.host.processor import usable_cores
-from train.recurrent_passes import cell_pass
+from train.fitting.recurrent_passes import cell_pass
 
 PART = 64
 """The largest number of windows in a part. It depends on no property of the machine, because the sums

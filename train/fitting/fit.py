@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import importlib.util
 import os
-import platform
 import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +20,17 @@ from edge_runtime.errors import DataError
 from edge_runtime.host.atomic_file import move_into_place
 from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.host.quiet import quiet_stderr
-from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs import run_directory
 from edge_runtime.runs.run_directory import Run, RunRecord
-from train.checkpoint import CHECKPOINT, DivergedError
 from train.dataset import Dataset
-from train.datasets import load_dataset
+from train.datasets.load import load_dataset
+from train.fitting.checkpoint import CHECKPOINT, DivergedError
+from train.fitting.loop import Training, fit_model, logits_function
+from train.fitting.model import build_model
+from train.fitting.recurrent import share_cores
+from train.fitting.run_files import TrainedModel, write_run
+from train.fitting.working_folder import training_folder, working_folder
 from train.hyperparameters import Hyperparameters
-from train.loop import Training, fit_model, logits_function, loss_and_accuracy
-from train.model import build_model
-from train.pictures import plot_history
-from train.recurrent import share_cores
 from train.settings import (
     TrainingSettings,
     config_text,
@@ -41,16 +38,10 @@ from train.settings import (
     read_config,
     settings_keys,
 )
-from train.splits import hold_back_validation
-from train.training_step import CLIP_NORM
+from train.splitting.splits import hold_back_validation
 from train.workers.cluster import cluster_of
 from train.workers.meeting import Meeting, workers_met
 from train.workers.strategy import worker_strategy
-from train.working_folder import training_folder, working_folder
-
-WINDOWS_KEPT = 5000
-"""The largest number of training windows that the run directory keeps for calibration, and of validation
-windows for choices such as --precision auto."""
 
 IMAGE_SHIFT = 2
 """Default of Hyperparameters.shift for image data sets."""
@@ -281,74 +272,15 @@ def _train_into(written: Path, tensorflow: Any, job: _Job) -> RunRecord:
         history = fit_model(tensorflow, training, quiet=job.quiet, tensorboard=job.tensorboard)
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
         raise DivergedError("training diverged, as the weights are not finite. Lower --learning-rate.")
-    model.save(written / run_directory.MODEL)
-    _write_history(written, history)
     shutil.copyfile(job.folder / run_directory.SETTINGS_FILE, written / run_directory.SETTINGS_FILE)
-    run_directory.write_windows(
+    # The module knows its version. Its distribution has several names (tensorflow, tensorflow-cpu).
+    versions = {"tensorflow": str(tensorflow.__version__)}
+    return write_run(
         written,
-        calibration=train.stratified_sample(WINDOWS_KEPT, chosen.seed),
-        validation=validation.stratified_sample(WINDOWS_KEPT, chosen.seed),
-        test=dataset.test,
+        TrainedModel(model, logits_function(tensorflow, model), history),
+        dataset,
+        held_back,
+        chosen,
+        versions,
+        test=job.test,
     )
-    logits = logits_function(tensorflow, model)
-    measured = {"validation": validation, **({"test": dataset.test} if job.test else {})}
-    metrics: dict[str, float] = {}
-    for split, windows in measured.items():
-        loss, accuracy = loss_and_accuracy(logits(normalization.apply(windows.x)), windows.y)
-        metrics |= {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
-    described = {
-        "train": len(train),
-        "validation": len(validation),
-        "test": len(dataset.test),
-        **dataset.about,
-        **held_back.about,
-        **({"notes": list(dataset.notes)} if dataset.notes else {}),
-    }
-    record = _record(written, dataset, normalization, chosen, described, metrics)
-    run_directory.write_record(written, record)
-    return record
-
-
-def _record(
-    folder: Path,
-    dataset: Dataset,
-    normalization: Normalization,
-    chosen: Hyperparameters,
-    described: dict[str, Any],
-    metrics: dict[str, float],
-) -> RunRecord:
-    _, steps, features = dataset.train.x.shape
-    settings = asdict(chosen)
-    seed = settings.pop("seed")
-    fixed = {"optimizer": "adam", "clip_norm": CLIP_NORM}
-    return RunRecord(
-        dataset={"name": dataset.name, "digest": dataset.digest, **described},
-        steps=steps,
-        features=features,
-        labels=dataset.labels,
-        normalization=normalization,
-        hyperparameters={**settings, **fixed},
-        seed=seed,
-        versions=_versions(),
-        metrics=metrics,
-        model_sha256=run_directory.file_sha256(folder / run_directory.MODEL),
-        windows_sha256=run_directory.file_sha256(folder / run_directory.WINDOWS),
-    )
-
-
-def _write_history(folder: Path, history: dict[str, list[float]]) -> None:
-    with open(folder / run_directory.HISTORY, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(history)
-        writer.writerows(zip(*history.values()))
-    plot_history(history, folder / run_directory.CURVES)
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "edge-rnn": edge_runtime.__version__,
-        "python": platform.python_version(),
-        # The module knows its version. Its distribution has several names (tensorflow, tensorflow-cpu).
-        "tensorflow": str(load_tensorflow("edge-rnn train").__version__),
-        **{name: version(name) for name in ("keras", "numpy")},
-    }

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from edge_runtime.errors import DataError
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from train.dataset import SPLIT_SEED, Dataset
-from train.split_units import SplitUnits, clear_of, group_units, recording_units
-from train.stratified_units import TEST_FRACTION, choose_units, class_counts
+from train.splitting.split_units import SplitUnits, clear_of, group_units, recording_units
+from train.splitting.stratified_units import TEST_FRACTION, choose_units, class_counts
 
 
 def check_classes(y: NDArray[np.int64], classes: int, path: Path) -> None:

@@ -24,12 +24,12 @@ from edge_runtime.runs import run_directory
 from edge_runtime.runs.graph_record import FINETUNED_PRECISIONS, GraphRecord
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from edge_runtime.runs.run_directory import Run, RunRecord
-from train.fake_quantization import build_fake_quantized, trainable_constants
-from train.fit import check_out, load_tensorflow
+from train.finetuning.fake_quantization import build_fake_quantized, trainable_constants
+from train.fitting.fit import check_out, load_tensorflow
+from train.fitting.loop import EVALUATION_BATCH
+from train.fitting.training_step import CLIP_NORM
 from train.hyperparameters import check_optimization
-from train.loop import EVALUATION_BATCH
-from train.stratified_units import choose_units, class_counts
-from train.training_step import CLIP_NORM
+from train.splitting.stratified_units import choose_units, class_counts
 
 HELD_OUT = 0.1
 """The part of the run's training windows that only judges: fine-tuning must reduce their error."""

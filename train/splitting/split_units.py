@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.dataset import WindowOrigins
-from train.stratified_units import class_counts
+from train.splitting.stratified_units import class_counts
 
 MOST_BLOCKS = 20
 """The number of blocks of time that a long recording is divided into."""

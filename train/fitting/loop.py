@@ -12,13 +12,18 @@ from numpy.typing import NDArray
 
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs.labelled_windows import LabelledWindows
-from train.batches import batch_positions
-from train.checkpoint import DivergedError, TrainingState, load_training_state, save_training_state
-from train.forward import forward
+from train.fitting.batches import batch_positions
+from train.fitting.checkpoint import (
+    DivergedError,
+    TrainingState,
+    load_training_state,
+    save_training_state,
+)
+from train.fitting.forward import forward
+from train.fitting.progress import TensorBoard, TrainingProgress
+from train.fitting.schedules import learning_rate
+from train.fitting.training_step import CLIP_NORM, training_step
 from train.hyperparameters import Hyperparameters
-from train.progress import TensorBoard, TrainingProgress
-from train.schedules import learning_rate
-from train.training_step import CLIP_NORM, training_step
 from train.workers.strategy import mean_of_replicas
 
 REPORTS = 20

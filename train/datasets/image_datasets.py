@@ -11,8 +11,8 @@ from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.inputs.idx import read_idx
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from train.dataset import numbered_labels
-from train.splits import check_classes
-from train.window_splits import WindowSet
+from train.splitting.splits import check_classes
+from train.splitting.window_splits import WindowSet
 
 DIGITS_TEST_WINDOWS = 1000
 """The number of the 1,797 digits to hold out, so that a conversion is proven on a thousand windows."""

@@ -11,8 +11,8 @@ from edge_runtime.errors import DataError
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from edge_runtime.runs.npz_windows import Arrays, classes_in, labels_in, read_npz, windows_in
 from train.dataset import numbered_labels
-from train.splits import check_classes
-from train.window_splits import WindowSet
+from train.splitting.splits import check_classes
+from train.splitting.window_splits import WindowSet
 
 NPZ_ARRAYS = ("x", "y", "labels", "groups", "test_x", "test_y", "test_groups")
 """What an .npz file may hold; all but x and y may be missing."""

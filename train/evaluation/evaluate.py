@@ -14,11 +14,11 @@ from edge_runtime.errors import DataError, InputError, reason
 from edge_runtime.host.atomic_file import replacing
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from edge_runtime.runs.run_directory import READ_BY_CONVERT, Run
-from train.evaluation_picture import plot_metrics
-from train.fit import load_tensorflow
-from train.loop import EVALUATION_BATCH
-from train.metrics import Metrics, measure_logits
-from train.metrics_text import metrics_lines
+from train.evaluation.evaluation_picture import plot_metrics
+from train.evaluation.metrics import Metrics, measure_logits
+from train.evaluation.metrics_text import metrics_lines
+from train.fitting.fit import load_tensorflow
+from train.fitting.loop import EVALUATION_BATCH
 from train.pictures import plot_confusion, plot_window
 
 MEASURED_SPLITS = ("test", "validation")

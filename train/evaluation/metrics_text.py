@@ -6,15 +6,20 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from edge_runtime.errors import printable
-from train.metrics import CalibrationMetrics, ClassMetrics, GroupMetrics, GroupSpread, Metrics, Share
+from train.evaluation.metrics import (
+    CalibrationMetrics,
+    ClassMetrics,
+    GroupMetrics,
+    GroupSpread,
+    Metrics,
+    Share,
+)
+from train.pictures import short_name
 
 TABLE_WIDTH = 105
 MOST_TABLE_ROWS = 20
 """Of groups, of confusions, and of classes where there are more than MOST_CLASSES."""
 MOST_CLASSES = 40
-MOST_LETTERS = 32
-"""Longer names are cut."""
 UNDEFINED = "-"
 
 SPREAD_LINES = (
@@ -171,15 +176,6 @@ def table_lines(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int =
         ).rstrip()
         for line in lines
     ]
-
-
-def short_name(name: str) -> str:
-    """The name, printable; one that is longer than MOST_LETTERS loses its middle."""
-    name = printable(name)
-    if len(name) <= MOST_LETTERS:
-        return name
-    end = (MOST_LETTERS - 3) // 2
-    return f"{name[: MOST_LETTERS - 3 - end]}...{name[-end:]}"
 
 
 def score_text(value: float | None) -> str:

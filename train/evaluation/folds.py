@@ -22,15 +22,15 @@ import numpy as np
 from edge_runtime.errors import DataError, InputError
 from edge_runtime.host.atomic_file import move_into_place
 from edge_runtime.runs.run_directory import RECORD, SETTINGS_FILE, Run
-from train.checkpoint import DivergedError
 from train.dataset import Dataset
-from train.datasets import load_folds
-from train.evaluate import Evaluation, evaluate_run, write_json
-from train.evaluation_picture import plot_folds
-from train.fit import require_tensorflow, train_run
-from train.fold_results import FOLDS, FOLDS_PICTURE, CrossValidation, Fold
+from train.datasets.load import load_folds
+from train.evaluation.evaluate import Evaluation, evaluate_run, write_json
+from train.evaluation.evaluation_picture import plot_folds
+from train.evaluation.fold_results import FOLDS, FOLDS_PICTURE, CrossValidation, Fold
+from train.evaluation.metrics import measure_logits
+from train.fitting.checkpoint import DivergedError
+from train.fitting.fit import require_tensorflow, train_run
 from train.hyperparameters import Hyperparameters
-from train.metrics import measure_logits
 from train.settings import (
     TrainingSettings,
     config_text,

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from edge_runtime.errors import DataError, reason
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from train.dataset import SPLIT_SEED, Dataset, WindowOrigins
-from train.overlap import SharedRows, row_hashes, shared_rows
-from train.splits import random_split, split_at
-from train.stratified_units import (
+from train.splitting.overlap import SharedRows, row_hashes, shared_rows
+from train.splitting.splits import random_split, split_at
+from train.splitting.stratified_units import (
     FEWEST_GROUPS,
     TEST_FRACTION,
     check_folds,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edge_runtime.errors import DataError, EdgeRnnError
 from edge_runtime.runs.run_directory import SETTINGS_FILE
-from train.checkpoint import CHECKPOINT, DivergedError
+from train.fitting.checkpoint import CHECKPOINT, DivergedError
 
 LOCK = "lock"
 

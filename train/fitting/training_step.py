@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs.labelled_windows import LabelledWindows
 from train.augmentation import GENERATOR, augmented, own_seed, parse_augmentations, shifted
-from train.forward import forward
+from train.fitting.forward import forward
 from train.hyperparameters import Hyperparameters
 
 CLIP_NORM = 1.0

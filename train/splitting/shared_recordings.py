@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import DataError
-from train.overlap import SharedRows, overlap_at, row_hashes, shared_rows
-from train.recording_windows import PlannedWindows, place_in
+from train.splitting.overlap import SharedRows, overlap_at, row_hashes, shared_rows
+from train.splitting.recording_windows import PlannedWindows, place_in
 
 DIVIDED = -1
 """The split of a recording whose blocks of time are in several ones."""

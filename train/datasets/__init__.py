@@ -1,0 +1,1 @@
+"""Data sets by name or path, as windows in splits."""

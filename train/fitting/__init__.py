@@ -1,0 +1,1 @@
+"""The training itself: the model, the compiled step, the loop, checkpoints."""

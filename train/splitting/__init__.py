@@ -1,0 +1,1 @@
+"""Which windows train, which validate and which test."""
