@@ -45,9 +45,9 @@ def case_name(cell, sequences, backwards, shape, dtype):
 def main():
     import tensorflow as tf
 
-    from train import recurrent
+    from train.fitting import recurrent
 
-    recurrent.SEGMENT = recurrent.UNROLLED = SEGMENT
+    recurrent.SEGMENT = recurrent.LONGEST_UNROLLED = SEGMENT
     own_layer = recurrent.recurrent_layer
     tf.config.experimental.enable_op_determinism()
     tf.keras.utils.set_random_seed(1)

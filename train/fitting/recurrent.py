@@ -27,7 +27,7 @@ of a gradient are rounded part by part."""
 
 SMALLEST_PART = 16
 
-UNROLLED = 128
+LONGEST_UNROLLED = 128
 """The largest number of steps that are unrolled."""
 
 SEGMENT = 32
@@ -91,7 +91,7 @@ def _parts(tf: Any, inputs: Any) -> list[Any]:
 def _read(tf: Any, cell: str, rows: Any, weights: list[Any], sequences: bool) -> Any:
     """The last h `[N, units]`, or all of them `[steps, N, units]`, for rows `[steps, N, features]`."""
     steps, units = rows.shape[0], weights[1].shape[0]
-    first = steps if steps <= UNROLLED else steps % SEGMENT
+    first = steps if steps <= LONGEST_UNROLLED else steps % SEGMENT
     state, before = None, []
     if first:
         found, *state = _segment(tf, cell, rows[:first], weights, None, sequences)
