@@ -22,7 +22,7 @@ NAMES = ("output", "inputs", "kernel", "recurrent_kernel", "bias")
 
 
 SEGMENT = 4
-"""The steps that are unrolled here."""
+"""The steps of a segment here, and the most that are unrolled."""
 SEGMENTS = (3, 8)
 """Windows and steps: two segments."""
 
@@ -47,7 +47,8 @@ def main():
 
     from train import recurrent
 
-    recurrent.SEGMENT, own_layer = SEGMENT, recurrent.recurrent_layer
+    recurrent.SEGMENT = recurrent.UNROLLED = SEGMENT
+    own_layer = recurrent.recurrent_layer
     tf.config.experimental.enable_op_determinism()
     tf.keras.utils.set_random_seed(1)
     kinds = {"lstm": tf.keras.layers.LSTM, "gru": tf.keras.layers.GRU, "rnn": tf.keras.layers.SimpleRNN}

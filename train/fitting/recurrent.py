@@ -27,9 +27,12 @@ of a gradient are rounded part by part."""
 
 SMALLEST_PART = 16
 
-SEGMENT = 128
-"""The largest number of steps that are unrolled. Longer windows are read in a loop over segments of
-this length, as a graph of all their steps would take long to build."""
+UNROLLED = 128
+"""The largest number of steps that are unrolled."""
+
+SEGMENT = 32
+"""Longer windows are read in a loop over segments of so many steps, each of them unrolled, as a graph of
+all their steps would take long to build."""
 
 
 def share_cores(tf: Any) -> None:
@@ -88,7 +91,7 @@ def _parts(tf: Any, inputs: Any) -> list[Any]:
 def _read(tf: Any, cell: str, rows: Any, weights: list[Any], sequences: bool) -> Any:
     """The last h `[N, units]`, or all of them `[steps, N, units]`, for rows `[steps, N, features]`."""
     steps, units = rows.shape[0], weights[1].shape[0]
-    first = steps if steps <= SEGMENT else steps % SEGMENT
+    first = steps if steps <= UNROLLED else steps % SEGMENT
     state, before = None, []
     if first:
         found, *state = _segment(tf, cell, rows[:first], weights, None, sequences)
