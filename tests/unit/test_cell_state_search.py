@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from convert.compiler.float_graph.unroll import unroll
-from convert.compiler.scales.calibrate import calibrate
+from convert.compiler.scales.calibrate import affine, calibrate
 from convert.compiler.scales.cell_state import state_tensors
 from convert.compiler.scales.cell_state_search import STATE_LIMITS, state_candidate, state_quantizations
 from convert.compiler.scales.int8_scales import int8_quantizations
@@ -28,6 +28,19 @@ def test_no_single_limit_is_better_than_what_is_found():
     singles = [error(state_candidate(ranges, states, limit, limit)) for limit in STATE_LIMITS]
     assert error(found) <= min(singles)
     assert error(found) < max(singles)
+
+
+def test_ranges_that_hardly_differ_become_one_that_includes_them():
+    network = random_network(steps=12, features=6, units=24)
+    graph = unroll(network)
+    ranges, states = calibrate(graph, random_windows(network, 200)), state_tensors(graph)
+    found = state_candidate(ranges, states, np.inf, np.inf)
+    assert list(found) == list(states)
+    for name, quantization in found.items():
+        (own,) = affine(ranges[name].central_low, ranges[name].central_high).scale
+        assert own <= quantization.scale[0] <= 1.03 * own  # zero_point is a whole number
+    by_range = {(ranges[name].central_low, ranges[name].central_high) for name in states}
+    assert len({*found.values()}) < len(by_range)
 
 
 def test_nothing_to_search_without_states():
