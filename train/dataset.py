@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ class Dataset:
     origins: WindowOrigins | None = None
     """Where the windows of `train` were cut; None where the data set consists of windows."""
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over shapes, dtypes and bytes of all splits."""
         digest = hashlib.sha256()

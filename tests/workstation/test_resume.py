@@ -198,6 +198,20 @@ def test_overwrite_begins_anew(left, data, uninterrupted):
     assert weights(left / "run") == weights(uninterrupted)
 
 
+def test_an_older_run_is_not_taken_for_the_interrupted_training(left, uninterrupted):
+    """It was to be overwritten, and is until the continued training ends."""
+    shutil.copytree(uninterrupted, left / "run")
+    checkpoint = left / "run.training" / "checkpoint.npz"
+    before = checkpoint.read_bytes()
+    result = edge_rnn("train", "--out", left / "run", "--resume")
+    assert result.returncode == 2
+    assert "run: already holds a run. Choose another --out, or pass --overwrite." in result.stderr
+    assert checkpoint.read_bytes() == before
+    succeed(edge_rnn("train", "--out", left / "run", "--resume", "--overwrite", "--quiet"))
+    assert Run.open(left / "run").record.hyperparameters["iterations"] == 4000
+    assert [path.name for path in left.iterdir()] == ["run"]
+
+
 def test_nothing_to_resume(tmp_path):
     result = edge_rnn("train", "--out", tmp_path / "run", "--resume")
     assert result.returncode == 2
@@ -211,6 +225,15 @@ def test_two_processes_do_not_train_into_one_run(left, data):
         result = edge_rnn("train", "--out", left / "run", "--resume")
     assert result.returncode == 2
     assert "run.training: another process trains there." in result.stderr
+
+
+@pytest.mark.parametrize("name", [".checkpoint.npz.k3j.npz", ".config.toml.k3j.toml"])
+def test_half_a_file_of_a_killed_process_is_in_nobodys_way(tmp_path, data, uninterrupted, name):
+    (tmp_path / "run.training").mkdir()
+    (tmp_path / "run.training" / name).write_text("half")
+    succeed(edge_rnn("train", "--out", tmp_path / "run", *settings(data)))
+    assert weights(tmp_path / "run") == weights(uninterrupted)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_a_folder_of_another_kind_is_left_alone(tmp_path, data):

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from edge_runtime.errors import DataError, InputError
-from edge_runtime.host.atomic_file import move_into_place
+from edge_runtime.host.atomic_file import move_into_place, replacing
 from edge_runtime.runs.run_directory import RECORD, SETTINGS_FILE, Run
 from train.dataset import Dataset
 from train.datasets.load import load_folds
@@ -107,6 +107,8 @@ def cross_validate(
         result = _result(Path(out), datasets, evaluations)
         write_json(result.to_json(), folder / FOLDS)
         plot_folds(result, folder / FOLDS_PICTURE)
+        for left in folder.glob("fold-*.training"):  # of a process that was killed while it deleted it
+            shutil.rmtree(left)
         move_into_place(folder, target)
     return result
 
@@ -146,9 +148,11 @@ def _folder(target: Path, settings: str, *, overwrite: bool, resume: bool) -> It
     """OUT.folds, in which the folds are trained. After an error it stays if a fold can be continued."""
     folder = _folds_folder(target)
     written = folder / SETTINGS_FILE
-    if folder.exists() and not written.is_file():
+    begun = written.is_file()
+    half = f".{SETTINGS_FILE}."  # what a process leaves that was killed while it wrote the file
+    if folder.exists() and not begun and not all(p.name.startswith(half) for p in folder.iterdir()):
         raise DataError(f"{folder}: exists and holds no cross-validation. Choose another --out.")
-    if folder.exists() and not resume:
+    if begun and not resume:
         if not overwrite:
             raise DataError(
                 f"{folder}: holds an interrupted cross-validation. Continue it with --resume, or pass "
@@ -161,7 +165,8 @@ def _folder(target: Path, settings: str, *, overwrite: bool, resume: bool) -> It
             f"{folder}: was begun with other settings. Give those in {written.name} there, or pass "
             "--overwrite in place of --resume."
         )
-    written.write_text(settings, "utf-8")
+    with replacing(written) as temporary:
+        temporary.write_text(settings, "utf-8")
     try:
         yield folder
     except BaseException as error:

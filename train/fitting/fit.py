@@ -17,7 +17,7 @@ import numpy as np
 
 import edge_runtime
 from edge_runtime.errors import DataError
-from edge_runtime.host.atomic_file import move_into_place
+from edge_runtime.host.atomic_file import move_into_place, replacing
 from edge_runtime.host.optional_packages import needs_extra
 from edge_runtime.host.quiet import quiet_stderr
 from edge_runtime.runs import run_directory
@@ -29,7 +29,7 @@ from train.fitting.loop import Training, fit_model, logits_function
 from train.fitting.model import build_model
 from train.fitting.recurrent import share_cores
 from train.fitting.run_files import TrainedModel, write_run
-from train.fitting.working_folder import training_folder, working_folder
+from train.fitting.working_folder import RUN, is_interrupted, training_folder, working_folder
 from train.hyperparameters import Hyperparameters
 from train.settings import (
     TrainingSettings,
@@ -63,7 +63,8 @@ def train_named(
     """
     if _writes_run():
         target = Path(out).resolve()
-        if resume and not overwrite and (target / run_directory.RECORD).is_file():
+        complete = (target / run_directory.RECORD).is_file() and not is_interrupted(target)
+        if resume and not overwrite and complete:
             return _complete_run(target, settings)
         check_out(target, overwrite)
     require_tensorflow("edge-rnn train")
@@ -108,7 +109,6 @@ def resume_run(
 
 def _complete_run(target: Path, settings: TrainingSettings) -> RunRecord:
     """The record of a run that has nothing left to train. Raises DataError for other settings."""
-    shutil.rmtree(training_folder(target), ignore_errors=True)  # it was killed while it deleted this
     record = Run.open(target).record
     trained = read_config(target / run_directory.SETTINGS_FILE, settings_keys())
     for name, value in settings.to_config().items():
@@ -117,6 +117,7 @@ def _complete_run(target: Path, settings: TrainingSettings) -> RunRecord:
                 f"{target}: is complete, and was trained with {name} {trained.get(name)}, not {value}. "
                 "Choose another --out, or pass --overwrite."
             )
+    shutil.rmtree(training_folder(target), ignore_errors=True)  # it was killed while it deleted this
     return record
 
 
@@ -173,12 +174,11 @@ def train_run(
         meeting = stack.enter_context(workers_met(os.environ, what, folder / CHECKPOINT))
         tensorflow = load_tensorflow("edge-rnn train")
         share_cores(tensorflow)
-        (folder / run_directory.SETTINGS_FILE).write_text(
-            config_text({**(config or {}), **hyperparameters_config(chosen)}), "utf-8"
-        )
-        written = folder / "run"
-        shutil.rmtree(written, ignore_errors=True)
-        written.mkdir()
+        with replacing(folder / run_directory.SETTINGS_FILE) as temporary:
+            settings = config_text({**(config or {}), **hyperparameters_config(chosen)})
+            temporary.write_text(settings, "utf-8")
+        written = folder / RUN
+        written.mkdir(exist_ok=True)  # what a killed process has written there is written again
         job = _Job(dataset, chosen, what, folder, meeting, quiet, tensorboard, test)
         record = _train_into(written, tensorflow, job)
         move_into_place(written, target)
@@ -277,7 +277,7 @@ def _train_into(written: Path, tensorflow: Any, job: _Job) -> RunRecord:
     versions = {"tensorflow": str(tensorflow.__version__)}
     return write_run(
         written,
-        TrainedModel(model, logits_function(tensorflow, model), history),
+        TrainedModel(model, logits_function(tensorflow, model), normalization, history),
         dataset,
         held_back,
         chosen,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import edge_runtime
+from edge_runtime.model_file.normalization import Normalization
 from edge_runtime.runs import run_directory
 from edge_runtime.runs.run_directory import RunRecord
 from train.dataset import Dataset
@@ -32,6 +33,8 @@ class TrainedModel:
     """The Keras model."""
     logits: Any
     """A function from normalized windows to its logits (train.fitting.loop.logits_function)."""
+    normalization: Normalization
+    """That of the data set."""
     history: dict[str, list[float]]
     """Name of the metric -> one value per report."""
 
@@ -68,7 +71,7 @@ def write_run(
         steps=steps,
         features=features,
         labels=dataset.labels,
-        normalization=dataset.normalization(),
+        normalization=trained.normalization,
         hyperparameters={**settings, "optimizer": "adam", "clip_norm": CLIP_NORM},
         seed=seed,
         versions={**_versions(), **versions},
@@ -99,7 +102,7 @@ def _metrics(
     splits = {"validation": held_back.validation, **({"test": dataset.test} if test else {})}
     metrics: dict[str, float] = {}
     for split, windows in splits.items():
-        logits = trained.logits(dataset.normalization().apply(windows.x))
+        logits = trained.logits(trained.normalization.apply(windows.x))
         loss, accuracy = loss_and_accuracy(logits, windows.y)
         metrics |= {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
     return metrics

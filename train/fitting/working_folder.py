@@ -15,10 +15,22 @@ from train.fitting.checkpoint import CHECKPOINT, DivergedError
 
 LOCK = "lock"
 
+RUN = "run"
+"""The folder in it that becomes the run directory. It is there until it has been moved into place."""
+
 
 def training_folder(target: Path) -> Path:
     """The folder of the checkpoints for the run directory `target`."""
     return target.with_name(f"{target.name}.training")
+
+
+def is_interrupted(target: Path) -> bool:
+    """Whether a training of `target` left a checkpoint whose run is not in its place yet.
+
+    The run directory at `target` is then an older one, which the training was to overwrite.
+    """
+    folder = training_folder(target)
+    return (folder / CHECKPOINT).exists() and (folder / RUN).exists()
 
 
 @contextlib.contextmanager
@@ -49,7 +61,7 @@ def working_folder(target: Path, *, overwrite: bool, resume: bool) -> Iterator[P
 
 def _check_left(folder: Path, target: Path, *, overwrite: bool, resume: bool) -> None:
     if not (folder / CHECKPOINT).exists():
-        if {path.name for path in folder.iterdir()} <= {LOCK, SETTINGS_FILE, "run"}:
+        if all(_is_ours(path.name) for path in folder.iterdir()):
             return
         raise DataError(f"{folder}: exists and is no folder of a training. Choose another --out.")
     if not overwrite and not resume:
@@ -57,6 +69,12 @@ def _check_left(folder: Path, target: Path, *, overwrite: bool, resume: bool) ->
             f"{folder}: holds the checkpoint of an interrupted training. Continue it with --resume, or "
             "pass --overwrite."
         )
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a process that was killed before its first checkpoint may have left a file of this name."""
+    halves = tuple(f".{whole}." for whole in (CHECKPOINT, SETTINGS_FILE))  # as atomic_file names them
+    return name in (LOCK, SETTINGS_FILE, RUN) or name.startswith(halves)
 
 
 @contextlib.contextmanager
