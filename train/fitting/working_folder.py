@@ -72,7 +72,7 @@ def _check_left(folder: Path, target: Path, *, overwrite: bool, resume: bool) ->
 
 
 def _is_ours(name: str) -> bool:
-    """Whether a process that was killed before its first checkpoint may have left a file of this name."""
+    """Whether a process that was killed before its first checkpoint may have left such a file."""
     halves = tuple(f".{whole}." for whole in (CHECKPOINT, SETTINGS_FILE))  # as atomic_file names them
     return name in (LOCK, SETTINGS_FILE, RUN) or name.startswith(halves)
 
